@@ -1,0 +1,1 @@
+"""Remote agents as LangGraph nodes."""

@@ -1,0 +1,1 @@
+"""Calls and flows, without I/O."""

@@ -1,0 +1,181 @@
+"""A call is data: one exchange with a server, described but not performed.
+
+`Call` says what to send and what type of reply to expect; `Reply` is what came back. Neither knows
+of sockets. Inside a flow (see `acp_langgraph.core.flow`) a call is performed by yielding it, and
+`yield from` reads its typed result:
+
+    run = yield from create_stateless_run(body)      # run: RunStateless
+
+which is short for `reply = yield call; run = call.read(reply)`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Final, Generic, Self, TypeVar
+from urllib.parse import quote
+
+from pydantic import TypeAdapter, ValidationError
+
+from acp_langgraph.errors import ApiValueError, UnreadableAnswerException, error_for_status
+
+__all__ = ["ABSENT", "Call", "Reply", "path"]
+
+T = TypeVar("T")
+
+
+class _Absent:
+    """The type of `ABSENT`: no body at all, as opposed to a body that is `null`."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+    def __reduce__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = _Absent()
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server answered.
+
+    Attributes:
+        status: HTTP status code.
+        headers: Header names in lower case.
+        content: The decoded body.
+        url: Where the answer came from, without query and credentials; empty in tests by hand.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+    url: str = ""
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that are not UTF-8 are replaced."""
+        return self.content.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One exchange with a server; `yield from call` inside a flow reads as its typed result.
+
+    Attributes:
+        operation: The operation's name in the protocol's specification.
+        method: HTTP method, upper case.
+        path: Path below the configured host, already percent-encoded; begins with `/`.
+        returns: The type of the result; `None` where the protocol sends no body.
+        query: Query parameters.
+        body: A JSON value to send, or `ABSENT`.
+        content: Raw bytes to send instead of `body`.
+        headers: Headers of this call alone.
+        repeatable: Whether performing it twice is the same as performing it once. Follows from the
+            method unless said otherwise (a search by POST is repeatable).
+        timeout: Seconds to wait for the reply; `None` takes the configuration's.
+    """
+
+    operation: str
+    method: str
+    path: str
+    returns: Any
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Any = ABSENT
+    content: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool | None = None
+    timeout: float | None = None
+
+    def __iter__(self) -> Generator[Call[Any], Any, T]:
+        reply = yield self
+        return self.read(reply)
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether performing the call twice does no harm."""
+        return self.method in SAFE_METHODS if self.repeatable is None else self.repeatable
+
+    def with_options(
+        self, *, timeout: float | None = None, headers: Mapping[str, str] | None = None
+    ) -> Self:
+        """The same call with its own time-out in seconds and additional headers."""
+        return replace(
+            self,
+            timeout=self.timeout if timeout is None else timeout,
+            headers={**self.headers, **(headers or {})},
+        )
+
+    def encode(self) -> bytes | None:
+        """The bytes to send.
+
+        Raises:
+            ApiValueError: If the body is not JSON (NaN, infinity, an object of some class).
+        """
+        if self.body is ABSENT:
+            return self.content
+        try:
+            return json.dumps(
+                self.body, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+            ).encode()
+        except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
+            raise ApiValueError(
+                f"{self.operation}: the body cannot be sent as JSON: {type(error).__name__}; "
+                "use dicts, lists, strings, finite numbers, booleans and None"
+            ) from None
+
+    def read(self, reply: Reply) -> T:
+        """The typed result of a reply.
+
+        Raises:
+            ApiException: The child class that stands for an error status.
+            UnreadableAnswerException: If the reply is no JSON of the expected type.
+        """
+        where = f"{self.method} {reply.url or self.path}"
+        if not 200 <= reply.status < 300:  # noqa: PLR2004 - the 2xx of HTTP
+            raise error_for_status(where, reply.status, reply.headers, reply.content)
+        if self.returns is None:
+            return None  # type: ignore[return-value]  # T is None for calls without a body
+        if self.returns is str:
+            return reply.text  # type: ignore[return-value]  # T is str
+        if not reply.content.strip():
+            raise self._unreadable(where, reply, "the answer has no body")
+        try:
+            return _adapter(self.returns).validate_json(reply.content)  # type: ignore[no-any-return]  # the adapter is made of T
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            problem = f"{place + ': ' if place else ''}{first['msg']}"
+            raise self._unreadable(where, reply, problem) from None
+
+    @staticmethod
+    def _unreadable(where: str, reply: Reply, problem: str) -> UnreadableAnswerException:
+        return UnreadableAnswerException(
+            where, reply.status, reply.headers, reply.content, problem=problem
+        )
+
+
+@cache
+def _adapter(returns: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(returns)
+
+
+def path(template: str, /, **parameters: object) -> str:
+    """Fill a path template, percent-encoding every parameter.
+
+    Raises:
+        ApiValueError: If a parameter is empty, for then the path would name another resource.
+    """
+    filled = {}
+    for name, value in parameters.items():
+        text = str(value)
+        if value is None or text in {"", ".", ".."}:
+            raise ApiValueError(f"{name} must name a resource, got {text!r}")
+        filled[name] = quote(text, safe="")
+    return template.format(**filled)

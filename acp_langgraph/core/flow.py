@@ -1,0 +1,96 @@
+"""A protocol's control flow is written once, as a generator that performs nothing.
+
+A flow yields what it needs done and receives what came of it:
+
+    Call       one exchange with a server       -> Reply
+    Pause      wait some seconds                -> None
+    Progress   tell whoever listens             -> None
+    Ask        put a question to a human        -> the answer
+    Step       a named part to be remembered    -> the part's result, which is JSON
+
+Two drivers (`acp_langgraph.core.drive`) perform these, one blocking and one awaiting; they are the
+only control flow that exists twice. A flow is tested by hand, with `next` and `send`.
+
+A `Step` is what a checkpointer remembers. Its body is a flow of its own, so whatever makes the step
+safe (looking a run up before creating it again, retrying, polling) is inside, and the sequence of
+steps of a flow stays the same however often it is entered again. Two rules follow:
+
+* a flow never catches what a step raises: a remembered flow must not depend on a failure;
+* what a step needs is passed to its body; what it found out is in its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from acp_langgraph.core.calls import Call
+
+__all__ = ["Ask", "Effect", "Flow", "Pause", "Progress", "Step"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question for whoever runs the flow; `yield from ask` reads as the answer.
+
+    Attributes:
+        payload: What the remote side wants to know, as it said it.
+        schema: JSON Schema of the answer, where the remote side declares one.
+    """
+
+    payload: Any
+    schema: dict[str, Any] | None = None
+
+    def __iter__(self) -> Generator[Ask, Any, Any]:
+        return (yield self)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Do nothing for some seconds."""
+
+    seconds: float
+
+    def __iter__(self) -> Generator[Pause, Any, None]:
+        yield self
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Something happened that a watcher may want to see; also a sign of life.
+
+    Attributes:
+        kind: What happened, e.g. `created`, `waiting`, `resumed`.
+        run_id: The remote job's id, once known.
+        payload: JSON, whatever belongs to the kind.
+    """
+
+    kind: str
+    run_id: str | None = None
+    payload: Any = None
+
+    def __iter__(self) -> Generator[Progress, Any, None]:
+        yield self
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[T]):
+    """A named part of a flow whose result is remembered; `yield from step` reads as that result.
+
+    Attributes:
+        name: Names the part; the same for every entry into the same flow.
+        body: Makes the flow that does the work. Its result must be JSON.
+    """
+
+    name: str
+    body: Callable[[], Flow[T]] = field(repr=False)
+
+    def __iter__(self) -> Generator[Step[T], Any, T]:
+        return (yield self)  # type: ignore[no-any-return]  # a step's reply is its body's result
+
+
+Effect: TypeAlias = Call[Any] | Ask | Pause | Progress | Step[Any]
+Flow: TypeAlias = Generator[Effect, Any, T]

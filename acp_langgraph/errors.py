@@ -1,0 +1,373 @@
+"""Every error of this package, in one tree.
+
+    AcpLangGraphError
+    +-- OpenApiException                       what the clients raise
+    |   +-- ApiTypeError, ApiValueError        an argument was refused; nothing was sent
+    |   +-- ApiConnectionError             (r) no answer came
+    |   |   +-- ApiTimeoutError            (r) none in time
+    |   +-- AnswerTooLargeError                the answer went over the configured size
+    |   +-- ApiException                       the server answered with an error
+    |       +-- BadRequestException            400
+    |       +-- UnauthorizedException          401
+    |       +-- ForbiddenException             403
+    |       +-- NotFoundException              404
+    |       +-- RequestTimeoutException    (r) 408
+    |       +-- ConflictException              409
+    |       +-- UnprocessableEntityException   422
+    |       +-- TooManyRequestsException   (r) 429
+    |       +-- ServiceException           (r) 5xx
+    |       +-- UnexpectedStatusException      any other status
+    |       +-- UnreadableAnswerException      a success that cannot be read (204, HTML, broken JSON)
+    +-- NodeError                              what the nodes raise
+    |   +-- NodeConfigurationError             the node can never work like this
+    |   +-- NodeInputError                     the state does not give what the agent needs
+    |   +-- NodeOutputError                    the agent's answer does not fit the state
+    |   +-- UnknownAgentError                  the server knows no such agent
+    |   +-- CheckpointerRequiredError          the agent asks, and the graph could not wait
+    |   +-- RunError                           about one remote run, whose ids it carries
+    |       +-- ACPRunException                the run failed
+    |       +-- RunLostError                   the server no longer knows the run
+    |       +-- RunTimeoutError                the run outlived its deadline
+    |       +-- UnknownOutcomeError            it cannot be told whether the run was started
+    +-- ACPDescriptorValidationException       an agent's descriptor contradicts itself or the spec
+
+A plain LangGraph `RetryPolicy()` repeats what is neither a `ValueError` nor a `RuntimeError` nor one
+of a few more built-in types. Errors marked (r) are worth repeating and so inherit from none of them;
+all others do.
+
+No message holds a credential or what was in the state; ids, paths, types and what the server itself
+said, shortened, are what helps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+__all__ = [
+    "ACPDescriptorValidationException",
+    "ACPRunException",
+    "AcpLangGraphError",
+    "AnswerTooLargeError",
+    "ApiConnectionError",
+    "ApiException",
+    "ApiTimeoutError",
+    "ApiTypeError",
+    "ApiValueError",
+    "BadRequestException",
+    "CheckpointerRequiredError",
+    "ConflictException",
+    "ForbiddenException",
+    "NodeConfigurationError",
+    "NodeError",
+    "NodeInputError",
+    "NodeOutputError",
+    "NotFoundException",
+    "OpenApiException",
+    "RequestTimeoutException",
+    "RunError",
+    "RunLostError",
+    "RunTimeoutError",
+    "ServiceException",
+    "TooManyRequestsException",
+    "UnauthorizedException",
+    "UnexpectedStatusException",
+    "UnknownAgentError",
+    "UnknownOutcomeError",
+    "UnprocessableEntityException",
+    "UnreadableAnswerException",
+    "error_for_status",
+]
+
+_BODY_LIMIT: Final = 4096
+_MESSAGE_LIMIT: Final = 400
+
+
+class AcpLangGraphError(Exception):
+    """Base of every error of this package."""
+
+
+class OpenApiException(AcpLangGraphError):
+    """Base of what the clients raise."""
+
+
+class ApiTypeError(OpenApiException, TypeError):
+    """An argument has the wrong type; nothing was sent."""
+
+
+class ApiValueError(OpenApiException, ValueError):
+    """An argument has an impossible value; nothing was sent."""
+
+
+class ApiConnectionError(OpenApiException):
+    """No answer came: refused, reset, broken off, no such host.
+
+    Attributes:
+        sent: Whether the request may have reached the server. `False` means that it certainly did
+            not, so that repeating it is safe.
+    """
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class ApiTimeoutError(ApiConnectionError):
+    """No answer came in time."""
+
+
+class AnswerTooLargeError(OpenApiException, RuntimeError):
+    """The answer is larger than the configuration allows."""
+
+
+class ApiException(OpenApiException):
+    """The server answered with an error status.
+
+    Attributes:
+        where: Method and URL of the request.
+        status: HTTP status code.
+        headers: The answer's headers, names in lower case.
+        body: The beginning of the answer's body, at most 4096 characters.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        status: int,
+        headers: Mapping[str, str] | None = None,
+        content: bytes = b"",
+        *,
+        problem: str | None = None,
+    ) -> None:
+        self.where = where
+        self.status = status
+        self.headers = dict(headers or {})
+        self.body = content[: 4 * _BODY_LIMIT].decode("utf-8", "replace")[:_BODY_LIMIT]
+        said = problem or self._what_the_server_said(content)
+        super().__init__(f"{where} answered {status}" + (f": {said}" if said else ""))
+
+    @property
+    def reason(self) -> str:
+        """What the server said, as far as it can be read."""
+        return self._what_the_server_said(self.body.encode())
+
+    def _what_the_server_said(self, content: bytes) -> str:
+        return _shorten(_spoken(content))
+
+
+class BadRequestException(ApiException, RuntimeError):
+    """400: the server does not accept the request."""
+
+
+class UnauthorizedException(ApiException, RuntimeError):
+    """401: the credentials are missing or wrong."""
+
+
+class ForbiddenException(ApiException, RuntimeError):
+    """403: these credentials may not do that."""
+
+
+class NotFoundException(ApiException, RuntimeError):
+    """404: there is no such agent, run or thread."""
+
+
+class RequestTimeoutException(ApiException):
+    """408: the server or a proxy gave up waiting."""
+
+
+class ConflictException(ApiException, RuntimeError):
+    """409: the thread or run is in a state that does not allow it."""
+
+
+class UnprocessableEntityException(ApiException, RuntimeError):
+    """422: the body does not fit what the agent declares."""
+
+
+class TooManyRequestsException(ApiException):
+    """429: come back later; `headers["retry-after"]` may say when."""
+
+
+class ServiceException(ApiException):
+    """5xx: the server, or something in front of it, failed."""
+
+
+class UnexpectedStatusException(ApiException, RuntimeError):
+    """A status that the protocol does not know, a redirect among them."""
+
+
+class UnreadableAnswerException(ApiException, RuntimeError):
+    """A success that cannot be read: no body, HTML, broken JSON, another type than promised."""
+
+
+_BY_STATUS: Final[dict[int, type[ApiException]]] = {
+    400: BadRequestException,
+    401: UnauthorizedException,
+    403: ForbiddenException,
+    404: NotFoundException,
+    408: RequestTimeoutException,
+    409: ConflictException,
+    422: UnprocessableEntityException,
+    429: TooManyRequestsException,
+}
+
+
+def error_for_status(
+    where: str, status: int, headers: Mapping[str, str], content: bytes
+) -> ApiException:
+    """The error that stands for an answer with an error status."""
+    if 500 <= status < 600:  # noqa: PLR2004 - the 5xx of HTTP
+        return ServiceException(where, status, headers, content)
+    if 300 <= status < 400:  # noqa: PLR2004 - the 3xx of HTTP
+        return UnexpectedStatusException(
+            where,
+            status,
+            headers,
+            content,
+            problem="a redirect, which is not followed because credentials go to the configured "
+            "host only; configure the host it leads to if you trust it",
+        )
+    kind = _BY_STATUS.get(status, UnexpectedStatusException)
+    return kind(where, status, headers, content)
+
+
+class NodeError(AcpLangGraphError, RuntimeError):
+    """Base of what the nodes raise.
+
+    Attributes:
+        node: The node's name.
+    """
+
+    def __init__(self, message: str, *, node: str = "") -> None:
+        super().__init__(f"node {node!r}: {message}" if node else message)
+        self.node = node
+
+
+class NodeConfigurationError(NodeError, ValueError):
+    """The node can never work the way it was made."""
+
+
+class NodeInputError(NodeError, ValueError):
+    """The state does not give what the agent needs; nothing was sent."""
+
+
+class NodeOutputError(NodeError):
+    """The agent's answer does not fit where it should go."""
+
+
+class UnknownAgentError(NodeError, LookupError):
+    """The server knows no agent of that name."""
+
+
+class CheckpointerRequiredError(NodeError):
+    """The remote agent asks a question, and the graph has no checkpointer to wait with."""
+
+
+class RunError(NodeError):
+    """Something about one remote run.
+
+    Attributes:
+        run_id: The run's id on the server, `None` where it could not be learnt.
+        thread_id: The run's remote thread, if it has one.
+        agent_id: The agent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        node: str = "",
+        run_id: str | None = None,
+        thread_id: str | None = None,
+        agent_id: str | None = None,
+    ) -> None:
+        named = (("run", run_id), ("thread", thread_id), ("agent", agent_id))
+        ids = ", ".join(f"{what} {value}" for what, value in named if value)
+        super().__init__(f"{message} ({ids})" if ids else message, node=node)
+        self.run_id = run_id
+        self.thread_id = thread_id
+        self.agent_id = agent_id
+
+
+class ACPRunException(RunError):
+    """The remote run failed.
+
+    Attributes:
+        errcode: The agent's own error code.
+        description: The agent's own words.
+    """
+
+    def __init__(self, errcode: int | None, description: str, **ids: Any) -> None:
+        code = "" if errcode is None else f" with code {errcode}"
+        super().__init__(f"the remote run failed{code}: {_shorten(description)}", **ids)
+        self.errcode = errcode
+        self.description = description
+
+
+class RunLostError(RunError):
+    """The server no longer knows a run that it once accepted."""
+
+
+class RunTimeoutError(RunError):
+    """The remote run outlived its deadline; the ids allow picking it up again."""
+
+
+class UnknownOutcomeError(RunError):
+    """It cannot be told whether the remote side did the work, and doing it again might do it twice.
+
+    Attributes:
+        key: What the request was marked with, to look for it on the server by hand.
+    """
+
+    def __init__(self, message: str, *, key: str | None = None, **ids: Any) -> None:
+        super().__init__(message, **ids)
+        self.key = key
+
+
+class ACPDescriptorValidationException(AcpLangGraphError, ValueError):
+    """An agent's descriptor contradicts itself or the specification.
+
+    Attributes:
+        faults: Every fault that was found, a sentence each.
+    """
+
+    def __init__(self, subject: str, faults: Sequence[str]) -> None:
+        lines = "".join(f"\n- {fault}" for fault in faults)
+        super().__init__(f"the descriptor of {subject} is not valid:{lines}")
+        self.faults = list(faults)
+
+
+def _spoken(content: bytes) -> str:
+    """The message in an error body: a JSON string, `detail`, `message`, `error`, or the text."""
+    if not content.strip():
+        return ""
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        text = content.decode("utf-8", "replace").strip()
+        return "an HTML page" if text.startswith("<") else text
+    return _words(body)
+
+
+def _words(body: Any) -> str:
+    match body:
+        case str():
+            return body
+        case {"detail": [*problems]}:
+            # Frameworks list what is wrong as {loc, msg, input}; `input` is the caller's own data.
+            return "; ".join(
+                f"{'.'.join(map(str, problem.get('loc', ())))}: {problem.get('msg', '')}"
+                for problem in problems
+                if isinstance(problem, dict)
+            )
+        case {"detail": str(words)} | {"message": str(words)} | {"error": str(words)}:
+            return words
+        case {"error": {"message": str(words)}} | {"ErrorMessage": str(words)}:
+            return words
+        case _:
+            return ""
+
+
+def _shorten(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _MESSAGE_LIMIT else flat[: _MESSAGE_LIMIT - 3] + "..."

@@ -1,0 +1,1 @@
+"""State paths and mapping plans."""

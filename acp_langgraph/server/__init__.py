@@ -1,0 +1,1 @@
+"""An ACP server for compiled LangGraph graphs (extra `server`)."""

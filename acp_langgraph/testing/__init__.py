@@ -1,0 +1,1 @@
+"""Fake servers with faults, for tests."""
