@@ -16,6 +16,7 @@ time the run was last updated, which the protocol changes with every status.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -75,7 +76,12 @@ Outcome: TypeAlias = dict[str, Any]
 
 
 def run_agent(
-    order: RunOrder, policy: RunPolicy, *, can_ask: bool, again: bool = False
+    order: RunOrder,
+    policy: RunPolicy,
+    *,
+    can_ask: bool,
+    again: bool = False,
+    answer_schema: Callable[[Any], Flow[dict[str, Any] | None]] | None = None,
 ) -> Flow[Outcome]:
     """Have an agent run once, however often this flow is entered.
 
@@ -86,6 +92,7 @@ def run_agent(
             either, and the run is started and awaited in one request.
         again: Whether the order may have been carried out before, so that the run is looked up
             before it is created.
+        answer_schema: Finds the JSON Schema of the answer to a question.
 
     Returns:
         The run's result: `values` and `messages` as the agent sent them.
@@ -107,7 +114,9 @@ def run_agent(
     yield from Progress("running", leg["run_id"])
     outcome = yield from Step("wait_for_run", partial(_wait, order, policy, leg))
     while outcome["type"] == "interrupt":
-        answer = yield from Ask(outcome["payload"])
+        payload = outcome["payload"]
+        schema = (yield from answer_schema(payload)) if answer_schema else None
+        answer = yield from Ask(payload, schema)
         leg = yield from Step("resume_run", partial(_resume, order, policy, leg, outcome, answer))
         outcome = yield from Step("wait_for_run", partial(_wait, order, policy, leg))
     return outcome
