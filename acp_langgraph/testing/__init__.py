@@ -1,1 +1,1 @@
-"""Fake servers with faults, for tests."""
+"""Fake servers with faults."""
