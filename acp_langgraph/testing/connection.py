@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from http.client import responses
 from typing import NoReturn
 
 import h11
@@ -15,7 +16,7 @@ from acp_langgraph.testing.faults import Fault
 from acp_langgraph.testing.gate import Gate
 from acp_langgraph.testing.responses import Piece, Response
 
-__all__ = ["Connection", "ConnectionGone"]
+__all__ = ["Connection", "ConnectionGone", "PeerGone"]
 
 _RECEIVE = 65536
 _BODILESS = frozenset({204, 304})
@@ -24,6 +25,10 @@ _LINGER_RESET = struct.pack("ii", 1, 0)  # close() sends RST and drops what is u
 
 class ConnectionGone(Exception):
     """The connection ended: by a fault, by the peer, or with the server."""
+
+
+class PeerGone(ConnectionGone):
+    """The peer hung up."""
 
 
 class Connection:
@@ -98,7 +103,8 @@ class Connection:
         headers = list(response.headers)
         if isinstance(response.body, bytes) and response.status not in _BODILESS:
             headers.append(("content-length", str(len(response.body))))
-        head = h11.Response(status_code=response.status, headers=headers)
+        reason = responses.get(response.status, "")
+        head = h11.Response(status_code=response.status, headers=headers, reason=reason)
         if isinstance(response.body, bytes):
             yield b"".join(  # in one packet, as real servers do it
                 self._http.send(event) or b""

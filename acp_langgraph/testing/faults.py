@@ -179,9 +179,8 @@ class Fault:
     @classmethod
     def oversized(cls, n_bytes: int, *, announced: bool = True) -> Fault:
         """Answer a JSON string of `n_bytes`, with its length `announced` or in chunks."""
-        headers = (("content-type", "application/json"),)
-        if announced:
-            headers += (("content-length", str(n_bytes)),)
+        length = (("content-length", str(n_bytes)),) if announced else ()
+        headers = (("content-type", "application/json"), *length)
 
         def answer(_: Response | None) -> Response:
             whole, rest = divmod(max(n_bytes - 2, 0), _PIECE)

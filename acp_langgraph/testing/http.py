@@ -26,8 +26,6 @@ As a fixture of pytest:
 from __future__ import annotations
 
 import contextlib
-import os
-import selectors
 import socket
 import threading
 import time
@@ -39,16 +37,16 @@ from urllib.parse import parse_qsl, unquote
 
 import h11
 
-from acp_langgraph.testing.connection import Connection, ConnectionGone
+from acp_langgraph.testing.connection import Connection, ConnectionGone, PeerGone
 from acp_langgraph.testing.faults import Fault, Faults
 from acp_langgraph.testing.gate import Gate
+from acp_langgraph.testing.listener import HOST, Listener
 from acp_langgraph.testing.requests import RecordedRequest, RequestLog
 from acp_langgraph.testing.responses import Response
 from acp_langgraph.testing.routing import Routes
 
 __all__ = ["FakeHTTPServer"]
 
-_HOST = "127.0.0.1"
 _PEER_CHECK = 0.1
 _JOIN = 5.0
 
@@ -78,14 +76,11 @@ class FakeHTTPServer:
         self.faults = Faults(routes)
         self._routes = routes
         self._answer = respond
-        self._port = port
+        self._listener = Listener(port, self._open_connection)
         self._accepted = 0
         self._open: dict[int, tuple[Connection, threading.Thread]] = {}
         self._held: dict[int, tuple[RecordedRequest, Gate]] = {}
         self._failures: list[Exception] = []
-        self._acceptor: threading.Thread | None = None
-        self._bell: socket.socket | None = None  # wakes the acceptor
-        self._reserved: socket.socket | None = None  # keeps the port while nobody listens
 
     def respond(self, request: RecordedRequest) -> Response:
         """The answer to a request, after the work for it has been done."""
@@ -98,14 +93,14 @@ class FakeHTTPServer:
     @property
     def url(self) -> str:
         """Where the server listens, e.g. `http://127.0.0.1:49152`."""
-        return f"http://{_HOST}:{self.port}"
+        return f"http://{HOST}:{self.port}"
 
     @property
     def port(self) -> int:
         """The port; known once the server has been started, and kept from then on."""
-        if not self._port:
+        if not self._listener.port:
             raise RuntimeError(f"{type(self).__name__} has no port before it has been started")
-        return self._port
+        return self._listener.port
 
     @property
     def connections(self) -> int:
@@ -151,19 +146,7 @@ class FakeHTTPServer:
 
     def start(self) -> Self:
         """Listen, on the same port as before if there was one."""
-        if self._acceptor is not None:
-            return self
-        if self._reserved is not None:
-            self._reserved.close()
-            self._reserved = None
-        listener = _bind(self._port)
-        listener.listen(1024)
-        self._port = listener.getsockname()[1]
-        self._bell, bell = socket.socketpair()
-        self._acceptor = threading.Thread(
-            target=self._accept, args=(listener, bell), name=f"{type(self).__name__}", daemon=True
-        )
-        self._acceptor.start()
+        self._listener.open()
         return self
 
     def stop(self, *, reset: bool = False) -> None:
@@ -172,11 +155,7 @@ class FakeHTTPServer:
         Args:
             reset: End them with RST instead of FIN.
         """
-        acceptor, self._acceptor = self._acceptor, None
-        if acceptor is not None and self._bell is not None:
-            self._bell.close()
-            acceptor.join(_JOIN)
-            self._reserved = _bind(self._port)
+        self._listener.close(keep_port=True)
         self.drop_connections(reset=reset)
 
     def restart(self, *, reset: bool = False, forget: bool = False) -> None:
@@ -207,10 +186,8 @@ class FakeHTTPServer:
 
     def close(self) -> None:
         """Stop for good, letting go of everything that is held."""
-        self.stop()
-        if self._reserved is not None:
-            self._reserved.close()
-            self._reserved = None
+        self._listener.close(keep_port=False)
+        self.drop_connections()
 
     # What `respond` may use
 
@@ -231,25 +208,34 @@ class FakeHTTPServer:
             Whether it came to that in time.
 
         Raises:
-            ConnectionGone: If the client hung up, or the server was stopped.
+            ConnectionGone: If the server was stopped, or (`PeerGone`) the client hung up.
         """
-        open_connection = self._open.get(request.connection)
-        connection = open_connection[0] if open_connection else None
 
         def check() -> None:
-            if connection is None or connection.aborted or connection.peer_is_gone():
-                raise ConnectionGone
+            self.check_peer(request)
 
         if not isinstance(until, Gate):
             with self.changed:
                 return self._wait(until, timeout, check)
-        until.arrive(self._notify)
+        until.arrive(self.notify)
         with self.changed:
             self._held[request.number] = request, until
             try:
                 return self._wait(lambda: until.is_open, timeout, check)
             finally:
                 del self._held[request.number]
+
+    def check_peer(self, request: RecordedRequest) -> None:
+        """Make sure that somebody still waits for the answer to a request.
+
+        Raises:
+            ConnectionGone: If the server was stopped, or (`PeerGone`) the client hung up.
+        """
+        connection, _ = self._open[request.connection]
+        if connection.aborted:
+            raise ConnectionGone
+        if connection.peer_is_gone():
+            raise PeerGone
 
     def next_change_due(self) -> float | None:
         """When the state will change by itself, on `time.monotonic`'s clock; a subclass's business."""
@@ -277,17 +263,10 @@ class FakeHTTPServer:
             self.changed.wait(max(0.0, min([*moments, _PEER_CHECK])))
         return True
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Have everybody who waits look again."""
         with self.changed:
             self.changed.notify_all()
-
-    def _accept(self, listener: socket.socket, bell: socket.socket) -> None:
-        with listener, bell, selectors.DefaultSelector() as selector:
-            selector.register(listener, selectors.EVENT_READ)
-            selector.register(bell, selectors.EVENT_READ)
-            while all(key.fileobj is listener for key, _ in selector.select()):
-                with contextlib.suppress(OSError):
-                    self._open_connection(listener.accept()[0])
 
     def _open_connection(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -399,16 +378,3 @@ class FakeHTTPServer:
         requests = "; ".join(map(repr, list(self.requests)[-10:])) or "none"
         held = self._still_held()
         return f"latest requests: {requests}" + (f"; {held}" if held else "")
-
-
-def _bind(port: int) -> socket.socket:
-    sock = socket.socket()
-    if os.name == "posix":
-        # Connections of before linger in TIME_WAIT on the port that is wanted again.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((_HOST, port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
