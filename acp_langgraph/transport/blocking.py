@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -143,7 +144,7 @@ class Transport:
         if self._made is None:
             with self._lock:
                 if self._made is None:
-                    self._made = httpx.Client(
+                    made = httpx.Client(
                         verify=self.endpoint.tls(),
                         proxy=self.endpoint.proxy(),
                         trust_env=False,  # the endpoint decides about proxies, once
@@ -151,6 +152,8 @@ class Transport:
                         limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
                         **self.endpoint.client_options(),
                     )
+                    weakref.finalize(self, made.close)  # nobody has to remember close()
+                    self._made = made
         return self._made
 
     def _sending(self) -> dict[str, Any]:
