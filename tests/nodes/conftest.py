@@ -25,8 +25,8 @@ def shared_server() -> Iterator[RunningServer]:
 
 
 @pytest.fixture
-def server(shared_server: RunningServer) -> Iterator[Watched]:
-    yield Watched(shared_server)
+def server(shared_server: RunningServer) -> Watched:
+    return Watched(shared_server)
 
 
 class Watched:
