@@ -80,14 +80,16 @@ def queried(**parameters: Any) -> dict[str, str]:
 
 
 def checked_options(options: Options) -> Options:
-    """The same options.
+    """The same options, with the names of headers in lower case, as they are everywhere here.
 
     Raises:
         ApiTypeError: If one has the wrong type.
         ApiValueError: If one has an impossible value, such as a line break in a header.
     """
     _checked(_Options, options)
-    return options
+    headers = options.get("headers") or {}
+    lowered = {name.lower(): value for name, value in headers.items()}
+    return {"timeout": options.get("timeout"), "headers": lowered}
 
 
 class _Query(BaseModel):
