@@ -53,7 +53,7 @@ from acp_langgraph.acp.models import (
     ThreadSearchRequest,
     ThreadState,
 )
-from acp_langgraph.core.calls import ABSENT, Call, path
+from acp_langgraph.core.calls import ABSENT, EVENT_STREAM, Call, path
 
 __all__ = [
     "Id",
@@ -91,7 +91,7 @@ __all__ = [
 
 Id: TypeAlias = str | UUID
 
-_STREAM: Final = {"accept": "text/event-stream", "cache-control": "no-store"}
+_STREAM: Final = {"accept": EVENT_STREAM, "cache-control": "no-store"}
 
 
 # Agents
