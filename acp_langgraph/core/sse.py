@@ -8,9 +8,10 @@ blank line is in.
 
 One liberty is taken. AGNTCY's workflow server keeps a connection alive with a bare `:` that no
 newline follows, so that it sticks to the next event: `:id: 5`. To the letter that is a comment, and
-the id would be lost. So where an event would begin, a comment that goes on without a space as a
-known field and its colon is that field, however many colons stand before it. `: id: 5` stays a
-comment, as does `:id: 5` in the midst of an event, where no keep-alive is ever sent.
+the id would be lost. So on the first line after a blank one, colons followed without a space by a
+known field and its own colon are that field. `: id: 5` stays a comment, and so does `:id: 5` in the
+midst of an event, where no keep-alive is ever sent. What is lost is a comment that is written like
+a field where an event begins, which nobody has a reason to send.
 """
 
 from __future__ import annotations
