@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -68,11 +68,12 @@ class Transport:
                 response.close()
         return self.endpoint.reply(response, body.bytes())
 
-    def stream(self, call: Call[Any]) -> Iterator[bytes]:
+    def stream(self, call: Call[Any]) -> Generator[bytes]:
         """Perform a call and yield its body as it arrives; closing the iterator hangs up.
 
         Raises:
-            ApiException: If the server answers with an error status.
+            ApiException: If the server answers with an error status, or with something else than
+                the stream that was asked for.
             ApiConnectionError: If the connection breaks.
         """
         client = self._client()
@@ -80,7 +81,7 @@ class Transport:
         with self.endpoint.explained(request):
             response = client.send(request, stream=True, **self._sending())
             try:
-                if not response.is_success:
+                if not call.is_streamed_by(self.endpoint.reply(response, b"")):
                     body = self.endpoint.body(response)
                     for piece in response.iter_bytes():
                         body.add(piece)
