@@ -79,7 +79,7 @@ class FaultyProxy(FakeHTTPServer):
 
 
 class _Upstream:
-    """One exchange with the server behind the proxy."""
+    """One exchange with the server behind the proxy; iterating gives the answer's body."""
 
     def __init__(
         self, proxy: FaultyProxy, request: RecordedRequest, address: tuple[str, int]
@@ -114,9 +114,9 @@ class _Upstream:
             for name, value in answer.headers
             if name.decode("latin-1") not in _HOP_BY_HOP
         )
-        return Response(answer.status_code, kept, self._body())
+        return Response(answer.status_code, kept, self)
 
-    def _body(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes]:
         try:
             while isinstance(event := self._next_event(), h11.Data):
                 yield bytes(event.data)

@@ -110,5 +110,5 @@ def play(script: Script, run: FakeRun) -> Play:
 
 
 def _moves(script: Iterable[Move]) -> Play:
-    for move in script:  # no `yield from`, for a list takes no answers
+    for move in script:  # noqa: UP028 - `yield from` would send the answers to the list
         yield move
