@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from support.acp_calls import call_acp
 from support.acp_operations import (
     BY_NAME,
     CREATE,
@@ -20,7 +21,6 @@ from support.acp_operations import (
     THREAD_ID,
     UPDATE,
 )
-from support.acp_calls import call_acp
 from support.recorder import Answer, recording
 
 from acp_langgraph import errors
