@@ -176,7 +176,11 @@ def test_an_answer_of_any_json_type_arrives_as_it_is(serving, answer):
     client = serving({"asking": asking("first", "second")})
 
     asked = client.outcome("asking")
-    client.post(f"/runs/{asked['run']['run_id']}", json=answer, content=None if answer is not None else "null").raise_for_status()
+    client.post(
+        f"/runs/{asked['run']['run_id']}",
+        json=answer,
+        content=None if answer is not None else "null",
+    ).raise_for_status()
     again = client.wait(asked["run"])
     client.post(f"/runs/{asked['run']['run_id']}", json="last").raise_for_status()
     ended = client.wait(asked["run"])
@@ -296,9 +300,7 @@ def test_of_many_answers_at_once_exactly_one_wins(serving):
     run = client.outcome("asking")["run"]
 
     with ThreadPoolExecutor(16) as pool:
-        answers = list(
-            pool.map(lambda n: client.post(f"/runs/{run['run_id']}", json=n), range(16))
-        )
+        answers = list(pool.map(lambda n: client.post(f"/runs/{run['run_id']}", json=n), range(16)))
 
     statuses = sorted(answer.status_code for answer in answers)
     [winner] = [number for number, answer in enumerate(answers) if answer.status_code == 200]
@@ -313,7 +315,9 @@ async def test_two_hundred_clients_wait_for_one_run(serving):
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
     async with httpx.AsyncClient(base_url=client.server.url, timeout=30, limits=limits) as waiting:
-        waits = [asyncio.create_task(waiting.get(f"/runs/{run['run_id']}/wait")) for _ in range(200)]
+        waits = [
+            asyncio.create_task(waiting.get(f"/runs/{run['run_id']}/wait")) for _ in range(200)
+        ]
         while sum(each.path.endswith("/wait") for each in client.server.requests) < 200:
             await asyncio.sleep(0.01)
         in_between = await waiting.get(f"/runs/{run['run_id']}")
@@ -395,7 +399,9 @@ def test_a_client_that_breaks_off_has_its_run_cancelled_unless_it_said_otherwise
     client = serving({"held": held(gate)})
 
     with pytest.raises(httpx.ReadTimeout):
-        client.post("/runs/wait", json={"input": {"text": "hi"}, "on_disconnect": policy}, timeout=0.2)
+        client.post(
+            "/runs/wait", json={"input": {"text": "hi"}, "on_disconnect": policy}, timeout=0.2
+        )
     [run] = client.post("/runs/search", json={}).json()
     if policy == "cancel":
         assert gate.cancelled.acquire(timeout=10)
