@@ -2,7 +2,8 @@
 
     from acp_langgraph import ACPNode
 
-What needs an extra is imported from its own module: `acp_langgraph.server`, `acp_langgraph.testing`.
+The server and the fakes for tests have modules of their own: `acp_langgraph.server` (extra `server`)
+and `acp_langgraph.testing`.
 """
 
 from typing import Any
