@@ -44,6 +44,7 @@ class Connection:
         self.aborted = False
         self._socket = sock
         self._reset = False
+        self._wants_body = True
         self._closing = threading.Lock()
         self._http = h11.Connection(h11.SERVER)
 
@@ -54,7 +55,10 @@ class Connection:
             h11.RemoteProtocolError: If it is no HTTP.
         """
         event = self._next_event()
-        return event if isinstance(event, h11.Request) else None
+        if not isinstance(event, h11.Request):
+            return None
+        self._wants_body = event.method != b"HEAD"
+        return event
 
     def read_body(self) -> bytes:
         """The body that belongs to the head.
@@ -90,7 +94,10 @@ class Connection:
             ConnectionGone: If the answer, or a fault, ends the connection.
         """
         wire = _Wire(self, fault, wait)
-        for part in response.pieces() if response.raw else self._frame(response):
+        portions = response.pieces() if response.raw else self._frame(response)
+        if isinstance(response.body, bytes):  # leaves in one packet, as from real servers
+            portions = iter([b"".join(part for part in portions if isinstance(part, bytes))])
+        for part in portions:
             if isinstance(part, Gate):
                 wait(part)
             else:
@@ -99,20 +106,14 @@ class Connection:
             self.drop(reset=fault.reset)
 
     def _frame(self, response: Response) -> Iterator[Piece]:
-        """The bytes of an answer, in the portions in which they leave."""
+        """The bytes of an answer, piece by piece."""
         headers = list(response.headers)
         if isinstance(response.body, bytes) and response.status not in _BODILESS:
             headers.append(("content-length", str(len(response.body))))
         reason = responses.get(response.status, "")
         head = h11.Response(status_code=response.status, headers=headers, reason=reason)
-        if isinstance(response.body, bytes):
-            yield b"".join(  # in one packet, as real servers do it
-                self._http.send(event) or b""
-                for event in (head, h11.Data(data=response.body), h11.EndOfMessage())
-            )
-            return
         yield self._http.send(head) or b""
-        for piece in response.pieces():
+        for piece in response.pieces() if self._wants_body else ():
             yield piece if isinstance(piece, Gate) else self._http.send(h11.Data(data=piece)) or b""
         yield self._http.send(h11.EndOfMessage()) or b""
 
