@@ -20,6 +20,7 @@ __all__ = ["Connection", "ConnectionGone", "PeerGone"]
 
 _RECEIVE = 65536
 _BODILESS = frozenset({204, 304})
+_SEND_TIMEOUT = struct.pack("ll", 0, 100_000)  # seconds and microseconds
 _LINGER_RESET = struct.pack("ii", 1, 0)  # close() sends RST and drops what is unsent
 
 
@@ -47,6 +48,7 @@ class Connection:
         self._wants_body = True
         self._closing = threading.Lock()
         self._http = h11.Connection(h11.SERVER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)
 
     def next_head(self) -> h11.Request | None:
         """The head of the next request; `None` when the peer is done.
@@ -76,9 +78,8 @@ class Connection:
     def _next_event(self) -> object:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             if self._http.they_are_waiting_for_100_continue:
-                self._socket.sendall(
-                    self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
-                )
+                go_on = h11.InformationalResponse(status_code=100, headers=[])
+                self.send(self._http.send(go_on) or b"")
             self._http.receive_data(self._socket.recv(_RECEIVE))
         return event
 
@@ -118,8 +119,13 @@ class Connection:
         yield self._http.send(h11.EndOfMessage()) or b""
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        self._socket.sendall(data)
+        """Send bytes as they are, however slowly they are read."""
+        while data:
+            try:
+                data = data[self._socket.send(data) :]
+            except BlockingIOError:  # nothing was read for a while
+                if self.aborted:
+                    raise ConnectionGone from None
 
     def finish_exchange(self) -> bool:
         """Get ready for the next request; `False` where this was the last one."""

@@ -81,6 +81,12 @@ def test_drop_after_cuts_the_answer_at_every_byte(server, reset):
     assert server.done == len(whole) + 1
 
 
+def test_drop_after_more_than_there_is_ends_the_connection_after_all_of_it(server):
+    server.faults.add(Fault.drop_after(10_000))
+    received, _ = on_the_wire(server)
+    assert json.loads(received.partition(b"\r\n\r\n")[2]) == ANSWER
+
+
 @pytest.mark.parametrize(
     ("fault", "error"),
     [

@@ -182,6 +182,22 @@ def test_dropping_connections_leaves_the_server_listening(server, client):
     assert server.connections == 2
 
 
+@pytest.mark.parametrize("reset", [False, True], ids=["fin", "rst"])
+def test_a_client_that_reads_nothing_cannot_keep_the_server_from_stopping(reset):
+    def pieces():
+        yield b"x" * 20_000_000
+        raise AssertionError("all of it was sent")
+
+    with (
+        FakeHTTPServer(lambda _: Response.stream(pieces())) as server,
+        socket.create_connection(("127.0.0.1", server.port), 5) as sock,
+    ):
+        sock.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert sock.recv(100)
+        server.stop(reset=reset)
+        assert server.open_connections == 0
+
+
 def test_a_held_request_ends_when_its_client_hangs_up(server):
     gate = Gate()
     server.faults.add(Fault.hold(gate))
