@@ -17,7 +17,7 @@ from acp_langgraph.errors import ACPDescriptorValidationException
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
-__all__ = ["descriptor_faults", "validate_descriptor"]
+__all__ = ["descriptor_faults", "schema_faults", "validate_descriptor"]
 
 
 def validate_descriptor(descriptor: AgentACPDescriptor) -> None:
@@ -41,7 +41,7 @@ def descriptor_faults(descriptor: AgentACPDescriptor) -> Iterator[str]:
         yield "metadata.ref.version is empty"
     yield from _contradictions(descriptor.specs)
     for place, schema in _schemas(descriptor.specs):
-        yield from _schema_faults(place, schema)
+        yield from schema_faults(place, schema)
 
 
 def _contradictions(specs: AgentACPSpec) -> Iterator[str]:
@@ -75,7 +75,8 @@ def _schemas(specs: AgentACPSpec) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"interrupts.{index}.resume_payload", interrupt.resume_payload
 
 
-def _schema_faults(place: str, schema: dict[str, Any]) -> Iterator[str]:
+def schema_faults(place: str, schema: dict[str, Any]) -> Iterator[str]:
+    """Every fault of a JSON Schema that is to be used by itself; `place` names it."""
     for error in _metaschema().iter_errors(schema):
         where = ".".join(map(str, error.absolute_path))
         yield f"{place} is no JSON Schema: {where + ': ' if where else ''}{error.message[:200]}"
@@ -91,7 +92,8 @@ def _metaschema() -> Validator:
         raise ImportError(
             'checking a descriptor needs jsonschema: pip install "acp-langgraph[server]"'
         ) from error
-    return Draft202012Validator(Draft202012Validator.META_SCHEMA)
+    validator: Validator = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+    return validator
 
 
 def _references(schema: Any) -> Iterator[str]:

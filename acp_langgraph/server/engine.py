@@ -196,7 +196,8 @@ class Engine:
 
         Args:
             run_id: The run.
-            wait: Return only when nothing of it runs any more.
+            wait: Return only when it has ended. A synchronous node that is under way cannot be
+                stopped; it ends unheard.
             rollback: Afterwards delete the run and bring its thread back to where it was before.
         """
         ending = asyncio.create_task(self._cancel(run_id, rollback=rollback))
@@ -305,7 +306,7 @@ class Engine:
             if _has_thread(new):
                 await self._update_thread(new)
             await self.storage.replace_run(old, new)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever a storage raises, nobody may wait forever
             _log.exception("the outcome of run %s could not be stored", old.run_id)
         finally:
             self._forget(live)

@@ -22,16 +22,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
+import langgraph.errors
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, Interrupt
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from acp_langgraph.acp.descriptor import schema_faults
 from acp_langgraph.acp.models import RunStatus, StreamingMode
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.problems import invalid
+from acp_langgraph.server.schemas import Graph
 from acp_langgraph.server.storage import Question, RunRecord
 
 __all__ = [
@@ -51,6 +54,10 @@ CANCELLED: Final = 2
 
 _LONGEST_DESCRIPTION: Final = 2000
 _INTERRUPT: Final = "__interrupt__"
+
+_refuses_answer: Final[Callable[[BaseException], bool]] = getattr(
+    langgraph.errors, "is_invalid_resume", lambda _: False
+)  # newer than the oldest LangGraph that this package supports
 
 Publish = Callable[[StreamingMode, Any], None]
 """Takes what the graph streams: values so far, or an update of its own. Must not keep the object."""
@@ -94,23 +101,26 @@ async def execute(agent: HostedAgent, run: RunRecord, publish: Publish) -> Outco
     try:
         return await _execute(agent, run, publish)
     except Exception as error:  # noqa: BLE001 - whatever a graph raises is the run's outcome
+        if _refuses_answer(error):
+            return await _asked_again(agent, run)
         return failed(run, f"{type(error).__name__}: {error}")
 
 
 async def _execute(agent: HostedAgent, run: RunRecord, publish: Publish) -> Outcome:
     graph, config = agent.graph, graph_config(run)
     subgraphs = bool(run.creation.get("stream_subgraphs"))
-    stream = graph.astream(
+    stream: Any = graph.astream(
         _start(run),
         config,
-        context=config["configurable"] if graph.context_schema else None,
+        context=_context(graph, config),
         stream_mode=["updates", "values", "custom"],
         output_keys=graph.output_channels,
         subgraphs=True,
     )
     values: Any = None
-    interrupts: dict[str, Interrupt[Any]] | None = None
-    async with aclosing(stream):  # type: ignore[type-var]  # an async generator, typed as iterator
+    interrupts: dict[str, Interrupt[Any]] = {}
+    stopped = False
+    async with aclosing(stream):
         async for namespace, mode, chunk in stream:
             if mode == "custom" and (subgraphs or not namespace):
                 publish(StreamingMode.CUSTOM, chunk)
@@ -120,8 +130,9 @@ async def _execute(agent: HostedAgent, run: RunRecord, publish: Publish) -> Outc
                 values = _without_interrupts(chunk)
                 publish(StreamingMode.VALUES, values)
             elif mode == "updates" and _INTERRUPT in chunk:
-                interrupts = (interrupts or {}) | {each.id: each for each in chunk[_INTERRUPT]}
-    if interrupts is None:
+                stopped = True
+                interrupts.update({each.id: each for each in chunk[_INTERRUPT]})
+    if not stopped:
         return _succeeded(values)
     if interrupts:
         return _interrupted(tuple(map(_question, interrupts.values())))
@@ -155,6 +166,18 @@ def graph_config(run: RunRecord) -> RunnableConfig:
     if sent.get("recursion_limit") is not None:
         config["recursion_limit"] = sent["recursion_limit"]
     return config
+
+
+def _context(graph: Graph, config: RunnableConfig) -> dict[str, Any] | None:
+    """What nodes see as `runtime.context`, where the graph declares a type for it."""
+    kind = graph.context_schema
+    if kind is None:
+        return None
+    sent = {name: value for name, value in config["configurable"].items() if name != "thread_id"}
+    if is_dataclass(kind):  # takes no others
+        known = {each.name for each in fields(kind)}
+        return {name: value for name, value in sent.items() if name in known}
+    return sent
 
 
 def answers_to(agent: HostedAgent, questions: tuple[Question, ...], payload: Any) -> dict[str, Any]:
@@ -203,6 +226,12 @@ def _start(run: RunRecord) -> Any:
     return Command(resume=run.answers) if run.answers else None
 
 
+async def _asked_again(agent: HostedAgent, run: RunRecord) -> Outcome:
+    """The questions that are still open after an answer that the graph's own type refused."""
+    snapshot = await agent.graph.aget_state(graph_config(run))
+    return _interrupted(tuple(map(_question, snapshot.interrupts)))
+
+
 def _without_interrupts(values: Any) -> Any:
     if isinstance(values, dict) and _INTERRUPT in values:
         return {name: value for name, value in values.items() if name != _INTERRUPT}
@@ -232,7 +261,6 @@ def _interrupted(questions: tuple[Question, ...]) -> Outcome:
 
 
 def _question(interrupt: Interrupt[Any]) -> Question:
-    schema = interrupt.response_schema
-    return Question(
-        interrupt.id, jsonable(interrupt.value), schema if isinstance(schema, dict) else None
-    )
+    schema: Any = interrupt.response_schema
+    usable = isinstance(schema, dict) and not any(schema_faults("response_schema", schema))
+    return Question(interrupt.id, jsonable(interrupt.value), schema if usable else None)

@@ -15,10 +15,20 @@ would refuse what the graph itself takes:
 from __future__ import annotations
 
 import sys
-import types
-import typing
 from collections.abc import Callable
-from typing import Any, NotRequired, Required, TypeAlias, Union, get_args, get_origin, is_typeddict
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    Required,
+    TypeAlias,
+    Union,
+    get_args,
+    get_origin,
+    is_typeddict,
+)
 
 import typing_extensions
 from langgraph.pregel import Pregel
@@ -42,22 +52,27 @@ def schema_of(kind: Any) -> JsonSchema:
     """The JSON Schema of a pydantic model, TypedDict, dataclass, any other type, or itself."""
     if isinstance(kind, dict):
         return kind
-    return _with_loose_messages(TypeAdapter(_readable(kind)).json_schema())
+    return _loosened(TypeAdapter(_readable(kind)).json_schema())
 
 
 def input_schema(graph: Graph) -> JsonSchema:
     """What a graph takes."""
-    return _channel_schema(graph, "input_schema", graph.get_input_jsonschema)
+    return _side(graph, "input_schema", graph.get_input_jsonschema)
 
 
 def output_schema(graph: Graph) -> JsonSchema:
     """What a graph returns."""
-    return _channel_schema(graph, "output_schema", graph.get_output_jsonschema)
+    return _side(graph, "output_schema", graph.get_output_jsonschema)
 
 
 def state_schema(graph: Graph) -> JsonSchema:
-    """What a thread's state looks like."""
-    return _channel_schema(graph, "state_schema", graph.get_output_jsonschema)
+    """What the state of a thread looks like."""
+    kind = _declared(graph, "state_schema")
+    return _side(
+        graph,
+        "state_schema",
+        graph.get_output_jsonschema if kind is None else lambda: schema_of(kind),
+    )
 
 
 def config_schema(graph: Graph) -> JsonSchema:
@@ -65,28 +80,33 @@ def config_schema(graph: Graph) -> JsonSchema:
     return schema_of(graph.context_schema) if graph.context_schema else {"type": "object"}
 
 
-def _channel_schema(graph: Graph, side: str, generated: Callable[[], JsonSchema]) -> JsonSchema:
-    builder = getattr(graph, "builder", None)  # a StateGraph's; the functional API has none
-    kind = getattr(builder, side, None)
+def _side(graph: Graph, side: str, generated: Callable[[], JsonSchema]) -> JsonSchema:
+    kind = _declared(graph, side)
     if not is_typeddict(kind):
-        return _with_loose_messages(generated())
+        return _loosened(generated())
     schema = schema_of(kind)
-    if kind is getattr(builder, "state_schema", None):
+    if kind is _declared(graph, "state_schema"):
         schema.pop("required", None)
     return schema
 
 
-def _with_loose_messages(schema: Any) -> Any:
-    match schema:
-        case {"oneOf": [*choices], **rest} if {"$ref": "#/$defs/HumanMessage"} in choices:
-            rest.pop("discriminator", None)
-            return {**{k: _with_loose_messages(v) for k, v in rest.items()}, "anyOf": choices}
-        case dict():
-            return {key: _with_loose_messages(value) for key, value in schema.items()}
-        case list():
-            return [_with_loose_messages(value) for value in schema]
-        case _:
-            return schema
+def _declared(graph: Graph, side: str) -> Any:
+    # A StateGraph's builder knows the types; a graph of the functional API has none.
+    return getattr(getattr(graph, "builder", None), side, None)
+
+
+def _loosened(schema: JsonSchema) -> JsonSchema:
+    loose = {key: _loosened_value(value) for key, value in schema.items()}
+    if {"$ref": "#/$defs/HumanMessage"} in schema.get("oneOf", ()):
+        loose["anyOf"] = loose.pop("oneOf")
+        loose.pop("discriminator", None)
+    return loose
+
+
+def _loosened_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _loosened(value)
+    return list(map(_loosened_value, value)) if isinstance(value, list) else value
 
 
 def _readable(kind: Any) -> Any:
@@ -96,25 +116,31 @@ def _readable(kind: Any) -> Any:
     if is_typeddict(kind):
         return _rebuilt(kind)
     if isinstance(kind, list):  # the parameters of a Callable
-        return [_readable(argument) for argument in kind]
-    origin, arguments = get_origin(kind), get_args(kind)
-    if not arguments or origin is typing.Literal:
+        return list(map(_readable, kind))
+    return _with_readable_arguments(kind)
+
+
+def _with_readable_arguments(kind: Any) -> Any:
+    origin: Any = get_origin(kind)
+    arguments = get_args(kind)
+    if not arguments or origin is Literal:
         return kind
-    if origin is typing.Annotated:
-        return typing.Annotated[_readable(arguments[0]), *kind.__metadata__]
-    changed = tuple(map(_readable, arguments))
-    if changed == arguments:
+    if origin is Annotated:
+        return Annotated[_readable(arguments[0]), *kind.__metadata__]
+    readable = tuple(map(_readable, arguments))
+    if readable == arguments:
         return kind
-    if origin is types.UnionType:
-        return Union[changed]  # noqa: UP007 - the members are only known here
-    return origin[changed[0] if len(changed) == 1 else changed]
+    if origin is UnionType:
+        return Union[readable]  # noqa: UP007 - the members are only known here
+    return origin[readable[0] if len(readable) == 1 else readable]
 
 
 def _rebuilt(kind: Any) -> Any:
-    fields = {}
+    fields: dict[str, Any] = {}
     for name, hint in get_type_hints(kind, include_extras=True).items():
         fields[name] = _readable(hint)
-        if get_origin(hint) not in {Required, NotRequired}:
-            needed = Required if name in kind.__required_keys__ else NotRequired
+        said: Any = get_origin(hint)
+        if said not in {Required, NotRequired}:
+            needed: Any = Required if name in kind.__required_keys__ else NotRequired
             fields[name] = needed[fields[name]]
     return typing_extensions.TypedDict(kind.__name__, fields)  # type: ignore[operator]  # functional form

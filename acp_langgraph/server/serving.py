@@ -112,6 +112,8 @@ def serve(
     thread.start()
     try:
         uvicorn_server.ready.wait()
+        if not uvicorn_server.started:
+            raise RuntimeError(f"the server at {running.url} did not start; its log says why")
         running._loop = uvicorn_server.loop  # noqa: SLF001 - handed over by its maker
         yield running
     finally:

@@ -13,6 +13,7 @@ from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.problems import Problem
 from acp_langgraph.server.storage import RunRecord
 from acp_langgraph.server.streams import KEEP_ALIVE, Subscription, closing_event, frame
+from acp_langgraph.server.wire import disconnected
 
 __all__ = ["EventStream"]
 
@@ -51,9 +52,10 @@ class EventStream(Response):
         self._on_gone = on_gone
         self._subscription = engine.subscribe(run.run_id, modes)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events; the client's going ends it."""
         sending = asyncio.ensure_future(self._send(send))
-        listening = asyncio.ensure_future(_disconnected(receive))
+        listening = asyncio.ensure_future(disconnected(receive))
         try:
             await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -97,8 +99,3 @@ class EventStream(Response):
             if update is None:
                 return
             yield frame(update)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

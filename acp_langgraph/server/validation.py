@@ -6,6 +6,7 @@ the place and the rule: `input.items.0.price: must be of type number`.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator
@@ -44,12 +45,10 @@ class Check:
         Raises:
             Problem: 422, naming the fields and rules.
         """
-        faults = [self._said(error) for _, error in zip(range(_MOST_FAULTS), self._errors(value))]
+        errors = islice(self._validator.iter_errors(value), _MOST_FAULTS)
+        faults = list(map(self._said, errors))
         if faults:
             raise invalid("; ".join(faults))
-
-    def _errors(self, value: Any) -> Any:
-        return self._validator.iter_errors(value)
 
     def _said(self, error: ValidationError) -> str:
         if error.context:  # anyOf, oneOf: the branch that came closest says most
@@ -59,10 +58,11 @@ class Check:
 
 
 def _rule(error: ValidationError) -> str:
-    rule = error.validator_value
+    rule: Any = error.validator_value
+    instance: Any = error.instance
     match error.validator:
         case "required":
-            missing = [name for name in rule if name not in error.instance]
+            missing = [name for name in rule if name not in instance]
             return f"misses {', '.join(map(repr, missing))}"
         case "type":
             return f"must be of type {rule if isinstance(rule, str) else ' or '.join(rule)}"

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive
 
 from acp_langgraph.acp.models import (
     RunStateful,
@@ -30,6 +31,7 @@ from acp_langgraph.server.storage import RunRecord, ThreadRecord
 
 __all__ = [
     "answer",
+    "disconnected",
     "error_answer",
     "flag",
     "number",
@@ -113,6 +115,12 @@ async def _read(request: Request, limit: int) -> bytes:
     content = b"".join(pieces)
     request._body = content  # noqa: SLF001 - where Starlette itself keeps a body that was read
     return content
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has gone, or has had its whole answer."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def path_id(request: Request, name: str) -> str:
