@@ -22,10 +22,10 @@ def test_everything_that_is_imported_there_is_public():
     assert classes <= set(testing.__all__)
 
 
-def test_the_fakes_need_neither_the_server_extra_nor_a_graph_nor_an_http_client():
+def test_the_fakes_need_no_extra():
     program = """
         import sys
-        missing = ["starlette", "uvicorn", "typer", "jsonschema", "langgraph", "httpx"]
+        missing = ["starlette", "uvicorn", "typer", "jsonschema", "langgraph.checkpoint.sqlite"]
         sys.modules.update(dict.fromkeys(missing))
         from acp_langgraph.testing import FakeACPServer
         with FakeACPServer() as server:
