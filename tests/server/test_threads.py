@@ -75,6 +75,19 @@ def test_runs_on_a_thread_share_its_state(client):
     assert client.get(f"/threads/{thread_id}").json()["values"] == {"notes": [0, 1, 2]}
 
 
+def test_a_client_cannot_choose_where_checkpoints_go(client):
+    thread_id = client.thread()
+    client.outcome("counting", runs(thread_id))
+    [first, *_] = client.get(f"/threads/{thread_id}/history").json()
+    client.outcome("counting", runs(thread_id))
+    theirs = {"checkpoint_ns": "other", "checkpoint_id": first["checkpoint"]["checkpoint_id"]}
+
+    outcome = client.outcome("counting", runs(thread_id), config={"configurable": theirs})
+
+    assert notes(outcome) == [0, 1, 2]
+    assert client.get(f"/threads/{thread_id}").json()["values"] == {"notes": [0, 1, 2]}
+
+
 def test_agents_without_a_checkpointer_of_their_own_share_threads(client):
     thread_id = client.thread()
 
