@@ -80,7 +80,7 @@ def test_a_client_cannot_choose_where_checkpoints_go(client):
     client.outcome("counting", runs(thread_id))
     [first, *_] = client.get(f"/threads/{thread_id}/history").json()
     client.outcome("counting", runs(thread_id))
-    theirs = {"checkpoint_ns": "other", "checkpoint_id": first["checkpoint"]["checkpoint_id"]}
+    theirs = first["checkpoint"]
 
     outcome = client.outcome("counting", runs(thread_id), config={"configurable": theirs})
 
