@@ -1,0 +1,527 @@
+"""What declared types say about a state: which members there are, and how a value gets into them.
+
+A graph's state is declared as a TypedDict, a pydantic model or a dataclass, nested in any way. Two
+questions are asked of such a declaration, and both are answered here:
+
+    member_type(declared, step)   the declared type one step further down, or why there is none
+    validate(declared, value)     the value as that type, or `pydantic.ValidationError`
+
+Where a declaration does not say (`Any`, a bare `dict`, a model that allows extra fields), the type
+is `Any`: what cannot be known is never refused. Both answers are cached per type, so asking at run
+time costs a dictionary look-up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cache
+from typing import Annotated, Any, ClassVar, Final, ForwardRef, NamedTuple, TypeVar, Union
+
+import typing_extensions
+from langchain_core.messages import AnyMessage, BaseMessage, convert_to_messages
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from pydantic_core.core_schema import ErrorType
+
+__all__ = [
+    "Member",
+    "NoMemberError",
+    "alternatives",
+    "attached",
+    "fields_of",
+    "member_type",
+    "reason",
+    "strip",
+    "type_name",
+    "validate",
+]
+
+Step = str | int
+
+_WRAPPERS: Final = (
+    typing.Required,
+    typing.NotRequired,
+    typing_extensions.ReadOnly,
+    typing.Final,
+    ClassVar,
+)
+
+
+class Member(NamedTuple):
+    """One field of a declared type.
+
+    Attributes:
+        type: The declared type, with its constraints as `Annotated`.
+        required: Whether a value cannot be made without it.
+        names: The field's own name first, then its aliases.
+    """
+
+    type: Any
+    required: bool
+    names: tuple[str, ...]
+
+
+class NoMemberError(LookupError):
+    """A declared type has no such member.
+
+    Attributes:
+        reason: What the type is instead, a clause.
+        names: The members that there are.
+    """
+
+    def __init__(self, reason: str, names: Iterable[str] = ()) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.names = tuple(names)
+
+
+def strip(declared: Any) -> Any:
+    """The type without `Annotated`, `Required`, `NotRequired`, `ReadOnly`, aliases and new types."""
+    while True:
+        origin = typing.get_origin(declared)
+        if origin is Annotated:
+            declared = declared.__origin__
+        elif origin in _WRAPPERS:
+            (declared,) = typing.get_args(declared)
+        elif isinstance(declared, typing.NewType):
+            declared = declared.__supertype__
+        elif isinstance(declared, typing_extensions.TypeAliasType):
+            declared = declared.__value__
+        else:
+            return declared
+
+
+def attached(declared: Any) -> tuple[Any, ...]:
+    """What is attached to a type by `Annotated`, through every wrapper (a reducer, constraints)."""
+    found: list[Any] = []
+    while True:
+        origin = typing.get_origin(declared)
+        if origin is Annotated:
+            found.extend(declared.__metadata__)
+            declared = declared.__origin__
+        elif origin in _WRAPPERS:
+            (declared,) = typing.get_args(declared)
+        else:
+            return tuple(found)
+
+
+def alternatives(declared: Any) -> tuple[Any, ...]:
+    """The members of a union, stripped; `NoneType` among them; a message stands for every message."""
+    bare = strip(declared)
+    if typing.get_origin(bare) in (Union, types.UnionType):
+        return tuple(kind for part in typing.get_args(bare) for kind in alternatives(part))
+    if bare is BaseMessage:
+        return (*alternatives(AnyMessage), _ANY_MESSAGE_BASE)
+    return (bare,)
+
+
+class _MessageBase(BaseModel):
+    """Stands for `BaseMessage` itself in `alternatives`, so that these end."""
+
+
+_ANY_MESSAGE_BASE: Final = _MessageBase
+
+
+def is_unknown(bare: Any) -> bool:
+    """Whether a stripped type says nothing."""
+    return bare in (Any, object) or isinstance(bare, (TypeVar, ForwardRef, str))
+
+
+@cache
+def _fields_of(bare: Any) -> dict[str, Member] | None:
+    origin = typing.get_origin(bare) or bare
+    if not isinstance(origin, type):
+        return None
+    if issubclass(origin, BaseModel):
+        return {name: _model_member(name, info) for name, info in origin.model_fields.items()}
+    if dataclasses.is_dataclass(origin):
+        hints = _hints(bare)
+        return {
+            each.name: Member(
+                hints.get(each.name, Any),
+                each.init
+                and each.default is dataclasses.MISSING
+                and each.default_factory is dataclasses.MISSING,
+                (each.name,),
+            )
+            for each in dataclasses.fields(origin)
+        }
+    if typing_extensions.is_typeddict(origin):
+        required = _required_keys(origin)
+        return {
+            name: Member(_unmarked(hint), name in required, (name,))
+            for name, hint in _hints(bare).items()
+        }
+    if issubclass(origin, tuple) and hasattr(origin, "_fields"):
+        hints = _hints(bare)
+        return {name: Member(hints.get(name, Any), True, (name,)) for name in origin._fields}
+    return None
+
+
+def fields_of(declared: Any) -> dict[str, Member] | None:
+    """The fields of a model, dataclass, TypedDict or named tuple, by name; else `None`."""
+    return _fields_of(strip(declared))
+
+
+def _unmarked(hint: Any) -> Any:
+    """The hint without `Required` and the like; what `Annotated` attaches stays."""
+    if typing.get_origin(hint) is Annotated:
+        inner = _unmarked(hint.__origin__)
+        return Annotated[(inner, *hint.__metadata__)]
+    return _unmarked(typing.get_args(hint)[0]) if typing.get_origin(hint) in _WRAPPERS else hint
+
+
+def _model_member(name: str, info: Any) -> Member:
+    aliases: list[str] = []
+    for alias in (info.alias, info.validation_alias, info.serialization_alias):
+        choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+        for choice in choices:
+            match choice.path if isinstance(choice, AliasPath) else [choice]:
+                case [str(only)] if only != name and only not in aliases:
+                    aliases.append(only)
+    extra = list(info.metadata)
+    if info.discriminator is not None:
+        extra.append(Field(discriminator=info.discriminator))
+    declared = Annotated[(info.annotation, *extra)] if extra else info.annotation
+    return Member(declared, info.is_required(), (name, *aliases))
+
+
+def _hints(bare: Any) -> dict[str, Any]:
+    """Annotations by name, type parameters filled in; a name that does not resolve says nothing."""
+    origin = typing.get_origin(bare) or bare
+    try:
+        hints = typing_extensions.get_type_hints(origin, include_extras=True)
+    except (NameError, TypeError, AttributeError):
+        hints = {}
+        for base in reversed(origin.__mro__):
+            hints.update(dict.fromkeys(vars(base).get("__annotations__", {}), Any))
+    arguments = dict(
+        zip(getattr(origin, "__parameters__", ()), typing.get_args(bare), strict=False)
+    )
+    if not arguments:
+        return hints
+    return {name: _substitute(hint, arguments) for name, hint in hints.items()}
+
+
+def _substitute(hint: Any, arguments: Mapping[Any, Any]) -> Any:
+    if isinstance(hint, TypeVar):
+        return arguments.get(hint, hint)
+    parameters = getattr(hint, "__parameters__", ())
+    if not parameters or isinstance(hint, type):
+        return hint
+    return hint[tuple(arguments.get(each, Any) for each in parameters)]
+
+
+def _required_keys(kind: Any) -> frozenset[str]:
+    """The keys that must be there. Postponed annotations hide `NotRequired` from the class itself."""
+    required = set(kind.__required_keys__)
+    for name, hint in _hints(kind).items():
+        while typing.get_origin(hint) in (Annotated, typing_extensions.ReadOnly):
+            hint = typing.get_args(hint)[0]  # noqa: PLW2901 - peeled until the marker is outermost
+        if typing.get_origin(hint) is typing.NotRequired:
+            required.discard(name)
+        elif typing.get_origin(hint) is typing.Required:
+            required.add(name)
+    return frozenset(required)
+
+
+@cache
+def field_names(kind: type[BaseModel]) -> dict[str, str]:
+    """Every name by which a model's fields are known, with the field's own name."""
+    fields = _fields_of(kind) or {}
+    aliases = {alias: name for name, member in fields.items() for alias in member.names}
+    return {**aliases, **{name: name for name in fields}}
+
+
+def names_of(declared: Any, step: Step) -> tuple[str, ...]:
+    """Every name of the field that a step means, its own first."""
+    for bare in alternatives(declared):
+        for member in (fields_of(bare) or {}).values():
+            if str(step) in member.names:
+                return member.names
+    return (str(step),)
+
+
+def origin_of(declared: Any) -> Any:
+    """The class behind a stripped type, without its arguments."""
+    bare = strip(declared)
+    return typing.get_origin(bare) or bare
+
+
+def is_list(bare: Any) -> bool:
+    """Whether a stripped type is a list, or another sequence that is no text."""
+    origin = origin_of(bare)
+    return (
+        isinstance(origin, type)
+        and issubclass(origin, Sequence)
+        and not issubclass(origin, (str, bytes, bytearray))
+    )
+
+
+def has_integer_keys(declared: Any) -> bool:
+    """Whether a mapping's keys are declared as numbers."""
+    for bare in alternatives(declared):
+        if isinstance(origin_of(bare), type) and issubclass(origin_of(bare), Mapping):
+            arguments = typing.get_args(bare)
+            if arguments and strip(arguments[0]) is int:
+                return True
+    return False
+
+
+def has_models(declared: Any) -> bool:
+    """Whether the type is a model or a dataclass (or `None`), and so never a plain dict."""
+    parts = [part for part in alternatives(declared) if part is not type(None)]
+    return bool(parts) and all(
+        isinstance(origin_of(part), type)
+        and (issubclass(origin_of(part), BaseModel) or dataclasses.is_dataclass(origin_of(part)))
+        for part in parts
+    )
+
+
+def member_type(declared: Any, step: Step) -> Any:
+    """The declared type one step below `declared`; `Any` where nothing is declared.
+
+    Raises:
+        NoMemberError: If there certainly is no such member.
+    """
+    found: list[Any] = []
+    refusals: list[NoMemberError] = []
+    for bare in alternatives(declared):
+        if bare is type(None) or bare is _ANY_MESSAGE_BASE:
+            continue
+        try:
+            found.append(_member_of(bare, step))
+        except NoMemberError as refusal:
+            refusals.append(refusal)
+    if not found:
+        names = dict.fromkeys(name for refusal in refusals for name in refusal.names)
+        why = refusals[0].reason if refusals else "it is always None"
+        raise NoMemberError(why, names)
+    if any(is_unknown(strip(kind)) for kind in found):
+        return Any
+    distinct = [kind for at, kind in enumerate(found) if kind not in found[:at]]
+    return distinct[0] if len(distinct) == 1 else Union[tuple(distinct)]  # noqa: UP007 - made at run time
+
+
+def _member_of(bare: Any, step: Step) -> Any:
+    if is_unknown(bare) or not isinstance(origin_of(bare), type):
+        return Any
+    if is_list(bare):
+        return _item_of(bare, step)
+    if _fields_of(bare) is not None:
+        return _field_of(bare, str(step))
+    origin = origin_of(bare)
+    if issubclass(origin, Mapping):
+        arguments = typing.get_args(bare)
+        return arguments[1] if len(arguments) == 2 else Any  # noqa: PLR2004 - key and value
+    if issubclass(origin, _SCALARS) or origin.__module__ in _SCALAR_MODULES:
+        raise NoMemberError(f"{type_name(bare)} has nothing inside")
+    return Any
+
+
+_SCALARS: Final = (str, bytes, bytearray, int, float, complex, AbstractSet)
+_SCALAR_MODULES: Final = ("builtins", "datetime", "decimal", "uuid", "enum")
+
+
+def _field_of(bare: Any, name: str) -> Any:
+    fields = _fields_of(bare) or {}
+    for member in fields.values():
+        if name in member.names:
+            return member.type
+    origin = origin_of(bare)
+    if issubclass(origin, BaseModel):
+        if name in origin.model_computed_fields:
+            return origin.model_computed_fields[name].return_type
+        if origin.model_config.get("extra") == "allow" and not issubclass(origin, BaseMessage):
+            return Any
+    raise NoMemberError(f"{type_name(bare)} has no field {name!r}", fields)
+
+
+def _item_of(bare: Any, step: Step) -> Any:
+    arguments = typing.get_args(bare)
+    fields = _fields_of(bare)
+    name = type_name(bare)
+    if fields is not None:
+        if isinstance(step, str):
+            return _field_of(bare, step)
+        arguments = tuple(member.type for member in fields.values())
+    if isinstance(step, str):
+        raise NoMemberError(f"{name} has positions and no field {step!r}")
+    if not arguments:
+        return Any
+    if not issubclass(origin_of(bare), tuple) or arguments[-1] is Ellipsis:
+        return arguments[0]
+    try:
+        return arguments[step]
+    except IndexError:
+        raise NoMemberError(f"{name} has only {len(arguments)} positions") from None
+
+
+def type_name(declared: Any) -> str:
+    """The type as a person would write it."""
+    if declared == AnyMessage:
+        return "AnyMessage"
+    parts = alternatives(declared) if strip(declared) is not BaseMessage else (BaseMessage,)
+    if len(parts) > 1:
+        return " | ".join(dict.fromkeys(type_name(part) for part in parts))
+    bare = parts[0]
+    if bare is type(None):
+        return "None"
+    arguments = typing.get_args(bare)
+    origin = typing.get_origin(bare)
+    if origin is typing.Literal:
+        return " | ".join(map(repr, arguments))
+    if origin is not None and arguments:
+        inner = ", ".join("..." if each is Ellipsis else type_name(each) for each in arguments)
+        return f"{type_name(origin)}[{inner}]"
+    return getattr(bare, "__name__", None) or str(bare)
+
+
+def _to_message(value: Any) -> Any:
+    if isinstance(value, (BaseMessage, type(None))):
+        return value
+    try:
+        (message,) = convert_to_messages([value])
+    except (ValueError, TypeError, KeyError, NotImplementedError):
+        return value
+    return message
+
+
+_MESSAGE: Final = Annotated[BaseMessage, BeforeValidator(_to_message)]
+
+
+def _validatable(declared: Any, inside: tuple[Any, ...] = ()) -> Any:
+    """The type in a form that pydantic validates without losing anything.
+
+    pydantic refuses `typing.TypedDict` before Python 3.12, drops keys that a TypedDict does not
+    declare, and makes a bare `BaseMessage` of what should be a `HumanMessage`.
+    """
+    origin = typing.get_origin(declared)
+    if declared is BaseMessage or declared == AnyMessage:
+        return _MESSAGE
+    if isinstance(declared, (ForwardRef, str)):
+        return Any
+    if origin is Annotated:
+        return Annotated[(_validatable(declared.__origin__, inside), *declared.__metadata__)]
+    if typing_extensions.is_typeddict(origin or declared):
+        return Any if declared in inside else _open_typed_dict(declared, (*inside, declared))
+    if origin in _REBUILT or (
+        isinstance(origin, type) and issubclass(origin, (Mapping, Sequence, AbstractSet))
+    ):
+        arguments = tuple(
+            each if each is Ellipsis else _validatable(each, inside)
+            for each in typing.get_args(declared)
+        )
+        return Union[arguments] if origin in _REBUILT else origin[arguments]  # noqa: UP007 - made at run time
+    return declared
+
+
+_REBUILT: Final = (Union, types.UnionType)
+
+
+def _open_typed_dict(declared: Any, inside: tuple[Any, ...]) -> Any:
+    fields = _fields_of(declared) or {}
+    body = {
+        name: _validatable(member.type, inside)
+        if member.required
+        else typing_extensions.NotRequired[_validatable(member.type, inside)]
+        for name, member in fields.items()
+    }
+    kind = typing.get_origin(declared) or declared
+    make: Any = typing_extensions.TypedDict  # the type checker wants literals
+    made = make(kind.__name__, body)
+    made.__pydantic_config__ = ConfigDict(extra="allow")
+    return made
+
+
+_ANYTHING: Final = TypeAdapter(Any)
+
+
+def _make_adapter(declared: Any) -> TypeAdapter[Any]:
+    kind = _validatable(declared)
+    for config in (None, ConfigDict(arbitrary_types_allowed=True)):
+        try:
+            return TypeAdapter(kind, config=config)
+        except (PydanticSchemaGenerationError, PydanticUserError, NameError):
+            continue
+    # A type that pydantic cannot read at all is the user's own affair.
+    return _ANYTHING
+
+
+@cache
+def _cached_adapter(declared: Any) -> TypeAdapter[Any]:
+    return _make_adapter(declared)
+
+
+_uncacheable: dict[int, tuple[Any, TypeAdapter[Any]]] = {}
+
+
+def adapter(declared: Any) -> TypeAdapter[Any]:
+    """The validator of a declared type, made once."""
+    try:
+        return _cached_adapter(declared)
+    except TypeError:  # a constraint with a dict in it cannot be hashed
+        known = _uncacheable.get(id(declared))
+        if known is None or known[0] is not declared:
+            known = _uncacheable[id(declared)] = (declared, _make_adapter(declared))
+        return known[1]
+
+
+def validator(declared: Any) -> Callable[[Any], Any]:
+    """The function that turns a value into the declared type."""
+    made = adapter(declared)
+    if made is _ANYTHING:
+        return _unchanged
+    check = made.validator.validate_python
+    return lambda value: check(value, by_alias=True, by_name=True)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def validate(declared: Any, value: Any) -> Any:
+    """The value as the declared type; field names and aliases are both understood.
+
+    Raises:
+        pydantic.ValidationError: If the value cannot be that type.
+    """
+    return adapter(declared).validate_python(value, by_alias=True, by_name=True)
+
+
+_SPEAKING: Final = frozenset(
+    set(typing.get_args(ErrorType))
+    # These messages repeat a part of the value, or are the words of somebody's own validator.
+    - {"value_error", "assertion_error", "union_tag_invalid", "uuid_parsing", "custom_error"}
+)
+
+
+def reason(error: Exception, *, open: bool = False) -> str:  # noqa: A002 - says what it is
+    """Why a value was refused, without the value.
+
+    Args:
+        error: What was raised.
+        open: Whether the words of somebody's own validator may be repeated too; they tend to quote
+            the value, so only for whoever knows the value already.
+    """
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}" if open else type(error).__name__
+    said = []
+    for each in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
+        place = ".".join(map(str, each["loc"]))
+        words = each["msg"] if open or each["type"] in _SPEAKING else "refused by its validator"
+        said.append(f"{place}: {words}" if place else words)
+    return "; ".join(said)
