@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.models import RunStateful, RunStateless
@@ -68,6 +68,10 @@ class RunOrder:
             "thread_id": self.thread_id,
             "agent_id": self.agent_id,
         }
+
+    def reborn(self, life: int) -> Self:
+        """The same order for another run, after `life - 1` of them were cancelled."""
+        return replace(self, key=f"{self.key}/{life}") if life > 1 else self
 
     # The operations on the run, stateless or on its thread.
 
