@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from acp_langgraph.errors import NodeConfigurationError, NodeInputError
-from acp_langgraph.mapping import access, schema
+from acp_langgraph.mapping import access, channels, schema
 from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
 from acp_langgraph.mapping.schema import NoMemberError, Step
 
@@ -32,7 +32,6 @@ __all__ = [
     "StateReadError",
     "StateWriteError",
     "compile_path",
-    "delta",
 ]
 
 
@@ -148,7 +147,7 @@ class StatePath:
             StateWriteError: If the value does not fit, or there is no place for it.
             NodeConfigurationError: If the schema has no such path.
         """
-        return delta(state, type(state) if schema is None else schema, self.changes(value))
+        return channels.delta(state, type(state) if schema is None else schema, self.changes(value))
 
     def changes(self, value: Any) -> dict[Step, Tree]:
         """The value at the path as a tree of changes, several of which make one write."""
@@ -203,30 +202,6 @@ def _whole(value: Any) -> dict[Step, Tree]:
     return {name: Leaf(access.member(value, name)) for name in names}
 
 
-def delta(state: Any, schema_: Any, changes: Mapping[Step, Tree]) -> dict[str, Any]:
-    """The changed top-level channels, each with all its changes.
-
-    Args:
-        state: The state before.
-        schema_: Its declaration.
-        changes: What changes, by channel.
-
-    Raises:
-        StateWriteError: If a value does not fit, or there is no place for it.
-        NodeConfigurationError: If the schema has no such path.
-    """
-    changed = {}
-    for step, tree in changes.items():
-        try:
-            declared = schema.member_type(schema_, step)
-        except NoMemberError as missing:
-            raise NodeConfigurationError(
-                f"the state has no channel {step!r}{access.near(step, missing.names)}"
-            ) from None
-        changed[str(step)] = access.written(access.member(state, step), declared, tree, (step,))
-    return changed
-
-
 @dataclass(frozen=True, slots=True)
 class CompiledPath:
     """A path that was checked against a schema.
@@ -253,7 +228,7 @@ class CompiledPath:
 
     def write(self, state: Any, value: Any) -> dict[str, Any]:
         """What a node returns so that the value is at the path; see `StatePath.write`."""
-        return delta(state, self.schema, self.path.changes(value))
+        return channels.delta(state, self.schema, self.path.changes(value))
 
 
 def compile_path(schema_: Any, path: str | StatePath) -> CompiledPath:
