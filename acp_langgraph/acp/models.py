@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic_core import to_jsonable_python
 
 __all__ = [
     "Agent",
@@ -64,7 +65,12 @@ __all__ = [
 class Wire(BaseModel):
     """Base of everything on the wire: unknown fields are kept."""
 
-    model_config = ConfigDict(extra="allow", hide_input_in_errors=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="allow",
+        hide_input_in_errors=True,
+        protected_namespaces=(),
+        ser_json_inf_nan="constants",
+    )
 
 
 def dump(model: Wire) -> dict[str, Any]:
@@ -78,6 +84,9 @@ def _with_zone(moment: datetime) -> datetime:
 
 
 Moment: TypeAlias = Annotated[datetime, AfterValidator(_with_zone)]
+# What is inside belongs to the agent: sent whole, with the defaults of a model of the user's, and
+# with a NaN left for the encoder to refuse where pydantic would make it null.
+JSON: TypeAlias = Annotated[Any, PlainSerializer(to_jsonable_python, when_used="json")]
 Metadata: TypeAlias = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
 
 
@@ -187,7 +196,7 @@ class Message(Wire):
     role: str
     content: str | list[dict[str, Any]]
     id: str | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, JSON] | None = None
 
 
 class RunConfig(Wire):
@@ -195,7 +204,7 @@ class RunConfig(Wire):
 
     tags: list[str] | None = None
     recursion_limit: int | None = None
-    configurable: Any = None
+    configurable: JSON = None
 
 
 class RunCreate(Wire):
@@ -214,8 +223,8 @@ class RunCreate(Wire):
     """
 
     agent_id: str | None = None
-    input: Any = None
-    metadata: dict[str, Any] | None = None
+    input: JSON = None
+    metadata: dict[str, JSON] | None = None
     config: RunConfig | None = None
     webhook: str | None = Field(default=None, min_length=1, max_length=65536)
     stream_mode: StreamingMode | list[StreamingMode] | None = None
@@ -273,7 +282,7 @@ class RunResult(Wire):
     """The final result of a run."""
 
     type: Literal["result"]
-    values: Any = None
+    values: JSON = None
     messages: list[Message] | None = None
 
 
@@ -281,7 +290,7 @@ class RunInterrupt(Wire):
     """The run asks something and waits to be resumed."""
 
     type: Literal["interrupt"]
-    interrupt: Any
+    interrupt: JSON
 
 
 class RunError(Wire):
@@ -320,7 +329,7 @@ class RunSearchRequest(Wire):
 
     agent_id: str | None = None
     status: RunStatus | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, JSON] | None = None
     limit: int = Field(default=10, ge=1, le=1000)
     offset: int = Field(default=0, ge=0)
 
@@ -331,7 +340,7 @@ class ValueRunResultUpdate(Wire):
     type: Literal["values"]
     run_id: str | None = None
     status: RunStatus | str | None = None
-    values: Any = None
+    values: JSON = None
     messages: list[Message] | None = None
 
 
@@ -341,7 +350,7 @@ class CustomRunResultUpdate(Wire):
     type: Literal["custom"]
     run_id: str | None = None
     status: RunStatus | str | None = None
-    update: Any = None
+    update: JSON = None
 
 
 class ValueRunInterruptUpdate(RunInterrupt):
@@ -386,7 +395,7 @@ class Thread(Wire):
     updated_at: Moment | None = None
     metadata: Metadata = {}
     status: ThreadStatus | str
-    values: Any = None
+    values: JSON = None
     messages: list[Message] | None = None
 
 
@@ -400,16 +409,16 @@ class ThreadState(Wire):
     """An entry of a thread's history."""
 
     checkpoint: ThreadCheckpoint
-    values: Any = None
+    values: JSON = None
     messages: list[Message] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, JSON] | None = None
 
 
 class ThreadCreate(Wire):
     """A thread to be created; the server picks the id if none is given."""
 
     thread_id: str | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, JSON] | None = None
     if_exists: Literal["raise", "do_nothing"] = "raise"
 
 
@@ -417,16 +426,16 @@ class ThreadPatch(Wire):
     """A change to a thread: metadata is merged, values are written as a new state."""
 
     checkpoint: ThreadCheckpoint | None = None
-    metadata: dict[str, Any] | None = None
-    values: Any = None
+    metadata: dict[str, JSON] | None = None
+    values: JSON = None
     messages: list[Message] | None = None
 
 
 class ThreadSearchRequest(Wire):
     """Which threads to list; `metadata` and `values` match on equal keys and values."""
 
-    metadata: dict[str, Any] | None = None
-    values: dict[str, Any] | None = None
+    metadata: dict[str, JSON] | None = None
+    values: dict[str, JSON] | None = None
     status: ThreadStatus | None = None
     limit: int = Field(default=10, ge=1, le=1000)
     offset: int = Field(default=0, ge=0)

@@ -17,10 +17,16 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, Generic, Self, TypeVar
 from urllib.parse import quote
+from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from acp_langgraph.errors import ApiValueError, UnreadableAnswerException, error_for_status
+from acp_langgraph.errors import (
+    ApiTypeError,
+    ApiValueError,
+    UnreadableAnswerException,
+    error_for_status,
+)
 
 __all__ = ["ABSENT", "Call", "Reply", "path"]
 
@@ -166,16 +172,22 @@ def _adapter(returns: Any) -> TypeAdapter[Any]:
     return TypeAdapter(returns)
 
 
-def path(template: str, /, **parameters: object) -> str:
+def path(template: str, /, **parameters: str | int | UUID) -> str:
     """Fill a path template, percent-encoding every parameter.
 
     Raises:
+        ApiTypeError: If a parameter is no id but, say, a whole run or `None`.
         ApiValueError: If a parameter is empty, for then the path would name another resource.
     """
     filled = {}
     for name, value in parameters.items():
+        if not isinstance(value, str | int | UUID):
+            raise ApiTypeError(f"{name} must be a string, got {type(value).__name__}")
         text = str(value)
-        if value is None or text in {"", ".", ".."}:
+        if text in {"", ".", ".."}:
             raise ApiValueError(f"{name} must name a resource, got {text!r}")
-        filled[name] = quote(text, safe="")
+        try:
+            filled[name] = quote(text, safe="")
+        except UnicodeEncodeError:
+            raise ApiValueError(f"{name} is no text that a URL can hold") from None
     return template.format(**filled)

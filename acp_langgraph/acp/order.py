@@ -1,0 +1,136 @@
+"""What is to be run, and with how much patience: the values that a run's flow is made from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+from acp_langgraph.acp import calls
+from acp_langgraph.acp.models import RunStateful, RunStateless
+from acp_langgraph.core.calls import Call
+from acp_langgraph.core.retry import Backoff
+
+__all__ = ["KEY", "AnyRun", "RunOrder", "RunPolicy"]
+
+AnyRun: TypeAlias = RunStateless | RunStateful
+
+KEY: Final = "acp_langgraph_key"
+"""Under this name a run's metadata holds the key by which it is found again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """One remote run that is wanted.
+
+    Attributes:
+        key: Identifies the order; two runs with one key are one run too many.
+        agent_id: The agent, by its id; `None` leaves the choice to the server.
+        input: JSON that fits the agent's input schema.
+        config: `tags`, `recursion_limit` and the agent's own `configurable`.
+        metadata: Stored with the run, beside the key.
+        thread_id: The remote thread to run on; `None` for a stateless run.
+        multitask_strategy: What a busy remote thread does with one more run.
+        node: The name of the node that wants it, for errors.
+    """
+
+    key: str
+    agent_id: str | None
+    input: Any = field(repr=False)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    thread_id: str | None = None
+    multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] = "enqueue"
+    node: str = ""
+
+    def body(self) -> dict[str, Any]:
+        """The body that creates the run."""
+        body: dict[str, Any] = {
+            "input": self.input,
+            "metadata": {**self.metadata, KEY: self.key},
+            # AGNTCY's server refuses a run without a config, though the spec makes it optional.
+            "config": dict(self.config),
+            # A connection that breaks must not end the run: this side rejoins it.
+            "on_disconnect": "continue",
+        }
+        if self.agent_id is not None:
+            body["agent_id"] = self.agent_id
+        if self.thread_id is not None:
+            body["multitask_strategy"] = self.multitask_strategy
+        return body
+
+    def ids(self, run_id: str | None = None) -> dict[str, Any]:
+        """What errors about the run say of it."""
+        return {
+            "node": self.node,
+            "run_id": run_id,
+            "thread_id": self.thread_id,
+            "agent_id": self.agent_id,
+        }
+
+    # The operations on the run, stateless or on its thread.
+
+    def create(self) -> Call[Any]:
+        """Start the run."""
+        if self.thread_id is None:
+            return calls.create_stateless_run(self.body())
+        return calls.create_thread_run(self.thread_id, self.body())
+
+    def create_and_wait(self) -> Call[Any]:
+        """Start the run and wait for what it comes to."""
+        if self.thread_id is None:
+            return calls.create_and_wait_for_stateless_run_output(self.body())
+        return calls.create_and_wait_for_thread_run_output(self.thread_id, self.body())
+
+    def get(self, run_id: str) -> Call[Any]:
+        """Read the run."""
+        if self.thread_id is None:
+            return calls.get_stateless_run(run_id)
+        return calls.get_thread_run(self.thread_id, run_id)
+
+    def wait(self, run_id: str) -> Call[Any]:
+        """Wait for what the run comes to."""
+        if self.thread_id is None:
+            return calls.wait_for_stateless_run_output(run_id)
+        return calls.wait_for_thread_run_output(self.thread_id, run_id)
+
+    def resume(self, run_id: str, answer: Any) -> Call[Any]:
+        """Answer the run's question."""
+        if self.thread_id is None:
+            return calls.resume_stateless_run(run_id, answer)
+        return calls.resume_thread_run(self.thread_id, run_id, answer)
+
+    def cancel(self, run_id: str) -> Call[None]:
+        """End the run."""
+        if self.thread_id is None:
+            return calls.cancel_stateless_run(run_id)
+        return calls.cancel_thread_run(self.thread_id, run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class RunPolicy:
+    """How patient to be with a run, and what to do where nothing certain can be known.
+
+    Attributes:
+        run_timeout: Seconds that the run may work without asking or finishing; counted anew after
+            every answer. `None`: no limit.
+        on_timeout: Whether a run over its limit is ended or left to itself.
+        on_unknown: What to do where it cannot be told whether the run was started: `raise`
+            UnknownOutcomeError, or `rerun` and accept that it may run twice.
+        retries: How often a request that may be repeated is tried again.
+        long_poll: Seconds after which an open wait is given up for a look at the run's status, which
+            is a sign of life.
+        patience: Seconds without any sign of life from the server after which waiting fails.
+        backoff: How long to pause between tries.
+        clock: Tells the time in seconds; must mean the same in every process.
+    """
+
+    run_timeout: float | None = None
+    on_timeout: Literal["cancel", "leave"] = "cancel"
+    on_unknown: Literal["raise", "rerun"] = "raise"
+    retries: int = 3
+    long_poll: float = 30.0
+    patience: float = 300.0
+    backoff: Backoff = field(default_factory=Backoff)
+    clock: Callable[[], float] = time.time

@@ -1,0 +1,200 @@
+"""Where and as whom to connect to a server.
+
+    config = ApiClientConfiguration("http://127.0.0.1:8000", api_key="...")
+    config = ApiClientConfiguration.from_env_prefix("MAILCOMPOSER_")
+
+A configuration is a value: frozen, comparable, and safe to print, for credentials are in no `repr`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, Self
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from acp_langgraph.errors import ApiValueError
+
+__all__ = ["ApiClientConfiguration"]
+
+_API_KEY_HEADERS = {"xapikey": "x-api-key", "apikeyauth": "x-api-key"}
+
+
+class ApiClientConfiguration(BaseModel):
+    """Where and as whom to connect.
+
+    Attributes:
+        host: Base URL, `http` or `https`; may hold a path and `{variables}`. A user name and
+            password in it are moved to `username` and `password`.
+        api_key: The key itself, sent as `x-api-key`, or a mapping of header name to key.
+        api_key_prefix: Put before the key, e.g. `Token`; a text or a mapping like `api_key`.
+        username: For HTTP Basic authentication, together with `password`.
+        password: See `username`.
+        access_token: Sent as `Authorization: Bearer ...`.
+        server_variables: Values of the `{variables}` in `host`.
+        headers: Sent with every request.
+        ssl_ca_cert: File with the certificate authorities to trust.
+        ca_cert_data: The same as PEM text.
+        verify_ssl: Whether the server must prove who it is. Leave it on.
+        client_cert: Certificate file, or a pair of certificate and key file.
+        proxy: URL of a proxy.
+        retries: How often a request that may be repeated is tried again.
+        timeout: Seconds to wait for an answer to one request; `None` waits for ever. How long a
+            *run* may take is a setting of the node.
+        connect_timeout: Seconds to wait for a connection.
+        max_answer_bytes: An answer larger than this is refused.
+        debug: Whether every exchange is logged, without bodies and credentials.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    host: str = "http://localhost"
+    api_key: str | dict[str, str] | None = Field(default=None, repr=False)
+    api_key_prefix: str | dict[str, str] | None = Field(default=None, repr=False)
+    username: str | None = Field(default=None, repr=False)
+    password: str | None = Field(default=None, repr=False)
+    access_token: str | None = Field(default=None, repr=False)
+    server_variables: dict[str, str] = {}
+    headers: dict[str, str] = Field(default={}, repr=False)
+    ssl_ca_cert: str | None = None
+    ca_cert_data: str | bytes | None = Field(default=None, repr=False)
+    verify_ssl: bool = True
+    client_cert: str | tuple[str, str] | None = None
+    proxy: str | None = Field(default=None, repr=False)
+    retries: int = Field(default=3, ge=0, le=100)
+    timeout: float | None = Field(default=60.0, gt=0)
+    connect_timeout: float = Field(default=10.0, gt=0)
+    max_answer_bytes: int = Field(default=64 * 2**20, gt=0)
+    debug: bool = False
+
+    def __init__(self, host: str | None = None, /, **settings: Any) -> None:
+        if host is not None:
+            settings["host"] = host
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            raise ApiValueError(
+                f"the client configuration is not valid: {_faults(error)}"
+            ) from None
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_a_url(cls, host: str) -> str:
+        parts = _split(host)
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(
+                "a server is named by a URL such as https://agents.example.com or "
+                "http://127.0.0.1:8000"
+            )
+        if parts.query or parts.fragment:
+            raise ValueError("the URL of a server has neither query nor fragment")
+        return host
+
+    @model_validator(mode="before")
+    @classmethod
+    def _credentials_leave_the_url(cls, settings: Any) -> Any:
+        parts = _split(settings.get("host")) if isinstance(settings, dict) else None
+        if parts is None or parts.username is None:
+            return settings
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return {
+            "username": unquote(parts.username),
+            "password": unquote(parts.password or ""),
+            **settings,
+            "host": bare,
+        }
+
+    @model_validator(mode="after")
+    def _variables_are_known(self) -> Self:
+        try:
+            self.host.format(**self.server_variables)
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(
+                f"host names the variable {error}; set it in server_variables"
+            ) from None
+        if self.password is not None and self.username is None:
+            raise ValueError("a password needs a username")
+        return self
+
+    @classmethod
+    def from_env_prefix(cls, prefix: str, **settings: Any) -> Self:
+        """Read a configuration from environment variables.
+
+        `MAILCOMPOSER_HOST` (or `MAILCOMPOSER_ENDPOINT`), `MAILCOMPOSER_API_KEY`,
+        `MAILCOMPOSER_TIMEOUT` and so on: the prefix, then a field's name in capitals. Mappings are
+        JSON objects.
+
+        Args:
+            prefix: E.g. `MAILCOMPOSER_`.
+            **settings: Override what the environment says.
+
+        Raises:
+            ApiValueError: If a variable cannot be read; names the variable, not its value.
+        """
+        found: dict[str, Any] = {}
+        for name in cls.model_fields:
+            text = os.environ.get(f"{prefix}{name.upper()}")
+            if name == "host" and text is None:
+                text = os.environ.get(f"{prefix}ENDPOINT")
+            if text is None:
+                continue
+            try:
+                found[name] = _from_text(text)
+            except ValueError:
+                raise ApiValueError(f"{prefix}{name.upper()} is not valid JSON") from None
+        if "host" not in found and "host" not in settings:
+            raise ApiValueError(f"set {prefix}HOST or {prefix}ENDPOINT to the URL of the server")
+        return cls(**{**found, **settings})
+
+    @classmethod
+    def fromEnvPrefix(cls, prefix: str, **settings: Any) -> Self:  # noqa: N802 - as in the AGNTCY SDK
+        """The name by which users of the AGNTCY SDK know `from_env_prefix`."""
+        return cls.from_env_prefix(prefix, **settings)
+
+    @property
+    def base_url(self) -> str:
+        """The host with its variables filled in, without a slash at the end."""
+        return self.host.format(**self.server_variables).rstrip("/")
+
+    def auth_headers(self) -> dict[str, str]:
+        """The headers that carry the credentials."""
+        headers: dict[str, str] = {}
+        keys = {"x-api-key": self.api_key} if isinstance(self.api_key, str) else self.api_key or {}
+        for name, key in keys.items():
+            prefix = self.api_key_prefix
+            if isinstance(prefix, Mapping):
+                prefix = prefix.get(name)
+            header = _API_KEY_HEADERS.get(name.replace("_", "").replace("-", "").lower(), name)
+            headers[header] = f"{prefix} {key}" if prefix else key
+        if self.access_token is not None:
+            headers["authorization"] = f"Bearer {self.access_token}"
+        elif self.username is not None:
+            pair = f"{self.username}:{self.password or ''}".encode()
+            headers["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        return headers
+
+
+def _split(url: Any) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where the port is no number
+    except (TypeError, ValueError, AttributeError):
+        return None
+    return parts if isinstance(url, str) else None
+
+
+def _from_text(text: str) -> Any:
+    return json.loads(text) if text.lstrip().startswith(("{", "[")) else text
+
+
+def _faults(error: ValidationError) -> str:
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or 'settings'}: "
+        f"{fault['msg'].removeprefix('Value error, ')}"
+        for fault in faults
+    )

@@ -1,0 +1,97 @@
+"""Retries as a flow: which exchanges are repeated, and how long to wait in between.
+
+Only what does no harm is repeated: a call that may be performed twice, or one that certainly never
+left this machine. Everything else is for the flow above to settle, by reading what became of it.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from acp_langgraph.core.calls import Call, Reply
+from acp_langgraph.core.flow import Flow, Pause
+from acp_langgraph.errors import ApiConnectionError
+
+__all__ = ["Backoff", "exchange", "retry_after", "with_retries"]
+
+T = TypeVar("T")
+
+WORTH_REPEATING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+# These say that the request was not taken up, whatever its method.
+NOT_TAKEN_UP: Final = frozenset({425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait between tries: doubling, with jitter, up to a limit.
+
+    Attributes:
+        first: Seconds before the second try.
+        limit: Longest wait in seconds.
+        jitter: Share of each wait that is left to chance, 0 to 1.
+    """
+
+    first: float = 0.2
+    limit: float = 10.0
+    jitter: float = 0.5
+
+    def waits(self) -> Iterator[float]:
+        """The waits, without end."""
+        wait = self.first
+        while True:
+            yield wait * (1 - self.jitter * random.random())
+            wait = min(self.limit, wait * 2)
+
+
+def with_retries(call: Call[T], retries: int, backoff: Backoff | None = None) -> Flow[T]:
+    """Perform a call, repeating it where that does no harm; returns its typed result.
+
+    Args:
+        call: What to perform.
+        retries: How often at most it is tried again.
+        backoff: How long to wait in between.
+    """
+    reply = yield from exchange(call, retries, backoff)
+    return call.read(reply)
+
+
+def exchange(call: Call[Any], retries: int, backoff: Backoff | None = None) -> Flow[Reply]:
+    """Like `with_retries`, but returns the reply as it came, error statuses included."""
+    waits = (backoff or Backoff()).waits()
+    for left in range(retries, -1, -1):
+        wait = next(waits)
+        try:
+            reply: Reply = yield call
+        except ApiConnectionError as error:
+            if not left or (error.sent and not call.may_repeat):
+                raise
+        else:
+            repeat = WORTH_REPEATING if call.may_repeat else NOT_TAKEN_UP
+            if not left or reply.status not in repeat:
+                return reply
+            wait = max(wait, retry_after(reply.headers) or 0.0)
+        yield Pause(wait)
+    raise AssertionError("the last try returns or raises")  # pragma: no cover
+
+
+def retry_after(headers: Mapping[str, str], limit: float = 300.0) -> float | None:
+    """Seconds that a server asks to wait, from `Retry-After`; at most `limit`.
+
+    RFC 9110, section 10.2.3: a number of seconds or a date.
+    """
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), limit) if seconds == seconds else None  # noqa: PLR0124 - NaN

@@ -1,0 +1,224 @@
+"""`ACPNode`: a run on a server that speaks AGNTCY's Agent Connect Protocol, as a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import httpx
+from langchain_core.runnables import RunnableConfig
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from acp_langgraph.acp.agents import describe_agent, is_agent_id, resolve_agent, resume_schema
+from acp_langgraph.acp.flow import cancel_run, run_agent
+from acp_langgraph.acp.models import AgentACPDescriptor
+from acp_langgraph.acp.order import RunOrder, RunPolicy
+from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.flow import Flow
+from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
+from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.ports import InputPort, OutputPort
+
+__all__ = ["ACPNode"]
+
+_GRAPHS_OWN: Final = ("langgraph_", "checkpoint", "__", "ls_")
+_GRAPHS_OWN_TAGS: Final = ("graph:", "seq:", "langsmith:", "branch:")
+
+
+class ACPNode(RemoteNode):
+    """Runs a remote agent as a node of a graph: one execution of the node, one remote run.
+
+        reviewer = ACPNode(
+            "reviewer",
+            "email_reviewer",
+            "http://127.0.0.1:8000",
+            input_path="draft",
+            input_type=Draft,
+            output_path="review",
+            output_type=Review,
+        )
+        builder.add_node(reviewer)
+
+    What the agent asks becomes the graph's interrupt; the answer, given with
+    `Command(resume=...)`, goes to the same remote run, from whichever process. That needs a
+    checkpointer.
+
+    Args:
+        name: The node's name in the graph.
+        agent_id: The agent's id on the server, or its name there.
+        client_config: Where and as whom to connect; a URL will do.
+        input_path: Where in the state the agent's input is, e.g. `mail.draft` or `docs.0`; empty
+            for the whole state.
+        input_type: The input's type: a pydantic model, a TypedDict, a dataclass, or any type that
+            pydantic can check. `None` for any JSON.
+        output_path: Where in the state the agent's answer goes; empty to take the answer's fields
+            for channels. Parents that are missing are made, siblings are kept.
+        output_type: The answer's type, as `input_type`.
+        config_path: Where in the state the agent's configuration is.
+        config_type: The configuration's type, as `input_type`.
+        auth_header: Headers that this node adds to every request.
+        use_threads: Whether the agent runs on a remote thread, one per thread of the graph and
+            place in it, so that it remembers from one execution to the next.
+        state_type: The type of the graph's state, where that is a TypedDict with typed objects
+            inside: a dict does not tell of what class a missing parent of `output_path` is.
+        client: A blocking client of your own.
+        async_client: An awaiting client of your own.
+        auth: Authentication of your own.
+        run_timeout: Seconds that the run may work without finishing or asking; anew after every
+            answer. `None`: no limit.
+        on_timeout: Whether a run that takes longer is ended (`cancel`) or left to itself (`leave`).
+        on_unknown: What to do where it cannot be told whether the run was started: `raise`
+            UnknownOutcomeError, or `rerun` and accept that it may run twice.
+        on_cancel: Whether the run is ended (`cancel`) or left to itself (`detach`) when the node's
+            execution is cancelled: by its caller, a time-out, or a failed sibling. An interrupt
+            cancels nothing.
+        multitask_strategy: What a busy remote thread does with one more run.
+
+    Raises:
+        NodeConfigurationError: If the node can never work like that.
+        ApiValueError: If the configuration is not valid.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        agent_id: str,
+        client_config: ApiClientConfiguration | str | None,
+        input_path: str,
+        input_type: Any,
+        output_path: str,
+        output_type: Any,
+        config_path: str | None = None,
+        config_type: Any = None,
+        auth_header: Mapping[str, str] | None = None,
+        use_threads: bool = False,
+        *,
+        state_type: Any = None,
+        client: httpx.Client | None = None,
+        async_client: httpx.AsyncClient | None = None,
+        auth: httpx.Auth | None = None,
+        run_timeout: float | None = None,
+        on_timeout: Literal["cancel", "leave"] = "cancel",
+        on_unknown: Literal["raise", "rerun"] = "raise",
+        on_cancel: Literal["cancel", "detach"] = "cancel",
+        multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] = "enqueue",
+    ) -> None:
+        super().__init__(
+            name,
+            client_config,
+            headers=auth_header,
+            client=client,
+            async_client=async_client,
+            auth=auth,
+            on_cancel=on_cancel,
+        )
+        agent_id = str(agent_id)
+        if not agent_id:
+            raise NodeConfigurationError("agent_id is empty; give an agent's id or name", node=name)
+        if config_type is not None and config_path is None:
+            raise NodeConfigurationError("config_type needs a config_path", node=name)
+        if run_timeout is not None and run_timeout <= 0:
+            raise NodeConfigurationError("run_timeout is a number of seconds above 0", node=name)
+        self.agent = agent_id
+        self.use_threads = use_threads
+        self.multitask_strategy = multitask_strategy
+        self.policy = RunPolicy(
+            run_timeout=run_timeout,
+            on_timeout=on_timeout,
+            on_unknown=on_unknown,
+            retries=self.transport.retries,
+            long_poll=min(30.0, self.transport.endpoint.configuration.timeout or 30.0),
+        )
+        self._input = InputPort("input", input_path, input_type, name)
+        self._output = OutputPort(output_path, output_type, state_type, name)
+        self._config = None
+        if config_path is not None:
+            self._config = InputPort("config", config_path, config_type, name)
+        self._agent_id = agent_id if is_agent_id(agent_id) else None
+        self._descriptor: AgentACPDescriptor | None = None
+
+    def life(
+        self, state: Any, execution: Execution, config: RunnableConfig
+    ) -> Flow[dict[str, Any]]:
+        """Read the input, have the agent run, write the answer."""
+        order = self._order(state, execution, config, (yield from self._resolve()))
+        outcome = yield from run_agent(
+            order,
+            self.policy,
+            can_ask=execution.remembered,
+            again=execution.again,
+            answer_schema=self._answer_schema,
+        )
+        return self._output.write(state, _answer(outcome))
+
+    def ending(self, execution: Execution, run_id: str | None) -> Flow[bool]:
+        """Cancel the remote run, which may have to be found first."""
+        order = RunOrder(
+            execution.key, self._agent_id, None, thread_id=self._thread(execution), node=self.name
+        )
+        return (yield from cancel_run(order, run_id))
+
+    def _order(
+        self, state: Any, execution: Execution, config: RunnableConfig, agent_id: str
+    ) -> RunOrder:
+        run_config = _forwarded(config)
+        if self._config is not None:
+            run_config["configurable"] = self._config.read(state)
+        return RunOrder(
+            key=execution.key,
+            agent_id=agent_id,
+            input=self._input.read(state),
+            config=run_config,
+            metadata=_metadata(config),
+            thread_id=self._thread(execution),
+            multitask_strategy=self.multitask_strategy,
+            node=self.name,
+        )
+
+    def _thread(self, execution: Execution) -> str | None:
+        return execution.remote_thread_id() if self.use_threads else None
+
+    def _resolve(self) -> Flow[str]:
+        if self._agent_id is None:
+            try:
+                self._agent_id = yield from resolve_agent(self.agent, self.policy.retries)
+            except UnknownAgentError as error:
+                raise UnknownAgentError(str(error), node=self.name) from None
+        return self._agent_id
+
+    def _answer_schema(self, payload: Any) -> Flow[dict[str, Any] | None]:
+        if self._descriptor is None and self._agent_id is not None:
+            self._descriptor = yield from describe_agent(self._agent_id, self.policy.retries)
+        return resume_schema(self._descriptor, payload)
+
+
+def _answer(outcome: Mapping[str, Any]) -> Any:
+    """The agent's output; messages that the server sent beside the values belong to it."""
+    values, messages = outcome["values"], outcome["messages"]
+    if messages is None:
+        return values
+    if values is None:
+        return {"messages": messages}
+    if isinstance(values, dict) and "messages" not in values:
+        return {**values, "messages": messages}
+    return values
+
+
+def _forwarded(config: RunnableConfig) -> dict[str, Any]:
+    """What of the graph's configuration is the user's and meant for the agent as well."""
+    tags = [tag for tag in config.get("tags") or () if not tag.startswith(_GRAPHS_OWN_TAGS)]
+    return {"tags": tags} if tags else {}
+
+
+def _metadata(config: RunnableConfig) -> dict[str, Any]:
+    configurable = config.get("configurable", {})
+    found = {}
+    for name, value in (config.get("metadata") or {}).items():
+        if name.startswith(_GRAPHS_OWN) or name in configurable:
+            continue
+        try:
+            found[name] = to_jsonable_python(value)
+        except PydanticSerializationError:
+            continue
+    return found

@@ -1,0 +1,92 @@
+"""What LangGraph tells a node about its execution; the one file that reads LangGraph's private keys.
+
+Public: `Runtime.execution_info` with the thread, the checkpoint namespace of the task, which stays
+the same over retries, re-entries and processes and differs for every `Send` item and loop pass, and
+the attempt. Private, for want of a public name, and pinned by tests:
+
+* `__pregel_checkpointer`: whether anything is remembered;
+* `__pregel_resuming`: whether the step is entered again, so that its tasks may have run before;
+* `__pregel_read`: one object per execution of a task, to count what happens within it.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from dataclasses import dataclass
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.runtime import Runtime
+
+__all__ = ["Execution"]
+
+_NAMESPACE: Final = uuid.UUID("5f1c5f6b-1d60-5ef8-9b1a-2b6c1f3f0a44")
+_TASK_ID: Final = re.compile(r":[0-9a-f-]{36}(?=\||$)")
+
+_counts: WeakKeyDictionary[Any, dict[tuple[str, int], int]] = WeakKeyDictionary()
+_counts_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution of a node.
+
+    Attributes:
+        key: Identifies what the node was asked to do, in whichever process and however often.
+        path: Where in the graph the node is, without the ids of tasks: the same for every
+            execution.
+        thread_id: The graph's thread, if it has one.
+        remembered: Whether a checkpointer remembers steps, so that questions can wait.
+        again: Whether the node may have been at work on this before.
+        runtime: LangGraph's runtime; `None` outside of a graph.
+    """
+
+    key: str
+    path: str
+    thread_id: str | None = None
+    remembered: bool = False
+    again: bool = False
+    runtime: Runtime[Any] | None = None
+
+    @classmethod
+    def of(cls, node: str, config: RunnableConfig) -> Execution:
+        """What is known of the execution of a node that was given this configuration."""
+        configurable = config.get("configurable", {})
+        runtime = configurable.get("__pregel_runtime")
+        info = runtime.execution_info if isinstance(runtime, Runtime) else None
+        if info is None:
+            return cls(key=str(uuid.uuid4()), path=node)
+        count = _count(configurable.get("__pregel_read"), node, info.node_attempt)
+        thread_id = None if info.thread_id is None else str(info.thread_id)
+        place = [thread_id or "", info.checkpoint_ns, node, str(count)]
+        return cls(
+            key=str(uuid.uuid5(_NAMESPACE, "\n".join(place))),
+            path="|".join((_TASK_ID.sub("", info.checkpoint_ns), node)),
+            thread_id=thread_id,
+            remembered=configurable.get("__pregel_checkpointer") is not None,
+            again=info.node_attempt > 1 or configurable.get("__pregel_resuming") is True,
+            runtime=runtime,
+        )
+
+    def remote_thread_id(self) -> str:
+        """The id of the node's own remote thread: one per graph thread and place in the graph."""
+        if self.thread_id is None:
+            return str(uuid.uuid4())
+        return str(uuid.uuid5(_NAMESPACE, f"thread\n{self.thread_id}\n{self.path}"))
+
+
+def _count(task: Any, node: str, attempt: int) -> int:
+    """How often the node was invoked before within one execution of a task.
+
+    More than never only where a user's own function invokes it, e.g. in the functional API.
+    """
+    if task is None:
+        return 0
+    with _counts_lock:
+        counts = _counts.setdefault(task, {})
+        count = counts.get((node, attempt), 0)
+        counts[node, attempt] = count + 1
+    return count

@@ -1,0 +1,109 @@
+"""What a flow's effects mean inside a graph.
+
+A step becomes a LangGraph task, so that the checkpointer remembers its result; a question becomes
+an interrupt of the graph; every sign of life from the other side is a heartbeat for the node's idle
+time-out. What a step does inside, it does through the transport.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.func import task
+from langgraph.types import interrupt
+
+from acp_langgraph.core.calls import Call, Reply
+from acp_langgraph.core.drive import adrive, drive
+from acp_langgraph.core.flow import Ask, Pause, Progress, Step
+from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.transport import AsyncTransport, Transport
+
+__all__ = ["AsyncGraphPerformer", "GraphPerformer"]
+
+
+class _Watch:
+    """What both performers do without waiting for anything."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.execution = execution
+        self.run_id: str | None = None
+
+    def ask_graph(self, ask: Ask) -> Any:
+        """Interrupt the graph, or give the answer that it was resumed with."""
+        return interrupt(ask.payload, response_schema=ask.schema)
+
+    def note(self, progress: Progress) -> None:
+        """Remember which run this is about, and give a sign of life."""
+        self.run_id = progress.run_id or self.run_id
+        if self.execution.runtime is not None:
+            self.execution.runtime.heartbeat()
+
+
+class GraphPerformer(_Watch):
+    """Performs the effects of a flow inside a graph, blocking."""
+
+    def __init__(self, transport: Transport, execution: Execution) -> None:
+        super().__init__(execution)
+        self._transport = transport
+
+    def call(self, call: Call[Any]) -> Reply:
+        """Exchange one request for one reply."""
+        return self._transport.exchange(call)
+
+    def ask(self, ask: Ask) -> Any:
+        """Put the question as the graph's interrupt."""
+        return self.ask_graph(ask)
+
+    def pause(self, pause: Pause) -> None:
+        """Sleep."""
+        self._transport.pause(pause)
+
+    def progress(self, progress: Progress) -> None:
+        """Give a sign of life."""
+        self.note(progress)
+
+    def step(self, step: Step[Any]) -> Any:
+        """Run the step as a task, whose result the checkpointer remembers."""
+        if not self.execution.remembered:
+            return drive(step.body(), self)
+
+        def body() -> Any:
+            return drive(step.body(), self)
+
+        body.__name__ = step.name
+        return task(body)().result()
+
+
+class AsyncGraphPerformer(_Watch):
+    """Performs the effects of a flow inside a graph, awaiting."""
+
+    def __init__(self, transport: AsyncTransport, execution: Execution) -> None:
+        super().__init__(execution)
+        self._transport = transport
+
+    async def call(self, call: Call[Any]) -> Reply:
+        """Exchange one request for one reply."""
+        return await self._transport.exchange(call)
+
+    async def ask(self, ask: Ask) -> Any:
+        """Put the question as the graph's interrupt."""
+        return self.ask_graph(ask)
+
+    async def pause(self, pause: Pause) -> None:
+        """Sleep."""
+        await self._transport.pause(pause)
+
+    async def progress(self, progress: Progress) -> None:
+        """Give a sign of life."""
+        self.note(progress)
+
+    async def step(self, step: Step[Any]) -> Any:
+        """Run the step as a task, whose result the checkpointer remembers."""
+        if not self.execution.remembered:
+            return await adrive(step.body(), self)
+
+        async def body() -> Any:
+            return await adrive(step.body(), self)
+
+        body.__name__ = step.name
+        return await task(body)()

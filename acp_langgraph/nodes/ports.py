@@ -1,0 +1,142 @@
+"""Where a node takes its input from the state, and where it puts the answer."""
+
+from __future__ import annotations
+
+from dataclasses import is_dataclass
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from acp_langgraph.errors import NodeConfigurationError, NodeError, NodeInputError, NodeOutputError
+from acp_langgraph.mapping.paths import StatePath
+
+__all__ = ["InputPort", "OutputPort"]
+
+
+class InputPort:
+    """Reads JSON from a place in the state.
+
+    Args:
+        what: `input` or `config`, for errors.
+        path: Where in the state it is; empty for the whole state.
+        declared: Its type; `None` for any JSON.
+        node: The node's name, for errors.
+
+    Raises:
+        NodeConfigurationError: If the path or the type cannot be used.
+    """
+
+    def __init__(self, what: str, path: str, declared: Any, node: str) -> None:
+        self._what = what
+        self._node = node
+        self._path = _parse(f"{what}_path", path, node)
+        self._type = declared
+        self._adapter = _adapter(f"{what}_type", declared, node)
+
+    def read(self, state: Any) -> Any:
+        """The JSON to send.
+
+        Raises:
+            NodeInputError: If the state has no such place, or what is there does not fit.
+        """
+        try:
+            value = self._path.read(state)
+        except NodeError as error:
+            raise NodeInputError(f"{self._what}_path: {error}", node=self._node) from None
+        try:
+            if self._adapter is None:
+                return to_jsonable_python(value, by_alias=True)
+            return self._adapter.dump_python(
+                self._validated(value), mode="json", by_alias=True, warnings="error"
+            )
+        except ValidationError as error:
+            faults = error.errors(include_input=False, include_url=False, include_context=False)
+            raise NodeInputError(self._refusal(describe_faults(faults)), node=self._node) from None
+        except (PydanticSerializationError, ValueError):
+            problem = f"it holds a {type(value).__name__} that cannot be sent as JSON"
+            raise NodeInputError(self._refusal(problem), node=self._node) from None
+
+    def _validated(self, value: Any) -> Any:
+        assert self._adapter is not None  # noqa: S101 - the caller has checked
+        if isinstance(self._type, type) and isinstance(value, self._type):
+            return value
+        # A model of another class with the same fields fits, as a dict would.
+        if isinstance(value, BaseModel) or (is_dataclass(value) and not isinstance(value, type)):
+            value = to_jsonable_python(value, by_alias=True)
+        return self._adapter.validate_python(value)
+
+    def _refusal(self, problem: str) -> str:
+        place = f"at {str(self._path)!r} " if self._path.steps else ""
+        wanted = f" {_name(self._type)}" if self._type is not None else ""
+        return f"the state {place}does not give the {self._what}{wanted}: {problem}"
+
+
+class OutputPort:
+    """Turns an agent's answer into the node's update of the state.
+
+    Args:
+        path: Where in the state it goes; empty to take its fields for channels.
+        declared: Its type; `None` for any JSON.
+        state_type: The declaration of the state, for types that a dict of a state does not tell.
+        node: The node's name, for errors.
+
+    Raises:
+        NodeConfigurationError: If the path or the type cannot be used.
+    """
+
+    def __init__(self, path: str, declared: Any, state_type: Any, node: str) -> None:
+        self._node = node
+        self._path = _parse("output_path", path, node)
+        self._type = declared
+        self._adapter = _adapter("output_type", declared, node)
+        self._state_type = state_type
+
+    def write(self, state: Any, values: Any) -> dict[str, Any]:
+        """The changed channel, or channels; the state itself stays as it is.
+
+        Raises:
+            NodeOutputError: If the answer does not fit.
+        """
+        try:
+            value = values if self._adapter is None else self._adapter.validate_python(values)
+        except ValidationError as error:
+            faults = error.errors(include_input=False, include_url=False, include_context=False)
+            raise NodeOutputError(
+                f"the agent's answer is no {_name(self._type)}: {describe_faults(faults)}",
+                node=self._node,
+            ) from None
+        try:
+            return self._path.write(state, value, self._state_type)
+        except NodeError as error:
+            raise NodeOutputError(f"output_path: {error}", node=self._node) from None
+
+
+def describe_faults(faults: Any) -> str:
+    """Pydantic's findings in one line, without the values."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or 'it'}: {fault['msg']}" for fault in faults[:5]
+    )
+
+
+def _parse(what: str, path: str, node: str) -> StatePath:
+    try:
+        return StatePath.parse(path)
+    except NodeConfigurationError as error:
+        raise NodeConfigurationError(f"{what}: {error}", node=node) from None
+
+
+def _adapter(what: str, declared: Any, node: str) -> TypeAdapter[Any] | None:
+    if declared is None or declared is Any:
+        return None
+    try:
+        return TypeAdapter(declared)
+    except PydanticUserError as error:
+        raise NodeConfigurationError(
+            f"{what} {_name(declared)} cannot be checked: {error.message}", node=node
+        ) from None
+
+
+def _name(declared: Any) -> str:
+    return getattr(declared, "__name__", None) or str(declared)

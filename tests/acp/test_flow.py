@@ -1,0 +1,432 @@
+"""The life of a remote run, stepped through by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.byhand import Hand, reply
+
+from acp_langgraph.acp.flow import cancel_run, run_agent
+from acp_langgraph.acp.order import KEY, RunOrder, RunPolicy
+from acp_langgraph.core.flow import Ask
+from acp_langgraph.errors import (
+    ACPRunException,
+    ApiConnectionError,
+    ApiTimeoutError,
+    CheckpointerRequiredError,
+    NotFoundException,
+    RunLostError,
+    RunTimeoutError,
+    ServiceException,
+    UnauthorizedException,
+    UnknownOutcomeError,
+    UnprocessableEntityException,
+)
+
+AGENT = "b2a7c6de-0000-4000-8000-000000000001"
+RUN = "b2a7c6de-0000-4000-8000-0000000000aa"
+THREAD = "b2a7c6de-0000-4000-8000-0000000000bb"
+ORDER = RunOrder(key="key-1", agent_id=AGENT, input={"text": "hi"}, node="writer")
+LOST = ApiConnectionError("the connection broke", sent=True)
+REFUSED = ApiConnectionError("cannot connect", sent=False)
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def policy(**changes: Any) -> RunPolicy:
+    return replace(RunPolicy(clock=Clock()), **changes)
+
+
+def run(status: str = "pending", at: int = 0, key: str = "key-1", **more: Any) -> dict[str, Any]:
+    return {
+        "run_id": RUN,
+        "agent_id": AGENT,
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": f"2026-01-01T00:00:{at:02}Z",
+        "status": status,
+        "creation": {"agent_id": AGENT, "metadata": {KEY: key}},
+        **more,
+    }
+
+
+def result(values: Any) -> Any:
+    return reply({"run": run("success"), "output": {"type": "result", "values": values}})
+
+
+def question(payload: Any, at: int = 1) -> Any:
+    interrupt = {"type": "interrupt", "interrupt": payload}
+    return reply({"run": run("interrupted", at), "output": interrupt})
+
+
+def started(**options: Any) -> Hand:
+    hand = Hand(run_agent(ORDER, options.pop("policy", policy()), can_ask=True, **options))
+    hand.wants("create_stateless_run")
+    hand.give(reply(run()))
+    hand.wants("wait_for_stateless_run_output")
+    return hand
+
+
+def test_a_run_that_asks_nothing_is_created_and_awaited() -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True))
+    call = hand.wants("create_stateless_run")
+    assert call.body["agent_id"] == AGENT
+    assert call.body["input"] == {"text": "hi"}
+    assert call.body["metadata"] == {KEY: "key-1"}
+    assert call.body["on_disconnect"] == "continue"
+    hand.give(reply(run()))
+    assert hand.wants("wait_for_stateless_run_output").path == f"/runs/{RUN}/wait"
+    hand.give(result({"text": "done"}))
+    assert hand.result["values"] == {"text": "done"}
+    assert hand.steps == ["create_run", "wait_for_run"]
+
+
+def test_a_run_that_needs_no_memory_is_one_request() -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=False))
+    hand.wants("create_and_wait_for_stateless_run_output")
+    hand.give(result("done"))
+    assert hand.result["values"] == "done"
+
+
+def test_two_questions_are_put_one_after_the_other_and_answered_on_the_same_run() -> None:
+    hand = started()
+    hand.give(question("color?", at=1))
+    assert hand.next == Ask("color?")
+    hand.give("blue")
+    hand.wants("get_stateless_run")
+    hand.give(reply(run("interrupted", at=1)))
+    call = hand.wants("resume_stateless_run")
+    assert (call.path, call.body) == (f"/runs/{RUN}", "blue")
+    hand.give(reply(run()))
+    hand.wants("wait_for_stateless_run_output")
+    hand.give(question("food?", at=3))
+    assert hand.next == Ask("food?")
+    hand.give(None)
+    hand.wants("get_stateless_run")
+    hand.give(reply(run("interrupted", at=3)))
+    assert hand.wants("resume_stateless_run").body is None
+    hand.give(reply(run()))
+    hand.give(result("blue rice"))
+    assert hand.result["values"] == "blue rice"
+    steps = ["create_run", "wait_for_run", "resume_run", "wait_for_run", "resume_run"]
+    assert hand.steps == [*steps, "wait_for_run"]
+
+
+def test_an_answer_is_not_sent_again_to_a_run_that_has_moved_on() -> None:
+    hand = started()
+    hand.give(question("color?", at=1))
+    hand.give("blue")
+    hand.wants("get_stateless_run")
+    hand.give(reply(run("interrupted", at=3)))  # it asks something else by now
+    hand.wants("wait_for_stateless_run_output")
+
+
+def test_a_resume_whose_answer_got_lost_is_settled_by_reading_the_run() -> None:
+    hand = started()
+    hand.give(question("color?", at=1))
+    hand.give("blue")
+    hand.give(reply(run("interrupted", at=1)))
+    hand.wants("resume_stateless_run")
+    hand.give(LOST)
+    hand.wants("get_stateless_run")
+    hand.give(reply(run("pending", at=2)))
+    hand.wants("wait_for_stateless_run_output")
+
+
+def test_a_resume_that_never_arrived_is_sent_again() -> None:
+    hand = started()
+    hand.give(question("color?", at=1))
+    hand.give("blue")
+    hand.give(reply(run("interrupted", at=1)))
+    hand.give(LOST)
+    hand.give(reply(run("interrupted", at=1)))
+    assert hand.wants("resume_stateless_run").body == "blue"
+
+
+def test_a_conflict_on_a_run_that_moved_on_means_that_it_was_answered() -> None:
+    hand = started()
+    hand.give(question("color?", at=1))
+    hand.give("blue")
+    hand.give(reply(run("interrupted", at=1)))
+    hand.wants("resume_stateless_run")
+    hand.give(reply("not interrupted", status=409))
+    hand.give(reply(run("pending", at=2)))
+    hand.wants("wait_for_stateless_run_output")
+
+
+def test_an_answer_that_the_agent_refuses_is_an_error() -> None:
+    hand = started()
+    hand.give(question("color?", at=1))
+    hand.give(7)
+    hand.give(reply(run("interrupted", at=1)))
+    with pytest.raises(UnprocessableEntityException, match="must be text"):
+        hand.give(reply("answer: must be text", status=422))
+
+
+def test_on_reentry_the_run_is_looked_up_before_it_is_created() -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True, again=True))
+    call = hand.wants("search_stateless_runs")
+    assert call.body == {"agent_id": AGENT, "metadata": {KEY: "key-1"}}
+    hand.give(reply([run()]))
+    hand.wants("wait_for_stateless_run_output")
+
+
+def test_on_reentry_a_run_that_was_never_started_is_created() -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True, again=True))
+    hand.wants("search_stateless_runs")
+    hand.give(reply([]))
+    hand.wants("create_stateless_run")
+
+
+@pytest.mark.parametrize("refusal", [reply(status=500), reply(status=422), reply(status=404)])
+def test_where_metadata_cannot_be_searched_the_agents_runs_are_paged_through(refusal: Any) -> None:
+    hand = Hand(run_agent(ORDER, policy(retries=0), can_ask=True, again=True))
+    hand.give(refusal)
+    assert hand.wants("search_stateless_runs").body["offset"] == 0
+    hand.give(reply([run(key="another")] * 100))
+    assert hand.wants("search_stateless_runs").body["offset"] == 100
+    hand.give(reply([run()]))
+    hand.wants("wait_for_stateless_run_output")
+
+
+def test_a_server_that_ignores_the_filter_is_paged_through() -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True, again=True))
+    hand.give(reply([run(key="another")]))
+    assert "metadata" not in hand.wants("search_stateless_runs").body
+
+
+def test_where_nothing_can_be_searched_the_outcome_is_unknown() -> None:
+    hand = Hand(run_agent(ORDER, policy(retries=0), can_ask=True, again=True))
+    hand.give(reply("Not implemented", status=500))
+    with pytest.raises(UnknownOutcomeError, match="'key-1'") as caught:
+        hand.give(reply("Not implemented", status=500))
+    assert caught.value.key == "key-1"
+    assert caught.value.agent_id == AGENT
+
+
+def test_the_policy_may_accept_a_second_run() -> None:
+    hand = Hand(run_agent(ORDER, policy(retries=0, on_unknown="rerun"), can_ask=True, again=True))
+    hand.give(reply(status=500))
+    hand.give(reply(status=500))
+    hand.wants("create_stateless_run")
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 502, 503, 504])
+def test_a_search_that_fails_for_another_reason_says_nothing_about_the_run(status: int) -> None:
+    hand = Hand(run_agent(ORDER, policy(retries=0), can_ask=True, again=True))
+    with pytest.raises(Exception, match=str(status)) as caught:
+        hand.give(reply(status=status))
+    assert not isinstance(caught.value, UnknownOutcomeError)
+
+
+@pytest.mark.parametrize("failure", [LOST, reply(status=502), reply(status=500), reply()])
+def test_a_create_whose_answer_got_lost_is_looked_up(failure: Any) -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True))
+    hand.wants("create_stateless_run")
+    hand.give(failure)
+    hand.wants("search_stateless_runs")
+    hand.give(reply([run()]))
+    hand.wants("wait_for_stateless_run_output")
+
+
+def test_a_create_that_did_not_arrive_is_repeated_after_a_second_look() -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True))
+    hand.give(LOST)
+    hand.wants("search_stateless_runs")
+    hand.give(reply([]))
+    hand.wants("search_stateless_runs")
+    assert len(hand.pauses) == 1
+    hand.give(reply([]))
+    hand.wants("create_stateless_run")
+
+
+def test_a_create_that_never_left_is_repeated_at_once() -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True))
+    hand.give(REFUSED)
+    hand.wants("create_stateless_run")
+
+
+def test_a_create_that_is_refused_is_not_repeated() -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True))
+    with pytest.raises(UnauthorizedException):
+        hand.give(reply("no", status=401))
+
+
+def test_of_several_runs_with_the_key_the_oldest_counts() -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True, again=True))
+    younger = {**run(), "run_id": "younger", "created_at": "2026-01-02T00:00:00Z"}
+    hand.give(reply([younger, run()]))
+    assert hand.wants("wait_for_stateless_run_output").path == f"/runs/{RUN}/wait"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ApiTimeoutError("no answer in time", sent=True),
+        LOST,
+        REFUSED,
+        reply(status=204),
+        reply(status=408),
+        reply(status=429, retry_after="1"),
+        reply(status=500),
+        reply(status=502),
+        reply(status=504),
+        reply({"run": run("pending")}),
+    ],
+    ids=str,
+)
+def test_a_wait_without_an_outcome_goes_on_after_a_look(failure: Any) -> None:
+    hand = started()
+    for _ in range(20):
+        hand.give(failure)
+        hand.wants("get_stateless_run")
+        hand.give(reply(run("pending")))
+        hand.wants("wait_for_stateless_run_output")
+    assert hand.progress.count("waiting") == 20
+    hand.give(result("done"))
+    assert hand.result["values"] == "done"
+
+
+def test_a_server_that_restarts_is_waited_for() -> None:
+    hand = started()
+    for _ in range(20):
+        hand.give(REFUSED)
+        hand.wants("get_stateless_run")
+        hand.give(REFUSED)
+        hand.wants("wait_for_stateless_run_output")
+    hand.give(result("done"))
+    assert hand.done
+
+
+def test_waiting_ends_after_too_long_without_a_sign_of_life() -> None:
+    patience = policy()
+    hand = started(policy=patience)
+    hand.give(REFUSED)
+    patience.clock.now += 301  # type: ignore[attr-defined]  # the clock above
+    with pytest.raises(ApiConnectionError):
+        hand.give(REFUSED)
+
+
+def test_a_server_asking_for_time_gets_it() -> None:
+    hand = started()
+    hand.give(reply(status=503, retry_after="7"))
+    hand.give(reply(run("pending")))
+    assert hand.pauses == [7.0]
+
+
+def test_a_run_that_the_server_forgot_is_lost() -> None:
+    hand = started()
+    for _ in range(2):
+        hand.give(reply(status=404))
+        hand.wants("get_stateless_run")
+        hand.give(reply(status=404))
+    hand.give(reply(status=404))
+    with pytest.raises(RunLostError, match=RUN):
+        hand.give(reply(status=404))
+
+
+def test_a_run_over_its_deadline_is_cancelled() -> None:
+    patience = policy(run_timeout=60.0)
+    hand = started(policy=patience)
+    patience.clock.now += 61  # type: ignore[attr-defined]  # the clock above
+    hand.give(ApiTimeoutError("no answer in time", sent=True))
+    hand.give(reply(run("pending")))
+    hand.wants("cancel_stateless_run")
+    with pytest.raises(RunTimeoutError, match="cancelled") as caught:
+        hand.give(reply(status=204))
+    assert caught.value.run_id == RUN
+
+
+def test_a_run_over_its_deadline_may_be_left_alone() -> None:
+    patience = policy(run_timeout=60.0, on_timeout="leave")
+    hand = started(policy=patience)
+    assert hand.next.timeout == 30.0
+    patience.clock.now += 50  # type: ignore[attr-defined]  # the clock above
+    hand.give(reply({"run": run("pending")}))
+    hand.give(reply(run("pending")))
+    assert hand.wants("wait_for_stateless_run_output").timeout == 10.0
+    patience.clock.now += 11  # type: ignore[attr-defined]  # the clock above
+    hand.give(reply({"run": run("pending")}))
+    with pytest.raises(RunTimeoutError, match="left running"):
+        hand.give(reply(run("pending")))
+
+
+def test_a_failed_run_raises_what_the_agent_said() -> None:
+    hand = started()
+    output = {"type": "error", "run_id": RUN, "errcode": 7, "description": "no ink"}
+    with pytest.raises(ACPRunException, match="no ink") as caught:
+        hand.give(reply({"run": run("error"), "output": output}))
+    assert (caught.value.errcode, caught.value.run_id) == (7, RUN)
+    assert caught.value.node == "writer"
+
+
+def test_a_success_without_an_output_is_no_success() -> None:
+    hand = started()
+    with pytest.raises(ACPRunException, match="without an output"):
+        hand.give(reply({"run": run("success"), "output": None}))
+
+
+def test_an_output_that_stays_unreadable_ends_the_wait() -> None:
+    hand = started(policy=policy(retries=1))
+    hand.give(reply(status=500))
+    hand.give(reply(run("success")))
+    hand.give(reply(status=500))
+    with pytest.raises(ServiceException):
+        hand.give(reply(run("success")))
+
+
+def test_a_question_without_memory_cancels_the_run() -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=False))
+    hand.give(question("color?"))
+    hand.wants("cancel_stateless_run")
+    with pytest.raises(CheckpointerRequiredError, match="checkpointer"):
+        hand.give(reply(status=204))
+
+
+def test_a_thread_is_made_before_the_run_and_used_for_everything() -> None:
+    order = replace(ORDER, thread_id=THREAD)
+    hand = Hand(run_agent(order, policy(), can_ask=True, again=True))
+    call = hand.wants("create_thread")
+    assert call.body["if_exists"] == "do_nothing"
+    hand.give(reply({"thread_id": THREAD, "metadata": {}, "status": "idle"}))
+    hand.wants("list_thread_runs")
+    hand.give(reply([]))
+    assert hand.wants("create_thread_run").body["multitask_strategy"] == "enqueue"
+    hand.give(reply(run()))
+    hand.wants("wait_for_thread_run_output")
+    hand.give(question("color?"))
+    hand.give("blue")
+    hand.wants("get_thread_run")
+    hand.give(reply(run("interrupted", at=1)))
+    hand.wants("resume_thread_run")
+
+
+def test_cancelling_a_run_without_an_id_looks_it_up() -> None:
+    hand = Hand(cancel_run(ORDER, None))
+    hand.wants("search_stateless_runs")
+    hand.give(reply([run()]))
+    hand.wants("cancel_stateless_run")
+    hand.give(reply(status=204))
+    assert hand.result is True
+
+
+@pytest.mark.parametrize("status", [400, 405, 409, 501])
+def test_a_server_that_cannot_cancel_is_no_error(status: int) -> None:
+    hand = Hand(cancel_run(ORDER, RUN))
+    hand.give(reply("Not implemented", status=status))
+    assert hand.result is False
+
+
+def test_a_run_that_is_gone_counts_as_cancelled() -> None:
+    hand = Hand(cancel_run(ORDER, RUN))
+    hand.give(NotFoundException("POST /runs/x/cancel", 404))
+    assert hand.result is True

@@ -1,0 +1,97 @@
+"""Running flows by hand: no transport, no event loop, no graph."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from acp_langgraph.core.calls import Call, Reply
+from acp_langgraph.core.flow import Flow, Pause, Progress, Step
+
+__all__ = ["Hand", "reply"]
+
+_NOTHING = object()
+
+
+def reply(body: Any = _NOTHING, status: int = 200, **headers: str) -> Reply:
+    """A reply with a JSON body, or with none."""
+    content = b"" if body is _NOTHING else json.dumps(body).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status, named, content)
+
+
+class Hand:
+    """Steps through a flow, into its steps, until something from outside is needed.
+
+    Pauses and progress are noted and passed over.
+    """
+
+    def __init__(self, flow: Flow[Any]) -> None:
+        self._flows = [flow]
+        self._returned: list[Step[Any]] = []
+        self.pauses: list[float] = []
+        self.progress: list[str] = []
+        self.steps: list[str] = []
+        self.result: Any = _NOTHING
+        self.next: Any = None
+        self._go(lambda: next(flow))
+
+    @property
+    def done(self) -> bool:
+        """Whether the flow has returned."""
+        return self.result is not _NOTHING
+
+    def wants(self, operation: str) -> Call[Any]:
+        """The call that the flow wants performed now, which must be this operation."""
+        assert isinstance(self.next, Call), f"the flow wants {self.next}"
+        assert self.next.operation == operation, f"the flow wants {self.next.operation}"
+        return self.next
+
+    def give(self, answer: Any) -> None:
+        """Hand the flow what it asked for; an exception is raised inside it."""
+        flow = self._flows[-1]
+        if isinstance(answer, BaseException):
+            self._go(lambda: flow.throw(answer))
+        else:
+            self._go(lambda: flow.send(answer))
+
+    def _go(self, resume: Any) -> None:
+        while True:
+            try:
+                effect = resume()
+            except StopIteration as end:
+                self._flows.pop()
+                if not self._flows:
+                    self.result, self.next = end.value, None
+                    return
+                json.dumps(end.value, allow_nan=False)  # what a step returns is remembered as JSON
+                resume = self._sender(end.value)
+                continue
+            except Exception as error:
+                self._flows.pop()
+                if not self._flows:
+                    raise
+                resume = self._thrower(error)
+                continue
+            if isinstance(effect, Step):
+                self.steps.append(effect.name)
+                body = effect.body()
+                self._flows.append(body)
+                resume = body.__next__
+            elif isinstance(effect, Pause):
+                self.pauses.append(effect.seconds)
+                resume = self._sender(None)
+            elif isinstance(effect, Progress):
+                self.progress.append(effect.kind)
+                resume = self._sender(None)
+            else:
+                self.next = effect
+                return
+
+    def _sender(self, value: Any) -> Any:
+        flow = self._flows[-1]
+        return lambda: flow.send(value)
+
+    def _thrower(self, error: Exception) -> Any:
+        flow = self._flows[-1]
+        return lambda: flow.throw(error)
