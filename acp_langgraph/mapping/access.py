@@ -18,7 +18,6 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-import typing_extensions
 from pydantic import BaseModel
 
 from acp_langgraph.errors import NodeConfigurationError, NodeOutputError
@@ -339,7 +338,7 @@ def _created(declared: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any
         for step, below in tree.items()
     }
     if schema.fields_of(bare) is not None:
-        if typing_extensions.is_typeddict(schema.origin_of(bare)):
+        if schema.is_typed_dict(bare):
             # At run time a TypedDict may lack any key, as the states of LangGraph themselves do.
             return {str(step): value for step, value in values.items()}
         return _validated(bare, {str(step): value for step, value in values.items()}, at)

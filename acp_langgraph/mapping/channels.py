@@ -25,9 +25,9 @@ from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
 from acp_langgraph.mapping.merging import merge
 from acp_langgraph.mapping.schema import NoMemberError, Step
 
-__all__ = ["accepts", "delta", "reducer_of"]
+__all__ = ["ADDING", "accepts", "delta", "reducer_of"]
 
-_ADDING: Final = (operator.add, operator.iadd, operator.concat, operator.iconcat)
+ADDING: Final = (operator.add, operator.iadd, operator.concat, operator.iconcat)
 
 
 def reducer_of(declared: Any) -> Callable[[Any, Any], Any] | None:
@@ -81,7 +81,7 @@ def _channel(state: Any, declared: Any, kind: Any, step: Step, tree: Tree) -> An
         return access.written(before, kind, Leaf(_as_list(kind, tree.value)), (step,))
     if reducer is merge:
         return _partial(before, kind, tree, (step,))
-    if reducer in _ADDING:
+    if reducer in ADDING:
         raise NodeConfigurationError(
             f"nothing inside channel {step!r} can be changed: its reducer would add the whole "
             f"{schema.type_name(kind)} once more. Write {step!r} itself, with what is to be added"

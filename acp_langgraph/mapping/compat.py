@@ -10,7 +10,7 @@ may be a model; a number is never text, and a list never an object.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 import typing
@@ -24,7 +24,7 @@ from pydantic import BaseModel, BeforeValidator, PlainValidator, RootModel, Wrap
 from acp_langgraph.mapping import schema
 from acp_langgraph.mapping.paths import StatePath
 
-__all__ = ["candidates", "refusal", "same_kind"]
+__all__ = ["candidates", "of_kind", "refusal", "same_kind"]
 
 _REFUSED: Final[dict[str, frozenset[str]]] = {
     # target -> sources that certainly cannot become it
@@ -79,33 +79,29 @@ def _pair(source: Any, target: Any) -> str | None:
 
 
 def _category(bare: Any) -> str:
-    if bare is type(None):
-        return "none"
     if typing.get_origin(bare) is typing.Literal:
         return "choice"
     kind = schema.origin_of(bare)
-    if not isinstance(kind, type) or schema.is_unknown(bare):
-        return "any"
-    if issubclass(kind, (RootModel, BaseMessage)) or hasattr(kind, "__get_validators__"):
+    if schema.is_unknown(bare) or not isinstance(kind, type) or issubclass(kind, _OPEN):
         return "any"
     if schema.fields_of(bare) is not None and not issubclass(kind, tuple):
         return "record"
-    if schema.is_list(bare) or issubclass(kind, AbstractSet):
+    if schema.is_list(bare):
         return "list"
-    for name, kinds in _CATEGORIES:
-        if issubclass(kind, kinds):
-            return name
-    return "any"
+    return next((name for name, kinds in _CATEGORIES if issubclass(kind, kinds)), "any")
 
 
+_OPEN: Final = (RootModel, BaseMessage)
 _CATEGORIES: Final[tuple[tuple[str, tuple[type, ...]], ...]] = (
+    ("none", (type(None),)),
+    ("list", (AbstractSet,)),
     ("choice", (enum.Enum,)),
     ("mapping", (Mapping,)),
     ("text", (str,)),
     ("boolean", (bool,)),
     ("number", (int, float)),
     ("any", (decimal.Decimal,)),
-    ("time", (datetime.date, datetime.time, datetime.timedelta)),
+    ("time", (dt.date, dt.time, dt.timedelta)),
 )
 
 
@@ -155,24 +151,24 @@ def same_kind(source: Any, target: Any) -> bool:
     )
 
 
-def candidates(
-    source: Any, names: tuple[str, ...], target: Any, outside: StatePath | None = None
-) -> list[StatePath]:
+def candidates(source: Any, names: tuple[str, ...], target: Any) -> list[StatePath]:
     """Places in a declared source with one of the names and the same kind of type.
 
     Args:
         source: Declared type that is searched, through fields but not into lists.
         names: Names of the target.
         target: Declared type of the target.
-        outside: A path below which nothing is looked for.
     """
     return [
         path
         for path, kind in _places(source, StatePath(), 4)
-        if path.steps[-1] in names
-        and not (outside and outside.steps == path.steps[: len(outside.steps)])
-        and same_kind(kind, target)
+        if path.steps[-1] in names and same_kind(kind, target)
     ]
+
+
+def of_kind(source: Any, target: Any) -> list[StatePath]:
+    """All places in a declared source with the same kind of type as a target."""
+    return [path for path, kind in _places(source, StatePath(), 4) if same_kind(kind, target)]
 
 
 def _places(declared: Any, at: StatePath, depth: int) -> Iterator[tuple[StatePath, Any]]:

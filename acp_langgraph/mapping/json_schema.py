@@ -56,24 +56,26 @@ class _Reader:
         self._root = root
 
     def read(self, schema: Any, name: str, inside: tuple[str, ...]) -> Any:
-        if not isinstance(schema, Mapping):
-            return Any
-        if isinstance(reference := schema.get("$ref"), str):
-            if reference in inside:
-                return Any
-            return self.read(
-                self._resolve(reference), reference.rsplit("/", 1)[-1], (*inside, reference)
-            )
-        if "const" in schema:
-            return _literal([schema["const"]])
-        if isinstance(choices := schema.get("enum"), list) and choices:
-            return _literal(choices)
-        for key in ("anyOf", "oneOf"):
-            if isinstance(parts := schema.get(key), list) and parts:
-                return _union(self.read(part, name, inside) for part in parts)
-        if isinstance(parts := schema.get("allOf"), list) and parts:
-            return self.read(self._merged(schema, parts), name, inside)
-        return self._typed(schema, name, inside)
+        """The type of a schema that stands somewhere in the whole."""
+        match schema:
+            case {"$ref": str(reference)}:
+                known = reference in inside
+                last = reference.rsplit("/", 1)[-1]
+                below = True if known else self._resolve(reference)
+                found = self.read(below, last, (*inside, reference))
+            case {"const": value}:
+                found = _literal([value])
+            case {"enum": [*choices]} if choices:
+                found = _literal(choices)
+            case {"anyOf": [*parts]} | {"oneOf": [*parts]} if parts:
+                found = _union(self.read(part, name, inside) for part in parts)
+            case {"allOf": [*parts]} if parts:
+                found = self.read(self._merged(schema, parts), name, inside)
+            case Mapping():
+                found = self._typed(schema, name, inside)
+            case _:
+                found = Any
+        return found
 
     def _typed(self, schema: Mapping[str, Any], name: str, inside: tuple[str, ...]) -> Any:
         kind = schema.get("type") or ("object" if "properties" in schema else None)

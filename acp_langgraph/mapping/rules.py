@@ -52,6 +52,7 @@ __all__ = [
     "llm",
     "rule_from_json",
     "rule_to_json",
+    "sources_of",
     "template",
 ]
 
@@ -237,7 +238,9 @@ def coalesce(*rules: Any) -> Coalesce:
     """The first of several rules whose value is there and not `None`."""
     if not rules:
         raise NodeConfigurationError("coalesce() needs something to choose from")
-    return Coalesce(tuple(as_rule(each) for each in rules))
+    given = [as_rule(each) for each in rules]
+    inner = [rule.rules if isinstance(rule, Coalesce) else (rule,) for rule in given]
+    return Coalesce(tuple(rule for some in inner for rule in some))
 
 
 def each(source: str, item: Any) -> Each:
@@ -316,6 +319,19 @@ def as_rules(given: Any) -> Rules:
     return flat(given) if isinstance(given, Mapping) else as_rule(given)
 
 
+def sources_of(rule: Rule) -> tuple[Source, ...]:
+    """The places that a rule reads, but for those of the rules inside it."""
+    match rule:
+        case Copy(source) | Each(source):
+            return (source,)
+        case Template(_, parts):
+            return tuple(part[0] for part in parts if not isinstance(part, str))
+        case Call(_, sources) | Semantic(_, sources):
+            return sources
+        case _:
+            return ()
+
+
 def flat(given: Mapping[Any, Any], above: StatePath | None = None) -> dict[str, Rule]:
     """Rules by target path, the paths in their canonical form.
 
@@ -367,28 +383,30 @@ def _template_parts(text: str) -> list[str | tuple[Source, str]]:
 
 def rule_to_json(rule: Rules) -> Any:
     """The rule as JSON; a function is written as its name."""
+    written: dict[str, Any]
     match rule:
         case Copy(source, default, optional):
-            more: dict[str, Any] = {} if default is MISSING else {"default": default}
-            return {"copy": str(source)} | more | ({"optional": True} if optional else {})
+            written = {"copy": str(source)}
+            if default is not MISSING:
+                written["default"] = default
+            if optional:
+                written["optional"] = True
         case Const(value):
-            return {"const": value}
+            written = {"const": value}
         case Template(text):
-            return {"template": text}
+            written = {"template": text}
         case Coalesce(rules):
-            return {"coalesce": [rule_to_json(inner) for inner in rules]}
+            written = {"coalesce": [rule_to_json(inner) for inner in rules]}
         case Each(source, item):
-            return {"each": str(source), "item": rule_to_json(item)}
+            written = {"each": str(source), "item": rule_to_json(item)}
         case Call(_, sources, name):
-            return {"call": name, "sources": [str(source) for source in sources]}
+            written = {"call": name, "sources": [str(source) for source in sources]}
         case Semantic(meaning, sources, examples):
-            return {
-                "llm": meaning,
-                "sources": [str(source) for source in sources],
-                "examples": list(examples),
-            }
+            places = [str(source) for source in sources]
+            written = {"llm": meaning, "sources": places, "examples": list(examples)}
         case _:
-            return {"fields": {target: rule_to_json(inner) for target, inner in rule.items()}}
+            written = {"fields": {target: rule_to_json(inner) for target, inner in rule.items()}}
+    return written
 
 
 def rule_from_json(given: Any, functions: Mapping[str, Callable[..., Any]]) -> Rules:
@@ -403,13 +421,17 @@ def rule_from_json(given: Any, functions: Mapping[str, Callable[..., Any]]) -> R
     """
     match given:
         case {"copy": str(source), **more} if more.keys() <= {"default", "optional"}:
-            found: Rules = copy(_place(source), **more)
+            found: Rules = Copy(
+                Source.parse(_place(source)),
+                more.get("default", MISSING),
+                optional=more.get("optional") is True,
+            )
         case {"const": value, **rest} if not rest:
             found = Const(value)
         case {"template": str(text), **rest} if not rest:
             found = template(text)
         case {"coalesce": [*rules], **rest} if rules and not rest:
-            found = Coalesce(tuple(_one(inner, functions) for inner in rules))
+            found = coalesce(*(_one(inner, functions) for inner in rules))
         case {"each": str(source), "item": item, **rest} if not rest:
             found = Each(Source.parse(_place(source)), rule_from_json(item, functions))
         case {"call": str(name), **rest} if rest.keys() <= {"sources"}:
@@ -417,10 +439,11 @@ def rule_from_json(given: Any, functions: Mapping[str, Callable[..., Any]]) -> R
                 raise NodeConfigurationError(
                     f"the plan calls {name!r}; hand it in: functions={{{name!r}: ...}}"
                 )
-            found = call(functions[name], *map(_place, rest.get("sources", [])), name=name)
+            found = call(functions[name], *_places(rest.get("sources")), name=name)
         case {"llm": str(meaning), **rest} if rest.keys() <= {"sources", "examples"}:
-            places = map(_place, rest.get("sources", []))
-            found = llm(meaning, *places, examples=rest.get("examples", []))
+            examples = rest.get("examples")
+            shown = tuple(map(str, examples)) if isinstance(examples, list) else ()
+            found = llm(meaning, *_places(rest.get("sources")), examples=shown)
         case {"fields": dict(fields), **rest} if not rest:
             found = {
                 str(StatePath.parse(target)): _one(inner, functions)
@@ -439,6 +462,10 @@ def _place(text: Any) -> str:
     if not isinstance(text, str):
         raise NodeConfigurationError("a path in JSON is a string")
     return "" if text == "(everything)" else text
+
+
+def _places(texts: Any) -> list[str]:
+    return [_place(text) for text in texts] if isinstance(texts, list) else []
 
 
 def _one(given: Any, functions: Mapping[str, Callable[..., Any]]) -> Rule:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Annotated, Any, ClassVar, Final, ForwardRef, NamedTuple, TypeVar, Union
@@ -34,6 +34,7 @@ from pydantic import (
     ValidationError,
 )
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 from pydantic_core.core_schema import ErrorType
 
 __all__ = [
@@ -261,6 +262,52 @@ def origin_of(declared: Any) -> Any:
     return typing.get_origin(bare) or bare
 
 
+def fields_of_alternatives(declared: Any) -> set[str] | None:
+    """The names of all fields of the records that a type may be; `None` if it is never one."""
+    found = [fields for part in alternatives(declared) if (fields := fields_of(part)) is not None]
+    if not found:
+        return None
+    return {name for fields in found for member in fields.values() for name in member.names}
+
+
+def takes_mappings(declared: Any) -> bool:
+    """Whether a dict may be a value of the type."""
+    return any(
+        is_unknown(part)
+        or fields_of(part) is not None
+        or (isinstance(origin_of(part), type) and issubclass(origin_of(part), Mapping))
+        for part in alternatives(declared)
+    )
+
+
+def pruned(declared: Any, value: Any) -> Any:
+    """A JSON value without the keys that its declared type does not know, at every depth."""
+    if isinstance(value, list):
+        return [_pruned_below(declared, 0, each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for key, each in value.items():
+        try:
+            below = member_type(declared, str(key))
+        except NoMemberError:
+            continue
+        kept[key] = pruned(below, each)
+    return kept
+
+
+def _pruned_below(declared: Any, step: Step, value: Any) -> Any:
+    try:
+        return pruned(member_type(declared, step), value)
+    except NoMemberError:
+        return value
+
+
+def is_typed_dict(declared: Any) -> bool:
+    """Whether the type is a TypedDict."""
+    return typing_extensions.is_typeddict(origin_of(declared))
+
+
 def is_list(bare: Any) -> bool:
     """Whether a stripped type is a list, or another sequence that is no text."""
     origin = origin_of(bare)
@@ -403,7 +450,7 @@ def _to_message(value: Any) -> Any:
 _MESSAGE: Final = Annotated[BaseMessage, BeforeValidator(_to_message)]
 
 
-def _validatable(declared: Any, inside: tuple[Any, ...] = ()) -> Any:
+def validatable(declared: Any, inside: tuple[Any, ...] = ()) -> Any:
     """The type in a form that pydantic validates without losing anything.
 
     pydantic refuses `typing.TypedDict` before Python 3.12, drops keys that a TypedDict does not
@@ -415,14 +462,14 @@ def _validatable(declared: Any, inside: tuple[Any, ...] = ()) -> Any:
     if isinstance(declared, (ForwardRef, str)):
         return Any
     if origin is Annotated:
-        return Annotated[(_validatable(declared.__origin__, inside), *declared.__metadata__)]
+        return Annotated[(validatable(declared.__origin__, inside), *declared.__metadata__)]
     if typing_extensions.is_typeddict(origin or declared):
         return Any if declared in inside else _open_typed_dict(declared, (*inside, declared))
     if origin in _REBUILT or (
         isinstance(origin, type) and issubclass(origin, (Mapping, Sequence, AbstractSet))
     ):
         arguments = tuple(
-            each if each is Ellipsis else _validatable(each, inside)
+            each if each is Ellipsis else validatable(each, inside)
             for each in typing.get_args(declared)
         )
         return Union[arguments] if origin in _REBUILT else origin[arguments]  # noqa: UP007 - made at run time
@@ -435,9 +482,9 @@ _REBUILT: Final = (Union, types.UnionType)
 def _open_typed_dict(declared: Any, inside: tuple[Any, ...]) -> Any:
     fields = _fields_of(declared) or {}
     body = {
-        name: _validatable(member.type, inside)
+        name: validatable(member.type, inside)
         if member.required
-        else typing_extensions.NotRequired[_validatable(member.type, inside)]
+        else typing_extensions.NotRequired[validatable(member.type, inside)]
         for name, member in fields.items()
     }
     kind = typing.get_origin(declared) or declared
@@ -451,7 +498,7 @@ _ANYTHING: Final = TypeAdapter(Any)
 
 
 def _make_adapter(declared: Any) -> TypeAdapter[Any]:
-    kind = _validatable(declared)
+    kind = validatable(declared)
     for config in (None, ConfigDict(arbitrary_types_allowed=True)):
         try:
             return TypeAdapter(kind, config=config)
@@ -480,26 +527,42 @@ def adapter(declared: Any) -> TypeAdapter[Any]:
         return known[1]
 
 
-def validator(declared: Any) -> Callable[[Any], Any]:
-    """The function that turns a value into the declared type."""
-    made = adapter(declared)
-    if made is _ANYTHING:
-        return _unchanged
-    check = made.validator.validate_python
-    return lambda value: check(value, by_alias=True, by_name=True)
-
-
-def _unchanged(value: Any) -> Any:
-    return value
-
-
 def validate(declared: Any, value: Any) -> Any:
     """The value as the declared type; field names and aliases are both understood.
 
     Raises:
         pydantic.ValidationError: If the value cannot be that type.
     """
-    return adapter(declared).validate_python(value, by_alias=True, by_name=True)
+    check = adapter(declared).validator.validate_python
+    try:
+        return check(value, by_alias=True, by_name=True)
+    except ValidationError:
+        # A model of another class with the same fields, or an enum with the same values, fits as
+        # its JSON does.
+        plain = _as_json(value)
+        if plain is value:
+            raise
+        return check(plain, by_alias=True, by_name=True)
+
+
+def json_schema(declared: Any) -> dict[str, Any]:
+    """The JSON Schema of a type; `{}` where there is none."""
+    if declared is None or isinstance(declared, Mapping):
+        return dict(declared or {})
+    try:
+        return adapter(declared).json_schema()
+    except PydanticUserError:
+        fields = fields_of(declared) or {}
+        return {"type": "object", "properties": {each: {} for each in fields}}
+
+
+def _as_json(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float)) or type(value) is str:
+        return value
+    try:
+        return to_jsonable_python(value)
+    except (PydanticSerializationError, ValueError, RecursionError):
+        return value
 
 
 _SPEAKING: Final = frozenset(
