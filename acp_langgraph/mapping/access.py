@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import BaseModel
 
 from acp_langgraph.errors import NodeConfigurationError, NodeOutputError
-from acp_langgraph.mapping import schema
+from acp_langgraph.mapping import schema, validation
 from acp_langgraph.mapping.schema import NoMemberError, Step
 
 __all__ = [
@@ -193,13 +193,13 @@ def written(container: Any, declared: Any, tree: Tree, at: tuple[Step, ...] = ()
 
 def _validated(declared: Any, value: Any, at: tuple[Step, ...]) -> Any:
     try:
-        return schema.validate(declared, value)
+        return validation.validate(declared, value)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
         raise _refused(at, declared, error) from None
 
 
 def _refused(at: tuple[Step, ...], declared: Any, error: Exception) -> StateWriteError:
-    return StateWriteError(path_text(at), schema.type_name(declared), schema.reason(error))
+    return StateWriteError(path_text(at), schema.type_name(declared), validation.reason(error))
 
 
 def _below(declared: Any, step: Step, at: tuple[Step, ...]) -> Any:
@@ -303,7 +303,7 @@ def _assigned(model: BaseModel, values: dict[str, Any]) -> BaseModel:
         # A rule over several fields must see all of them new, whichever is assigned first.
         for name, value in values.items():
             declared = schema.member_type(kind, name)
-            changed.__dict__[name] = schema.validate(declared, value)
+            changed.__dict__[name] = validation.validate(declared, value)
     for name, value in values.items():
         assign(changed, name, value)
     return changed

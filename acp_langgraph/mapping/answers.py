@@ -17,7 +17,7 @@ from typing import Any, Final
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel
 
-from acp_langgraph.mapping import access, schema
+from acp_langgraph.mapping import access, schema, validation
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.plan import Assignment
 
@@ -173,11 +173,11 @@ def _absent(answer: Any, each: Assignment) -> Problem:
 
 
 def _checked(value: Any, each: Assignment) -> Any:
-    pruned = schema.pruned(each.type, value)
+    pruned = validation.pruned(each.type, value)
     try:
-        schema.validate(each.type, pruned)
+        validation.validate(each.type, pruned)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
         raise Problem(
-            str(each.target), schema.reason(error, open=True), schema.reason(error), value
+            str(each.target), validation.reason(error, open=True), validation.reason(error), value
         ) from None
     return pruned

@@ -20,7 +20,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.mapping import access, schema
+from acp_langgraph.mapping import access, schema, validation
 from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
 from acp_langgraph.mapping.merging import merge
 from acp_langgraph.mapping.schema import NoMemberError, Step
@@ -133,6 +133,6 @@ def _field_validated(declared: Any, name: str, value: Any) -> Any:
         kind.__pydantic_validator__.validate_assignment(state, name, value)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
         raise StateWriteError(
-            name, schema.type_name(schema.member_type(kind, name)), schema.reason(error)
+            name, schema.type_name(schema.member_type(kind, name)), validation.reason(error)
         ) from None
     return getattr(state, name)

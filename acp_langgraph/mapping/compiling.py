@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.mapping import channels, compat, schema
+from acp_langgraph.mapping import channels, compat, schema, validation
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.json_schema import type_from_json_schema
 from acp_langgraph.mapping.paths import CompiledPath, StatePath, compile_path
@@ -432,9 +432,9 @@ def _refuse_value(value: Any, targets: tuple[Any, ...], what: str) -> None:
     problem = ""
     for target in targets:
         try:
-            schema.validate(target, value)
+            validation.validate(target, value)
         except ValidationError as error:
-            problem = f"{what} does not fit {schema.type_name(target)}: {schema.reason(error)}"
+            problem = f"{what} does not fit {schema.type_name(target)}: {validation.reason(error)}"
         else:
             return
     raise NodeConfigurationError(problem)

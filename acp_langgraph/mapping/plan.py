@@ -6,7 +6,7 @@
 
 Running a plan is: make every value, put them into one tree of changes, and write that tree, which
 validates each value into its declared type. What only a model can tell is not run but reported by
-`pending`; `acp_langgraph.mapping.llm` asks for it and hands the answers in.
+`pending`; `acp_langgraph.mapping.asking` asks for it and hands the answers in.
 
 A plan prints itself (`describe`), and goes to JSON and back, for review and to be kept in a file.
 """

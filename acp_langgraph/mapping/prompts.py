@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from acp_langgraph.mapping import schema
+from acp_langgraph.mapping import schema, validation
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.answers import Problem
 from acp_langgraph.mapping.plan import Assignment, Scope
@@ -116,7 +116,7 @@ def _answer_schema(asked: Sequence[Assignment]) -> dict[str, Any]:
         for step in each.target.steps[:-1]:
             here = here.setdefault(str(step), {})
         here[str(each.target.steps[-1])] = each
-    kind = _object(shape, "Answer") if whole is None else schema.validatable(whole)
+    kind = _object(shape, "Answer") if whole is None else validation.validatable(whole)
     made = TypeAdapter(kind).json_schema()
     return {"title": "Answer", "description": "The fields to fill.", **made}
 
@@ -129,7 +129,7 @@ def _object(shape: Mapping[str, Any], name: str) -> Any:
             continue
         assert below.ask is not None  # noqa: S101 - only these are asked
         described = Field(description=below.ask.meaning)
-        kind: Any = Annotated[(schema.validatable(below.type), described)]
+        kind: Any = Annotated[(validation.validatable(below.type), described)]
         body[key] = kind if below.required else typing_extensions.NotRequired[kind]
     make: Any = typing_extensions.TypedDict  # the type checker wants literals
     made = make(name, body)

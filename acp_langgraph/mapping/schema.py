@@ -1,14 +1,11 @@
-"""What declared types say about a state: which members there are, and how a value gets into them.
+"""What declared types say about a state: which members there are, and of which types.
 
-A graph's state is declared as a TypedDict, a pydantic model or a dataclass, nested in any way. Two
-questions are asked of such a declaration, and both are answered here:
-
-    member_type(declared, step)   the declared type one step further down, or why there is none
-    validate(declared, value)     the value as that type, or `pydantic.ValidationError`
+A graph's state is declared as a TypedDict, a pydantic model or a dataclass, nested in any way.
+`member_type(declared, step)` is the declared type one step further down, or says why there is none.
 
 Where a declaration does not say (`Any`, a bare `dict`, a model that allows extra fields), the type
-is `Any`: what cannot be known is never refused. Both answers are cached per type, so asking at run
-time costs a dictionary look-up.
+is `Any`: what cannot be known is never refused. Answers are cached per type, so asking at run time
+costs a dictionary look-up.
 """
 
 from __future__ import annotations
@@ -22,37 +19,36 @@ from functools import cache
 from typing import Annotated, Any, ClassVar, Final, ForwardRef, NamedTuple, TypeVar, Union
 
 import typing_extensions
-from langchain_core.messages import AnyMessage, BaseMessage, convert_to_messages
-from pydantic import (
-    AliasChoices,
-    AliasPath,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-)
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
-from pydantic_core.core_schema import ErrorType
+from langchain_core.messages import AnyMessage, BaseMessage
+from pydantic import AliasChoices, AliasPath, BaseModel, Field
 
 __all__ = [
+    "WRAPPERS",
     "Member",
     "NoMemberError",
+    "Step",
     "alternatives",
     "attached",
+    "description_of",
+    "field_names",
     "fields_of",
+    "fields_of_alternatives",
+    "has_integer_keys",
+    "has_models",
+    "is_list",
+    "is_typed_dict",
+    "is_unknown",
     "member_type",
-    "reason",
+    "names_of",
+    "origin_of",
     "strip",
+    "takes_mappings",
     "type_name",
-    "validate",
 ]
 
 Step = str | int
 
-_WRAPPERS: Final = (
+WRAPPERS: Final = (
     typing.Required,
     typing.NotRequired,
     typing_extensions.ReadOnly,
@@ -95,7 +91,7 @@ def strip(declared: Any) -> Any:
         origin = typing.get_origin(declared)
         if origin is Annotated:
             declared = declared.__origin__
-        elif origin in _WRAPPERS:
+        elif origin in WRAPPERS:
             (declared,) = typing.get_args(declared)
         elif isinstance(declared, typing.NewType):
             declared = declared.__supertype__
@@ -113,7 +109,7 @@ def attached(declared: Any) -> tuple[Any, ...]:
         if origin is Annotated:
             found.extend(declared.__metadata__)
             declared = declared.__origin__
-        elif origin in _WRAPPERS:
+        elif origin in WRAPPERS:
             (declared,) = typing.get_args(declared)
         else:
             return tuple(found)
@@ -182,7 +178,7 @@ def _unmarked(hint: Any) -> Any:
     if typing.get_origin(hint) is Annotated:
         inner = _unmarked(hint.__origin__)
         return Annotated[(inner, *hint.__metadata__)]
-    return _unmarked(typing.get_args(hint)[0]) if typing.get_origin(hint) in _WRAPPERS else hint
+    return _unmarked(typing.get_args(hint)[0]) if typing.get_origin(hint) in WRAPPERS else hint
 
 
 def _model_member(name: str, info: Any) -> Member:
@@ -262,6 +258,25 @@ def origin_of(declared: Any) -> Any:
     return typing.get_origin(bare) or bare
 
 
+def description_of(declared: Any, steps: Sequence[Step]) -> str:
+    """What the declaration says about a place, in words; empty if nothing."""
+    for step in steps[:-1]:
+        try:
+            declared = member_type(declared, step)
+        except NoMemberError:
+            return ""
+    for part in alternatives(declared):
+        kind = origin_of(part)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            info = kind.model_fields.get(str(steps[-1]))
+            return (info.description if info else None) or ""
+        for member in (fields_of(part) or {}).values():
+            if str(steps[-1]) in member.names:
+                said = [getattr(each, "description", None) for each in attached(member.type)]
+                return next((each for each in said if isinstance(each, str)), "")
+    return ""
+
+
 def fields_of_alternatives(declared: Any) -> set[str] | None:
     """The names of all fields of the records that a type may be; `None` if it is never one."""
     found = [fields for part in alternatives(declared) if (fields := fields_of(part)) is not None]
@@ -278,29 +293,6 @@ def takes_mappings(declared: Any) -> bool:
         or (isinstance(origin_of(part), type) and issubclass(origin_of(part), Mapping))
         for part in alternatives(declared)
     )
-
-
-def pruned(declared: Any, value: Any) -> Any:
-    """A JSON value without the keys that its declared type does not know, at every depth."""
-    if isinstance(value, list):
-        return [_pruned_below(declared, 0, each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    kept = {}
-    for key, each in value.items():
-        try:
-            below = member_type(declared, str(key))
-        except NoMemberError:
-            continue
-        kept[key] = pruned(below, each)
-    return kept
-
-
-def _pruned_below(declared: Any, step: Step, value: Any) -> Any:
-    try:
-        return pruned(member_type(declared, step), value)
-    except NoMemberError:
-        return value
 
 
 def is_typed_dict(declared: Any) -> bool:
@@ -344,6 +336,13 @@ def member_type(declared: Any, step: Step) -> Any:
     Raises:
         NoMemberError: If there certainly is no such member.
     """
+    try:
+        return _known_member_type(declared, step)
+    except TypeError:  # a constraint with a dict in it cannot be hashed
+        return _member_type(declared, step)
+
+
+def _member_type(declared: Any, step: Step) -> Any:
     found: list[Any] = []
     refusals: list[NoMemberError] = []
     for bare in alternatives(declared):
@@ -361,6 +360,9 @@ def member_type(declared: Any, step: Step) -> Any:
         return Any
     distinct = [kind for at, kind in enumerate(found) if kind not in found[:at]]
     return distinct[0] if len(distinct) == 1 else Union[tuple(distinct)]  # noqa: UP007 - made at run time
+
+
+_known_member_type = cache(_member_type)
 
 
 def _member_of(bare: Any, step: Step) -> Any:
@@ -435,156 +437,3 @@ def type_name(declared: Any) -> str:
         inner = ", ".join("..." if each is Ellipsis else type_name(each) for each in arguments)
         return f"{type_name(origin)}[{inner}]"
     return getattr(bare, "__name__", None) or str(bare)
-
-
-def _to_message(value: Any) -> Any:
-    if isinstance(value, (BaseMessage, type(None))):
-        return value
-    try:
-        (message,) = convert_to_messages([value])
-    except (ValueError, TypeError, KeyError, NotImplementedError):
-        return value
-    return message
-
-
-_MESSAGE: Final = Annotated[BaseMessage, BeforeValidator(_to_message)]
-
-
-def validatable(declared: Any, inside: tuple[Any, ...] = ()) -> Any:
-    """The type in a form that pydantic validates without losing anything.
-
-    pydantic refuses `typing.TypedDict` before Python 3.12, drops keys that a TypedDict does not
-    declare, and makes a bare `BaseMessage` of what should be a `HumanMessage`.
-    """
-    origin = typing.get_origin(declared)
-    if declared is BaseMessage or declared == AnyMessage:
-        return _MESSAGE
-    if isinstance(declared, (ForwardRef, str)):
-        return Any
-    if origin is Annotated:
-        return Annotated[(validatable(declared.__origin__, inside), *declared.__metadata__)]
-    if typing_extensions.is_typeddict(origin or declared):
-        return Any if declared in inside else _open_typed_dict(declared, (*inside, declared))
-    if origin in _REBUILT or (
-        isinstance(origin, type) and issubclass(origin, (Mapping, Sequence, AbstractSet))
-    ):
-        arguments = tuple(
-            each if each is Ellipsis else validatable(each, inside)
-            for each in typing.get_args(declared)
-        )
-        return Union[arguments] if origin in _REBUILT else origin[arguments]  # noqa: UP007 - made at run time
-    return declared
-
-
-_REBUILT: Final = (Union, types.UnionType)
-
-
-def _open_typed_dict(declared: Any, inside: tuple[Any, ...]) -> Any:
-    fields = _fields_of(declared) or {}
-    body = {
-        name: validatable(member.type, inside)
-        if member.required
-        else typing_extensions.NotRequired[validatable(member.type, inside)]
-        for name, member in fields.items()
-    }
-    kind = typing.get_origin(declared) or declared
-    make: Any = typing_extensions.TypedDict  # the type checker wants literals
-    made = make(kind.__name__, body)
-    made.__pydantic_config__ = ConfigDict(extra="allow")
-    return made
-
-
-_ANYTHING: Final = TypeAdapter(Any)
-
-
-def _make_adapter(declared: Any) -> TypeAdapter[Any]:
-    kind = validatable(declared)
-    for config in (None, ConfigDict(arbitrary_types_allowed=True)):
-        try:
-            return TypeAdapter(kind, config=config)
-        except (PydanticSchemaGenerationError, PydanticUserError, NameError):
-            continue
-    # A type that pydantic cannot read at all is the user's own affair.
-    return _ANYTHING
-
-
-@cache
-def _cached_adapter(declared: Any) -> TypeAdapter[Any]:
-    return _make_adapter(declared)
-
-
-_uncacheable: dict[int, tuple[Any, TypeAdapter[Any]]] = {}
-
-
-def adapter(declared: Any) -> TypeAdapter[Any]:
-    """The validator of a declared type, made once."""
-    try:
-        return _cached_adapter(declared)
-    except TypeError:  # a constraint with a dict in it cannot be hashed
-        known = _uncacheable.get(id(declared))
-        if known is None or known[0] is not declared:
-            known = _uncacheable[id(declared)] = (declared, _make_adapter(declared))
-        return known[1]
-
-
-def validate(declared: Any, value: Any) -> Any:
-    """The value as the declared type; field names and aliases are both understood.
-
-    Raises:
-        pydantic.ValidationError: If the value cannot be that type.
-    """
-    check = adapter(declared).validator.validate_python
-    try:
-        return check(value, by_alias=True, by_name=True)
-    except ValidationError:
-        # A model of another class with the same fields, or an enum with the same values, fits as
-        # its JSON does.
-        plain = _as_json(value)
-        if plain is value:
-            raise
-        return check(plain, by_alias=True, by_name=True)
-
-
-def json_schema(declared: Any) -> dict[str, Any]:
-    """The JSON Schema of a type; `{}` where there is none."""
-    if declared is None or isinstance(declared, Mapping):
-        return dict(declared or {})
-    try:
-        return adapter(declared).json_schema()
-    except PydanticUserError:
-        fields = fields_of(declared) or {}
-        return {"type": "object", "properties": {each: {} for each in fields}}
-
-
-def _as_json(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float)) or type(value) is str:
-        return value
-    try:
-        return to_jsonable_python(value)
-    except (PydanticSerializationError, ValueError, RecursionError):
-        return value
-
-
-_SPEAKING: Final = frozenset(
-    set(typing.get_args(ErrorType))
-    # These messages repeat a part of the value, or are the words of somebody's own validator.
-    - {"value_error", "assertion_error", "union_tag_invalid", "uuid_parsing", "custom_error"}
-)
-
-
-def reason(error: Exception, *, open: bool = False) -> str:  # noqa: A002 - says what it is
-    """Why a value was refused, without the value.
-
-    Args:
-        error: What was raised.
-        open: Whether the words of somebody's own validator may be repeated too; they tend to quote
-            the value, so only for whoever knows the value already.
-    """
-    if not isinstance(error, ValidationError):
-        return f"{type(error).__name__}: {error}" if open else type(error).__name__
-    said = []
-    for each in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
-        place = ".".join(map(str, each["loc"]))
-        words = each["msg"] if open or each["type"] in _SPEAKING else "refused by its validator"
-        said.append(f"{place}: {words}" if place else words)
-    return "; ".join(said)

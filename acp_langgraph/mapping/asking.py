@@ -23,7 +23,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
-from acp_langgraph.mapping import schema
+from acp_langgraph.mapping import validation
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.answers import Problem, UnreadableError, parse, sort
 from acp_langgraph.mapping.compiling import load_plan
@@ -340,8 +340,8 @@ def proposing(
                     targets="\n".join(
                         f"- {path or 'everything'}: {meaning}" for path, meaning in targets.items()
                     ),
-                    source=to_json(schema.json_schema(schemas.get("source_schema"))),
-                    target=to_json(schema.json_schema(schemas.get("target_schema"))),
+                    source=to_json(validation.json_schema(schemas.get("source_schema"))),
+                    target=to_json(validation.json_schema(schemas.get("target_schema"))),
                 )
             ),
         ),
