@@ -64,13 +64,15 @@ class StateWriteError(NodeOutputError, ValueError):
         path: Where it should have gone.
         expected: The declared type there.
         reason: Why not, without the value.
+        detail: Why not, in the words of the validators, which may quote the value.
     """
 
-    def __init__(self, path: str, expected: str, reason: str) -> None:
+    def __init__(self, path: str, expected: str, reason: str, detail: str = "") -> None:
         super().__init__(f"cannot write {path or 'the state'}, which is {expected}: {reason}")
         self.path = path
         self.expected = expected
         self.reason = reason
+        self.detail = detail or reason
 
 
 def path_text(steps: Iterable[Step]) -> str:
@@ -199,7 +201,12 @@ def _validated(declared: Any, value: Any, at: tuple[Step, ...]) -> Any:
 
 
 def _refused(at: tuple[Step, ...], declared: Any, error: Exception) -> StateWriteError:
-    return StateWriteError(path_text(at), schema.type_name(declared), validation.reason(error))
+    return StateWriteError(
+        path_text(at),
+        schema.type_name(declared),
+        validation.reason(error),
+        validation.reason(error, open=True),
+    )
 
 
 def _below(declared: Any, step: Step, at: tuple[Step, ...]) -> Any:

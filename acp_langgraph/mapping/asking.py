@@ -24,7 +24,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
 from acp_langgraph.mapping import validation
-from acp_langgraph.mapping.access import MISSING
+from acp_langgraph.mapping.access import MISSING, StateWriteError
 from acp_langgraph.mapping.answers import Problem, UnreadableError, parse, sort
 from acp_langgraph.mapping.compiling import load_plan
 from acp_langgraph.mapping.plan import MappingPlan
@@ -128,8 +128,9 @@ def _together(
         check(source, config, state=state, answers=answers)
     except MappingError as error:
         cause = error.__cause__
-        said = str(getattr(cause, "reason", cause or error))
-        return [Problem(error.path, said, said, error.value)]
+        told = cause.detail if isinstance(cause, StateWriteError) else str(cause or error)
+        safe = cause.reason if isinstance(cause, StateWriteError) else told
+        return [Problem(error.path, told, safe, error.value)]
     return []
 
 

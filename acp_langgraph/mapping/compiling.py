@@ -323,8 +323,10 @@ class _Matcher:
                 self._complete_inside(child, member)
             elif not self._matched(child, member):
                 unfilled.append((child, member))
+        # What can be left out is worth a question only where there would be nothing otherwise.
+        nothing = self._fallback is not None and not self._touched(path)
         for child, member in unfilled:
-            if member.required or (self._fallback and not self._touched(path)):
+            if member.required or nothing:
                 self._fill_otherwise(child, member)
 
     def _complete_inside(self, child: StatePath, member: schema.Member) -> None:

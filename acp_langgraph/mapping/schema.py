@@ -202,15 +202,27 @@ def _hints(bare: Any) -> dict[str, Any]:
     try:
         hints = typing_extensions.get_type_hints(origin, include_extras=True)
     except (NameError, TypeError, AttributeError):
-        hints = {}
-        for base in reversed(origin.__mro__):
-            hints.update(dict.fromkeys(vars(base).get("__annotations__", {}), Any))
+        hints = _resolvable_hints(origin)
     arguments = dict(
         zip(getattr(origin, "__parameters__", ()), typing.get_args(bare), strict=False)
     )
     if not arguments:
         return hints
     return {name: _substitute(hint, arguments) for name, hint in hints.items()}
+
+
+def _resolvable_hints(kind: Any) -> dict[str, Any]:
+    """Annotations of which some name something that cannot be found: these say nothing."""
+    hints: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        for name, hint in vars(base).get("__annotations__", {}).items():
+            lone = type("_Lone", (), {"__annotations__": {name: hint}})
+            lone.__module__ = base.__module__
+            try:
+                hints |= typing_extensions.get_type_hints(lone, include_extras=True)
+            except (NameError, TypeError, AttributeError):
+                hints[name] = Any
+    return hints
 
 
 def _substitute(hint: Any, arguments: Mapping[Any, Any]) -> Any:

@@ -398,7 +398,7 @@ def test_a_misspelt_or_impossible_path_is_found_when_it_is_compiled(path, words)
         compile_path(Resolvable, path)
 
 
-@pytest.mark.parametrize("path", ["later.x.y", "needed.anything", "typed.item.limit"])
+@pytest.mark.parametrize("path", ["later.x.y", "later.0"])
 def test_a_schema_whose_names_do_not_resolve_is_never_the_reason_for_a_refusal(path):
     assert compile_path(Marked, path).type is Any
 
