@@ -18,7 +18,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from acp_langgraph.errors import NodeConfigurationError, NodeOutputError
 from acp_langgraph.mapping import schema, validation
@@ -200,12 +200,28 @@ def _validated(declared: Any, value: Any, at: tuple[Step, ...]) -> Any:
         raise _refused(at, declared, error) from None
 
 
-def _refused(at: tuple[Step, ...], declared: Any, error: Exception) -> StateWriteError:
+def _refused_inside(
+    at: tuple[Step, ...], kind: Any, error: Exception, tree: dict[Step, Tree]
+) -> StateWriteError:
+    """The refusal of a whole object; of the value in it that is to blame if it is one."""
+    if isinstance(error, ValidationError):
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        blamed = {fault["loc"][0] for fault in faults if fault["loc"]}
+        steps = [step for step in tree if blamed == {schema.names_of(kind, step)[0]}]
+        if len(steps) == 1 and all(fault["loc"] for fault in faults):
+            inside = schema.member_type(kind, steps[0])
+            return _refused((*at, steps[0]), inside, error, skip=1)
+    return _refused(at, kind, error)
+
+
+def _refused(
+    at: tuple[Step, ...], declared: Any, error: Exception, skip: int = 0
+) -> StateWriteError:
     return StateWriteError(
         path_text(at),
         schema.type_name(declared),
-        validation.reason(error),
-        validation.reason(error, open=True),
+        validation.reason(error, skip=skip),
+        validation.reason(error, open=True, skip=skip),
     )
 
 
@@ -294,7 +310,7 @@ def _in_model(container: BaseModel, tree: dict[Step, Tree], at: tuple[Step, ...]
     try:
         return _assigned(container, values)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
-        raise _refused(at, kind, error) from None
+        raise _refused_inside(at, kind, error, tree) from None
 
 
 def _assigned(model: BaseModel, values: dict[str, Any]) -> BaseModel:

@@ -166,19 +166,20 @@ _SPEAKING: Final = frozenset(
 )
 
 
-def reason(error: Exception, *, open: bool = False) -> str:  # noqa: A002 - says what it is
+def reason(error: Exception, *, open: bool = False, skip: int = 0) -> str:  # noqa: A002 - says what it is
     """Why a value was refused, without the value.
 
     Args:
         error: What was raised.
         open: Whether the words of somebody's own validator may be repeated too; they tend to quote
             the value, so only for whoever knows the value already.
+        skip: How many steps of the place inside the value are said elsewhere.
     """
     if not isinstance(error, ValidationError):
         return f"{type(error).__name__}: {error}" if open else type(error).__name__
     said = []
     for each in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
-        place = ".".join(map(str, each["loc"]))
+        place = ".".join(map(str, each["loc"][skip:]))
         words = each["msg"] if open or each["type"] in _SPEAKING else "refused by its validator"
         said.append(f"{place}: {words}" if place else words)
     return "; ".join(said)
