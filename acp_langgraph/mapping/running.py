@@ -71,7 +71,7 @@ def giver(rule: Rule, item: MappingPlan | None = None) -> Give:
         case Template():
             give = _template(rule)
         case Coalesce(rules):
-            give = _coalesce([giver(each) for each in rules])
+            give = _coalesce(rules)
         case Each(source):
             assert item is not None  # noqa: S101 - the compiler makes one
             give = _each(reader(source), item)
@@ -100,17 +100,30 @@ def _copy(rule: Copy) -> Give:
     return give
 
 
-def _coalesce(gives: list[Give]) -> Give:
+def _giver_or_none(rule: Rule) -> Give:
+    """In a choice, a copy of what is not there is as good as `None`."""
+    if isinstance(rule, Copy) and rule.default is MISSING and not rule.optional:
+        return reader_or_none(rule.source)
+    return giver(rule)
+
+
+def _coalesce(rules: tuple[Rule, ...]) -> Give:
+    gives = [_giver_or_none(rule) for rule in rules]
+
     def give(scope: Scope) -> Any:
-        value: Any = MISSING
+        value: Any = None
+        failed: Exception | None = None
         for each in gives:
             try:
                 value = each(scope)
-            except (StateReadError, NullError):
+            except (StateReadError, NullError) as error:
+                failed = error
                 continue
             if value is not None and value is not MISSING:
                 return value
-        return value if value is MISSING else None
+        if value is None and failed is not None:
+            raise failed
+        return value
 
     return give
 
