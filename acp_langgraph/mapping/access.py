@@ -33,6 +33,7 @@ __all__ = [
     "member_names",
     "near",
     "path_text",
+    "refused",
     "written",
 ]
 
@@ -47,11 +48,16 @@ class _Missing:
 MISSING: Final = _Missing()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Leaf:
-    """The end of a branch of changes: the value to put there."""
+    """The end of a branch of changes: the value to put there.
 
-    value: Any = dataclasses.field(repr=False)
+    One is made for every value of every run, so it is as light as can be.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 Tree: TypeAlias = "Leaf | dict[Step, Tree]"
@@ -197,7 +203,7 @@ def _validated(declared: Any, value: Any, at: tuple[Step, ...]) -> Any:
     try:
         return validation.validate(declared, value)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
-        raise _refused(at, declared, error) from None
+        raise refused(at, declared, error) from None
 
 
 def _refused_inside(
@@ -210,13 +216,21 @@ def _refused_inside(
         steps = [step for step in tree if blamed == {schema.names_of(kind, step)[0]}]
         if len(steps) == 1 and all(fault["loc"] for fault in faults):
             inside = schema.member_type(kind, steps[0])
-            return _refused((*at, steps[0]), inside, error, skip=1)
-    return _refused(at, kind, error)
+            return refused((*at, steps[0]), inside, error, skip=1)
+    return refused(at, kind, error)
 
 
-def _refused(
+def refused(
     at: tuple[Step, ...], declared: Any, error: Exception, skip: int = 0
 ) -> StateWriteError:
+    """The error for what a validator raised.
+
+    Args:
+        at: Where the value should have gone.
+        declared: The declared type there.
+        error: What was raised.
+        skip: How many steps of the place that the error names are in `at` already.
+    """
     return StateWriteError(
         path_text(at),
         schema.type_name(declared),
@@ -350,20 +364,22 @@ def _in_dataclass(container: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) 
     try:
         return dataclasses.replace(container, **values)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
-        raise _refused(at, kind, error) from None
+        raise refused(at, kind, error) from None
 
 
 def _created(declared: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any:
     """A value of the declared type that holds nothing but the changes."""
     bare = _fitting(declared, tree, at)
+    if schema.has_models(bare):
+        return _created_object(bare, tree, at)
     values = {
         step: written(MISSING, _below(bare, step, at), below, (*at, step))
         for step, below in tree.items()
     }
+    if schema.is_typed_dict(bare):
+        # At run time a TypedDict may lack any key, as the states of LangGraph themselves do.
+        return {str(step): value for step, value in values.items()}
     if schema.fields_of(bare) is not None:
-        if schema.is_typed_dict(bare):
-            # At run time a TypedDict may lack any key, as the states of LangGraph themselves do.
-            return {str(step): value for step, value in values.items()}
         return _validated(bare, {str(step): value for step, value in values.items()}, at)
     if schema.is_list(bare) or (
         schema.is_unknown(bare) and all(isinstance(step, int) for step in values)
@@ -374,10 +390,30 @@ def _created(declared: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any
     return {step if integers else str(step): value for step, value in values.items()}
 
 
+def _created_object(kind: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any:
+    """A model or a dataclass, which validates all its fields itself."""
+    try:
+        values = {
+            str(step): below.value
+            if isinstance(below, Leaf)
+            else written(MISSING, schema.member_type(kind, step), below, (*at, step))
+            for step, below in tree.items()
+        }
+        return validation.validate(kind, values, plain=False)
+    except (ValidationError, NoMemberError):
+        # Once more field by field: to convert what needs it, or to blame the one that is wrong.
+        each = {
+            str(step): written(MISSING, _below(kind, step, at), below, (*at, step))
+            for step, below in tree.items()
+        }
+        return _validated(kind, each, at)
+    except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
+        raise error if isinstance(error, StateWriteError) else refused(at, kind, error) from None
+
+
 def _fitting(declared: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any:
     """The one alternative of a union in which every step has its place."""
-    parts = [part for part in schema.alternatives(declared) if part is not type(None)]
-    fitting = [part for part in parts if _takes(part, tree)]
+    fitting = _alternatives_with(declared, *tree)
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
@@ -392,10 +428,15 @@ def _fitting(declared: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any
     return declared
 
 
-def _takes(bare: Any, tree: dict[Step, Tree]) -> bool:
+@schema.remembered
+def _alternatives_with(declared: Any, *steps: Step) -> list[Any]:
+    parts = [part for part in schema.alternatives(declared) if part is not type(None)]
+    return [part for part in parts if all(_has(part, step) for step in steps)]
+
+
+def _has(bare: Any, step: Step) -> bool:
     try:
-        for step in tree:
-            schema.member_type(bare, step)
+        schema.member_type(bare, step)
     except NoMemberError:
         return False
     return True

@@ -15,21 +15,22 @@ from __future__ import annotations
 import dataclasses
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.mapping import access, schema, validation
-from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
+from acp_langgraph.mapping import access, schema
+from acp_langgraph.mapping.access import MISSING, Leaf, Tree
 from acp_langgraph.mapping.merging import merge
-from acp_langgraph.mapping.schema import NoMemberError, Step
+from acp_langgraph.mapping.schema import NoMemberError, Step, remembered
 
 __all__ = ["ADDING", "accepts", "delta", "reducer_of"]
 
 ADDING: Final = (operator.add, operator.iadd, operator.concat, operator.iconcat)
 
 
+@remembered
 def reducer_of(declared: Any) -> Callable[[Any, Any], Any] | None:
     """The reducer of a channel, found where LangGraph finds it: last in `Annotated`."""
     attached = schema.attached(declared)
@@ -56,37 +57,74 @@ def delta(state: Any, declared: Any, changes: Mapping[Step, Tree]) -> dict[str, 
         StateWriteError: If a value does not fit, or there is no place for it.
         NodeConfigurationError: If the schema has no such path.
     """
-    return {
-        str(step): _channel(state, declared, _channel_type(declared, step), step, tree)
-        for step, tree in changes.items()
-    }
+    changed = {}
+    for step, tree in changes.items():
+        channel = _channel(declared, step)
+        if channel.is_plain and isinstance(tree, Leaf):
+            changed[channel.name] = access.written(MISSING, channel.type, tree, (step,))
+        else:
+            changed[channel.name] = _changed(channel, access.member(state, step), tree)
+    return changed
 
 
-def _channel_type(declared: Any, step: Step) -> Any:
+class _Channel(NamedTuple):
+    """What is known of a channel from its declaration.
+
+    Attributes:
+        name: Its name, also if the path had an alias.
+        type: Its declared type.
+        reducer: Its reducer.
+        model: The pydantic state whose own field validators judge it, if there are any.
+    """
+
+    name: str
+    type: Any
+    reducer: Callable[[Any, Any], Any] | None
+    model: type[BaseModel] | None
+
+    @property
+    def at(self) -> tuple[Step, ...]:
+        return (self.name,)
+
+    @property
+    def is_plain(self) -> bool:
+        return self.reducer is None and self.model is None
+
+
+@remembered
+def _channel(declared: Any, step: Step) -> _Channel:
     try:
-        return schema.member_type(declared, step)
+        kind = schema.member_type(declared, step)
     except NoMemberError as missing:
         raise NodeConfigurationError(
             f"the state has no channel {step!r}{access.near(step, missing.names)}"
         ) from None
+    name = str(schema.names_of(declared, step)[0])
+    model = schema.origin_of(declared)
+    judged = (
+        isinstance(model, type)
+        and issubclass(model, BaseModel)
+        and _has_own_validators(model, name)
+    )
+    return _Channel(name, kind, reducer_of(kind), model if judged else None)
 
 
-def _channel(state: Any, declared: Any, kind: Any, step: Step, tree: Tree) -> Any:
-    before = access.member(state, step)
-    reducer = reducer_of(kind)
-    if reducer is None:
-        after = access.written(before, kind, tree, (step,))
-        return _field_validated(declared, str(step), after)
+def _changed(channel: _Channel, before: Any, tree: Tree) -> Any:
+    if channel.reducer is None:
+        after = access.written(before, channel.type, tree, channel.at)
+        return after if channel.model is None else _field_validated(channel, channel.model, after)
     if isinstance(tree, Leaf):
-        return access.written(before, kind, Leaf(_as_list(kind, tree.value)), (step,))
-    if reducer is merge:
-        return _partial(before, kind, tree, (step,))
-    if reducer in ADDING:
+        item = Leaf(_as_list(channel.type, tree.value))
+        return access.written(before, channel.type, item, channel.at)
+    if channel.reducer is merge:
+        return _partial(before, channel.type, tree, channel.at)
+    if channel.reducer in ADDING:
         raise NodeConfigurationError(
-            f"nothing inside channel {step!r} can be changed: its reducer would add the whole "
-            f"{schema.type_name(kind)} once more. Write {step!r} itself, with what is to be added"
+            f"nothing inside channel {channel.name!r} can be changed: its reducer would add the "
+            f"whole {schema.type_name(channel.type)} once more. Write {channel.name!r} itself, "
+            "with what is to be added"
         )
-    return access.written(before, kind, tree, (step,))
+    return access.written(before, channel.type, tree, channel.at)
 
 
 def _as_list(kind: Any, value: Any) -> Any:
@@ -115,24 +153,20 @@ def _partial(before: Any, kind: Any, tree: Tree, at: tuple[Step, ...]) -> Any:
     return parts
 
 
-def _field_validated(declared: Any, name: str, value: Any) -> Any:
+def _field_validated(channel: _Channel, model: type[BaseModel], value: Any) -> Any:
     """What a pydantic state's own field validators make of a channel's new value."""
-    kind = schema.origin_of(declared)
-    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-        return value
-    rules = kind.__pydantic_decorators__
-    if not any(
-        name in each.info.fields or "*" in each.info.fields
-        for each in rules.field_validators.values()
-    ):
-        return value
-    if rules.model_validators or kind.model_config.get("frozen"):
-        return value  # these need the whole state, which LangGraph validates for the next node
     try:
-        state = kind.model_construct()
-        kind.__pydantic_validator__.validate_assignment(state, name, value)
+        state = model.model_construct()
+        model.__pydantic_validator__.validate_assignment(state, channel.name, value)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
-        raise StateWriteError(
-            name, schema.type_name(schema.member_type(kind, name)), validation.reason(error)
-        ) from None
-    return getattr(state, name)
+        raise access.refused(channel.at, channel.type, error) from None
+    return getattr(state, channel.name)
+
+
+@remembered
+def _has_own_validators(kind: type[BaseModel], name: str) -> bool:
+    """Whether a field has validators that can be run without the rest of the model."""
+    rules = kind.__pydantic_decorators__
+    if rules.model_validators or kind.model_config.get("frozen"):
+        return False  # these need the whole state, which LangGraph validates for the next node
+    return any({name, "*"} & {*each.info.fields} for each in rules.field_validators.values())

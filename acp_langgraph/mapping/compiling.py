@@ -195,7 +195,9 @@ class _Compiler:
         item = self._item_plan(rule, place.type) if isinstance(rule, Each) else None
         last = rule.rules[-1] if isinstance(rule, Coalesce) else rule
         ask = last if isinstance(last, Semantic) else None
-        return Assignment(place.path, rule, place.type, giver(rule, item), ask, matched=matched)
+        return Assignment(
+            place.path, rule, place.type, giver(rule, self.place, item), ask, matched=matched
+        )
 
     def _item_plan(self, rule: Each, target: Any) -> MappingPlan:
         items = self.place(rule.source).type

@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+from pydantic import BaseModel
+
 from acp_langgraph.errors import NodeConfigurationError, NodeInputError
 from acp_langgraph.mapping import access, channels, schema
 from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
@@ -215,13 +217,24 @@ class CompiledPath:
     path: StatePath
     schema: Any
     type: Any
-    _names: tuple[tuple[str, ...], ...] = field(repr=False, default=())
+    _steps: tuple[tuple[Step, tuple[str, ...], dict[type, str]], ...] = field(
+        repr=False, compare=False, default=()
+    )
 
     def read(self, state: Any, default: Any = MISSING) -> Any:
         """What is at the path; see `StatePath.read`."""
         here = state
-        for step, names in zip(self.path.steps, self._names, strict=True):
-            here = access.member(here, step, names)
+        for step, names, attributes in self._steps:
+            kind = type(here)
+            if kind is dict and step in here:
+                here = here[step]
+                continue
+            name = attributes.get(kind)
+            if name is None:
+                _learn(kind, step, attributes)
+                here = access.member(here, step, names)
+            else:
+                here = getattr(here, name, MISSING)
             if here is MISSING:
                 return self.path.read(state, default)
         return here
@@ -244,7 +257,7 @@ def compile_path(schema_: Any, path: str | StatePath) -> CompiledPath:
     parsed = StatePath.parse(path)
     declared = schema_
     steps: list[Step] = []
-    aliases = []
+    compiled: list[tuple[Step, tuple[str, ...], dict[type, str]]] = []
     for at, step in enumerate(parsed.steps):
         names = schema.names_of(declared, step)
         try:
@@ -256,6 +269,18 @@ def compile_path(schema_: Any, path: str | StatePath) -> CompiledPath:
                 f"{missing.reason}{access.near(step, missing.names)}"
             ) from None
         steps.append(step if isinstance(step, int) else names[0])
-        aliases.append(names)
+        compiled.append((steps[-1], names, {}))
         declared = below
-    return CompiledPath(StatePath(tuple(steps)), schema_, declared, tuple(aliases))
+    return CompiledPath(StatePath(tuple(steps)), schema_, declared, tuple(compiled))
+
+
+def _learn(kind: type, step: Step, attributes: dict[type, str]) -> None:
+    """Remember of a class that a step is one of its fields, so that it need not be looked up."""
+    fields = schema.fields_of(kind)
+    if isinstance(step, str) and fields and not issubclass(kind, (Mapping, tuple)):
+        name = schema.field_names(kind).get(step) if issubclass(kind, BaseModel) else step
+        if name in fields and len(attributes) < _MOST_CLASSES:
+            attributes[kind] = name
+
+
+_MOST_CLASSES: Final = 16

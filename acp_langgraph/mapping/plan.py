@@ -17,7 +17,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
 from acp_langgraph.mapping import access, channels
@@ -29,8 +29,7 @@ from acp_langgraph.mapping.schema import Step
 __all__ = ["Assignment", "MappingPlan", "NullError", "Scope", "rules_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """What rules read from while a plan runs.
 
     Attributes:
@@ -39,9 +38,13 @@ class Scope:
         state: The state, for `state:` paths.
     """
 
-    source: Any = field(repr=False)
+    source: Any
     config: Mapping[str, Any]
-    state: Any = field(repr=False)
+    state: Any
+
+    def root(self, name: str) -> Any:
+        """What paths with a prefix start in; without one, in the source."""
+        return {"config": self.config, "state": self.state}.get(name, self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,24 @@ class MappingPlan:
     assignments: tuple[Assignment, ...]
     source_schema: Any = field(repr=False)
     target_schema: Any = field(repr=False)
+    # Where in the tree of changes each value goes, known beforehand: every branch with the branch
+    # it hangs on, and every assignment with its branch and its step there.
+    _branches: tuple[tuple[int, Any], ...] = field(init=False, repr=False, compare=False)
+    _places: tuple[tuple[Assignment, int, Any], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        branches: dict[tuple[Step, ...], int] = {(): 0}
+        hangs: list[tuple[int, Any]] = [(0, MISSING)]
+        places = []
+        for each in self.assignments:
+            steps = each.target.steps
+            for depth in range(1, len(steps)):
+                if steps[:depth] not in branches:
+                    branches[steps[:depth]] = len(hangs)
+                    hangs.append((branches[steps[: depth - 1]], steps[depth - 1]))
+            places.append((each, branches[steps[:-1]], steps[-1] if steps else MISSING))
+        object.__setattr__(self, "_branches", tuple(hangs))
+        object.__setattr__(self, "_places", tuple(places))
 
     @property
     def semantic(self) -> tuple[Assignment, ...]:
@@ -204,36 +225,59 @@ class MappingPlan:
         return Scope(source, configurable, source if state is MISSING else state)
 
     def _changes(self, scope: Scope, answers: Mapping[str, Any]) -> Any:
-        tree: dict[Step, Tree] = {}
-        for each in self.assignments:
-            value = self._given(each, scope)
-            if value is MISSING and each.ask:
-                value = answers.get(str(each.target), MISSING)
-                if value is MISSING and each.required:
-                    raise MappingError(
-                        "only a model can tell it, and there is none; pass llm=, or set "
-                        "config['configurable']['llm']",
-                        edge=self.name,
-                        path=str(each.target),
-                    )
-            if value is MISSING:
-                continue
-            if not each.target.steps:
-                return Leaf(value)
-            _put(tree, each.target.steps, Leaf(value))
-        return tree
+        trees: list[dict[Step, Tree]] = [{} for _ in self._branches]
+        current = None
+        try:
+            for current, branch, step in self._places:
+                value = current.give(scope)
+                if value is MISSING:
+                    if current.ask is None:
+                        continue
+                    value = self._answered(current, answers)
+                    if value is MISSING:
+                        continue
+                if step is MISSING:
+                    return Leaf(value)
+                trees[branch][step] = Leaf(value)
+        except Exception as error:
+            failed = self._failed(current, error)
+            if failed is None:
+                raise
+            raise failed from error
+        for branch in range(len(trees) - 1, 0, -1):
+            if trees[branch]:
+                outer, step = self._branches[branch]
+                trees[outer][step] = trees[branch]
+        return trees[0]
+
+    def _answered(self, assignment: Assignment, answers: Mapping[str, Any]) -> Any:
+        value = answers.get(str(assignment.target), MISSING)
+        if value is MISSING and assignment.required:
+            raise NullError(
+                "only a model can tell it, and there is none; pass llm=, or set "
+                "config['configurable']['llm']"
+            )
+        return value
 
     def _given(self, assignment: Assignment, scope: Scope) -> Any:
         try:
             return assignment.give(scope)
-        except (StateReadError, NullError) as error:
-            raise MappingError(str(error), edge=self.name, path=str(assignment.target)) from error
-        except MappingError as error:
-            inner = f"{assignment.target}{error.path and '.'}{error.path}"
-            raise MappingError(str(error), edge=self.name, path=inner, value=error.value) from error
         except Exception as error:
-            error.add_note(f"while mapping {self.name!r} made {assignment.target}")
-            raise
+            failed = self._failed(assignment, error)
+            if failed is None:
+                raise
+            raise failed from error
+
+    def _failed(self, assignment: Assignment | None, error: Exception) -> MappingError | None:
+        """What to raise for what a rule raised; `None` for a function's own error."""
+        target = str(assignment.target) if assignment else ""
+        if isinstance(error, (StateReadError, NullError)):
+            return MappingError(str(error), edge=self.name, path=target)
+        if isinstance(error, MappingError):
+            inner = ".".join(each for each in (target, error.path) if each)
+            return MappingError(str(error), edge=self.name, path=inner, value=error.value)
+        error.add_note(f"while mapping {self.name!r} made {target or 'the whole target'}")
+        return None
 
     def _unfit(self, error: StateWriteError, tree: Tree) -> MappingError:
         here: Any = tree
@@ -246,12 +290,6 @@ class MappingPlan:
 
 class NullError(ValueError):
     """A value is `None` where that makes no sense; the message says where."""
-
-
-def _put(tree: dict[Step, Tree], steps: tuple[Step, ...], leaf: Leaf) -> None:
-    for step in steps[:-1]:
-        tree = tree.setdefault(step, {})  # type: ignore[assignment]  # targets never lie inside each other
-    tree[steps[-1]] = leaf
 
 
 def _shortened(text: str) -> str:

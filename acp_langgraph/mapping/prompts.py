@@ -22,8 +22,6 @@ from acp_langgraph.mapping import schema, validation
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.answers import Problem
 from acp_langgraph.mapping.plan import Assignment, Scope
-from acp_langgraph.mapping.rules import Source
-from acp_langgraph.mapping.running import reader_or_none
 
 __all__ = ["Question", "question", "repair", "shown", "to_json"]
 
@@ -141,11 +139,9 @@ def _data(asked: Sequence[Assignment], scope: Scope) -> Any:
     sources = list(dict.fromkeys(source for each in asked for source in each.ask.sources))  # type: ignore[union-attr]  # only these are asked
     if not sources or any(each.ask and not each.ask.sources for each in asked):
         return shown(scope.source)
-    return {str(source): shown(_read(source, scope)) for source in sources}
-
-
-def _read(source: Source, scope: Scope) -> Any:
-    return reader_or_none(source)(scope)
+    return {
+        str(source): shown(source.path.read(scope.root(source.root), None)) for source in sources
+    }
 
 
 def shown(value: Any) -> Any:

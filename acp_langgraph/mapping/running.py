@@ -16,7 +16,7 @@ from langchain_core.messages import BaseMessage
 from pydantic_core import to_jsonable_python
 
 from acp_langgraph.mapping.access import MISSING
-from acp_langgraph.mapping.paths import StateReadError
+from acp_langgraph.mapping.paths import CompiledPath, StateReadError
 from acp_langgraph.mapping.plan import MappingPlan, NullError, Scope
 from acp_langgraph.mapping.rules import (
     Call,
@@ -30,53 +30,47 @@ from acp_langgraph.mapping.rules import (
     Template,
 )
 
-__all__ = ["Give", "giver", "reader", "reader_or_none"]
+__all__ = ["Give", "Place", "giver"]
 
 Give = Callable[[Scope], Any]
 
 
-def reader(source: Source) -> Give:
-    """Reads a place; raises `StateReadError` if nothing is there."""
-    read = source.path.read
+Place = Callable[[Source], CompiledPath]
+
+
+def _reader(source: Source, place: Place, *default: Any) -> Give:
+    """Reads a place; if nothing is there it gives the default, or raises `StateReadError`."""
+    read = place(source).read
     if source.root == "config":
-        return lambda scope: read(scope.config)
+        return lambda scope: read(scope.config, *default)
     if source.root == "state":
-        return lambda scope: read(scope.state)
-    return lambda scope: read(scope.source)
+        return lambda scope: read(scope.state, *default)
+    return lambda scope: read(scope.source, *default)
 
 
-def reader_or_none(source: Source) -> Give:
-    """Reads a place; `None` if nothing is there."""
-    read = source.path.read
-    if source.root == "config":
-        return lambda scope: read(scope.config, None)
-    if source.root == "state":
-        return lambda scope: read(scope.state, None)
-    return lambda scope: read(scope.source, None)
-
-
-def giver(rule: Rule, item: MappingPlan | None = None) -> Give:
+def giver(rule: Rule, place: Place, item: MappingPlan | None = None) -> Give:
     """The function of a rule.
 
     Args:
         rule: The rule.
+        place: Where its sources are.
         item: For `Each`, the compiled plan of an item.
     """
     give: Give
     match rule:
         case Copy():
-            give = _copy(rule)
+            give = _copy(rule, place)
         case Const(value):
             give = _always(value)
         case Template():
-            give = _template(rule)
+            give = _template(rule, place)
         case Coalesce(rules):
-            give = _coalesce(rules)
+            give = _coalesce(rules, place)
         case Each(source):
             assert item is not None  # noqa: S101 - the compiler makes one
-            give = _each(reader(source), item)
+            give = _each(_reader(source, place), item)
         case Call():
-            give = _call(rule)
+            give = _call(rule, place)
         case Semantic():
             give = _always(MISSING)
         case _:
@@ -88,10 +82,10 @@ def _always(value: Any) -> Give:
     return lambda _: value
 
 
-def _copy(rule: Copy) -> Give:
+def _copy(rule: Copy, place: Place) -> Give:
     if rule.default is MISSING and not rule.optional:
-        return reader(rule.source)
-    read, default = reader_or_none(rule.source), rule.default
+        return _reader(rule.source, place)
+    read, default = _reader(rule.source, place, None), rule.default
 
     def give(scope: Scope) -> Any:
         value = read(scope)
@@ -100,15 +94,15 @@ def _copy(rule: Copy) -> Give:
     return give
 
 
-def _giver_or_none(rule: Rule) -> Give:
+def _giver_or_none(rule: Rule, place: Place) -> Give:
     """In a choice, a copy of what is not there is as good as `None`."""
     if isinstance(rule, Copy) and rule.default is MISSING and not rule.optional:
-        return reader_or_none(rule.source)
-    return giver(rule)
+        return _reader(rule.source, place, None)
+    return giver(rule, place)
 
 
-def _coalesce(rules: tuple[Rule, ...]) -> Give:
-    gives = [_giver_or_none(rule) for rule in rules]
+def _coalesce(rules: tuple[Rule, ...], place: Place) -> Give:
+    gives = [_giver_or_none(rule, place) for rule in rules]
 
     def give(scope: Scope) -> Any:
         value: Any = None
@@ -128,10 +122,10 @@ def _coalesce(rules: tuple[Rule, ...]) -> Give:
     return give
 
 
-def _call(rule: Call) -> Give:
+def _call(rule: Call, place: Place) -> Give:
     function = rule.function
     if rule.sources:
-        reads = [reader(source) for source in rule.sources]
+        reads = [_reader(source, place) for source in rule.sources]
         return lambda scope: function(*[read(scope) for read in reads])
     if _takes_config(function):
         return lambda scope: function(scope.source, {"configurable": dict(scope.config)})
@@ -148,31 +142,29 @@ def _takes_config(function: Callable[..., Any]) -> bool:
     return len(needed) == 2  # noqa: PLR2004 - the state and the config
 
 
-def _template(rule: Template) -> Give:
+def _template(rule: Template, place: Place) -> Give:
     parts: list[str | tuple[Give, Source, str]] = [
-        part if isinstance(part, str) else (reader(part[0]), part[0], part[1])
+        part if isinstance(part, str) else (_reader(part[0], place), part[0], part[1])
         for part in rule.parts
     ]
 
     def give(scope: Scope) -> str:
-        return "".join(_texts(parts, scope))
+        texts = []
+        for part in parts:
+            if isinstance(part, str):
+                texts.append(part)
+                continue
+            read, source, spec = part
+            value = read(scope)
+            if value is None:
+                raise NullError(
+                    f"{source} is None, and a text needs a value there; use coalesce, or give the "
+                    "value earlier"
+                )
+            texts.append(value if type(value) is str and not spec else _text(value, spec))
+        return "".join(texts)
 
     return give
-
-
-def _texts(parts: Iterable[str | tuple[Give, Source, str]], scope: Scope) -> Iterable[str]:
-    for part in parts:
-        if isinstance(part, str):
-            yield part
-            continue
-        read, source, spec = part
-        value = read(scope)
-        if value is None:
-            raise NullError(
-                f"{source} is None, and a text needs a value there; use coalesce, or give the "
-                "value earlier"
-            )
-        yield _text(value, spec)
 
 
 def _text(value: Any, spec: str) -> str:

@@ -13,10 +13,21 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import cache
-from typing import Annotated, Any, ClassVar, Final, ForwardRef, NamedTuple, TypeVar, Union
+from functools import wraps
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    ForwardRef,
+    NamedTuple,
+    ParamSpec,
+    TypeVar,
+    Union,
+    cast,
+)
 
 import typing_extensions
 from langchain_core.messages import AnyMessage, BaseMessage
@@ -41,12 +52,16 @@ __all__ = [
     "member_type",
     "names_of",
     "origin_of",
+    "remembered",
     "strip",
     "takes_mappings",
     "type_name",
 ]
 
 Step = str | int
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 WRAPPERS: Final = (
     typing.Required,
@@ -85,6 +100,31 @@ class NoMemberError(LookupError):
         self.names = tuple(names)
 
 
+def remembered(function: Callable[P, T]) -> Callable[P, T]:
+    """Remember what a function says about a declared type, its first argument.
+
+    Types are told apart by identity: that is quicker than hashing a union, and works for constraints
+    that cannot be hashed.
+    """
+    answers: dict[tuple[Any, ...], tuple[Any, T]] = {}
+
+    def ask(declared: Any, *more: Any) -> T:
+        key = (id(declared), *more)
+        known = answers.get(key)
+        if known is not None and known[0] is declared:
+            return known[1]
+        answer = cast("Any", function)(declared, *more)
+        if len(answers) >= _MOST_ANSWERS:
+            answers.clear()
+        answers[key] = (declared, answer)
+        return cast("T", answer)
+
+    return cast("Callable[P, T]", wraps(function)(ask))
+
+
+_MOST_ANSWERS: Final = 10_000
+
+
 def strip(declared: Any) -> Any:
     """The type without `Annotated`, `Required`, `NotRequired`, `ReadOnly`, aliases and new types."""
     while True:
@@ -101,6 +141,7 @@ def strip(declared: Any) -> Any:
             return declared
 
 
+@remembered
 def attached(declared: Any) -> tuple[Any, ...]:
     """What is attached to a type by `Annotated`, through every wrapper (a reducer, constraints)."""
     found: list[Any] = []
@@ -115,6 +156,7 @@ def attached(declared: Any) -> tuple[Any, ...]:
             return tuple(found)
 
 
+@remembered
 def alternatives(declared: Any) -> tuple[Any, ...]:
     """The members of a union, stripped; `NoneType` among them; a message stands for every message."""
     bare = strip(declared)
@@ -137,7 +179,7 @@ def is_unknown(bare: Any) -> bool:
     return bare in (Any, object) or isinstance(bare, (TypeVar, ForwardRef, str))
 
 
-@cache
+@remembered
 def _fields_of(bare: Any) -> dict[str, Member] | None:
     origin = typing.get_origin(bare) or bare
     if not isinstance(origin, type):
@@ -168,6 +210,7 @@ def _fields_of(bare: Any) -> dict[str, Member] | None:
     return None
 
 
+@remembered
 def fields_of(declared: Any) -> dict[str, Member] | None:
     """The fields of a model, dataclass, TypedDict or named tuple, by name; else `None`."""
     return _fields_of(strip(declared))
@@ -247,7 +290,7 @@ def _required_keys(kind: Any) -> frozenset[str]:
     return frozenset(required)
 
 
-@cache
+@remembered
 def field_names(kind: type[BaseModel]) -> dict[str, str]:
     """Every name by which a model's fields are known, with the field's own name."""
     fields = _fields_of(kind) or {}
@@ -255,6 +298,7 @@ def field_names(kind: type[BaseModel]) -> dict[str, str]:
     return {**aliases, **{name: name for name in fields}}
 
 
+@remembered
 def names_of(declared: Any, step: Step) -> tuple[str, ...]:
     """Every name of the field that a step means, its own first."""
     for bare in alternatives(declared):
@@ -264,6 +308,7 @@ def names_of(declared: Any, step: Step) -> tuple[str, ...]:
     return (str(step),)
 
 
+@remembered
 def origin_of(declared: Any) -> Any:
     """The class behind a stripped type, without its arguments."""
     bare = strip(declared)
@@ -307,11 +352,13 @@ def takes_mappings(declared: Any) -> bool:
     )
 
 
+@remembered
 def is_typed_dict(declared: Any) -> bool:
     """Whether the type is a TypedDict."""
     return typing_extensions.is_typeddict(origin_of(declared))
 
 
+@remembered
 def is_list(bare: Any) -> bool:
     """Whether a stripped type is a list, or another sequence that is no text."""
     origin = origin_of(bare)
@@ -322,6 +369,7 @@ def is_list(bare: Any) -> bool:
     )
 
 
+@remembered
 def has_integer_keys(declared: Any) -> bool:
     """Whether a mapping's keys are declared as numbers."""
     for bare in alternatives(declared):
@@ -332,6 +380,7 @@ def has_integer_keys(declared: Any) -> bool:
     return False
 
 
+@remembered
 def has_models(declared: Any) -> bool:
     """Whether the type is a model or a dataclass (or `None`), and so never a plain dict."""
     parts = [part for part in alternatives(declared) if part is not type(None)]
@@ -342,19 +391,13 @@ def has_models(declared: Any) -> bool:
     )
 
 
+@remembered
 def member_type(declared: Any, step: Step) -> Any:
     """The declared type one step below `declared`; `Any` where nothing is declared.
 
     Raises:
         NoMemberError: If there certainly is no such member.
     """
-    try:
-        return _known_member_type(declared, step)
-    except TypeError:  # a constraint with a dict in it cannot be hashed
-        return _member_type(declared, step)
-
-
-def _member_type(declared: Any, step: Step) -> Any:
     found: list[Any] = []
     refusals: list[NoMemberError] = []
     for bare in alternatives(declared):
@@ -372,9 +415,6 @@ def _member_type(declared: Any, step: Step) -> Any:
         return Any
     distinct = [kind for at, kind in enumerate(found) if kind not in found[:at]]
     return distinct[0] if len(distinct) == 1 else Union[tuple(distinct)]  # noqa: UP007 - made at run time
-
-
-_known_member_type = cache(_member_type)
 
 
 def _member_of(bare: Any, step: Step) -> Any:

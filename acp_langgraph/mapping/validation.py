@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import cache
 from typing import Annotated, Any, Final, ForwardRef, Union
 
 import typing_extensions
@@ -26,6 +25,7 @@ from acp_langgraph.mapping.schema import (
     Step,
     fields_of,
     member_type,
+    remembered,
 )
 
 __all__ = ["adapter", "json_schema", "pruned", "reason", "validatable", "validate"]
@@ -102,41 +102,36 @@ def _make_adapter(declared: Any) -> TypeAdapter[Any]:
     return _ANYTHING
 
 
-@cache
-def _cached_adapter(declared: Any) -> TypeAdapter[Any]:
-    return _make_adapter(declared)
+adapter = remembered(_make_adapter)
+"""The validator of a declared type, made once."""
 
 
-_uncacheable: dict[int, tuple[Any, TypeAdapter[Any]]] = {}
+@remembered
+def _check_of(declared: Any) -> Callable[..., Any]:
+    return adapter(declared).validator.validate_python
 
 
-def adapter(declared: Any) -> TypeAdapter[Any]:
-    """The validator of a declared type, made once."""
-    try:
-        return _cached_adapter(declared)
-    except TypeError:  # a constraint with a dict in it cannot be hashed
-        known = _uncacheable.get(id(declared))
-        if known is None or known[0] is not declared:
-            known = _uncacheable[id(declared)] = (declared, _make_adapter(declared))
-        return known[1]
-
-
-def validate(declared: Any, value: Any) -> Any:
+def validate(declared: Any, value: Any, *, plain: bool = True) -> Any:
     """The value as the declared type; field names and aliases are both understood.
+
+    Args:
+        declared: The type.
+        value: The value.
+        plain: Whether the value's JSON will do where the value itself does not.
 
     Raises:
         pydantic.ValidationError: If the value cannot be that type.
     """
-    check = adapter(declared).validator.validate_python
+    check = _check_of(declared)
     try:
         return check(value, by_alias=True, by_name=True)
     except ValidationError:
         # A model of another class with the same fields, or an enum with the same values, fits as
         # its JSON does.
-        plain = _as_json(value)
-        if plain is value:
+        as_json = _as_json(value) if plain else value
+        if as_json is value:
             raise
-        return check(plain, by_alias=True, by_name=True)
+        return check(as_json, by_alias=True, by_name=True)
 
 
 def json_schema(declared: Any) -> dict[str, Any]:
