@@ -117,7 +117,7 @@ def _items(source: Any, target: Any) -> str | None:
 
 def _records(source: Any, target: Any) -> str | None:
     kind, wanted = schema.origin_of(source), schema.origin_of(target)
-    if issubclass(kind, wanted) or wanted is kind:
+    if wanted is kind or (not schema.is_typed_dict(wanted) and issubclass(kind, wanted)):
         return None
     if issubclass(wanted, BaseModel) and wanted.__pydantic_decorators__.model_validators:
         return None

@@ -164,7 +164,7 @@ def alternatives(declared: Any) -> tuple[Any, ...]:
         return tuple(kind for part in typing.get_args(bare) for kind in alternatives(part))
     if bare is BaseMessage:
         return (*alternatives(AnyMessage), _ANY_MESSAGE_BASE)
-    return (bare,)
+    return (type(None),) if bare is None else (bare,)
 
 
 class _MessageBase(BaseModel):

@@ -11,7 +11,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import RetryPolicy
 from pydantic import BaseModel
 from support.chat import ScriptedChat
-from support.colors import both_colors, run_graph
+from support.mapped import both_colors, run_graph
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
 from acp_langgraph.mapping import FieldMetadata, IOMappingAgentMetadata, compile_plan

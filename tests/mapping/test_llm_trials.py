@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.graph import END, START, StateGraph
 from pydantic import BaseModel, Field, model_validator
 from support.chat import ScriptedChat, StructuredChat
-from support.colors import both_colors, run, run_graph
+from support.mapped import both_colors, run, run_graph
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
 from acp_langgraph.mapping import compile_plan, llm, merge

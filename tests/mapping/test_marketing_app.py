@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.graph import END, START, StateGraph, add_messages
 from pydantic import BaseModel
 from support.chat import ScriptedChat
-from support.colors import both_colors, run, run_graph
+from support.mapped import both_colors, run, run_graph
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
 from acp_langgraph.mapping import coalesce, compile_input, compile_output, compile_plan, from_config

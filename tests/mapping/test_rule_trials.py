@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from langgraph.graph import END, START, StateGraph
 from pydantic import BaseModel
-from support.colors import both_colors, run_graph
+from support.mapped import both_colors, run_graph
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
 from acp_langgraph.mapping import compile_plan, const, copy, each
