@@ -6,6 +6,7 @@
     |   +-- ApiConnectionError             (r) no answer came
     |   |   +-- ApiTimeoutError            (r) none in time
     |   +-- AnswerTooLargeError                the answer went over the configured size
+    |   +-- EventStreamError                   a stream of events that cannot be read
     |   +-- ApiException                       the server answered with an error
     |       +-- BadRequestException            400
     |       +-- UnauthorizedException          401
@@ -59,6 +60,7 @@ __all__ = [
     "BadRequestException",
     "CheckpointerRequiredError",
     "ConflictException",
+    "EventStreamError",
     "ForbiddenException",
     "MappingError",
     "NodeConfigurationError",
@@ -121,6 +123,10 @@ class ApiTimeoutError(ApiConnectionError):
 
 class AnswerTooLargeError(OpenApiException, RuntimeError):
     """The answer is larger than the configuration allows."""
+
+
+class EventStreamError(OpenApiException, RuntimeError):
+    """A stream of server-sent events that cannot be read, as one event is over the limit."""
 
 
 class ApiException(OpenApiException):

@@ -70,10 +70,10 @@ def resume_schema(descriptor: AgentACPDescriptor | None, payload: Any) -> dict[s
     by_name = {kind.interrupt_type: kind.resume_payload for kind in kinds}
     match payload:
         case {"interrupt_type": str(name)} if name in by_name:
-            return by_name[name]
+            return by_name[name] or None
         case dict() if len(payload) == 1 and next(iter(payload)) in by_name:
-            return by_name[next(iter(payload))]
-    return kinds[0].resume_payload if len(kinds) == 1 else None
+            return by_name[next(iter(payload))] or None
+    return (kinds[0].resume_payload or None) if len(kinds) == 1 else None
 
 
 def _version(text: str) -> list[tuple[int, str]]:

@@ -9,9 +9,10 @@ clients' methods of the same names do just that.
   against the model, so that a mistake shows here, by the field's name, and not on the server.
   Fields that were not given are not sent: the server's defaults apply.
 * Query parameters are keyword arguments, not sent unless given.
+* `timeout` in seconds and `headers` of the one call are keyword arguments of every operation.
 
-The four `..._stream_...` operations answer with server-sent events. `Call.returns` is the type of
-one event there, and `STREAM` the header that asks for them.
+The four `..._stream_...` operations answer with server-sent events; the type of their `Call` is that
+of one event. Perform them with `client.stream(call)`.
 
 Raises, all of them:
     ApiTypeError: If an argument has the wrong type. Nothing is sent.
@@ -20,14 +21,20 @@ Raises, all of them:
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, TypeAlias, Unpack
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import to_jsonable_python
-
+from acp_langgraph.acp.arguments import (
+    CancelAction,
+    JSONObject,
+    Options,
+    answered,
+    checked_options,
+    queried,
+    sent,
+)
 from acp_langgraph.acp.models import (
     Agent,
     AgentACPDescriptor,
@@ -45,17 +52,11 @@ from acp_langgraph.acp.models import (
     ThreadPatch,
     ThreadSearchRequest,
     ThreadState,
-    Wire,
-    dump,
 )
-from acp_langgraph.core.calls import Call, path
-from acp_langgraph.errors import ApiTypeError, ApiValueError
+from acp_langgraph.core.calls import ABSENT, EVENT_STREAM, Call, path
 
 __all__ = [
-    "STREAM",
-    "CancelAction",
     "Id",
-    "JSONObject",
     "cancel_stateless_run",
     "cancel_thread_run",
     "copy_thread",
@@ -88,90 +89,93 @@ __all__ = [
     "wait_for_thread_run_output",
 ]
 
-T = TypeVar("T")
-M = TypeVar("M", bound=BaseModel)
-
 Id: TypeAlias = str | UUID
-JSONObject: TypeAlias = Mapping[str, Any]
-CancelAction: TypeAlias = Literal["interrupt", "rollback"]
 
-STREAM: Final[Mapping[str, str]] = {"accept": "text/event-stream", "cache-control": "no-store"}
+_STREAM: Final = {"accept": EVENT_STREAM, "cache-control": "no-store"}
 
 
 # Agents
 
 
-def search_agents(body: AgentSearchRequest | JSONObject | None = None) -> Call[list[Agent]]:
+def search_agents(
+    body: AgentSearchRequest | JSONObject | None = None, **options: Unpack[Options]
+) -> Call[list[Agent]]:
     """List the agents that match; all of them, ten at a time, if nothing is asked for."""
-    wire = _body(AgentSearchRequest, {} if body is None else body)
-    return Call("search_agents", "POST", "/agents/search", list[Agent], body=wire, repeatable=True)
+    where, wire = "/agents/search", sent(AgentSearchRequest, {} if body is None else body)
+    return _search("search_agents", where, list[Agent], wire, **options)
 
 
-def get_agent_by_id(agent_id: Id) -> Call[Agent]:
+def get_agent_by_id(agent_id: Id, **options: Unpack[Options]) -> Call[Agent]:
     """Get an agent's name, version and description."""
-    return Call("get_agent_by_id", "GET", path("/agents/{agent_id}", agent_id=agent_id), Agent)
+    where = path("/agents/{agent_id}", agent_id=agent_id)
+    return _call("get_agent_by_id", "GET", where, Agent, **options)
 
 
-def get_acp_descriptor_by_id(agent_id: Id) -> Call[AgentACPDescriptor]:
+def get_acp_descriptor_by_id(agent_id: Id, **options: Unpack[Options]) -> Call[AgentACPDescriptor]:
     """Get an agent's descriptor: its capabilities and the schemas of what goes in and out."""
     where = path("/agents/{agent_id}/descriptor", agent_id=agent_id)
-    return Call("get_acp_descriptor_by_id", "GET", where, AgentACPDescriptor)
+    return _call("get_acp_descriptor_by_id", "GET", where, AgentACPDescriptor, **options)
 
 
 # Stateless runs
 
 
-def create_stateless_run(body: RunCreateStateless | JSONObject) -> Call[RunStateless]:
+def create_stateless_run(
+    body: RunCreateStateless | JSONObject, **options: Unpack[Options]
+) -> Call[RunStateless]:
     """Start a run in the background and return at once."""
-    wire = _body(RunCreateStateless, body)
-    return Call("create_stateless_run", "POST", "/runs", RunStateless, body=wire)
+    wire = sent(RunCreateStateless, body)
+    return _call("create_stateless_run", "POST", "/runs", RunStateless, body=wire, **options)
 
 
 def create_and_wait_for_stateless_run_output(
-    body: RunCreateStateless | JSONObject,
+    body: RunCreateStateless | JSONObject, **options: Unpack[Options]
 ) -> Call[RunWaitResponseStateless]:
     """Start a run and wait until it ends, fails or asks something."""
-    name, wire = "create_and_wait_for_stateless_run_output", _body(RunCreateStateless, body)
-    return Call(name, "POST", "/runs/wait", RunWaitResponseStateless, body=wire)
+    name, wire = "create_and_wait_for_stateless_run_output", sent(RunCreateStateless, body)
+    return _call(name, "POST", "/runs/wait", RunWaitResponseStateless, body=wire, **options)
 
 
 def create_and_stream_stateless_run_output(
-    body: RunCreateStateless | JSONObject,
+    body: RunCreateStateless | JSONObject, **options: Unpack[Options]
 ) -> Call[RunOutputStream]:
     """Start a run and follow its output as it comes."""
-    name, wire = "create_and_stream_stateless_run_output", _body(RunCreateStateless, body)
-    return Call(name, "POST", "/runs/stream", RunOutputStream, body=wire, headers=STREAM)
+    name, wire = "create_and_stream_stateless_run_output", sent(RunCreateStateless, body)
+    return _stream(name, "POST", "/runs/stream", body=wire, **options)
 
 
 def search_stateless_runs(
-    body: RunSearchRequest | JSONObject | None = None,
+    body: RunSearchRequest | JSONObject | None = None, **options: Unpack[Options]
 ) -> Call[list[RunStateless]]:
     """List the stateless runs that match; all of them, ten at a time, if nothing is asked for."""
-    name, wire = "search_stateless_runs", _body(RunSearchRequest, {} if body is None else body)
-    return Call(name, "POST", "/runs/search", list[RunStateless], body=wire, repeatable=True)
+    where, wire = "/runs/search", sent(RunSearchRequest, {} if body is None else body)
+    return _search("search_stateless_runs", where, list[RunStateless], wire, **options)
 
 
-def get_stateless_run(run_id: Id) -> Call[RunStateless]:
+def get_stateless_run(run_id: Id, **options: Unpack[Options]) -> Call[RunStateless]:
     """Get a run and its status, not its output."""
-    return Call("get_stateless_run", "GET", path("/runs/{run_id}", run_id=run_id), RunStateless)
+    where = path("/runs/{run_id}", run_id=run_id)
+    return _call("get_stateless_run", "GET", where, RunStateless, **options)
 
 
-def wait_for_stateless_run_output(run_id: Id) -> Call[RunWaitResponseStateless]:
+def wait_for_stateless_run_output(
+    run_id: Id, **options: Unpack[Options]
+) -> Call[RunWaitResponseStateless]:
     """Wait until a run ends, fails or asks something.
 
     The server keeps the connection open as long as it, or a proxy before it, has the patience.
     """
     where = path("/runs/{run_id}/wait", run_id=run_id)
-    return Call("wait_for_stateless_run_output", "GET", where, RunWaitResponseStateless)
+    return _call("wait_for_stateless_run_output", "GET", where, RunWaitResponseStateless, **options)
 
 
-def stream_stateless_run_output(run_id: Id) -> Call[RunOutputStream]:
+def stream_stateless_run_output(run_id: Id, **options: Unpack[Options]) -> Call[RunOutputStream]:
     """Follow the output of a run from now on; what came before is not repeated."""
     where = path("/runs/{run_id}/stream", run_id=run_id)
-    return Call("stream_stateless_run_output", "GET", where, RunOutputStream, headers=STREAM)
+    return _stream("stream_stateless_run_output", "GET", where, **options)
 
 
-def resume_stateless_run(run_id: Id, body: Any) -> Call[RunStateless]:
+def resume_stateless_run(run_id: Id, body: Any, **options: Unpack[Options]) -> Call[RunStateless]:
     """Answer the question of an interrupted run, which then goes on.
 
     Args:
@@ -179,12 +183,16 @@ def resume_stateless_run(run_id: Id, body: Any) -> Call[RunStateless]:
         body: The answer, any JSON value: `None`, `False`, a string, a list, an object. Its schema
             is in the agent's descriptor, under the type of the interrupt.
     """
-    where = path("/runs/{run_id}", run_id=run_id)
-    return Call("resume_stateless_run", "POST", where, RunStateless, body=_answer(body))
+    where, wire = path("/runs/{run_id}", run_id=run_id), answered(body)
+    return _call("resume_stateless_run", "POST", where, RunStateless, body=wire, **options)
 
 
 def cancel_stateless_run(
-    run_id: Id, *, wait: bool | None = None, action: CancelAction | None = None
+    run_id: Id,
+    *,
+    wait: bool | None = None,
+    action: CancelAction | None = None,
+    **options: Unpack[Options],
 ) -> Call[None]:
     """Cancel a run.
 
@@ -194,59 +202,67 @@ def cancel_stateless_run(
         action: `interrupt` (the server's default) stops the run, `rollback` also deletes it and
             its checkpoints.
     """
-    where, query = path("/runs/{run_id}/cancel", run_id=run_id), _query(wait=wait, action=action)
-    return Call("cancel_stateless_run", "POST", where, None, query=query, repeatable=True)
+    where = path("/runs/{run_id}/cancel", run_id=run_id)
+    return _cancel("cancel_stateless_run", where, wait, action, **options)
 
 
-def delete_stateless_run(run_id: Id) -> Call[None]:
+def delete_stateless_run(run_id: Id, **options: Unpack[Options]) -> Call[None]:
     """Delete a run."""
-    return Call("delete_stateless_run", "DELETE", path("/runs/{run_id}", run_id=run_id), None)
+    where = path("/runs/{run_id}", run_id=run_id)
+    return _call("delete_stateless_run", "DELETE", where, None, **options)
 
 
 # Threads
 
 
-def create_thread(body: ThreadCreate | JSONObject | None = None) -> Call[Thread]:
+def create_thread(
+    body: ThreadCreate | JSONObject | None = None, **options: Unpack[Options]
+) -> Call[Thread]:
     """Create an empty thread."""
-    return Call(
-        "create_thread",
-        "POST",
-        "/threads",
-        Thread,
-        body=_body(ThreadCreate, {} if body is None else body),
-    )
+    wire = sent(ThreadCreate, {} if body is None else body)
+    return _call("create_thread", "POST", "/threads", Thread, body=wire, **options)
 
 
-def search_threads(body: ThreadSearchRequest | JSONObject | None = None) -> Call[list[Thread]]:
+def search_threads(
+    body: ThreadSearchRequest | JSONObject | None = None, **options: Unpack[Options]
+) -> Call[list[Thread]]:
     """List the threads that match; all of them, ten at a time, if nothing is asked for."""
-    name, wire = "search_threads", _body(ThreadSearchRequest, {} if body is None else body)
-    return Call(name, "POST", "/threads/search", list[Thread], body=wire, repeatable=True)
+    where, wire = "/threads/search", sent(ThreadSearchRequest, {} if body is None else body)
+    return _search("search_threads", where, list[Thread], wire, **options)
 
 
-def get_thread(thread_id: Id) -> Call[Thread]:
+def get_thread(thread_id: Id, **options: Unpack[Options]) -> Call[Thread]:
     """Get a thread with its status and current values."""
-    return Call("get_thread", "GET", path("/threads/{thread_id}", thread_id=thread_id), Thread)
+    where = path("/threads/{thread_id}", thread_id=thread_id)
+    return _call("get_thread", "GET", where, Thread, **options)
 
 
-def patch_thread(thread_id: Id, body: ThreadPatch | JSONObject) -> Call[Thread]:
+def patch_thread(
+    thread_id: Id, body: ThreadPatch | JSONObject, **options: Unpack[Options]
+) -> Call[Thread]:
     """Change a thread: metadata is merged, values and messages are written as a new state."""
     where = path("/threads/{thread_id}", thread_id=thread_id)
-    return Call("patch_thread", "PATCH", where, Thread, body=_body(ThreadPatch, body))
+    return _call("patch_thread", "PATCH", where, Thread, body=sent(ThreadPatch, body), **options)
 
 
-def delete_thread(thread_id: Id) -> Call[None]:
+def delete_thread(thread_id: Id, **options: Unpack[Options]) -> Call[None]:
     """Delete a thread; the server refuses while a run of it is pending."""
-    return Call("delete_thread", "DELETE", path("/threads/{thread_id}", thread_id=thread_id), None)
+    where = path("/threads/{thread_id}", thread_id=thread_id)
+    return _call("delete_thread", "DELETE", where, None, **options)
 
 
-def copy_thread(thread_id: Id) -> Call[Thread]:
+def copy_thread(thread_id: Id, **options: Unpack[Options]) -> Call[Thread]:
     """Create a thread with a copy of another one's state and history."""
     where = path("/threads/{thread_id}/copy", thread_id=thread_id)
-    return Call("copy_thread", "POST", where, Thread)
+    return _call("copy_thread", "POST", where, Thread, **options)
 
 
 def get_thread_history(
-    thread_id: Id, *, limit: int | None = None, before: str | None = None
+    thread_id: Id,
+    *,
+    limit: int | None = None,
+    before: str | None = None,
+    **options: Unpack[Options],
 ) -> Call[list[ThreadState]]:
     """Get the past states of a thread.
 
@@ -256,15 +272,19 @@ def get_thread_history(
         before: The id of a checkpoint; only states older than it are listed.
     """
     where = path("/threads/{thread_id}/history", thread_id=thread_id)
-    query = _query(limit=limit, before=before)
-    return Call("get_thread_history", "GET", where, list[ThreadState], query=query)
+    query = queried(limit=limit, before=before)
+    return _call("get_thread_history", "GET", where, list[ThreadState], query=query, **options)
 
 
 # Runs on a thread
 
 
 def list_thread_runs(
-    thread_id: Id, *, limit: int | None = None, offset: int | None = None
+    thread_id: Id,
+    *,
+    limit: int | None = None,
+    offset: int | None = None,
+    **options: Unpack[Options],
 ) -> Call[list[RunStateful]]:
     """List the runs of a thread.
 
@@ -274,57 +294,65 @@ def list_thread_runs(
         offset: How many runs to skip.
     """
     where = path("/threads/{thread_id}/runs", thread_id=thread_id)
-    query = _query(limit=limit, offset=offset)
-    return Call("list_thread_runs", "GET", where, list[RunStateful], query=query)
+    query = queried(limit=limit, offset=offset)
+    return _call("list_thread_runs", "GET", where, list[RunStateful], query=query, **options)
 
 
-def create_thread_run(thread_id: Id, body: RunCreateStateful | JSONObject) -> Call[RunStateful]:
+def create_thread_run(
+    thread_id: Id, body: RunCreateStateful | JSONObject, **options: Unpack[Options]
+) -> Call[RunStateful]:
     """Start a run on a thread in the background and return at once."""
     where = path("/threads/{thread_id}/runs", thread_id=thread_id)
-    wire = _body(RunCreateStateful, body)
-    return Call("create_thread_run", "POST", where, RunStateful, body=wire)
+    wire = sent(RunCreateStateful, body)
+    return _call("create_thread_run", "POST", where, RunStateful, body=wire, **options)
 
 
 def create_and_wait_for_thread_run_output(
-    thread_id: Id, body: RunCreateStateful | JSONObject
+    thread_id: Id, body: RunCreateStateful | JSONObject, **options: Unpack[Options]
 ) -> Call[RunWaitResponseStateful]:
     """Start a run on a thread and wait until it ends, fails or asks something."""
     where = path("/threads/{thread_id}/runs/wait", thread_id=thread_id)
-    name, wire = "create_and_wait_for_thread_run_output", _body(RunCreateStateful, body)
-    return Call(name, "POST", where, RunWaitResponseStateful, body=wire)
+    name, wire = "create_and_wait_for_thread_run_output", sent(RunCreateStateful, body)
+    return _call(name, "POST", where, RunWaitResponseStateful, body=wire, **options)
 
 
 def create_and_stream_thread_run_output(
-    thread_id: Id, body: RunCreateStateful | JSONObject
+    thread_id: Id, body: RunCreateStateful | JSONObject, **options: Unpack[Options]
 ) -> Call[RunOutputStream]:
     """Start a run on a thread and follow its output as it comes."""
     where = path("/threads/{thread_id}/runs/stream", thread_id=thread_id)
-    name, wire = "create_and_stream_thread_run_output", _body(RunCreateStateful, body)
-    return Call(name, "POST", where, RunOutputStream, body=wire, headers=STREAM)
+    name, wire = "create_and_stream_thread_run_output", sent(RunCreateStateful, body)
+    return _stream(name, "POST", where, body=wire, **options)
 
 
-def get_thread_run(thread_id: Id, run_id: Id) -> Call[RunStateful]:
+def get_thread_run(thread_id: Id, run_id: Id, **options: Unpack[Options]) -> Call[RunStateful]:
     """Get a run of a thread and its status, not its output."""
     where = path("/threads/{thread_id}/runs/{run_id}", thread_id=thread_id, run_id=run_id)
-    return Call("get_thread_run", "GET", where, RunStateful)
+    return _call("get_thread_run", "GET", where, RunStateful, **options)
 
 
-def wait_for_thread_run_output(thread_id: Id, run_id: Id) -> Call[RunWaitResponseStateful]:
+def wait_for_thread_run_output(
+    thread_id: Id, run_id: Id, **options: Unpack[Options]
+) -> Call[RunWaitResponseStateful]:
     """Wait until a run of a thread ends, fails or asks something.
 
     The server keeps the connection open as long as it, or a proxy before it, has the patience.
     """
     where = path("/threads/{thread_id}/runs/{run_id}/wait", thread_id=thread_id, run_id=run_id)
-    return Call("wait_for_thread_run_output", "GET", where, RunWaitResponseStateful)
+    return _call("wait_for_thread_run_output", "GET", where, RunWaitResponseStateful, **options)
 
 
-def stream_thread_run_output(thread_id: Id, run_id: Id) -> Call[RunOutputStream]:
+def stream_thread_run_output(
+    thread_id: Id, run_id: Id, **options: Unpack[Options]
+) -> Call[RunOutputStream]:
     """Follow the output of a run of a thread from now on; what came before is not repeated."""
     where = path("/threads/{thread_id}/runs/{run_id}/stream", thread_id=thread_id, run_id=run_id)
-    return Call("stream_thread_run_output", "GET", where, RunOutputStream, headers=STREAM)
+    return _stream("stream_thread_run_output", "GET", where, **options)
 
 
-def resume_thread_run(thread_id: Id, run_id: Id, body: Any) -> Call[RunStateful]:
+def resume_thread_run(
+    thread_id: Id, run_id: Id, body: Any, **options: Unpack[Options]
+) -> Call[RunStateful]:
     """Answer the question of an interrupted run of a thread, which then goes on.
 
     Args:
@@ -334,11 +362,16 @@ def resume_thread_run(thread_id: Id, run_id: Id, body: Any) -> Call[RunStateful]
             is in the agent's descriptor, under the type of the interrupt.
     """
     where = path("/threads/{thread_id}/runs/{run_id}", thread_id=thread_id, run_id=run_id)
-    return Call("resume_thread_run", "POST", where, RunStateful, body=_answer(body))
+    return _call("resume_thread_run", "POST", where, RunStateful, body=answered(body), **options)
 
 
 def cancel_thread_run(
-    thread_id: Id, run_id: Id, *, wait: bool | None = None, action: CancelAction | None = None
+    thread_id: Id,
+    run_id: Id,
+    *,
+    wait: bool | None = None,
+    action: CancelAction | None = None,
+    **options: Unpack[Options],
 ) -> Call[None]:
     """Cancel a run of a thread.
 
@@ -350,69 +383,53 @@ def cancel_thread_run(
             its checkpoints.
     """
     where = path("/threads/{thread_id}/runs/{run_id}/cancel", thread_id=thread_id, run_id=run_id)
-    query = _query(wait=wait, action=action)
-    return Call("cancel_thread_run", "POST", where, None, query=query, repeatable=True)
+    return _cancel("cancel_thread_run", where, wait, action, **options)
 
 
-def delete_thread_run(thread_id: Id, run_id: Id) -> Call[None]:
+def delete_thread_run(thread_id: Id, run_id: Id, **options: Unpack[Options]) -> Call[None]:
     """Delete a run of a thread."""
     where = path("/threads/{thread_id}/runs/{run_id}", thread_id=thread_id, run_id=run_id)
-    return Call("delete_thread_run", "DELETE", where, None)
+    return _call("delete_thread_run", "DELETE", where, None, **options)
 
 
-# What the arguments become
+# What the operations have in common
 
 
-class _Query(BaseModel):
-    """Every query parameter of the protocol; `False` is not 0 and "10" not 10 here."""
-
-    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
-
-    wait: bool | None = None
-    action: CancelAction | None = None
-    limit: int | None = Field(default=None, ge=0)
-    offset: int | None = Field(default=None, ge=0)
-    before: str | None = Field(default=None, min_length=1)
+def _search(
+    operation: str, where: str, returns: Any, body: Any, **options: Unpack[Options]
+) -> Call[Any]:
+    call = _call(operation, "POST", where, returns, body=body, **options)
+    return replace(call, repeatable=True)
 
 
-def _query(**parameters: Any) -> dict[str, str]:
-    given = _checked(_Query, parameters).model_dump(exclude_none=True)
-    return {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in given.items()
-    }
+def _stream(
+    operation: str, method: str, where: str, *, body: Any = ABSENT, **options: Unpack[Options]
+) -> Call[RunOutputStream]:
+    call = _call(operation, method, where, RunOutputStream, body=body, **options)
+    return replace(call, headers={**_STREAM, **call.headers})
 
 
-def _body(model: type[Wire], body: Wire | JSONObject) -> Any:
-    checked = _checked(model, dict(body) if isinstance(body, Mapping) else body)
-    return _as_json(model.__name__, dump, checked)
+def _cancel(
+    operation: str,
+    where: str,
+    wait: bool | None,
+    action: CancelAction | None,
+    **options: Unpack[Options],
+) -> Call[None]:
+    query = queried(wait=wait, action=action)
+    call = _call(operation, "POST", where, None, query=query, **options)
+    return replace(call, repeatable=True)  # to cancel twice is to cancel
 
 
-def _answer(answer: Any) -> Any:
-    return _as_json("the answer", to_jsonable_python, answer)
-
-
-def _checked(model: type[M], value: object) -> M:
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        faults = error.errors(include_input=False, include_url=False, include_context=False)
-        said = "; ".join(f"{_place(model, fault['loc'])}: {fault['msg']}" for fault in faults)
-        wrong_type = all(fault["type"].endswith("_type") for fault in faults)
-        raise (ApiTypeError if wrong_type else ApiValueError)(said) from None
-
-
-def _place(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    # pydantic names the branch of a union in brackets, which no caller has ever heard of.
-    fields = [str(part) for part in location if "[" not in str(part)]
-    return ".".join([model.__name__.lstrip("_"), *fields])
-
-
-def _as_json(what: str, encode: Callable[[T], Any], value: T) -> Any:
-    try:
-        return encode(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ApiValueError(
-            f"{what} cannot be sent as JSON: {type(error).__name__}; use dicts, lists, strings, "
-            "finite numbers, booleans, None, dates, dataclasses and pydantic models"
-        ) from None
+def _call(
+    operation: str,
+    method: str,
+    where: str,
+    returns: Any,
+    *,
+    body: Any = ABSENT,
+    query: Mapping[str, str] | None = None,
+    **options: Unpack[Options],
+) -> Call[Any]:
+    call: Call[Any] = Call(operation, method, where, returns, query=query or {}, body=body)
+    return call.with_options(**checked_options(options)) if options else call

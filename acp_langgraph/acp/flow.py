@@ -110,7 +110,8 @@ def run_agent(
         if outcome["type"] == "interrupt":
             yield from _refuse_to_ask(order, outcome["run_id"])
         return outcome
-    leg = yield from Step("create_run", partial(_create, order, policy, again=again))
+    create = partial(_create, order, policy, again=again)
+    leg = yield from Step("create_run", create, anchored=True)
     yield from Progress("running", leg["run_id"])
     outcome = yield from Step("wait_for_run", partial(_wait, order, policy, leg))
     while outcome["type"] == "interrupt":

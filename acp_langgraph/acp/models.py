@@ -109,6 +109,11 @@ class ThreadStatus(StrEnum):
     ERROR = "error"
 
 
+# In this order a known status becomes a member; pydantic's own choice would be the string.
+AnyRunStatus: TypeAlias = Annotated[RunStatus | str, Field(union_mode="left_to_right")]
+AnyThreadStatus: TypeAlias = Annotated[ThreadStatus | str, Field(union_mode="left_to_right")]
+
+
 class StreamingMode(StrEnum):
     """What a stream carries: the whole output again and again, or updates of the agent's own."""
 
@@ -262,7 +267,7 @@ class Run(Wire):
     agent_id: str | None = None
     created_at: Moment | None = None
     updated_at: Moment | None = None
-    status: RunStatus | str
+    status: AnyRunStatus
     thread_id: str | None = None
 
 
@@ -339,7 +344,7 @@ class ValueRunResultUpdate(Wire):
 
     type: Literal["values"]
     run_id: str | None = None
-    status: RunStatus | str | None = None
+    status: AnyRunStatus | None = None
     values: JSON = None
     messages: list[Message] | None = None
 
@@ -349,7 +354,7 @@ class CustomRunResultUpdate(Wire):
 
     type: Literal["custom"]
     run_id: str | None = None
-    status: RunStatus | str | None = None
+    status: AnyRunStatus | None = None
     update: JSON = None
 
 
@@ -357,13 +362,13 @@ class ValueRunInterruptUpdate(RunInterrupt):
     """On a stream: the run asks something."""
 
     run_id: str | None = None
-    status: RunStatus | str | None = None
+    status: AnyRunStatus | None = None
 
 
 class ValueRunErrorUpdate(RunError):
     """On a stream: the run failed."""
 
-    status: RunStatus | str | None = None
+    status: AnyRunStatus | None = None
 
 
 class RunOutputStream(Wire):
@@ -394,7 +399,7 @@ class Thread(Wire):
     created_at: Moment | None = None
     updated_at: Moment | None = None
     metadata: Metadata = {}
-    status: ThreadStatus | str
+    status: AnyThreadStatus
     values: JSON = None
     messages: list[Message] | None = None
 

@@ -28,7 +28,7 @@ from acp_langgraph.errors import (
     error_for_status,
 )
 
-__all__ = ["ABSENT", "Call", "Reply", "path"]
+__all__ = ["ABSENT", "EVENT_STREAM", "Call", "Reply", "path"]
 
 T = TypeVar("T")
 
@@ -45,6 +45,7 @@ class _Absent:
 
 ABSENT: Final = _Absent()
 
+EVENT_STREAM: Final = "text/event-stream"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
@@ -63,6 +64,11 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes = b""
     url: str = ""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is one of the 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the 2xx of HTTP
 
     @property
     def text(self) -> str:
@@ -108,6 +114,19 @@ class Call(Generic[T]):
         """Whether performing the call twice does no harm."""
         return self.method in SAFE_METHODS if self.repeatable is None else self.repeatable
 
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is a stream of events."""
+        return self.headers.get("accept") == EVENT_STREAM
+
+    def is_streamed_by(self, reply: Reply) -> bool:
+        """Whether a reply begins the stream that was asked for, and is no error and no page.
+
+        A call that asks for no stream takes whatever comes.
+        """
+        kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return reply.is_success and (kind == EVENT_STREAM or not self.streams)
+
     def with_options(
         self, *, timeout: float | None = None, headers: Mapping[str, str] | None = None
     ) -> Self:
@@ -137,15 +156,19 @@ class Call(Generic[T]):
             ) from None
 
     def read(self, reply: Reply) -> T:
-        """The typed result of a reply.
+        """The typed result of a reply, which for a stream is the error that came in its place.
 
         Raises:
             ApiException: The child class that stands for an error status.
             UnreadableAnswerException: If the reply is no JSON of the expected type.
         """
         where = f"{self.method} {reply.url or self.path}"
-        if not 200 <= reply.status < 300:  # noqa: PLR2004 - the 2xx of HTTP
+        if not reply.is_success:
             raise error_for_status(where, reply.status, reply.headers, reply.content)
+        if self.streams:
+            found = reply.headers.get("content-type") or "no content type"
+            problem = f"it should be {EVENT_STREAM}, and is {found}"
+            raise self._unreadable(where, reply, problem)
         if self.returns is None:
             return None  # type: ignore[return-value]  # T is None for calls without a body
         if self.returns is str:

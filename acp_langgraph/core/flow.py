@@ -83,10 +83,15 @@ class Step(Generic[T]):
     Attributes:
         name: Names the part; the same for every entry into the same flow.
         body: Makes the flow that does the work. Its result must be JSON.
+        anchored: Whether the work may only begin once the checkpoint that it belongs to is stored.
+            A crash then finds the same execution again, and with it the same keys.
+        settled: Whether the flow may only go on once the step's result is stored.
     """
 
     name: str
     body: Callable[[], Flow[T]] = field(repr=False)
+    anchored: bool = False
+    settled: bool = False
 
     def __iter__(self) -> Generator[Step[T], Any, T]:
         return (yield self)  # type: ignore[no-any-return]  # a step's reply is its body's result

@@ -23,6 +23,7 @@ from acp_langgraph.nodes.ports import InputPort, OutputPort
 __all__ = ["ACPNode"]
 
 _GRAPHS_OWN: Final = ("langgraph_", "checkpoint", "__", "ls_")
+_DEFAULT_RECURSION_LIMIT: Final = 25  # what LangChain fills in where the user set none
 _GRAPHS_OWN_TAGS: Final = ("graph:", "seq:", "langsmith:", "branch:")
 
 
@@ -208,7 +209,11 @@ def _answer(outcome: Mapping[str, Any]) -> Any:
 def _forwarded(config: RunnableConfig) -> dict[str, Any]:
     """What of the graph's configuration is the user's and meant for the agent as well."""
     tags = [tag for tag in config.get("tags") or () if not tag.startswith(_GRAPHS_OWN_TAGS)]
-    return {"tags": tags} if tags else {}
+    found: dict[str, Any] = {"tags": tags} if tags else {}
+    limit = config.get("recursion_limit", _DEFAULT_RECURSION_LIMIT)
+    if limit != _DEFAULT_RECURSION_LIMIT:
+        found["recursion_limit"] = limit
+    return found
 
 
 def _metadata(config: RunnableConfig) -> dict[str, Any]:

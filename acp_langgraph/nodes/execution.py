@@ -4,7 +4,8 @@ Public: `Runtime.execution_info` with the thread, the checkpoint namespace of th
 the same over retries, re-entries and processes and differs for every `Send` item and loop pass, and
 the attempt. Private, for want of a public name, and pinned by tests:
 
-* `__pregel_checkpointer`: whether anything is remembered;
+* `__pregel_checkpointer`: what remembers, if anything does;
+* `__pregel_durability`: `exit`, if nothing is stored before the graph is left;
 * `__pregel_resuming`: whether the step is entered again, so that its tasks may have run before;
 * `__pregel_read`: one object per execution of a task, to count what happens within it.
 """
@@ -20,6 +21,8 @@ from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
+
+from acp_langgraph.nodes.ledger import Ledger
 
 __all__ = ["Execution"]
 
@@ -42,6 +45,7 @@ class Execution:
         remembered: Whether a checkpointer remembers steps, so that questions can wait.
         again: Whether the node may have been at work on this before.
         runtime: LangGraph's runtime; `None` outside of a graph.
+        ledger: Where what is remembered is stored, if a crash does not erase it.
     """
 
     key: str
@@ -50,6 +54,7 @@ class Execution:
     remembered: bool = False
     again: bool = False
     runtime: Runtime[Any] | None = None
+    ledger: Ledger | None = None
 
     @classmethod
     def of(cls, node: str, config: RunnableConfig) -> Execution:
@@ -61,14 +66,16 @@ class Execution:
             return cls(key=str(uuid.uuid4()), path=node)
         count = _count(configurable.get("__pregel_read"), node, info.node_attempt)
         thread_id = None if info.thread_id is None else str(info.thread_id)
+        checkpointer = configurable.get("__pregel_checkpointer")
         place = [thread_id or "", info.checkpoint_ns, node, str(count)]
         return cls(
             key=str(uuid.uuid5(_NAMESPACE, "\n".join(place))),
             path="|".join((_TASK_ID.sub("", info.checkpoint_ns), node)),
             thread_id=thread_id,
-            remembered=configurable.get("__pregel_checkpointer") is not None,
+            remembered=checkpointer is not None,
             again=info.node_attempt > 1 or configurable.get("__pregel_resuming") is True,
             runtime=runtime,
+            ledger=Ledger.of(checkpointer, configurable),
         )
 
     def remote_thread_id(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from langgraph.func import task
+from langgraph.runtime import get_runtime
 from langgraph.types import interrupt
 
 from acp_langgraph.core.calls import Call, Reply
@@ -66,12 +67,20 @@ class GraphPerformer(_Watch):
         """Run the step as a task, whose result the checkpointer remembers."""
         if not self.execution.remembered:
             return drive(step.body(), self)
+        ledger = self.execution.ledger
 
         def body() -> Any:
+            if step.anchored and ledger is not None:
+                ledger.await_checkpoints()
+            ran.append(_task_id())
             return drive(step.body(), self)
 
+        ran: list[str] = []
         body.__name__ = step.name
-        return task(body)().result()
+        result = task(body)().result()
+        if step.settled and ledger is not None and ran:
+            ledger.await_result(ran[0])
+        return result
 
 
 class AsyncGraphPerformer(_Watch):
@@ -101,9 +110,24 @@ class AsyncGraphPerformer(_Watch):
         """Run the step as a task, whose result the checkpointer remembers."""
         if not self.execution.remembered:
             return await adrive(step.body(), self)
+        ledger = self.execution.ledger
 
         async def body() -> Any:
+            if step.anchored and ledger is not None:
+                await ledger.aawait_checkpoints()
+            ran.append(_task_id())
             return await adrive(step.body(), self)
 
+        ran: list[str] = []
         body.__name__ = step.name
-        return await task(body)()
+        result = await task(body)()
+        if step.settled and ledger is not None and ran:
+            await ledger.aawait_result(ran[0])
+        return result
+
+
+def _task_id() -> str:
+    """The id of the task that this is called in."""
+    info = get_runtime().execution_info
+    assert info is not None  # noqa: S101 - LangGraph sets it for every task
+    return info.task_id

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import is_dataclass
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
+from typing_extensions import is_typeddict
 
 from acp_langgraph.errors import NodeConfigurationError, NodeError, NodeInputError, NodeOutputError
+from acp_langgraph.mapping import schema
 from acp_langgraph.mapping.paths import StatePath
 
 __all__ = ["InputPort", "OutputPort"]
@@ -48,24 +48,18 @@ class InputPort:
         try:
             if self._adapter is None:
                 return to_jsonable_python(value, by_alias=True)
-            return self._adapter.dump_python(
-                self._validated(value), mode="json", by_alias=True, warnings="error"
-            )
+            fitting = schema.validate(self._type, value)
+            if is_typeddict(self._type):
+                # The type says what the agent gets to see, be it of the whole state.
+                known = self._type.__annotations__
+                fitting = {name: each for name, each in fitting.items() if name in known}
+            return self._adapter.dump_python(fitting, mode="json", by_alias=True, warnings="error")
         except ValidationError as error:
             faults = error.errors(include_input=False, include_url=False, include_context=False)
             raise NodeInputError(self._refusal(describe_faults(faults)), node=self._node) from None
         except (PydanticSerializationError, ValueError):
             problem = f"it holds a {type(value).__name__} that cannot be sent as JSON"
             raise NodeInputError(self._refusal(problem), node=self._node) from None
-
-    def _validated(self, value: Any) -> Any:
-        assert self._adapter is not None  # noqa: S101 - the caller has checked
-        if isinstance(self._type, type) and isinstance(value, self._type):
-            return value
-        # A model of another class with the same fields fits, as a dict would.
-        if isinstance(value, BaseModel) or (is_dataclass(value) and not isinstance(value, type)):
-            value = to_jsonable_python(value, by_alias=True)
-        return self._adapter.validate_python(value)
 
     def _refusal(self, problem: str) -> str:
         place = f"at {str(self._path)!r} " if self._path.steps else ""
@@ -90,7 +84,7 @@ class OutputPort:
         self._node = node
         self._path = _parse("output_path", path, node)
         self._type = declared
-        self._adapter = _adapter("output_type", declared, node)
+        _adapter("output_type", declared, node)
         self._state_type = state_type
 
     def write(self, state: Any, values: Any) -> dict[str, Any]:
@@ -100,7 +94,7 @@ class OutputPort:
             NodeOutputError: If the answer does not fit.
         """
         try:
-            value = values if self._adapter is None else self._adapter.validate_python(values)
+            value = values if self._type is None else schema.validate(self._type, values)
         except ValidationError as error:
             faults = error.errors(include_input=False, include_url=False, include_context=False)
             raise NodeOutputError(
@@ -130,12 +124,9 @@ def _parse(what: str, path: str, node: str) -> StatePath:
 def _adapter(what: str, declared: Any, node: str) -> TypeAdapter[Any] | None:
     if declared is None or declared is Any:
         return None
-    try:
-        return TypeAdapter(declared)
-    except PydanticUserError as error:
-        raise NodeConfigurationError(
-            f"{what} {_name(declared)} cannot be checked: {error.message}", node=node
-        ) from None
+    if isinstance(declared, (str, bytes, int, float, list, dict)):
+        raise NodeConfigurationError(f"{what} {_name(declared)} is no type", node=node)
+    return schema.adapter(declared)
 
 
 def _name(declared: Any) -> str:

@@ -1,1 +1,63 @@
-"""Fake servers with faults, for tests."""
+"""Fake servers for tests: they speak the protocols, count what was done, and fail when told to.
+
+They run in threads of the test's own process, on a free port of 127.0.0.1, and need no extra:
+
+    import httpx
+    from acp_langgraph.testing import Answer, Ask, FakeACPServer, Fault
+
+    def test_a_resume_is_counted_once_although_its_answer_was_lost():
+        script = [Ask("Send it?"), Answer({"text": "sent"})]
+        with FakeACPServer(script) as server, httpx.Client(base_url=server.url) as client:
+            run = client.post("/runs", json={"input": {"to": "you"}}).json()
+            server.faults.add(Fault.lose_answer(), on="resume_stateless_run")
+            try:
+                client.post(f"/runs/{run['run_id']}", json="yes")
+            except httpx.RemoteProtocolError:
+                pass
+            assert client.get(f"/runs/{run['run_id']}").json()["status"] == "success"
+            assert server.run.answers == ["yes"]
+
+* `FakeACPServer`: an ACP server of agents that play scripts of `Answer`, `Ask`, `Emit`, `Fail` and
+  `Work`. It keeps a `FakeRun` of each run; `ACPBehavior` names the ways in which servers differ.
+* `Fault`: what can go wrong with a request, added to `server.faults`.
+* `Gate`: holds a request, an answer or a run until the test opens it; nobody needs to sleep.
+* `FaultyProxy`: the same faults and the same log in front of any other server.
+* `FakeHTTPServer`, `RecordedRequest`, `Response`: to build a server of another protocol on.
+"""
+
+from acp_langgraph.testing.acp import FakeACPServer
+from acp_langgraph.testing.behavior import ACP_OPERATIONS, AGNTCY, ACPBehavior
+from acp_langgraph.testing.connection import ConnectionGone
+from acp_langgraph.testing.faults import Fault, FaultRule, Faults
+from acp_langgraph.testing.gate import Gate
+from acp_langgraph.testing.http import FakeHTTPServer
+from acp_langgraph.testing.proxy import FaultyProxy
+from acp_langgraph.testing.requests import RecordedRequest, RequestLog
+from acp_langgraph.testing.responses import Response
+from acp_langgraph.testing.runs import FakeAgent, FakeRun, FakeThread
+from acp_langgraph.testing.script import Answer, Ask, Emit, Fail, Work
+
+__all__ = [
+    "ACP_OPERATIONS",
+    "AGNTCY",
+    "ACPBehavior",
+    "Answer",
+    "Ask",
+    "ConnectionGone",
+    "Emit",
+    "Fail",
+    "FakeACPServer",
+    "FakeAgent",
+    "FakeHTTPServer",
+    "FakeRun",
+    "FakeThread",
+    "Fault",
+    "FaultRule",
+    "Faults",
+    "FaultyProxy",
+    "Gate",
+    "RecordedRequest",
+    "RequestLog",
+    "Response",
+    "Work",
+]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Generator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -67,11 +68,12 @@ class Transport:
                 response.close()
         return self.endpoint.reply(response, body.bytes())
 
-    def stream(self, call: Call[Any]) -> Iterator[bytes]:
+    def stream(self, call: Call[Any]) -> Generator[bytes]:
         """Perform a call and yield its body as it arrives; closing the iterator hangs up.
 
         Raises:
-            ApiException: If the server answers with an error status.
+            ApiException: If the server answers with an error status, or with something else than
+                the stream that was asked for.
             ApiConnectionError: If the connection breaks.
         """
         client = self._client()
@@ -79,7 +81,7 @@ class Transport:
         with self.endpoint.explained(request):
             response = client.send(request, stream=True, **self._sending())
             try:
-                if not response.is_success:
+                if not call.is_streamed_by(self.endpoint.reply(response, b"")):
                     body = self.endpoint.body(response)
                     for piece in response.iter_bytes():
                         body.add(piece)
@@ -143,7 +145,7 @@ class Transport:
         if self._made is None:
             with self._lock:
                 if self._made is None:
-                    self._made = httpx.Client(
+                    made = httpx.Client(
                         verify=self.endpoint.tls(),
                         proxy=self.endpoint.proxy(),
                         trust_env=False,  # the endpoint decides about proxies, once
@@ -151,6 +153,8 @@ class Transport:
                         limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
                         **self.endpoint.client_options(),
                     )
+                    weakref.finalize(self, made.close)  # nobody has to remember close()
+                    self._made = made
         return self._made
 
     def _sending(self) -> dict[str, Any]:

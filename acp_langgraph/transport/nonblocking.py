@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -75,11 +75,12 @@ class AsyncTransport:
                 await response.aclose()
         return self.endpoint.reply(response, body.bytes())
 
-    async def stream(self, call: Call[Any]) -> AsyncIterator[bytes]:
+    async def stream(self, call: Call[Any]) -> AsyncGenerator[bytes]:
         """Perform a call and yield its body as it arrives; closing the iterator hangs up.
 
         Raises:
-            ApiException: If the server answers with an error status.
+            ApiException: If the server answers with an error status, or with something else than
+                the stream that was asked for.
             ApiConnectionError: If the connection breaks.
         """
         client = await self._client()
@@ -87,7 +88,7 @@ class AsyncTransport:
         with self.endpoint.explained(request):
             response = await client.send(request, stream=True, **self._sending())
             try:
-                if not response.is_success:
+                if not call.is_streamed_by(self.endpoint.reply(response, b"")):
                     body = self.endpoint.body(response)
                     async for piece in response.aiter_bytes():
                         body.add(piece)
@@ -165,7 +166,11 @@ class AsyncTransport:
         def session() -> aiohttp.ClientSession:
             # Hundreds of runs wait at once, each on a connection of its own: no limit (0).
             connector = aiohttp.TCPConnector(limit=0, ssl=tls)
-            return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            return aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=["content-type"],  # what has no body has no type
+            )
 
         transport = AiohttpTransport(
             client=session, verify=tls, proxy=httpx.Proxy(proxy) if proxy else None

@@ -1,0 +1,286 @@
+"""The clients: `ACPClient` blocks, `AsyncACPClient` awaits; otherwise they are equals.
+
+    with ACPClient("http://127.0.0.1:8000") as client:
+        outcome = client.create_and_wait_for_stateless_run_output(
+            {"agent_id": "mailcomposer", "input": {"brief": "..."}}, timeout=300
+        )
+
+    async with AsyncACPClient(ApiClientConfiguration.from_env_prefix("MAILCOMPOSER_")) as client:
+        async for update in client.stream_stateless_run_output(run_id):
+            ...
+
+There is a method for each of the protocol's 30 operations, under its operationId. What a method
+takes and does is written once, in `acp_langgraph.acp.calls`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from acp_langgraph.acp import calls
+from acp_langgraph.acp.events import EventReader, streamed, unstreamed
+from acp_langgraph.acp.methods import async_sends, async_streams, sends, streams
+from acp_langgraph.acp.models import RunOutputStream
+from acp_langgraph.acp.raw import AsyncRawResponses, RawResponses
+from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.calls import Call
+from acp_langgraph.transport import AsyncTransport, Transport
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["ACPClient", "AsyncACPClient"]
+
+T = TypeVar("T")
+
+
+class ACPClient:
+    """A blocking client of one server that speaks the Agent Connect Protocol.
+
+    Every method also takes `timeout`, seconds to wait for the answer or for the next piece of a
+    stream, and `headers`, sent with that one call. A body is a model of `acp_langgraph.acp.models`
+    or a dict of the same shape. Calls that may be repeated without harm are, as configured.
+
+    The methods that stream return an iterator. The request goes out with the first event that is
+    asked for; `close()` on the iterator, or dropping it, hangs up. That a stream ends says nothing
+    about the run: read the run's status.
+
+    A client may be shared by threads. It is a context manager; without `with`, `close` it.
+
+    Attributes:
+        with_raw_response: The same operations, each returning an `ApiResponse` with status, headers
+            and raw body beside the result.
+
+    Args:
+        configuration: Where and as whom to connect; a URL will do.
+        client: A client of the caller's own, which stays open when this is closed. Its `base_url`
+            stands in for a missing configuration.
+        auth: Authentication of the caller's own.
+
+    Raises, all methods:
+        ApiTypeError: If an argument has the wrong type. Nothing was sent.
+        ApiValueError: If an argument has an impossible value. Nothing was sent.
+        ApiConnectionError: If no answer came, with `ApiTimeoutError` for none in time.
+        ApiException: If the answer is an error or cannot be read; its child classes tell which.
+    """
+
+    def __init__(
+        self,
+        configuration: ApiClientConfiguration | str | None = None,
+        *,
+        client: httpx.Client | None = None,
+        auth: httpx.Auth | None = None,
+    ) -> None:
+        self._transport = Transport(configuration, client=client, auth=auth)
+
+    @cached_property
+    def with_raw_response(self) -> RawResponses:
+        """The same operations, each returning an `ApiResponse`."""
+        return RawResponses(self._transport)
+
+    def send(self, call: Call[T], /) -> T:
+        """Perform any call and return its result."""
+        return self._transport.send(unstreamed(call))
+
+    def stream(self, call: Call[RunOutputStream], /) -> Generator[RunOutputStream, None, None]:
+        """Perform any call that streams and yield the events as they come."""
+        return _events(self._transport.stream(streamed(call)), _reader(call, self._transport))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Agents
+
+    search_agents = sends(calls.search_agents)
+    get_agent_by_id = sends(calls.get_agent_by_id)
+    get_acp_descriptor_by_id = sends(calls.get_acp_descriptor_by_id)
+
+    # Stateless runs
+
+    create_stateless_run = sends(calls.create_stateless_run)
+    create_and_wait_for_stateless_run_output = sends(calls.create_and_wait_for_stateless_run_output)
+    create_and_stream_stateless_run_output = streams(calls.create_and_stream_stateless_run_output)
+    search_stateless_runs = sends(calls.search_stateless_runs)
+    get_stateless_run = sends(calls.get_stateless_run)
+    wait_for_stateless_run_output = sends(calls.wait_for_stateless_run_output)
+    stream_stateless_run_output = streams(calls.stream_stateless_run_output)
+    resume_stateless_run = sends(calls.resume_stateless_run)
+    cancel_stateless_run = sends(calls.cancel_stateless_run)
+    delete_stateless_run = sends(calls.delete_stateless_run)
+
+    # Threads
+
+    create_thread = sends(calls.create_thread)
+    search_threads = sends(calls.search_threads)
+    get_thread = sends(calls.get_thread)
+    patch_thread = sends(calls.patch_thread)
+    delete_thread = sends(calls.delete_thread)
+    copy_thread = sends(calls.copy_thread)
+    get_thread_history = sends(calls.get_thread_history)
+
+    # Runs on a thread
+
+    list_thread_runs = sends(calls.list_thread_runs)
+    create_thread_run = sends(calls.create_thread_run)
+    create_and_wait_for_thread_run_output = sends(calls.create_and_wait_for_thread_run_output)
+    create_and_stream_thread_run_output = streams(calls.create_and_stream_thread_run_output)
+    get_thread_run = sends(calls.get_thread_run)
+    wait_for_thread_run_output = sends(calls.wait_for_thread_run_output)
+    stream_thread_run_output = streams(calls.stream_thread_run_output)
+    resume_thread_run = sends(calls.resume_thread_run)
+    cancel_thread_run = sends(calls.cancel_thread_run)
+    delete_thread_run = sends(calls.delete_thread_run)
+
+
+class AsyncACPClient:
+    """An awaiting client of one server that speaks the Agent Connect Protocol.
+
+    Every method also takes `timeout`, seconds to wait for the answer or for the next piece of a
+    stream, and `headers`, sent with that one call. A body is a model of `acp_langgraph.acp.models`
+    or a dict of the same shape. Calls that may be repeated without harm are, as configured.
+
+    The methods that stream return an iterator for `async for`, without `await`. The request goes out
+    with the first event that is asked for; `aclose()` on the iterator, or dropping it, hangs up. That
+    a stream ends says nothing about the run: read the run's status.
+
+    A client may be shared by tasks, also of several event loops. It is a context manager; without
+    `async with`, `aclose` it.
+
+    Attributes:
+        with_raw_response: The same operations, each returning an `ApiResponse` with status, headers
+            and raw body beside the result.
+
+    Args:
+        configuration: Where and as whom to connect; a URL will do.
+        client: A client of the caller's own, which stays open when this is closed. Its `base_url`
+            stands in for a missing configuration.
+        auth: Authentication of the caller's own.
+
+    Raises, all methods:
+        ApiTypeError: If an argument has the wrong type. Nothing was sent.
+        ApiValueError: If an argument has an impossible value. Nothing was sent.
+        ApiConnectionError: If no answer came, with `ApiTimeoutError` for none in time.
+        ApiException: If the answer is an error or cannot be read; its child classes tell which.
+    """
+
+    def __init__(
+        self,
+        configuration: ApiClientConfiguration | str | None = None,
+        *,
+        client: httpx.AsyncClient | None = None,
+        auth: httpx.Auth | None = None,
+    ) -> None:
+        self._transport = AsyncTransport(configuration, client=client, auth=auth)
+
+    @cached_property
+    def with_raw_response(self) -> AsyncRawResponses:
+        """The same operations, each returning an `ApiResponse`."""
+        return AsyncRawResponses(self._transport)
+
+    async def send(self, call: Call[T], /) -> T:
+        """Perform any call and return its result."""
+        return await self._transport.send(unstreamed(call))
+
+    def stream(self, call: Call[RunOutputStream], /) -> AsyncGenerator[RunOutputStream, None]:
+        """Perform any call that streams and yield the events as they come."""
+        return _async_events(self._transport.stream(streamed(call)), _reader(call, self._transport))
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    # Agents
+
+    search_agents = async_sends(calls.search_agents)
+    get_agent_by_id = async_sends(calls.get_agent_by_id)
+    get_acp_descriptor_by_id = async_sends(calls.get_acp_descriptor_by_id)
+
+    # Stateless runs
+
+    create_stateless_run = async_sends(calls.create_stateless_run)
+    create_and_wait_for_stateless_run_output = async_sends(
+        calls.create_and_wait_for_stateless_run_output
+    )
+    create_and_stream_stateless_run_output = async_streams(
+        calls.create_and_stream_stateless_run_output
+    )
+    search_stateless_runs = async_sends(calls.search_stateless_runs)
+    get_stateless_run = async_sends(calls.get_stateless_run)
+    wait_for_stateless_run_output = async_sends(calls.wait_for_stateless_run_output)
+    stream_stateless_run_output = async_streams(calls.stream_stateless_run_output)
+    resume_stateless_run = async_sends(calls.resume_stateless_run)
+    cancel_stateless_run = async_sends(calls.cancel_stateless_run)
+    delete_stateless_run = async_sends(calls.delete_stateless_run)
+
+    # Threads
+
+    create_thread = async_sends(calls.create_thread)
+    search_threads = async_sends(calls.search_threads)
+    get_thread = async_sends(calls.get_thread)
+    patch_thread = async_sends(calls.patch_thread)
+    delete_thread = async_sends(calls.delete_thread)
+    copy_thread = async_sends(calls.copy_thread)
+    get_thread_history = async_sends(calls.get_thread_history)
+
+    # Runs on a thread
+
+    list_thread_runs = async_sends(calls.list_thread_runs)
+    create_thread_run = async_sends(calls.create_thread_run)
+    create_and_wait_for_thread_run_output = async_sends(calls.create_and_wait_for_thread_run_output)
+    create_and_stream_thread_run_output = async_streams(calls.create_and_stream_thread_run_output)
+    get_thread_run = async_sends(calls.get_thread_run)
+    wait_for_thread_run_output = async_sends(calls.wait_for_thread_run_output)
+    stream_thread_run_output = async_streams(calls.stream_thread_run_output)
+    resume_thread_run = async_sends(calls.resume_thread_run)
+    cancel_thread_run = async_sends(calls.cancel_thread_run)
+    delete_thread_run = async_sends(calls.delete_thread_run)
+
+
+def _reader(call: Call[RunOutputStream], transport: Transport | AsyncTransport) -> EventReader:
+    return EventReader(call, transport.endpoint.configuration.max_answer_bytes)
+
+
+def _events(
+    chunks: Generator[bytes, None, None], reader: EventReader
+) -> Generator[RunOutputStream, None, None]:
+    with closing(chunks):
+        for chunk in chunks:
+            yield from reader.feed(chunk)
+    reader.close()
+
+
+async def _async_events(
+    chunks: AsyncGenerator[bytes, None], reader: EventReader
+) -> AsyncGenerator[RunOutputStream, None]:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            for update in reader.feed(chunk):
+                yield update
+    reader.close()

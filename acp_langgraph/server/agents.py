@@ -1,0 +1,251 @@
+"""The agents of a server: compiled graphs with a name, an id, a descriptor and a checkpointer.
+
+An agent's id is derived from its name and version, so that clients may keep it across restarts and
+hosts. Its descriptor is made from the graph's own schemas and checked before anything is served.
+
+A run can only be interrupted and resumed, and a thread only have a state, with a checkpointer. A
+graph compiled without one is given the server's, on a copy; the caller's graph stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from pydantic.errors import PydanticUserError
+
+from acp_langgraph.acp.descriptor import validate_descriptor
+from acp_langgraph.acp.models import (
+    Agent,
+    AgentACPDescriptor,
+    AgentACPSpec,
+    AgentCapabilities,
+    AgentMetadata,
+    AgentRef,
+    InterruptSpec,
+    StreamingCapabilities,
+)
+from acp_langgraph.errors import ACPDescriptorValidationException
+from acp_langgraph.server.problems import not_found
+from acp_langgraph.server.schemas import (
+    Graph,
+    JsonSchema,
+    config_schema,
+    input_schema,
+    output_schema,
+    schema_of,
+    state_schema,
+)
+from acp_langgraph.server.validation import Check
+
+__all__ = ["AgentInterrupt", "HostedAgent", "Registry", "ServedAgent"]
+
+_NAMESPACE: Final = UUID("6f2b7f0e-0d4f-5a36-9a2c-6c1f0c3f7d11")
+_ANYTHING: Final[JsonSchema] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInterrupt:
+    """A kind of question that an agent may ask.
+
+    Attributes:
+        name: Names the kind; unique within the agent.
+        payload: Type or JSON Schema of the question.
+        resume: Type or JSON Schema of the answer.
+    """
+
+    name: str
+    payload: Any = field(default_factory=dict)
+    resume: Any = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedAgent:
+    """A graph and what is said of it.
+
+    Attributes:
+        name: The agent's name.
+        graph: A compiled LangGraph graph.
+        version: The agent's version, semantic.
+        description: What the agent is for.
+        interrupts: The questions it may ask. `None` says that it may ask anything; an empty
+            sequence says that it never asks.
+        custom_update: Type or JSON Schema of what the graph writes to its custom stream.
+        agent_id: A UUID; by default derived from name and version.
+    """
+
+    name: str
+    graph: Graph
+    version: str = "1.0.0"
+    description: str = ""
+    interrupts: Sequence[AgentInterrupt] | None = None
+    custom_update: Any = field(default_factory=dict)
+    agent_id: str | None = None
+
+
+class HostedAgent:
+    """An agent as the server runs it.
+
+    Attributes:
+        agent_id: The agent's id.
+        graph: The graph, with a checkpointer.
+        saver: That checkpointer.
+        descriptor: What the agent says of itself.
+    """
+
+    def __init__(self, served: ServedAgent, saver: BaseCheckpointSaver[Any]) -> None:
+        """Take an agent in.
+
+        Raises:
+            ACPDescriptorValidationException: If its descriptor cannot be made or contradicts itself.
+        """
+        self.agent_id = _agent_id(served)
+        own = served.graph.checkpointer
+        self.saver = own if isinstance(own, BaseCheckpointSaver) else saver
+        self.graph: Graph = served.graph.copy({"checkpointer": self.saver})
+        self.descriptor = _descriptor(served)
+        validate_descriptor(self.descriptor)
+        specs = self.descriptor.specs
+        self._input = Check("input", specs.input)
+        self._config = Check("config.configurable", specs.config)
+        self._resumes = [
+            (Check("interrupt", each.interrupt_payload), Check("resume", each.resume_payload))
+            for each in specs.interrupts or ()
+        ]
+
+    @property
+    def listed(self) -> Agent:
+        """The agent as listings show it."""
+        return Agent(agent_id=self.agent_id, metadata=self.descriptor.metadata)
+
+    def checked_input(self, value: Any) -> Any:
+        """The input of a run; where none was sent, an empty object.
+
+        Raises:
+            Problem: 422, if it does not fit the descriptor.
+        """
+        value = {} if value is None else value
+        self._input.demand(value)
+        return value
+
+    def check_configurable(self, value: Any) -> None:
+        """Check the agent's own configuration of a run; where none was sent, an empty object.
+
+        Raises:
+            Problem: 422, if it does not fit the descriptor.
+        """
+        self._config.demand({} if value is None else value)
+
+    def check_answer(self, question: Any, schema: JsonSchema | None, answer: Any) -> None:
+        """Check an answer against what the question itself, or else the descriptor, asks for.
+
+        A question that fits several declared kinds may be answered as any of them.
+
+        Raises:
+            Problem: 422, if the answer fits none.
+        """
+        if schema is not None:
+            Check("resume", schema).demand(answer)
+            return
+        resumes = [resume for payload, resume in self._resumes if payload.fits(question)]
+        if resumes and not any(resume.fits(answer) for resume in resumes):
+            resumes[0].demand(answer)
+
+
+class Registry:
+    """The agents of one server, in the order given; the first is the default agent."""
+
+    def __init__(
+        self,
+        agents: Mapping[str, Graph] | Sequence[ServedAgent],
+        saver: BaseCheckpointSaver[Any],
+    ) -> None:
+        served = (
+            [ServedAgent(name, graph) for name, graph in agents.items()]
+            if isinstance(agents, Mapping)
+            else list(agents)
+        )
+        if not served:
+            raise ValueError("there is no agent to serve; name at least one graph")
+        self._agents: dict[str, HostedAgent] = {}
+        for each in served:
+            hosted = HostedAgent(each, saver)
+            if hosted.agent_id in self._agents:
+                raise ValueError(f"two agents have the id {hosted.agent_id} ({each.name!r})")
+            self._agents[hosted.agent_id] = hosted
+
+    def __iter__(self) -> Iterator[HostedAgent]:
+        return iter(self._agents.values())
+
+    def get(self, agent_id: str | None) -> HostedAgent:
+        """The agent of an id; without one, the default agent.
+
+        Raises:
+            Problem: 404, if there is no such agent.
+        """
+        if agent_id is None:
+            return next(iter(self))
+        agent = self._agents.get(agent_id.lower())
+        if agent is None:
+            raise not_found("agent", agent_id)
+        return agent
+
+
+def _agent_id(served: ServedAgent) -> str:
+    if served.agent_id is None:
+        return str(uuid5(_NAMESPACE, f"{served.name}@{served.version}"))
+    try:
+        return str(UUID(served.agent_id))
+    except ValueError:
+        raise ValueError(
+            f"agent {served.name!r}: agent_id must be a UUID, got {served.agent_id!r}; "
+            "leave it out to have one derived from name and version"
+        ) from None
+
+
+def _descriptor(served: ServedAgent) -> AgentACPDescriptor:
+    graph, faults = served.graph, list[str]()
+
+    def schema(place: str, made: Any, *arguments: Any) -> JsonSchema:
+        try:
+            return made(*arguments)  # type: ignore[no-any-return]  # the makers return schemas
+        except (PydanticUserError, ValueError, TypeError, RecursionError) as error:
+            faults.append(f"{place} cannot be written as a JSON Schema: {str(error)[:300]}")
+            return _ANYTHING
+
+    declared = served.interrupts
+    if declared is None:
+        declared = [AgentInterrupt("interrupt")]
+    descriptor = AgentACPDescriptor(
+        metadata=AgentMetadata(
+            ref=AgentRef(name=served.name, version=served.version),
+            description=served.description,
+        ),
+        specs=AgentACPSpec(
+            capabilities=AgentCapabilities(
+                threads=True,
+                interrupts=bool(declared),
+                callbacks=False,
+                streaming=StreamingCapabilities(values=True, custom=True),
+            ),
+            input=schema("input", input_schema, graph),
+            output=schema("output", output_schema, graph),
+            config=schema("config", config_schema, graph),
+            custom_streaming_update=schema("custom_update", schema_of, served.custom_update),
+            thread_state=schema("thread_state", state_schema, graph),
+            interrupts=[
+                InterruptSpec(
+                    interrupt_type=each.name,
+                    interrupt_payload=schema(f"{each.name}.payload", schema_of, each.payload),
+                    resume_payload=schema(f"{each.name}.resume", schema_of, each.resume),
+                )
+                for each in declared
+            ],
+        ),
+    )
+    if faults:
+        raise ACPDescriptorValidationException(f"agent {served.name!r} {served.version}", faults)
+    return descriptor

@@ -1,0 +1,119 @@
+"""The ASGI application: the operations behind their guard, every failure a JSON string."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from acp_langgraph.server.agents import Registry, ServedAgent
+from acp_langgraph.server.engine import Engine
+from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest
+from acp_langgraph.server.operations import OPERATIONS, Operations
+from acp_langgraph.server.problems import Problem
+from acp_langgraph.server.schemas import Graph
+from acp_langgraph.server.storage import MemoryStorage, Storage
+from acp_langgraph.server.wire import error_answer
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    agents: Mapping[str, Graph] | Sequence[ServedAgent],
+    *,
+    api_key: str | None = None,
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+    storage: Storage | None = None,
+    on_request: Callable[[SeenRequest], None] | None = None,
+    max_body: int = 16 * 2**20,
+    keep_alive: float = 15.0,
+) -> Starlette:
+    """An ASGI application that serves LangGraph graphs over ACP 0.2.3.
+
+    Args:
+        agents: The graphs by name, or with all that is to be said of them. The first is the
+            default agent.
+        api_key: Demanded from every client, as header `x-api-key` or as bearer token.
+        checkpointer: For graphs that were compiled without one; in memory by default.
+        storage: Keeps runs and threads; in memory by default.
+        on_request: Told of every request as it arrives.
+        max_body: Bytes that a request may have.
+        keep_alive: Seconds between signs of life on an idle stream.
+
+    Returns:
+        The application. Its lifespan ends all runs; its `state.engine` is the engine.
+
+    Raises:
+        ACPDescriptorValidationException: If an agent's descriptor is not valid.
+        ValueError: If there are no agents, two have the same id, or the key is empty.
+    """
+    if api_key is not None and not api_key.strip():
+        raise ValueError("api_key is empty; leave it out to serve without one")
+    registry = Registry(agents, checkpointer or InMemorySaver())
+    engine = Engine(registry, storage or MemoryStorage())
+    operations = Operations(engine, max_body=max_body, keep_alive=keep_alive)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await engine.close()
+
+    middleware = []
+    if on_request is not None:
+        middleware.append(Middleware(Observer, on_request=on_request))
+    if api_key is not None:
+        middleware.append(Middleware(ApiKeyGuard, api_key=api_key.strip()))
+    app = Starlette(
+        routes=[_route(path, methods, operations) for path, methods in OPERATIONS.items()],
+        middleware=middleware,
+        exception_handlers={
+            Problem: _on_problem,
+            HTTPException: _on_http_exception,
+            Exception: _on_failure,
+        },
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.engine = engine
+    return app
+
+
+def _route(path: str, methods: Mapping[str, tuple[str, str]], operations: Operations) -> Route:
+    handlers: dict[str, Callable[[Request], Awaitable[Response]]] = {
+        method: getattr(operations, endpoint) for method, (_, endpoint) in methods.items()
+    }
+
+    async def dispatch(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, dispatch, methods=list(handlers))
+
+
+async def _on_problem(_: Request, problem: Exception) -> Response:
+    assert isinstance(problem, Problem)  # noqa: S101 - registered for this class
+    return error_answer(problem)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    words = {
+        404: f"there is nothing at {request.url.path[:200]}",
+        405: f"{request.method} is not possible at {request.url.path[:200]}",
+    }.get(error.status_code, error.detail)
+    headers = dict(error.headers) if error.headers else None
+    return error_answer(Problem(HTTPStatus(error.status_code), words, headers))
+
+
+async def _on_failure(_: Request, error: Exception) -> Response:
+    words = f"the server failed: {type(error).__name__}"
+    return error_answer(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, words))

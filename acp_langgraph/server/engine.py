@@ -1,0 +1,400 @@
+"""The life of runs: accepted, waiting for their thread, running, asking, answered, ended.
+
+Everything happens in one event loop. Per run that is pending there is a `_Live`: the task that
+executes it, the event that every long poll awaits, the feed of its streams. A run that asks or has
+ended is only a record in the storage, however many there are.
+
+    accepted -> (waits for its thread) -> running -> success | error
+                                             ^ |
+                                     resume  | v
+                                          interrupted
+
+Runs on one thread go one after another, in a lane; a question keeps the lane, since the run that
+asked will go on from the state as it is. Who comes while a lane is taken says by its multitask
+strategy what happens.
+
+Two tasks see a run through: the leg, which executes the graph and may be cancelled at any time, and
+the worker, which awaits the leg and records what it came to, and which nothing but the end of the
+server cancels. So no outcome is lost between the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import suppress
+from typing import Any, Final
+from uuid import uuid4
+
+from acp_langgraph.acp.models import RunCreate, RunStatus, StreamingMode, ThreadStatus
+from acp_langgraph.server import checkpoints
+from acp_langgraph.server.agents import HostedAgent, Registry
+from acp_langgraph.server.execution import (
+    Outcome,
+    answers_to,
+    cancelled,
+    execute,
+    failed,
+    jsonable,
+)
+from acp_langgraph.server.problems import conflict, stopping
+from acp_langgraph.server.storage import (
+    RunQuery,
+    RunRecord,
+    Storage,
+    ThreadRecord,
+    moment_after,
+)
+from acp_langgraph.server.streams import Feed, Subscription
+
+__all__ = ["Engine"]
+
+_log = logging.getLogger(__name__)
+
+_GRACE: Final = 10.0  # seconds that a cancelled graph has to clean up when the server stops
+_LOOK_AGAIN: Final = 0.01  # seconds
+_LONGEST_DELAY: Final = 10 * 365 * 86_400  # seconds; what a timer surely takes
+
+_THREAD_STATUS: Final = {
+    RunStatus.PENDING: ThreadStatus.BUSY,
+    RunStatus.SUCCESS: ThreadStatus.IDLE,
+    RunStatus.INTERRUPTED: ThreadStatus.INTERRUPTED,
+    RunStatus.ERROR: ThreadStatus.ERROR,
+    RunStatus.TIMEOUT: ThreadStatus.ERROR,
+}
+
+
+class _Live:
+    """A pending run: `settled` is set as soon as it is no longer pending."""
+
+    def __init__(self, record: RunRecord) -> None:
+        self.record = record
+        self.settled = asyncio.Event()
+        self.feed = Feed(record.run_id)
+        self.ready = False  # stored, and what it replaces is out of the way
+        self.leg: asyncio.Task[Outcome] | None = None
+        self.worker: asyncio.Task[None] | None = None
+
+
+class Engine:
+    """Runs the agents of a server.
+
+    Args:
+        agents: What can be run.
+        storage: Keeps runs and threads.
+    """
+
+    def __init__(self, agents: Registry, storage: Storage) -> None:
+        self.agents = agents
+        self.storage = storage
+        self._live: dict[str, _Live] = {}
+        self._lanes: dict[str, deque[str]] = {}
+        self._endings: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def create(
+        self, agent: HostedAgent, body: RunCreate, thread_id: str | None = None
+    ) -> RunRecord:
+        """Accept a run and start it as soon as its thread is free.
+
+        Nothing of the run is executed before the caller next gives up control, so that a
+        subscription made right away misses nothing.
+
+        Args:
+            agent: The agent to run.
+            body: What the client asked for; its input was checked.
+            thread_id: An existing thread; `None` for a stateless run.
+
+        Raises:
+            Problem: 409, if the thread is taken and the run's multitask strategy is to be rejected.
+        """
+        self._refuse_when_closed()
+        now = moment_after()
+        record = RunRecord(
+            run_id=str(uuid4()),
+            agent_id=agent.agent_id,
+            thread_id=thread_id or str(uuid4()),
+            stateless=thread_id is None,
+            creation=body.model_dump(mode="json", exclude_unset=True, exclude_none=True),
+            created_at=now,
+            updated_at=now,
+        )
+        live = _Live(record)
+        lane = self._lanes.setdefault(record.thread_id, deque())
+        in_the_way = tuple(lane)
+        if in_the_way and body.multitask_strategy == "reject":
+            raise conflict(
+                f"thread {thread_id} is taken by run {in_the_way[0]}; wait for it, resume or cancel "
+                "it, or choose another multitask_strategy"
+            )
+        lane.append(record.run_id)
+        self._live[record.run_id] = live
+        try:
+            await self.storage.add_run(record)
+            if record.stateless and _has_thread(record):
+                await self.storage.add_thread(
+                    ThreadRecord(record.thread_id, now, now, agent_id=agent.agent_id)
+                )
+        except BaseException:
+            self._leave_lane(record)
+            self._forget(live)
+            raise
+        if body.multitask_strategy in {"interrupt", "rollback"}:
+            rollback = body.multitask_strategy == "rollback"
+            for run_id in reversed(in_the_way):
+                await self.cancel(run_id, wait=True, rollback=rollback)
+        if live.settled.is_set():  # cancelled before it could begin
+            return await self.storage.get_run(record.run_id) or record
+        live.ready = True
+        self._advance(record.thread_id)
+        return record
+
+    async def wait(self, run_id: str) -> RunRecord | None:
+        """The run as soon as it is no longer pending; `None` if it is deleted meanwhile.
+
+        Raises:
+            Problem: 503, if the server stops first.
+        """
+        while True:
+            run = await self.storage.get_run(run_id)
+            if run is None or run.status is not RunStatus.PENDING:
+                return run
+            self._refuse_when_closed()
+            if live := self._live.get(run_id):
+                await live.settled.wait()
+            else:
+                await asyncio.sleep(_LOOK_AGAIN)  # it settled between the two looks
+
+    async def resume(self, run: RunRecord, payload: Any) -> RunRecord:
+        """Answer what a run asks and let it go on.
+
+        Raises:
+            Problem: 409, if the run is not interrupted, or was answered by somebody else just now;
+                422, if the answer does not fit the question.
+        """
+        self._refuse_when_closed()
+        if run.status is not RunStatus.INTERRUPTED:
+            raise conflict(f"run {run.run_id} is {run.status}, not interrupted")
+        answers = answers_to(self.agents.get(run.agent_id), run.questions, payload)
+        resumed = run.changed(status=RunStatus.PENDING, output=None, questions=(), answers=answers)
+        if run.run_id in self._live:
+            raise conflict(f"run {run.run_id} is being resumed")
+        live = self._live[run.run_id] = _Live(resumed)
+        won = False
+        try:
+            won = await self.storage.replace_run(run, resumed)
+        finally:
+            if not won:
+                self._forget(live)
+        if not won:
+            raise conflict(f"run {run.run_id} was changed by somebody else just now")
+        self._start(live)
+        return resumed
+
+    async def cancel(self, run_id: str, *, wait: bool = False, rollback: bool = False) -> None:
+        """Cancel a run; one that has ended stays as it is.
+
+        Args:
+            run_id: The run.
+            wait: Return only when it has ended. A synchronous node that is under way cannot be
+                stopped; it ends unheard.
+            rollback: Afterwards delete the run and bring its thread back to where it was before.
+        """
+        ending = asyncio.create_task(self._cancel(run_id, rollback=rollback))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        live = self._live.get(run_id)
+        if wait or live is None or live.leg is None:
+            await asyncio.shield(ending)
+
+    async def delete(self, run: RunRecord) -> None:
+        """Cancel a run if need be, and forget it."""
+        await self.cancel(run.run_id, wait=True)
+        await self.storage.delete_run(run.run_id)
+        if not _has_thread(run):
+            await checkpoints.drop_thread(self.agents.get(run.agent_id), run.thread_id)
+
+    def is_busy(self, thread_id: str) -> bool:
+        """Whether a run is pending on a thread."""
+        return any(run_id in self._live for run_id in self._lanes.get(thread_id, ()))
+
+    def vacate(self, thread_id: str) -> None:
+        """Forget which runs occupy a thread that is no more."""
+        self._lanes.pop(thread_id, None)
+
+    def subscribe(self, run_id: str, modes: frozenset[StreamingMode]) -> Subscription | None:
+        """Listen to a pending run; `None` if it is not pending."""
+        live = self._live.get(run_id)
+        return live.feed.subscribe(modes) if live else None
+
+    def unsubscribe(self, run_id: str, subscription: Subscription) -> None:
+        """Listen no longer."""
+        if live := self._live.get(run_id):
+            live.feed.unsubscribe(subscription)
+
+    async def count_runs(self) -> dict[str, int]:
+        """How many runs of which status there are, stateless and on threads."""
+        counts: dict[str, int] = {}
+        for run in await self.storage.find_runs(RunQuery(limit=None)):
+            counts[str(run.status)] = counts.get(str(run.status), 0) + 1
+        return counts
+
+    async def close(self) -> None:
+        """Cancel everything that runs and release everybody who waits. Records stay as they are."""
+        self._closed = True
+        lives = list(self._live.values())
+        tasks = [task for live in lives for task in (live.worker, live.leg) if task]
+        for task in tasks:
+            task.cancel()  # workers first: what a leg comes to now is no outcome
+        for live in lives:
+            self._forget(live)
+        if stubborn := (await _ended([*tasks, *self._endings])):
+            _log.warning("%d tasks did not end within %d s", len(stubborn), _GRACE)
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise stopping()
+
+    def _advance(self, thread_id: str) -> None:
+        """Start the first run of a lane, unless it runs already, asks, or is being stored."""
+        lane = self._lanes.get(thread_id)
+        live = self._live.get(lane[0]) if lane else None
+        if live and live.ready and live.worker is None and not self._closed:
+            self._start(live)
+
+    def _start(self, live: _Live) -> None:
+        live.leg = asyncio.create_task(self._leg(live), name=f"acp-run-{live.record.run_id}")
+        live.worker = asyncio.create_task(self._see_through(live, live.leg))
+
+    async def _leg(self, live: _Live) -> Outcome:
+        run = live.record
+        if run.answers is None and (seconds := run.creation.get("after_seconds") or 0) > 0:
+            await asyncio.sleep(min(seconds, _LONGEST_DELAY))
+        agent = self.agents.get(run.agent_id)
+        if _has_thread(run):
+            if run.answers is None:
+                base = await checkpoints.head(agent, run.thread_id)
+                changed = run.changed(base_checkpoint=base)
+                if await self.storage.replace_run(run, changed):
+                    run = live.record = changed
+            await self.storage.update_thread(
+                run.thread_id, status=ThreadStatus.BUSY, agent_id=agent.agent_id
+            )
+        return await execute(agent, run, live.feed.publish)
+
+    async def _see_through(self, live: _Live, leg: asyncio.Task[Outcome]) -> None:
+        await asyncio.wait([leg])
+        if leg.cancelled():
+            outcome = cancelled(live.record)
+        elif error := leg.exception():
+            _log.error("run %s could not be executed", live.record.run_id, exc_info=error)
+            outcome = failed(live.record, f"the server failed: {type(error).__name__}")
+        else:
+            outcome = leg.result()
+        await self._settle(live, outcome)
+
+    async def _settle(self, live: _Live, outcome: Outcome) -> None:
+        """Record what a pending run came to, tell everybody, and let the next one in."""
+        old = live.record
+        new = old.changed(
+            status=outcome.status,
+            output=outcome.output,
+            questions=outcome.questions,
+            answers=None,
+        )
+        try:
+            if _has_thread(new):
+                await self._update_thread(new)
+            await self.storage.replace_run(old, new)
+        except Exception:  # noqa: BLE001 - whatever a storage raises, nobody may wait forever
+            _log.exception("the outcome of run %s could not be stored", old.run_id)
+        finally:
+            self._forget(live)
+            if new.finished:
+                self._leave_lane(new)
+        if new.finished and not _has_thread(new):
+            await checkpoints.drop_thread(self.agents.get(new.agent_id), new.thread_id)
+
+    async def _update_thread(self, run: RunRecord) -> None:
+        agent = self.agents.get(run.agent_id)
+        changes: dict[str, Any] = {"status": _THREAD_STATUS[run.status]}
+        try:
+            snapshot = await agent.graph.aget_state(checkpoints.thread_config(run.thread_id))
+            changes["values"] = jsonable(snapshot.values, whatever=True)
+        except Exception:  # noqa: BLE001 - a state that cannot be shown is no fault of the run
+            _log.warning("the state of thread %s cannot be shown", run.thread_id, exc_info=True)
+        await self.storage.update_thread(run.thread_id, **changes)
+
+    async def _cancel(self, run_id: str, *, rollback: bool) -> None:
+        while not self._closed:
+            run = await self.storage.get_run(run_id)
+            if live := self._live.get(run_id):
+                await self._cancel_pending(live)
+            elif run is None:
+                return
+            elif run.status is RunStatus.INTERRUPTED:
+                await self._cancel_interrupted(run)
+            elif run.finished:
+                if rollback:
+                    await self._roll_back(run)
+                return
+            else:
+                await asyncio.sleep(_LOOK_AGAIN)  # it settled between the two looks
+
+    async def _cancel_pending(self, live: _Live) -> None:
+        if live.leg is not None:
+            live.leg.cancel()
+        elif live.worker is None:  # it waits for its thread
+            live.worker = asyncio.create_task(self._settle(live, cancelled(live.record)))
+        await live.settled.wait()
+        if live.worker is not None:
+            await asyncio.wait([live.worker])
+
+    async def _cancel_interrupted(self, run: RunRecord) -> None:
+        outcome = cancelled(run)
+        new = run.changed(status=outcome.status, output=outcome.output, questions=())
+        if not await self.storage.replace_run(run, new):
+            return  # somebody was faster; the caller looks again
+        if _has_thread(new):
+            await self._update_thread(new)
+        else:
+            await checkpoints.drop_thread(self.agents.get(new.agent_id), new.thread_id)
+        self._leave_lane(new)
+
+    async def _roll_back(self, run: RunRecord) -> None:
+        agent = self.agents.get(run.agent_id)
+        if run.stateless:
+            await checkpoints.drop_thread(agent, run.thread_id)
+            await self.storage.delete_thread(run.thread_id)
+        else:
+            await checkpoints.rewind(agent, run.thread_id, run.base_checkpoint)
+            await self._update_thread(run.changed(status=RunStatus.SUCCESS))
+        await self.storage.delete_run(run.run_id)
+
+    def _leave_lane(self, run: RunRecord) -> None:
+        """Take a run out of its thread's lane and let the next one in."""
+        lane = self._lanes.get(run.thread_id)
+        if lane is None:
+            return
+        with suppress(ValueError):
+            lane.remove(run.run_id)
+        if not lane:
+            del self._lanes[run.thread_id]
+        self._advance(run.thread_id)
+
+    def _forget(self, live: _Live) -> None:
+        if self._live.get(live.record.run_id) is live:
+            del self._live[live.record.run_id]
+        live.feed.close()
+        live.settled.set()
+
+
+def _has_thread(run: RunRecord) -> bool:
+    """Whether the run's thread is one that clients see, now or afterwards."""
+    return not run.stateless or run.creation.get("on_completion") == "keep"
+
+
+async def _ended(tasks: list[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    """Wait for tasks; those that take longer than the grace period are returned."""
+    return (await asyncio.wait(tasks, timeout=_GRACE))[1] if tasks else set()

@@ -1,0 +1,272 @@
+"""One leg of a run: the served graph from its input, or from answers, to its end or next question.
+
+A leg never raises for what the graph does: it comes to an `Outcome`. It is executed once; whoever
+wants a node repeated gives it a retry policy. Cancelling the task that awaits a leg cancels the
+graph.
+
+Several interrupts may be pending at once (parallel branches, a `Send` fan-out). The protocol knows
+one question per run, so they become one, keyed by LangGraph's interrupt ids,
+
+    {"interrupt_type": "multiple", "interrupts": {"<id>": <value>, ...}}
+
+and the answer is an object with an answer for every id. A breakpoint (`interrupt_before` or
+`interrupt_after` of a graph) asks nothing, and any answer lets the graph go on; it is
+
+    {"interrupt_type": "breakpoint", "next": ["<node>", ...]}
+
+Answers go to the graph as a map from interrupt ids, because LangGraph takes a bare `None` for
+nothing at all, and a bare dict whose keys look like interrupt ids for such a map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Final
+
+import langgraph.errors
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command, Interrupt
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from acp_langgraph.acp.descriptor import schema_faults
+from acp_langgraph.acp.models import RunStatus, StreamingMode
+from acp_langgraph.server.agents import HostedAgent
+from acp_langgraph.server.problems import invalid
+from acp_langgraph.server.schemas import Graph
+from acp_langgraph.server.storage import Question, RunRecord
+
+__all__ = [
+    "CANCELLED",
+    "FAILED",
+    "Outcome",
+    "Publish",
+    "answers_to",
+    "cancelled",
+    "execute",
+    "failed",
+    "jsonable",
+]
+
+FAILED: Final = 1
+CANCELLED: Final = 2
+
+_LONGEST_DESCRIPTION: Final = 2000
+_INTERRUPT: Final = "__interrupt__"
+
+_refuses_answer: Final[Callable[[BaseException], bool]] = getattr(
+    langgraph.errors, "is_invalid_resume", lambda _: False
+)  # newer than the oldest LangGraph that this package supports
+
+Publish = Callable[[StreamingMode, Any], None]
+"""Takes what the graph streams: values so far, or an update of its own. Must not keep the object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a leg came to.
+
+    Attributes:
+        status: The run's status from now on.
+        output: The protocol's `RunOutput`, as JSON.
+        questions: The pending interrupts, if that is what it came to.
+    """
+
+    status: RunStatus
+    output: dict[str, Any]
+    questions: tuple[Question, ...] = ()
+
+
+def jsonable(value: Any, *, whatever: bool = False) -> Any:
+    """The JSON value of anything a graph returns: messages, models, dataclasses, enums, times.
+
+    Args:
+        value: The value.
+        whatever: Let a text stand for what has no JSON value, instead of refusing it.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    return from_json(
+        to_json(value, inf_nan_mode="null", bytes_mode="base64", serialize_unknown=whatever)
+    )
+
+
+async def execute(agent: HostedAgent, run: RunRecord, publish: Publish) -> Outcome:
+    """Run one leg.
+
+    Args:
+        agent: The run's agent.
+        run: A pending run: it says what to start from.
+        publish: Is told what the graph streams on the way.
+
+    Returns:
+        The result, the question or the error.
+    """
+    try:
+        return await _execute(agent, run, publish)
+    except Exception as error:  # noqa: BLE001 - whatever a graph raises is the run's outcome
+        if _refuses_answer(error):
+            return await _asked_again(agent, run)
+        return failed(run, f"{type(error).__name__}: {error}")
+
+
+async def _execute(agent: HostedAgent, run: RunRecord, publish: Publish) -> Outcome:
+    graph, config = agent.graph, graph_config(run)
+    subgraphs = bool(run.creation.get("stream_subgraphs"))
+    stream: Any = graph.astream(
+        _start(run),
+        config,
+        context=_context(graph, config),
+        stream_mode=["updates", "values", "custom"],
+        output_keys=graph.output_channels,
+        subgraphs=True,
+    )
+    values: Any = None
+    interrupts: dict[str, Interrupt[Any]] = {}
+    stopped = False
+    async with aclosing(stream):
+        async for namespace, mode, chunk in stream:
+            if mode == "custom" and (subgraphs or not namespace):
+                publish(StreamingMode.CUSTOM, chunk)
+            elif namespace:
+                continue  # what concerns the run shows in the graph itself, too
+            elif mode == "values":
+                values = _without_interrupts(chunk)
+                publish(StreamingMode.VALUES, values)
+            elif mode == "updates" and _INTERRUPT in chunk:
+                stopped = True
+                interrupts.update({each.id: each for each in chunk[_INTERRUPT]})
+    if not stopped:
+        return _succeeded(values)
+    if interrupts:
+        return _interrupted(tuple(map(_question, interrupts.values())))
+    snapshot = await graph.aget_state(config)
+    value = {"interrupt_type": "breakpoint", "next": list(snapshot.next)}
+    return _interrupted((Question("", value),))
+
+
+def graph_config(run: RunRecord) -> RunnableConfig:
+    """The LangGraph configuration of a run.
+
+    What the client sent as `config.configurable` is passed on, except for the names by which
+    LangGraph itself finds threads and checkpoints.
+    """
+    sent = run.creation.get("config") or {}
+    own = {
+        name: value
+        for name, value in (sent.get("configurable") or {}).items()
+        if not (name == "thread_id" or name.startswith(("checkpoint_", "__")))
+    }
+    config: RunnableConfig = {
+        "configurable": {**own, "thread_id": run.thread_id},
+        "metadata": {
+            **(run.creation.get("metadata") or {}),
+            "run_id": run.run_id,
+            "agent_id": run.agent_id,
+        },
+    }
+    if sent.get("tags"):
+        config["tags"] = sent["tags"]
+    if sent.get("recursion_limit") is not None:
+        config["recursion_limit"] = sent["recursion_limit"]
+    return config
+
+
+def _context(graph: Graph, config: RunnableConfig) -> dict[str, Any] | None:
+    """What nodes see as `runtime.context`, where the graph declares a type for it."""
+    kind = graph.context_schema
+    if kind is None:
+        return None
+    sent = {name: value for name, value in config["configurable"].items() if name != "thread_id"}
+    if is_dataclass(kind):  # takes no others
+        known = {each.name for each in fields(kind)}
+        return {name: value for name, value in sent.items() if name in known}
+    return sent
+
+
+def answers_to(agent: HostedAgent, questions: tuple[Question, ...], payload: Any) -> dict[str, Any]:
+    """The answers by interrupt id that a resume payload gives.
+
+    Raises:
+        Problem: 422, if an answer is missing, unasked for, or not what the question wants.
+    """
+    if len(questions) > 1:
+        ids = {question.id for question in questions}
+        if not isinstance(payload, dict) or payload.keys() != ids:
+            raise invalid(
+                f"resume: {len(ids)} questions are pending; the answer must be an object with "
+                f"exactly the keys {', '.join(sorted(ids))}"
+            )
+        answers = payload
+    else:
+        answers = {questions[0].id: payload}
+    for question in questions:
+        if question.id:
+            agent.check_answer(question.value, question.schema, answers[question.id])
+    return {id_: answer for id_, answer in answers.items() if id_}
+
+
+def failed(run: RunRecord, description: str, errcode: int = FAILED) -> Outcome:
+    """The outcome of a run that cannot go on."""
+    return Outcome(
+        RunStatus.ERROR,
+        {
+            "type": "error",
+            "run_id": run.run_id,
+            "errcode": errcode,
+            "description": description[:_LONGEST_DESCRIPTION],
+        },
+    )
+
+
+def cancelled(run: RunRecord) -> Outcome:
+    """The outcome of a cancelled run; the protocol has no status of its own for it."""
+    return failed(run, "the run was cancelled", CANCELLED)
+
+
+def _start(run: RunRecord) -> Any:
+    if run.answers is None:
+        return run.creation["input"]
+    return Command(resume=run.answers) if run.answers else None
+
+
+async def _asked_again(agent: HostedAgent, run: RunRecord) -> Outcome:
+    """The questions that are still open after an answer that the graph's own type refused."""
+    snapshot = await agent.graph.aget_state(graph_config(run))
+    return _interrupted(tuple(map(_question, snapshot.interrupts)))
+
+
+def _without_interrupts(values: Any) -> Any:
+    if isinstance(values, dict) and _INTERRUPT in values:
+        return {name: value for name, value in values.items() if name != _INTERRUPT}
+    return values
+
+
+def _succeeded(values: Any) -> Outcome:
+    try:
+        output = jsonable(values)
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise TypeError(f"the graph's output cannot be written as JSON: {error}") from None
+    result: dict[str, Any] = {"type": "result"}
+    if output is not None:  # the protocol has no null there
+        result["values"] = output
+    return Outcome(RunStatus.SUCCESS, result)
+
+
+def _interrupted(questions: tuple[Question, ...]) -> Outcome:
+    if len(questions) == 1:
+        payload = questions[0].value
+    else:
+        payload = {
+            "interrupt_type": "multiple",
+            "interrupts": {question.id: question.value for question in questions},
+        }
+    return Outcome(RunStatus.INTERRUPTED, {"type": "interrupt", "interrupt": payload}, questions)
+
+
+def _question(interrupt: Interrupt[Any]) -> Question:
+    schema: Any = interrupt.response_schema
+    usable = isinstance(schema, dict) and not any(schema_faults("response_schema", schema))
+    return Question(interrupt.id, jsonable(interrupt.value), schema if usable else None)

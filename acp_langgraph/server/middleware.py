@@ -1,0 +1,82 @@
+"""What stands before every operation: who may come in, and who is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hmac import compare_digest
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from acp_langgraph.server.problems import Problem
+from acp_langgraph.server.wire import error_answer
+
+__all__ = ["ApiKeyGuard", "Observer", "SeenRequest"]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRequest:
+    """A request as it arrived, before anything was done with it.
+
+    Attributes:
+        method: HTTP method.
+        path: The path, decoded.
+        query: The query string, as sent.
+        client: Host and port of the connection; the same for requests that share one.
+    """
+
+    method: str
+    path: str
+    query: str
+    client: tuple[str, int] | None
+
+
+class Observer:
+    """Tells a listener of every request."""
+
+    def __init__(self, app: ASGIApp, on_request: Callable[[SeenRequest], None]) -> None:
+        self._app = app
+        self._on_request = on_request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell of a request and pass it on."""
+        if scope["type"] == "http":
+            client = scope.get("client")
+            self._on_request(
+                SeenRequest(
+                    method=scope["method"],
+                    path=scope["path"],
+                    query=scope["query_string"].decode("latin-1"),
+                    client=(client[0], client[1]) if client else None,
+                )
+            )
+        await self._app(scope, receive, send)
+
+
+class ApiKeyGuard:
+    """Lets in who has the key, as `x-api-key` or as a bearer token; before anything is parsed."""
+
+    def __init__(self, app: ASGIApp, api_key: str) -> None:
+        self._app = app
+        self._key = api_key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http" or self._admits(Headers(scope=scope)):
+            await self._app(scope, receive, send)
+            return
+        refusal = Problem(
+            HTTPStatus.UNAUTHORIZED,
+            "the API key is missing or wrong; send it as x-api-key or as a bearer token",
+            {"www-authenticate": "Bearer"},
+        )
+        await error_answer(refusal)(scope, receive, send)
+
+    def _admits(self, headers: Headers) -> bool:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        in_header = headers.get("x-api-key", "").strip().encode()
+        in_token = (token.strip() if scheme.lower() == "bearer" else "").encode()
+        # `|`, not `or`: both are compared, in time that does not depend on where they differ.
+        return compare_digest(in_header, self._key) | compare_digest(in_token, self._key)

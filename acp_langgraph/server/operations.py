@@ -1,0 +1,329 @@
+"""The 30 operations of ACP 0.2.3: read a request, ask the engine, write the answer.
+
+Stateless runs and runs on threads share their handlers; a `thread_id` in the path tells them apart.
+`OPERATIONS` says which handler serves which method and path, under the specification's own
+operation ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from acp_langgraph.acp.models import (
+    AgentSearchRequest,
+    RunConfig,
+    RunCreate,
+    RunCreateStateful,
+    RunCreateStateless,
+    RunSearchRequest,
+    ThreadCreate,
+    ThreadPatch,
+    ThreadSearchRequest,
+)
+from acp_langgraph.server.agents import HostedAgent
+from acp_langgraph.server.engine import Engine
+from acp_langgraph.server.problems import invalid, not_found
+from acp_langgraph.server.sse import EventStream
+from acp_langgraph.server.storage import RunQuery, RunRecord, ThreadQuery
+from acp_langgraph.server.streams import wanted_modes
+from acp_langgraph.server.threads import Threads
+from acp_langgraph.server.wire import (
+    answer,
+    disconnected,
+    flag,
+    number,
+    path_id,
+    read_json,
+    read_model,
+    run_model,
+    thread_model,
+    uuid_in_body,
+    wait_model,
+)
+
+__all__ = ["OPERATIONS", "Operations"]
+
+T = TypeVar("T")
+
+_MOST_LISTED: Final = 1000
+_LARGEST_OFFSET: Final = 2**31
+
+
+class Operations:
+    """The operations, as Starlette endpoints.
+
+    Args:
+        engine: Runs the agents.
+        max_body: Bytes that a request may have.
+        keep_alive: Seconds between signs of life on an idle stream.
+    """
+
+    def __init__(self, engine: Engine, *, max_body: int, keep_alive: float) -> None:
+        self._engine = engine
+        self._threads = Threads(engine)
+        self._max_body = max_body
+        self._keep_alive = keep_alive
+
+    # Agents
+
+    async def search_agents(self, request: Request) -> Response:
+        """List the agents of a name and version, or all."""
+        body = await read_model(request, AgentSearchRequest, self._max_body)
+        found = [
+            agent.listed
+            for agent in self._engine.agents
+            if body.name in {None, agent.descriptor.metadata.ref.name}
+            and body.version in {None, agent.descriptor.metadata.ref.version}
+        ]
+        return answer(found[body.offset : body.offset + body.limit])
+
+    async def get_agent_by_id(self, request: Request) -> Response:
+        """Tell an agent's name, version and purpose."""
+        return answer(self._engine.agents.get(path_id(request, "agent")).listed)
+
+    async def get_acp_descriptor_by_id(self, request: Request) -> Response:
+        """Tell everything that an agent says of itself."""
+        return answer(self._engine.agents.get(path_id(request, "agent")).descriptor)
+
+    # Threads
+
+    async def create_thread(self, request: Request) -> Response:
+        """Make a thread, or find it where `if_exists` allows that."""
+        body = await read_model(request, ThreadCreate, self._max_body)
+        if body.thread_id is not None:
+            body.thread_id = uuid_in_body("thread_id", body.thread_id)
+        return answer(thread_model(await self._threads.create(body)))
+
+    async def search_threads(self, request: Request) -> Response:
+        """List the threads that match, newest first."""
+        body = await read_model(request, ThreadSearchRequest, self._max_body)
+        found = await self._engine.storage.find_threads(
+            ThreadQuery(body.status, body.metadata, body.values, body.limit, body.offset)
+        )
+        return answer(map(thread_model, found))
+
+    async def get_thread(self, request: Request) -> Response:
+        """Tell a thread's status and state."""
+        return answer(thread_model(await self._threads.get(path_id(request, "thread"))))
+
+    async def patch_thread(self, request: Request) -> Response:
+        """Merge metadata into a thread, write values into its state."""
+        thread_id = path_id(request, "thread")
+        body = await read_model(request, ThreadPatch, self._max_body)
+        return answer(thread_model(await self._threads.patch(thread_id, body)))
+
+    async def delete_thread(self, request: Request) -> Response:
+        """Forget a thread with its runs and checkpoints."""
+        await self._threads.delete(path_id(request, "thread"))
+        return _nothing()
+
+    async def copy_thread(self, request: Request) -> Response:
+        """Make a new thread with the state and history of another."""
+        return answer(thread_model(await self._threads.copy(path_id(request, "thread"))))
+
+    async def get_thread_history(self, request: Request) -> Response:
+        """List the states of a thread, newest first."""
+        limit = number(request, "limit", 10, least=1, most=_MOST_LISTED)
+        before = request.query_params.get("before")
+        thread_id = path_id(request, "thread")
+        return answer(await self._threads.history(thread_id, limit=limit, before=before))
+
+    # Runs, stateless and on threads
+
+    async def create_run(self, request: Request) -> Response:
+        """Accept a run and answer at once."""
+        return answer(run_model(await self._create(request)))
+
+    async def create_and_wait(self, request: Request) -> Response:
+        """Accept a run and answer when it stops."""
+        run = await self._create(request)
+        settled = await _unless_disconnected(request, self._engine.wait(run.run_id))
+        if settled is None:
+            await self._abandoned(run)
+        return _outcome(run.run_id, settled)
+
+    async def create_and_stream(self, request: Request) -> Response:
+        """Accept a run and stream it until it stops."""
+        return self._stream(await self._create(request), creator=True)
+
+    async def get_run(self, request: Request) -> Response:
+        """Tell where a run stands."""
+        return answer(run_model(await self._find(request)))
+
+    async def wait_for_run(self, request: Request) -> Response:
+        """Answer when a run stops."""
+        run = await self._find(request)
+        settled = await _unless_disconnected(request, self._engine.wait(run.run_id))
+        return _outcome(run.run_id, settled)
+
+    async def stream_run(self, request: Request) -> Response:
+        """Stream a run from now on until it stops."""
+        return self._stream(await self._find(request), creator=False)
+
+    async def resume_run(self, request: Request) -> Response:
+        """Answer what a run asks."""
+        run = await self._find(request)
+        payload = await read_json(request, self._max_body)
+        return answer(run_model(await self._engine.resume(run, payload)))
+
+    async def cancel_run(self, request: Request) -> Response:
+        """Cancel a run, if need be with all that it did to its thread."""
+        run = await self._find(request)
+        action = request.query_params.get("action", "interrupt")
+        if action not in {"interrupt", "rollback"}:
+            raise invalid("query.action: must be interrupt or rollback")
+        wait = flag(request, "wait")
+        await self._engine.cancel(run.run_id, wait=wait, rollback=action == "rollback")
+        return _nothing()
+
+    async def delete_run(self, request: Request) -> Response:
+        """Cancel a run if need be, and forget it."""
+        await self._engine.delete(await self._find(request))
+        return _nothing()
+
+    async def search_stateless_runs(self, request: Request) -> Response:
+        """List the stateless runs that match, newest first."""
+        body = await read_model(request, RunSearchRequest, self._max_body)
+        query = RunQuery(
+            stateless=True,
+            agent_id=body.agent_id and uuid_in_body("agent_id", body.agent_id),
+            status=body.status,
+            metadata=body.metadata,
+            limit=body.limit,
+            offset=body.offset,
+        )
+        return answer(map(run_model, await self._engine.storage.find_runs(query)))
+
+    async def list_thread_runs(self, request: Request) -> Response:
+        """List the runs on a thread, newest first."""
+        thread = await self._threads.get(path_id(request, "thread"))
+        query = RunQuery(
+            stateless=False,
+            thread_id=thread.thread_id,
+            limit=number(request, "limit", 10, least=1, most=_MOST_LISTED),
+            offset=number(request, "offset", 0, least=0, most=_LARGEST_OFFSET),
+        )
+        return answer(map(run_model, await self._engine.storage.find_runs(query)))
+
+    async def _find(self, request: Request) -> RunRecord:
+        run_id = path_id(request, "run")
+        thread_id = path_id(request, "thread") if "thread_id" in request.path_params else None
+        run = await self._engine.storage.get_run(run_id)
+        # A run is found only where it was made: `/runs` knows none of a thread, nor the reverse.
+        if run is None or (None if run.stateless else run.thread_id) != thread_id:
+            raise not_found("run", run_id)
+        return run
+
+    async def _create(self, request: Request) -> RunRecord:
+        if "thread_id" not in request.path_params:
+            stateless = await read_model(request, RunCreateStateless, self._max_body)
+            return await self._engine.create(*self._checked(stateless))
+        thread_id = path_id(request, "thread")
+        body = await read_model(request, RunCreateStateful, self._max_body)
+        if body.if_not_exists == "reject":
+            await self._threads.get(thread_id)
+        agent, checked = self._checked(body)
+        await self._threads.ensure(thread_id)
+        return await self._engine.create(agent, checked, thread_id)
+
+    def _checked(self, body: RunCreate) -> tuple[HostedAgent, RunCreate]:
+        agent = self._engine.agents.get(body.agent_id)
+        config = body.config or RunConfig()
+        agent.check_configurable(config.configurable)
+        if config.recursion_limit is not None and config.recursion_limit < 1:
+            raise invalid("config.recursion_limit: must be at least 1")
+        return agent, body.model_copy(update={"input": agent.checked_input(body.input)})
+
+    def _stream(self, run: RunRecord, *, creator: bool) -> Response:
+        async def gone() -> None:
+            if creator:
+                await self._abandoned(run)
+
+        modes = wanted_modes(run.creation)
+        return EventStream(self._engine, run, modes, keep_alive=self._keep_alive, on_gone=gone)
+
+    async def _abandoned(self, run: RunRecord) -> None:
+        """The client that created a run has gone before its end."""
+        if run.creation.get("on_disconnect", "cancel") == "cancel":
+            await self._engine.cancel(run.run_id)
+
+
+OPERATIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    "/agents/search": {"POST": ("search_agents", "search_agents")},
+    "/agents/{agent_id}": {"GET": ("get_agent_by_id", "get_agent_by_id")},
+    "/agents/{agent_id}/descriptor": {
+        "GET": ("get_acp_descriptor_by_id", "get_acp_descriptor_by_id")
+    },
+    "/threads": {"POST": ("create_thread", "create_thread")},
+    "/threads/search": {"POST": ("search_threads", "search_threads")},
+    "/threads/{thread_id}": {
+        "GET": ("get_thread", "get_thread"),
+        "PATCH": ("patch_thread", "patch_thread"),
+        "DELETE": ("delete_thread", "delete_thread"),
+    },
+    "/threads/{thread_id}/history": {"GET": ("get_thread_history", "get_thread_history")},
+    "/threads/{thread_id}/copy": {"POST": ("copy_thread", "copy_thread")},
+    "/threads/{thread_id}/runs": {
+        "GET": ("list_thread_runs", "list_thread_runs"),
+        "POST": ("create_thread_run", "create_run"),
+    },
+    "/threads/{thread_id}/runs/stream": {
+        "POST": ("create_and_stream_thread_run_output", "create_and_stream")
+    },
+    "/threads/{thread_id}/runs/wait": {
+        "POST": ("create_and_wait_for_thread_run_output", "create_and_wait")
+    },
+    "/threads/{thread_id}/runs/{run_id}": {
+        "GET": ("get_thread_run", "get_run"),
+        "POST": ("resume_thread_run", "resume_run"),
+        "DELETE": ("delete_thread_run", "delete_run"),
+    },
+    "/threads/{thread_id}/runs/{run_id}/wait": {
+        "GET": ("wait_for_thread_run_output", "wait_for_run")
+    },
+    "/threads/{thread_id}/runs/{run_id}/stream": {
+        "GET": ("stream_thread_run_output", "stream_run")
+    },
+    "/threads/{thread_id}/runs/{run_id}/cancel": {"POST": ("cancel_thread_run", "cancel_run")},
+    "/runs": {"POST": ("create_stateless_run", "create_run")},
+    "/runs/search": {"POST": ("search_stateless_runs", "search_stateless_runs")},
+    "/runs/stream": {"POST": ("create_and_stream_stateless_run_output", "create_and_stream")},
+    "/runs/wait": {"POST": ("create_and_wait_for_stateless_run_output", "create_and_wait")},
+    "/runs/{run_id}": {
+        "GET": ("get_stateless_run", "get_run"),
+        "POST": ("resume_stateless_run", "resume_run"),
+        "DELETE": ("delete_stateless_run", "delete_run"),
+    },
+    "/runs/{run_id}/wait": {"GET": ("wait_for_stateless_run_output", "wait_for_run")},
+    "/runs/{run_id}/stream": {"GET": ("stream_stateless_run_output", "stream_run")},
+    "/runs/{run_id}/cancel": {"POST": ("cancel_stateless_run", "cancel_run")},
+}
+"""Path and method to the specification's operation id and the endpoint that serves it."""
+
+
+def _nothing() -> Response:
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _outcome(run_id: str, run: RunRecord | None) -> Response:
+    if run is None:
+        raise not_found("run", run_id)
+    return answer(wait_model(run))
+
+
+async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of some work, or `None` as soon as the client has gone."""
+    working = asyncio.ensure_future(work)
+    listening = asyncio.ensure_future(disconnected(request.receive))
+    try:
+        await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        working.cancel()
+        listening.cancel()

@@ -1,0 +1,230 @@
+"""A server in a thread of this process, or in the foreground of one.
+
+The socket is bound before anything starts: the port is known at once, nobody can take it meanwhile,
+and clients that come early wait in its backlog instead of being refused. Both ways print nothing
+and leave logging as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import uvicorn
+from starlette.applications import Starlette
+
+from acp_langgraph.server.agents import ServedAgent
+from acp_langgraph.server.app import create_app
+from acp_langgraph.server.engine import Engine
+from acp_langgraph.server.middleware import SeenRequest
+from acp_langgraph.server.schemas import Graph
+
+__all__ = ["RunningServer", "run_server", "serve"]
+
+T = TypeVar("T")
+
+_MOST_REMEMBERED: Final = 100_000
+_THREADS_FOR_NODES: Final = 64  # synchronous nodes that may run at once
+_LAST_WORDS: Final = 5  # seconds for open connections to end when the server stops
+_IDLE: Final = 75  # seconds that an idle connection is kept: longer than clients keep theirs
+
+
+class RunningServer:
+    """A server that runs in a thread.
+
+    Attributes:
+        url: Where it can be reached.
+        app: The application.
+        agent_ids: The agents' ids by name.
+    """
+
+    def __init__(self, url: str, app: Starlette, seen: deque[SeenRequest]) -> None:
+        self.url = url
+        self.app = app
+        engine: Engine = app.state.engine
+        self.agent_ids = {
+            agent.descriptor.metadata.ref.name: agent.agent_id for agent in engine.agents
+        }
+        self._engine = engine
+        self._seen = seen
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def requests(self) -> list[SeenRequest]:
+        """The requests so far, oldest first, at most the last 100,000."""
+        return list(self._seen)
+
+    def count_runs(self) -> dict[str, int]:
+        """How many runs there are of each status, stateless and on threads."""
+        return self._ask(self._engine.count_runs())
+
+    def _ask(self, question: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            question.close()
+            raise RuntimeError("the server has stopped")
+        return asyncio.run_coroutine_threadsafe(question, self._loop).result()
+
+
+@contextmanager
+def serve(
+    agents: Mapping[str, Graph] | Sequence[ServedAgent],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    stop_timeout: float = 30.0,
+    **settings: Any,
+) -> Iterator[RunningServer]:
+    """Serve graphs from a thread of this process, for as long as the block lasts.
+
+        with serve({"mailcomposer": graph}) as server:
+            client = ACPClient(ApiClientConfiguration(host=server.url))
+
+    Args:
+        agents: As for `create_app`.
+        host: Address to bind.
+        port: Port to bind; 0 takes a free one.
+        stop_timeout: Seconds within which everything must have ended when the block is left.
+        **settings: Further settings of `create_app`.
+
+    Yields:
+        The running server.
+
+    Raises:
+        OSError: If the port is taken.
+        TimeoutError: If a node of a graph does not end in time (a thread cannot be interrupted).
+    """
+    seen: deque[SeenRequest] = deque(maxlen=_MOST_REMEMBERED)
+    app = create_app(
+        agents, on_request=_both(seen.append, settings.pop("on_request", None)), **settings
+    )
+    bound = _bind(host, port)
+    running = RunningServer(_url(host, bound), app, seen)
+    uvicorn_server = _Server(app)
+    thread = threading.Thread(
+        target=uvicorn_server.run, kwargs={"sockets": [bound]}, name="acp-server", daemon=True
+    )
+    thread.start()
+    try:
+        uvicorn_server.ready.wait()
+        if not uvicorn_server.started:
+            raise RuntimeError(f"the server at {running.url} did not start; its log says why")
+        running._loop = uvicorn_server.loop  # noqa: SLF001 - handed over by its maker
+        yield running
+    finally:
+        running._loop = None  # noqa: SLF001 - taken back by its maker
+        uvicorn_server.should_exit = True
+        thread.join(stop_timeout)
+        bound.close()
+        if thread.is_alive():
+            raise TimeoutError(
+                f"the server at {running.url} did not stop within {stop_timeout} s: "
+                "a node of a served graph still runs"
+            )
+
+
+def run_server(
+    agents: Mapping[str, Graph] | Sequence[ServedAgent],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    on_ready: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> None:
+    """Serve graphs in the foreground, until SIGINT or SIGTERM.
+
+    Args:
+        agents: As for `create_app`.
+        host: Address to bind.
+        port: Port to bind; 0 takes a free one.
+        on_ready: Told the server's URL as soon as it answers.
+        **settings: Further settings of `create_app`.
+
+    Raises:
+        OSError: If the port is taken.
+    """
+    app = create_app(agents, **settings)
+    with _bind(host, port) as bound:
+        url = _url(host, bound)
+        server = _Server(app, on_ready=lambda: on_ready(url) if on_ready else None)
+        server.run(sockets=[bound])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says when it is ready and lets go of long polls before it waits for them."""
+
+    def __init__(self, app: Starlette, on_ready: Callable[[], None] | None = None) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                ws="none",
+                timeout_keep_alive=_IDLE,
+                timeout_graceful_shutdown=_LAST_WORDS,
+                server_header=False,
+            )
+        )
+        self.ready = threading.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._engine: Engine = app.state.engine
+        self._on_ready = on_ready
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            super().run(sockets)
+        finally:
+            self.ready.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.loop.set_default_executor(
+            ThreadPoolExecutor(_THREADS_FOR_NODES, thread_name_prefix="acp-node")
+        )
+        await super().startup(sockets)
+        self.ready.set()
+        if self._on_ready:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._engine.close()
+        await super().shutdown(sockets)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio switches Nagle's algorithm off only where the socket names its protocol; with it, every
+    # answer over a kept connection would be 40 ms late.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(2048)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _url(host: str, bound: socket.socket) -> str:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - a URL, no bind
+    return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{bound.getsockname()[1]}"
+
+
+def _both(
+    first: Callable[[SeenRequest], None], second: Callable[[SeenRequest], None] | None
+) -> Callable[[SeenRequest], None]:
+    if second is None:
+        return first
+
+    def tell(request: SeenRequest) -> None:
+        first(request)
+        second(request)
+
+    return tell

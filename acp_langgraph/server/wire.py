@@ -1,0 +1,211 @@
+"""Between HTTP and the models: reading what clients send, writing what they get.
+
+Requests are read strictly: JSON without NaN, no number given as a string, nothing beyond the
+configured size. Unknown fields are let through, as the specification allows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive
+
+from acp_langgraph.acp.models import (
+    RunStateful,
+    RunStateless,
+    RunWaitResponseStateful,
+    RunWaitResponseStateless,
+    Thread,
+    Wire,
+    dump,
+)
+from acp_langgraph.server.problems import Problem, invalid, not_found
+from acp_langgraph.server.storage import RunRecord, ThreadRecord
+
+__all__ = [
+    "answer",
+    "disconnected",
+    "error_answer",
+    "flag",
+    "number",
+    "path_id",
+    "read_json",
+    "read_model",
+    "run_model",
+    "thread_model",
+    "uuid_in_body",
+    "wait_model",
+]
+
+W = TypeVar("W", bound=Wire)
+
+
+def answer(content: Wire | Iterable[Wire]) -> Response:
+    """200 with a model, or a list of models, as JSON."""
+    body = dump(content) if isinstance(content, Wire) else [dump(each) for each in content]
+    return Response(to_json(body, inf_nan_mode="null"), media_type="application/json")
+
+
+def error_answer(problem: Problem) -> Response:
+    """The answer that stands for a problem: its message as a JSON string."""
+    return Response(
+        to_json(problem.message),
+        status_code=problem.status,
+        headers=problem.headers,
+        media_type="application/json",
+    )
+
+
+async def read_json(request: Request, limit: int) -> Any:
+    """The JSON value in a request's body.
+
+    Raises:
+        Problem: 413, if the body is larger than `limit` bytes; 422, if it is no JSON.
+    """
+    content = await _read(request, limit)
+    try:
+        return from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise invalid(f"the body is no JSON: {str(error)[:200]}") from None
+
+
+async def read_model(request: Request, kind: type[W], limit: int) -> W:
+    """The model in a request's body.
+
+    Raises:
+        Problem: 413, if the body is larger than `limit` bytes; 422, if it is not what the
+            specification says, naming the fields.
+    """
+    value = await read_json(request, limit)
+    if not isinstance(value, dict):
+        raise invalid("the body must be a JSON object")
+    try:
+        return kind.model_validate_json(await request.body(), strict=True)
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False, include_context=False)
+        raise invalid(
+            "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults[:5])
+        ) from None
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    too_large = Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"the body is larger than {limit} bytes",
+        {"connection": "close"},
+    )
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_large
+    pieces, size = list[bytes](), 0
+    try:
+        async for piece in request.stream():
+            size += len(piece)
+            if size > limit:
+                raise too_large
+            pieces.append(piece)
+    except ClientDisconnect:
+        raise invalid("the body was cut off") from None
+    content = b"".join(pieces)
+    request._body = content  # noqa: SLF001 - where Starlette itself keeps a body that was read
+    return content
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has gone, or has had its whole answer."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def path_id(request: Request, name: str) -> str:
+    """An id in the path, in its canonical form.
+
+    Raises:
+        Problem: 404, if it is no UUID, for then nothing can have it.
+    """
+    text = request.path_params[f"{name}_id"]
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise not_found(name, text) from None
+
+
+def uuid_in_body(field: str, text: str) -> str:
+    """An id in a body, in its canonical form.
+
+    Raises:
+        Problem: 422, if it is no UUID.
+    """
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise invalid(f"{field}: must be a UUID") from None
+
+
+def number(request: Request, name: str, default: int, *, least: int, most: int) -> int:
+    """An integer in the query.
+
+    Raises:
+        Problem: 422, if it is none, or out of bounds.
+    """
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most):  # noqa: PLR2004 - digits of any bound there is
+        raise invalid(f"query.{name}: must be an integer from {least} to {most}")
+    return int(text)
+
+
+def flag(request: Request, name: str) -> bool:
+    """A boolean in the query, false if it is not there.
+
+    Raises:
+        Problem: 422, if it is neither `true` nor `false`.
+    """
+    text = request.query_params.get(name, "false").lower()
+    if text not in {"true", "false"}:
+        raise invalid(f"query.{name}: must be true or false")
+    return text == "true"
+
+
+def run_model(run: RunRecord) -> RunStateless | RunStateful:
+    """A run as clients see it."""
+    fields: dict[str, Any] = {
+        "run_id": run.run_id,
+        "agent_id": run.agent_id,
+        "created_at": run.created_at,
+        "updated_at": run.updated_at,
+        "status": run.status,
+        "creation": run.creation,
+    }
+    if not run.stateless:
+        return RunStateful(thread_id=run.thread_id, **fields)
+    if run.creation.get("on_completion") == "keep":
+        fields["thread_id"] = run.thread_id
+    return RunStateless(**fields)
+
+
+def wait_model(run: RunRecord) -> Wire:
+    """A run that is not pending, with what it came to."""
+    kind = RunWaitResponseStateless if run.stateless else RunWaitResponseStateful
+    return kind.model_validate({"run": run_model(run), "output": run.output})
+
+
+def thread_model(thread: ThreadRecord) -> Thread:
+    """A thread as clients see it."""
+    fields: dict[str, Any] = {} if thread.values is None else {"values": thread.values}
+    return Thread(
+        thread_id=thread.thread_id,
+        created_at=thread.created_at,
+        updated_at=thread.updated_at,
+        metadata=thread.metadata,
+        status=thread.status,
+        **fields,
+    )

@@ -1,0 +1,14 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import pytest
+from support.colors import Color
+
+__all__ = ["color"]
+
+
+@pytest.fixture(params=["sync", "async"])
+def color(request: pytest.FixtureRequest) -> Color:
+    """Runs a graph or a node the blocking or the awaiting way; a test that takes it runs twice."""
+    return Color(request.param)
