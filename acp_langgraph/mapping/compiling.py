@@ -11,6 +11,7 @@ import difflib
 import json
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -107,7 +108,8 @@ def compile_plan(
         state_schema: What `state:` paths read from; the source unless given.
         complete: Targets whose fields must all be filled, by a rule or by what is matched.
         match_from: Source paths in which fields are matched; everywhere unless given.
-        match: Whether fields that nobody mapped are matched by name and type.
+        match: Whether fields that nobody mapped are matched by name and type: one of that name and
+            type, the least deep one, and only if it is the only one at its depth.
         fallback: A rule for a needed field that nothing fills, or `None` to refuse.
         into_state: Whether the target is a graph's state, whose channels may have reducers.
         name: Names the plan in errors and drawings.
@@ -180,6 +182,7 @@ class _Compiler:
         self.name = name
         self.assignments: list[Assignment] = []
         self.faults: list[str] = []
+        self.refused: list[StatePath] = []
 
     def add(self, path: str | StatePath, rule: Rule, *, matched: bool = False) -> None:
         """Check one rule, and add what it does."""
@@ -190,6 +193,8 @@ class _Compiler:
             self.assignments.append(self._assignment(place, rule, matched=matched))
         except NodeConfigurationError as error:
             self.faults.append(f"{path or 'the whole target'}: {error}")
+            with suppress(NodeConfigurationError):
+                self.refused.append(StatePath.parse(path))
 
     def _assignment(self, place: CompiledPath, rule: Rule, *, matched: bool) -> Assignment:
         item = self._item_plan(rule, place.type) if isinstance(rule, Each) else None
@@ -341,14 +346,18 @@ class _Matcher:
             self._fill_otherwise(path, member)
 
     def _matched(self, path: StatePath, member: schema.Member) -> bool:
-        found = self._candidates(member) if self._match else []
-        if not member.required:
-            # What can be left out is not looked for deep down.
-            found = [each for each in found if self._depth(each) <= 1]
-        if len(found) != 1:
-            return False
+        found = self._nearest(member) if self._match else []
+        if len(found) != 1 or (not member.required and self._depth(found[0]) > 1):
+            return False  # what can be left out is not looked for deep down
         self._compiler.add(path, Copy(Source(found[0]), optional=not member.required), matched=True)
         return True
+
+    def _nearest(self, member: schema.Member) -> list[StatePath]:
+        """The candidates that lie least deep: a channel of the name is meant, not one inside."""
+        found = compat.candidates(self._compiler.source, member.names, member.type)
+        allowed = [each for each in found if self._allowed(each)]
+        least = min(map(self._depth, allowed), default=0)
+        return [each for each in allowed if self._depth(each) == least]
 
     def _depth(self, path: StatePath) -> int:
         roots = self._from or [StatePath()]
@@ -363,7 +372,7 @@ class _Matcher:
                 last = self._compiler.assignments[-1]
                 self._compiler.assignments[-1] = replace(last, required=False)
             return
-        found = self._candidates(member)
+        found = self._nearest(member)
         if found:
             named = ", ".join(map(str, found))
             self._compiler.faults.append(
@@ -374,10 +383,6 @@ class _Matcher:
             f"{path} ({schema.type_name(member.type)}) is needed, and nothing fills it"
             f"{self._hint(path, member)}"
         )
-
-    def _candidates(self, member: schema.Member) -> list[StatePath]:
-        found = compat.candidates(self._compiler.source, member.names, member.type)
-        return [each for each in found if self._allowed(each)]
 
     def _allowed(self, source: StatePath) -> bool:
         """Whether a field may be matched: not one inside the target itself."""
@@ -394,7 +399,8 @@ class _Matcher:
         return f"; candidates: {', '.join(listed)}" if listed else ""
 
     def _covered(self, path: StatePath) -> bool:
-        return any(_starts(path, each.target) for each in self._compiler.assignments)
+        targets = [each.target for each in self._compiler.assignments]
+        return any(_starts(path, each) for each in [*targets, *self._compiler.refused])
 
     def _touched(self, path: StatePath) -> bool:
         return any(_starts(each.target, path) for each in self._compiler.assignments)
