@@ -12,11 +12,9 @@ from acp_langgraph.mapping.asking import (
     aask,
     amake_delta,
     amake_value,
-    apropose,
     ask,
     make_delta,
     make_value,
-    propose,
 )
 from acp_langgraph.mapping.compiling import compile_input, compile_output, compile_plan, load_plan
 from acp_langgraph.mapping.merging import merge
@@ -30,6 +28,7 @@ from acp_langgraph.mapping.paths import (
     compile_path,
 )
 from acp_langgraph.mapping.plan import MappingPlan
+from acp_langgraph.mapping.proposing import apropose, propose
 from acp_langgraph.mapping.rules import (
     call,
     coalesce,

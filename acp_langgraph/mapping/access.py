@@ -21,8 +21,9 @@ from typing import Any, Final, TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from acp_langgraph.errors import NodeConfigurationError, NodeOutputError
-from acp_langgraph.mapping import schema, validation
-from acp_langgraph.mapping.schema import NoMemberError, Step
+from acp_langgraph.mapping import schema, typeinfo, validation
+from acp_langgraph.mapping.schema import NoMemberError
+from acp_langgraph.mapping.typeinfo import Step
 
 __all__ = [
     "MISSING",
@@ -233,7 +234,7 @@ def refused(
     """
     return StateWriteError(
         path_text(at),
-        schema.type_name(declared),
+        typeinfo.type_name(declared),
         validation.reason(error, skip=skip),
         validation.reason(error, open=True, skip=skip),
     )
@@ -269,7 +270,7 @@ def _key(container: Mapping[Any, Any], declared: Any, step: Step) -> Any:
     for name in schema.names_of(declared, step):
         if name in container:
             return name
-    return step if isinstance(step, str) or schema.has_integer_keys(declared) else str(step)
+    return step if isinstance(step, str) or typeinfo.has_integer_keys(declared) else str(step)
 
 
 def _in_list(
@@ -302,7 +303,7 @@ def _items(
         else:
             raise StateWriteError(
                 path_text(where),
-                schema.type_name(kind),
+                typeinfo.type_name(kind),
                 f"the list has {len(items)} items, and one can at most be added at its end",
             )
     return items
@@ -376,17 +377,17 @@ def _created(declared: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any
         step: written(MISSING, _below(bare, step, at), below, (*at, step))
         for step, below in tree.items()
     }
-    if schema.is_typed_dict(bare):
+    if typeinfo.is_typed_dict(bare):
         # At run time a TypedDict may lack any key, as the states of LangGraph themselves do.
         return {str(step): value for step, value in values.items()}
     if schema.fields_of(bare) is not None:
         return _validated(bare, {str(step): value for step, value in values.items()}, at)
-    if schema.is_list(bare) or (
-        schema.is_unknown(bare) and all(isinstance(step, int) for step in values)
+    if typeinfo.is_list(bare) or (
+        typeinfo.is_unknown(bare) and all(isinstance(step, int) for step in values)
     ):
         items = _items((), bare, tree, at)
-        return _validated(bare, items, at) if schema.is_list(bare) else items
-    integers = schema.has_integer_keys(bare)
+        return _validated(bare, items, at) if typeinfo.is_list(bare) else items
+    integers = typeinfo.has_integer_keys(bare)
     return {step if integers else str(step): value for step, value in values.items()}
 
 
@@ -417,10 +418,10 @@ def _fitting(declared: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        named = " or ".join(map(schema.type_name, fitting))
+        named = " or ".join(map(typeinfo.type_name, fitting))
         raise StateWriteError(
             path_text(at),
-            schema.type_name(declared),
+            typeinfo.type_name(declared),
             f"nothing is there yet, and it could be {named}; write a whole value first",
         )
     for step in tree:
@@ -428,9 +429,9 @@ def _fitting(declared: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any
     return declared
 
 
-@schema.remembered
+@typeinfo.remembered
 def _alternatives_with(declared: Any, *steps: Step) -> list[Any]:
-    parts = [part for part in schema.alternatives(declared) if part is not type(None)]
+    parts = [part for part in typeinfo.alternatives(declared) if part is not type(None)]
     return [part for part in parts if all(_has(part, step) for step in steps)]
 
 

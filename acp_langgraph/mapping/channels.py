@@ -20,10 +20,11 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel
 
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.mapping import access, schema
+from acp_langgraph.mapping import access, schema, typeinfo
 from acp_langgraph.mapping.access import MISSING, Leaf, Tree
 from acp_langgraph.mapping.merging import merge
-from acp_langgraph.mapping.schema import NoMemberError, Step, remembered
+from acp_langgraph.mapping.schema import NoMemberError
+from acp_langgraph.mapping.typeinfo import Step, remembered
 
 __all__ = ["ADDING", "accepts", "delta", "reducer_of"]
 
@@ -33,14 +34,14 @@ ADDING: Final = (operator.add, operator.iadd, operator.concat, operator.iconcat)
 @remembered
 def reducer_of(declared: Any) -> Callable[[Any, Any], Any] | None:
     """The reducer of a channel, found where LangGraph finds it: last in `Annotated`."""
-    attached = schema.attached(declared)
+    attached = typeinfo.attached(declared)
     last = attached[-1] if attached else None
     return last if callable(last) and not isinstance(last, type) else None
 
 
 def accepts(declared: Any) -> tuple[Any, ...]:
     """The types that may be written to a channel: its own, and an item of a list that is added to."""
-    if reducer_of(declared) and schema.is_list(schema.strip(declared)):
+    if reducer_of(declared) and typeinfo.is_list(typeinfo.strip(declared)):
         return (declared, schema.member_type(declared, 0))
     return (declared,)
 
@@ -100,7 +101,7 @@ def _channel(declared: Any, step: Step) -> _Channel:
             f"the state has no channel {step!r}{access.near(step, missing.names)}"
         ) from None
     name = str(schema.names_of(declared, step)[0])
-    model = schema.origin_of(declared)
+    model = typeinfo.origin_of(declared)
     judged = (
         isinstance(model, type)
         and issubclass(model, BaseModel)
@@ -121,14 +122,14 @@ def _changed(channel: _Channel, before: Any, tree: Tree) -> Any:
     if channel.reducer in ADDING:
         raise NodeConfigurationError(
             f"nothing inside channel {channel.name!r} can be changed: its reducer would add the "
-            f"whole {schema.type_name(channel.type)} once more. Write {channel.name!r} itself, "
+            f"whole {typeinfo.type_name(channel.type)} once more. Write {channel.name!r} itself, "
             "with what is to be added"
         )
     return access.written(before, channel.type, tree, channel.at)
 
 
 def _as_list(kind: Any, value: Any) -> Any:
-    if schema.is_list(schema.strip(kind)) and not isinstance(value, (list, tuple, type(None))):
+    if typeinfo.is_list(typeinfo.strip(kind)) and not isinstance(value, (list, tuple, type(None))):
         return [value]
     return value
 

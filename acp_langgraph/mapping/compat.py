@@ -21,7 +21,7 @@ from typing import Any, Final
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, BeforeValidator, PlainValidator, RootModel, WrapValidator
 
-from acp_langgraph.mapping import schema
+from acp_langgraph.mapping import schema, typeinfo
 from acp_langgraph.mapping.paths import StatePath
 
 __all__ = ["candidates", "of_kind", "refusal", "same_kind"]
@@ -49,9 +49,9 @@ def refusal(source: Any, target: Any) -> str | None:
     """
     if _takes_anything(target):
         return None
-    targets = schema.alternatives(target)
+    targets = typeinfo.alternatives(target)
     first: str | None = None
-    sources = schema.alternatives(source)
+    sources = typeinfo.alternatives(source)
     # What is optional is judged by what it is when it is there.
     for given in [kind for kind in sources if kind is not type(None)] or sources:
         for wanted in targets:
@@ -64,13 +64,13 @@ def refusal(source: Any, target: Any) -> str | None:
 
 def _takes_anything(declared: Any) -> bool:
     before = (BeforeValidator, PlainValidator, WrapValidator)
-    return any(isinstance(each, before) for each in schema.attached(declared))
+    return any(isinstance(each, before) for each in typeinfo.attached(declared))
 
 
 def _pair(source: Any, target: Any) -> str | None:
     given, wanted = _category(source), _category(target)
     if given in _REFUSED.get(wanted, ()):
-        return f"{schema.type_name(source)} cannot become {schema.type_name(target)}"
+        return f"{typeinfo.type_name(source)} cannot become {typeinfo.type_name(target)}"
     if given == wanted == "list":
         return _items(source, target)
     if given == wanted == "record":
@@ -81,12 +81,12 @@ def _pair(source: Any, target: Any) -> str | None:
 def _category(bare: Any) -> str:
     if typing.get_origin(bare) is typing.Literal:
         return "choice"
-    kind = schema.origin_of(bare)
-    if schema.is_unknown(bare) or not isinstance(kind, type) or issubclass(kind, _OPEN):
+    kind = typeinfo.origin_of(bare)
+    if typeinfo.is_unknown(bare) or not isinstance(kind, type) or issubclass(kind, _OPEN):
         return "any"
     if schema.fields_of(bare) is not None and not issubclass(kind, tuple):
         return "record"
-    if schema.is_list(bare):
+    if typeinfo.is_list(bare):
         return "list"
     return next((name for name, kinds in _CATEGORIES if issubclass(kind, kinds)), "any")
 
@@ -116,8 +116,8 @@ def _items(source: Any, target: Any) -> str | None:
 
 
 def _records(source: Any, target: Any) -> str | None:
-    kind, wanted = schema.origin_of(source), schema.origin_of(target)
-    if wanted is kind or (not schema.is_typed_dict(wanted) and issubclass(kind, wanted)):
+    kind, wanted = typeinfo.origin_of(source), typeinfo.origin_of(target)
+    if wanted is kind or (not typeinfo.is_typed_dict(wanted) and issubclass(kind, wanted)):
         return None
     if issubclass(wanted, BaseModel) and wanted.__pydantic_decorators__.model_validators:
         return None
@@ -127,8 +127,8 @@ def _records(source: Any, target: Any) -> str | None:
         found = next((given[each] for each in member.names if each in given), None)
         if found is None and member.required and not open_source:
             return (
-                f"{schema.type_name(source)} has no {name!r}, which "
-                f"{schema.type_name(target)} needs"
+                f"{typeinfo.type_name(source)} has no {name!r}, which "
+                f"{typeinfo.type_name(target)} needs"
             )
     return None
 
@@ -138,12 +138,12 @@ def same_kind(source: Any, target: Any) -> bool:
 
     Stricter than `refusal`: text is not taken for a number, nor something unknown for anything.
     """
-    if schema.strip(target) is Any or schema.strip(source) is Any:
-        return schema.strip(target) is schema.strip(source)
+    if typeinfo.strip(target) is Any or typeinfo.strip(source) is Any:
+        return typeinfo.strip(target) is typeinfo.strip(source)
     if refusal(source, target):
         return False
-    given = [kind for kind in schema.alternatives(source) if kind is not type(None)]
-    wanted = schema.alternatives(target)
+    given = [kind for kind in typeinfo.alternatives(source) if kind is not type(None)]
+    wanted = typeinfo.alternatives(target)
     alike = {_category(kind) for kind in given} & {_category(kind) for kind in wanted}
     texts = {"text", "choice"}
     return bool(alike) or bool(
@@ -174,7 +174,7 @@ def of_kind(source: Any, target: Any) -> list[StatePath]:
 def _places(declared: Any, at: StatePath, depth: int) -> Iterator[tuple[StatePath, Any]]:
     if depth == 0:
         return
-    for bare in schema.alternatives(declared):
+    for bare in typeinfo.alternatives(declared):
         for name, member in (schema.fields_of(bare) or {}).items():
             path = StatePath((*at.steps, name))
             yield path, member.type

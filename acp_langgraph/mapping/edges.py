@@ -25,12 +25,13 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import END, START, StateGraph
 
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.mapping import channels, schema
-from acp_langgraph.mapping.asking import amake_delta, make_delta, propose
+from acp_langgraph.mapping import channels, schema, typeinfo
+from acp_langgraph.mapping.asking import amake_delta, make_delta
 from acp_langgraph.mapping.compiling import compile_plan, load_plan
 from acp_langgraph.mapping.metadata import FieldMetadata, IOMappingAgentMetadata, read_metadata
 from acp_langgraph.mapping.paths import StatePath, compile_path
 from acp_langgraph.mapping.plan import MappingPlan
+from acp_langgraph.mapping.proposing import propose
 from acp_langgraph.mapping.rules import Copy, Rule, Semantic, Source
 from acp_langgraph.mapping.writers import refuse_common_writers
 
@@ -359,9 +360,9 @@ class _Edge:
         except NodeConfigurationError:
             return {}  # said with everything else that is wrong
         records = schema.fields_of_alternatives(wanted)
-        same = {*schema.alternatives(given)} - {type(None)} == {*schema.alternatives(wanted)} - {
-            type(None)
-        }
+        same = {*typeinfo.alternatives(given)} - {type(None)} == {
+            *typeinfo.alternatives(wanted)
+        } - {type(None)}
         if source == target or (records is not None and same):
             return {target: Copy(Source.parse(source))}
         return {}

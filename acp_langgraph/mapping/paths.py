@@ -22,9 +22,10 @@ from typing import Any, Final, Self
 from pydantic import BaseModel
 
 from acp_langgraph.errors import NodeConfigurationError, NodeInputError
-from acp_langgraph.mapping import access, channels, schema
+from acp_langgraph.mapping import access, channels, schema, typeinfo
 from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
-from acp_langgraph.mapping.schema import NoMemberError, Step
+from acp_langgraph.mapping.schema import NoMemberError
+from acp_langgraph.mapping.typeinfo import Step
 
 __all__ = [
     "MISSING",
@@ -265,7 +266,7 @@ def compile_path(schema_: Any, path: str | StatePath) -> CompiledPath:
         except NoMemberError as missing:
             reached = access.path_text(parsed.steps[:at]) or "the state"
             raise NodeConfigurationError(
-                f"there is no {parsed}: {reached} is {schema.type_name(declared)}, and "
+                f"there is no {parsed}: {reached} is {typeinfo.type_name(declared)}, and "
                 f"{missing.reason}{access.near(step, missing.names)}"
             ) from None
         steps.append(step if isinstance(step, int) else names[0])

@@ -23,8 +23,9 @@ from acp_langgraph.errors import MappingError, NodeConfigurationError
 from acp_langgraph.mapping import access, channels
 from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
 from acp_langgraph.mapping.paths import StatePath, StateReadError
-from acp_langgraph.mapping.rules import Rule, Rules, Semantic, rule_from_json, rule_to_json
-from acp_langgraph.mapping.schema import Step
+from acp_langgraph.mapping.rules import Rule, Rules, Semantic
+from acp_langgraph.mapping.rules_json import rule_from_json, rule_to_json
+from acp_langgraph.mapping.typeinfo import Step
 
 __all__ = ["Assignment", "MappingPlan", "NullError", "Scope", "rules_of"]
 

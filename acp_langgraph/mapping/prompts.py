@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from acp_langgraph.mapping import schema, validation
+from acp_langgraph.mapping import schema, typeinfo, validation
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.answers import Problem
 from acp_langgraph.mapping.plan import Assignment, Scope
@@ -97,7 +97,7 @@ def repair(before: Question, answer: str, problems: Sequence[Problem | str]) -> 
 def _field_line(each: Assignment) -> str:
     assert each.ask is not None  # noqa: S101 - only these are asked
     need = "" if each.required else ", optional"
-    line = f"- {str(each.target) or 'the value'} ({schema.type_name(each.type)}{need}): {each.ask.meaning}"
+    line = f"- {str(each.target) or 'the value'} ({typeinfo.type_name(each.type)}{need}): {each.ask.meaning}"
     if each.ask.examples:
         line += f" Examples: {to_json(list(each.ask.examples))}"
     return line

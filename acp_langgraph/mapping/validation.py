@@ -20,13 +20,8 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from pydantic_core.core_schema import ErrorType
 
-from acp_langgraph.mapping.schema import (
-    NoMemberError,
-    Step,
-    fields_of,
-    member_type,
-    remembered,
-)
+from acp_langgraph.mapping.schema import NoMemberError, fields_of, member_type
+from acp_langgraph.mapping.typeinfo import Step, remembered
 
 __all__ = ["adapter", "json_schema", "pruned", "reason", "validatable", "validate"]
 
