@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel
 
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.mapping import access, schema, typeinfo
+from acp_langgraph.mapping import access, schema, typeinfo, writing
 from acp_langgraph.mapping.access import MISSING, Leaf, Tree
 from acp_langgraph.mapping.merging import merge
 from acp_langgraph.mapping.schema import NoMemberError
@@ -62,7 +62,7 @@ def delta(state: Any, declared: Any, changes: Mapping[Step, Tree]) -> dict[str, 
     for step, tree in changes.items():
         channel = _channel(declared, step)
         if channel.is_plain and isinstance(tree, Leaf):
-            changed[channel.name] = access.written(MISSING, channel.type, tree, (step,))
+            changed[channel.name] = writing.written(MISSING, channel.type, tree, (step,))
         else:
             changed[channel.name] = _changed(channel, access.member(state, step), tree)
     return changed
@@ -112,11 +112,11 @@ def _channel(declared: Any, step: Step) -> _Channel:
 
 def _changed(channel: _Channel, before: Any, tree: Tree) -> Any:
     if channel.reducer is None:
-        after = access.written(before, channel.type, tree, channel.at)
+        after = writing.written(before, channel.type, tree, channel.at)
         return after if channel.model is None else _field_validated(channel, channel.model, after)
     if isinstance(tree, Leaf):
         item = Leaf(_as_list(channel.type, tree.value))
-        return access.written(before, channel.type, item, channel.at)
+        return writing.written(before, channel.type, item, channel.at)
     if channel.reducer is merge:
         return _partial(before, channel.type, tree, channel.at)
     if channel.reducer in ADDING:
@@ -125,7 +125,7 @@ def _changed(channel: _Channel, before: Any, tree: Tree) -> Any:
             f"whole {typeinfo.type_name(channel.type)} once more. Write {channel.name!r} itself, "
             "with what is to be added"
         )
-    return access.written(before, channel.type, tree, channel.at)
+    return writing.written(before, channel.type, tree, channel.at)
 
 
 def _as_list(kind: Any, value: Any) -> Any:
@@ -137,10 +137,10 @@ def _as_list(kind: Any, value: Any) -> Any:
 def _partial(before: Any, kind: Any, tree: Tree, at: tuple[Step, ...]) -> Any:
     """Only what changes, for `merge`; where nothing is yet, what is made."""
     if isinstance(tree, Leaf) or before is None or before is MISSING:
-        return access.written(before, kind, tree, at)
+        return writing.written(before, kind, tree, at)
     if isinstance(before, (list, tuple)):
-        return access.written(before, kind, tree, at)
-    whole = access.written(before, kind, tree, at)
+        return writing.written(before, kind, tree, at)
+    whole = writing.written(before, kind, tree, at)
     inside = type(before) if isinstance(before, BaseModel) else kind
     parts = {}
     for step, below in tree.items():
@@ -160,7 +160,7 @@ def _field_validated(channel: _Channel, model: type[BaseModel], value: Any) -> A
         state = model.model_construct()
         model.__pydantic_validator__.validate_assignment(state, channel.name, value)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
-        raise access.refused(channel.at, channel.type, error) from None
+        raise writing.refused(channel.at, channel.type, error) from None
     return getattr(state, channel.name)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
-from acp_langgraph.mapping import access, channels
+from acp_langgraph.mapping import channels, writing
 from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
 from acp_langgraph.mapping.paths import StatePath, StateReadError
 from acp_langgraph.mapping.rules import Rule, Rules, Semantic
@@ -145,7 +145,7 @@ class MappingPlan:
         """
         tree = self._changes(self.scope(source, config, state), answers or {})
         try:
-            return access.written(MISSING, self.target_schema, tree)
+            return writing.written(MISSING, self.target_schema, tree)
         except StateWriteError as error:
             raise self._unfit(error, tree) from error
 
