@@ -15,12 +15,13 @@ from typing import Annotated, Any, TypedDict
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.graph import END, START, StateGraph
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 from support.chat import ScriptedChat, StructuredChat
 from support.mapped import both_colors, run, run_graph
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
 from acp_langgraph.mapping import compile_plan, llm, merge
+from acp_langgraph.mapping.asking import asking
 from acp_langgraph.mapping.edges import add_io_mapped_edge
 
 
@@ -462,3 +463,51 @@ def test_what_only_fails_together_is_repaired_too(color):
     delta = run(color, "make_delta", plan, State(text="x"), model=model)
     assert delta == {"span": Span(low=1, high=9)}
     assert "low is above high" in model.prompt
+
+
+class Picky(BaseModel):
+    text: str = ""
+    code: str = ""
+
+    @field_validator("code")
+    @classmethod
+    def known(cls, value: str) -> str:
+        if value not in ("", "A"):
+            raise ValueError(f"{value} is unknown")
+        return value
+
+
+@both_colors
+def test_a_validators_own_words_reach_the_model_but_not_the_message(color):
+    plan = compile_plan(
+        {"code": llm("the code")},
+        source_schema=Picky,
+        target_schema=Picky,
+        complete=(),
+        into_state=True,
+    )
+    model = ScriptedChat(script=[{"code": "hunter2"}] * 3)
+    with pytest.raises(MappingError) as caught:
+        run(color, "make_delta", plan, Picky(text="x"), model=model)
+    assert "hunter2 is unknown" in model.prompt
+    assert "hunter2" not in str(caught.value)
+    assert (caught.value.path, caught.value.value) == ("code", "hunter2")
+
+
+def test_a_plan_that_needs_a_model_cannot_be_run_without_its_answers():
+    plan = compile_plan({"code": llm("the code")}, source_schema=Picky, target_schema=Picky)
+    with pytest.raises(MappingError, match="only a model can tell it"):
+        plan.value(Picky(text="x"))
+
+
+def test_the_flow_of_questions_calls_nothing_and_is_driven_by_hand():
+    plan = compile_plan({"code": llm("the code", "text")}, source_schema=Picky, target_schema=Picky)
+    flow = asking(plan, Picky(text="x"))
+    first = next(flow)
+    assert first.schema is not None
+    assert list(first.schema["properties"]) == ["code"]
+    again = flow.send("no json")
+    assert len(again.messages) == len(first.messages) + 2
+    with pytest.raises(StopIteration) as end:
+        flow.send(AIMessage('{"code": "A"}'))
+    assert end.value.value == {"code": "A"}

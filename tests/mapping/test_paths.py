@@ -162,6 +162,7 @@ def test_the_empty_path_reads_the_whole_state():
         ("box.inputt", {"box": Box()}, "box", "did you mean 'input'"),
         ("box.input.query", {"box": Box()}, "box.input", "box.input is None"),
         ("docs.3", {"docs": [1]}, "docs", "has 1 items and no position 3"),
+        ("docs[-2]", {"docs": [1]}, "docs", "has 1 items and no position -2"),
         ("a.title", {"a": "text"}, "a", "is a str without 'title'"),
         ("box.model_dump", {"box": Box()}, "box", "without 'model_dump'"),
         ("box.__class__", {"box": Box()}, "box", "without '__class__'"),
@@ -309,6 +310,7 @@ def test_a_frozen_model_is_made_anew():
         model_config = ConfigDict(frozen=True)
         a: int = 1
         b: int = 2
+        c: int = 3
 
     old = Frozen(b=5)
     new = write("any.a", {"any": old}, "3")["any"]
@@ -411,3 +413,73 @@ def test_an_alias_leads_to_the_field_in_models_and_in_their_json():
     assert path.read(Query(query="hi", max=3)) == 3
     assert path.read({"query": "hi", "max": 4}) == 4
     assert path.read({"query": "hi", "limit": 5}) == 5
+
+
+class Spot(NamedTuple):
+    x: int
+    label: str = "here"
+
+
+class Places(TypedDict, total=False):
+    spot: Spot
+    bare: tuple
+    spots: list[Spot]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "delta"),
+    [
+        ("spot.label", "there", {"spot": Spot(1, "there")}),
+        ("spot.0", "7", {"spot": Spot(7, "here")}),
+        ("spots.0.x", 5, {"spots": [Spot(5, "a")]}),
+    ],
+)
+def test_named_tuples_are_written_by_field_and_by_position(path, value, delta):
+    state = {"spot": Spot(1), "spots": [Spot(0, "a")]}
+    assert StatePath.parse(path).write(state, value, Places) == delta
+    compile_path(Places, path)
+
+
+def test_a_named_tuple_that_is_missing_is_made():
+    assert StatePath.parse("spot.x").write({}, 3, Places) == {"spot": Spot(3)}
+
+
+def test_a_name_in_a_plain_tuple_is_refused():
+    with pytest.raises(NodeConfigurationError, match="no field"):
+        compile_path(Places, "bare.name")
+
+
+def test_what_could_be_one_of_several_types_is_not_guessed():
+    class One(BaseModel):
+        same: int = 0
+
+    class Other(BaseModel):
+        same: int = 0
+
+    class Either(BaseModel):
+        it: One | Other | None = None
+
+    with pytest.raises(StateWriteError, match="it could be One or Other"):
+        StatePath.parse("it.same").write(Either(), 1)
+    assert StatePath.parse("it.same").write(Either(it=Other()), 1) == {"it": Other(same=1)}
+
+
+def test_a_dict_that_is_declared_as_a_model_by_another_name_is_read_and_written_by_its_alias():
+    state = {"query": {"query": "hi", "max": 3}}
+    path = compile_path(TypedDict("Holder", {"query": Query}), "query.limit")
+    assert path.read(state) == 3
+    assert path.write(state, 5) == {"query": Query(query="hi", max=5)}
+
+
+def test_types_that_pydantic_cannot_read_are_left_to_their_owner():
+    class Handle:
+        pass
+
+    handle = Handle()
+
+    @dataclasses.dataclass
+    class Owner:
+        handle: Handle
+
+    path = compile_path(Owner, "handle")
+    assert path.write(Owner(Handle()), handle) == {"handle": handle}
