@@ -41,12 +41,14 @@ from acp_langgraph.mapping.running import giver
 __all__ = ["compile_input", "compile_output", "compile_plan", "load_plan"]
 
 
-def compile_input(rules: Any, *, state: Any, agent: Any = None, name: str = "input") -> MappingPlan:
+def compile_input(
+    rules: Any, *, state: Any = None, agent: Any = None, name: str = "input"
+) -> MappingPlan:
     """The plan that makes an agent's input from the state; run it with `value`.
 
     Args:
         rules: `{field of the input: rule}`, or one rule for the whole input.
-        state: The state's declaration.
+        state: The state's declaration; `None` if not known, and then its paths are not checked.
         agent: The input's type, or its JSON Schema from the descriptor; `None` if not known.
         name: Names the plan in errors.
 
@@ -57,14 +59,14 @@ def compile_input(rules: Any, *, state: Any, agent: Any = None, name: str = "inp
 
 
 def compile_output(
-    rules: Any, *, state: Any, agent: Any = None, name: str = "output"
+    rules: Any, *, state: Any = None, agent: Any = None, name: str = "output"
 ) -> MappingPlan:
     """The plan that puts an agent's answer into the state; run it with `delta(answer, state=...)`.
 
     Args:
         rules: `{path in the state: rule}`, the rules' paths starting in the answer, or after
             `state:` in the state; or one rule whose value is a mapping of channels.
-        state: The state's declaration.
+        state: The state's declaration; `None` if not known, and then its paths are not checked.
         agent: The answer's type, or its JSON Schema from the descriptor; `None` if not known.
         name: Names the plan in errors.
 
@@ -75,7 +77,7 @@ def compile_output(
         rules,
         source_schema=agent,
         target_schema=state,
-        state_schema=state,
+        state_schema=Any if state is None else state,
         complete=(),
         name=name,
         into_state=True,

@@ -215,3 +215,9 @@ def test_sources_and_rules_print_as_they_were_written():
     assert made.describe() == (
         "mapping:\n  x <- each of l: {y: z}\n  q <- shout(a)\n  m <- model from a: mood"
     )
+
+
+def test_paths_of_a_state_that_is_not_known_are_not_refused():
+    plan = compile_output({"out.x": "state:anything.at.all"}, agent=Box)
+    assert plan.delta(Box(), state={"anything": {"at": {"all": 1}}}) == {"out": {"x": 1}}
+    assert compile_input({"a": "not.known"}, agent=Box).value({"not": {"known": 2}}) == Box(a=2)
