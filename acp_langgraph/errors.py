@@ -24,6 +24,7 @@
     |   +-- NodeInputError                     the state does not give what the agent needs
     |   +-- NodeOutputError                    the agent's answer does not fit the state
     |   +-- UnknownAgentError                  the server knows no such agent
+    |   +-- MappingError                       a value of a mapping could not be made, or does not fit
     |   +-- CheckpointerRequiredError          the agent asks, and the graph could not wait
     |   +-- RunError                           about one remote run, whose ids it carries
     |       +-- ACPRunException                the run failed
@@ -61,6 +62,7 @@ __all__ = [
     "ConflictException",
     "EventStreamError",
     "ForbiddenException",
+    "MappingError",
     "NodeConfigurationError",
     "NodeError",
     "NodeInputError",
@@ -259,6 +261,35 @@ class NodeInputError(NodeError, ValueError):
 
 class NodeOutputError(NodeError):
     """The agent's answer does not fit where it should go."""
+
+
+class MappingError(NodeError, ValueError):
+    """A value of a mapping could not be made, or does not fit where it should go.
+
+    Attributes:
+        edge: Which mapping.
+        path: The target that could not be filled.
+        value: What was refused, `None` if there was nothing; never part of the message.
+        attempts: How often a model was asked, 0 if none was.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        edge: str,
+        path: str,
+        value: Any = None,
+        attempts: int = 0,
+        node: str = "",
+    ) -> None:
+        asked = f" (a model was asked {attempts} times)" if attempts else ""
+        where = path or "the whole target"
+        super().__init__(f"mapping {edge!r} cannot fill {where}: {problem}{asked}", node=node)
+        self.edge = edge
+        self.path = path
+        self.value = value
+        self.attempts = attempts
 
 
 class UnknownAgentError(NodeError, LookupError):
