@@ -161,13 +161,17 @@ class FakeBridge(FakeHTTPServer):
         """Answer as the gateway: the bridge's own paths first, then the services'."""
         if self._apikey is not None and request.headers.get("apikey") != self._apikey:
             return Response.json({"error": "Access to this API has been disallowed"}, 403)
-        match self._own.get(request.path):
-            case "info" if request.method == "GET":
-                return self._info()
-            case "init":
-                return self._init()
-            case "cross_api" | "mcp" | "any" as kind if _is_nlq(request):
-                return self._across(kind, request)
+        own = self._own.get(request.path)
+        if own == "info" and request.method == "GET":
+            return self._info()
+        if own == "init":
+            return self._init()
+        if own in {"cross_api", "mcp", "any"} and _is_nlq(request):
+            return self._across(own, request)
+        return self._behind(request)
+
+    def _behind(self, request: RecordedRequest) -> Response:
+        """What is not the bridge's own path: a service's, if anyone's."""
         if request.path.startswith("/api-bridge-agent/"):
             return self.error("internal")  # no handler: the catch-all has no operations
         name, slash, below = request.path.removeprefix("/").partition("/")
