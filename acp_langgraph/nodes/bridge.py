@@ -199,7 +199,7 @@ class APIBridgeAgentNode(RemoteNode):
         )
 
     @override
-    def ending(self, execution: Execution, run_id: str | None) -> Flow[bool]:
+    def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
         """Nothing: a bridge cannot be told to stop."""
         yield from ()
         return False
