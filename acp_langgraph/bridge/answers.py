@@ -23,6 +23,8 @@ from acp_langgraph.core.once import never_left
 from acp_langgraph.errors import (
     AnswerRejectedError,
     ApiException,
+    ApiTypeError,
+    ApiValueError,
     BridgeError,
     BridgeInternalError,
     BridgeSetupError,
@@ -37,7 +39,7 @@ from acp_langgraph.errors import (
     error_for_status,
 )
 
-__all__ = ["Answer", "Check", "checked", "error_of", "keep", "not_done", "read"]
+__all__ = ["Answer", "Check", "checked", "error_of", "keep", "not_done", "read", "usable"]
 
 Check: TypeAlias = "Callable[[APIBridgeOutput], bool | None] | re.Pattern[str] | str"
 """Judges a result: a callable that returns `False`, or raises, if the work was not done; or a regular
@@ -183,6 +185,25 @@ def read(answer: Answer, route: Route, hidden: tuple[str, ...] = ()) -> APIBridg
         parsed=_json(text) if is_json else None,
         mode=route.mode,
     )
+
+
+def usable(check: Check | None) -> Check | None:
+    """The check, ready for use: after a query has been sent it is too late to find it broken.
+
+    Raises:
+        ApiTypeError: If it is neither a callable nor a regular expression.
+        ApiValueError: If it is no regular expression that can be compiled.
+    """
+    if check is None or callable(check) or isinstance(check, re.Pattern):
+        return check
+    if not isinstance(check, str):
+        raise ApiTypeError(
+            f"check is a callable or a regular expression, got {type(check).__name__}"
+        )
+    try:
+        return re.compile(check)
+    except re.error as error:
+        raise ApiValueError(f"check is no regular expression: {error}") from None
 
 
 def checked(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from acp_langgraph.bridge import access
-from acp_langgraph.bridge.answers import Check, error_of
+from acp_langgraph.bridge.answers import Check, error_of, usable
 from acp_langgraph.bridge.calls import Query, Route, get_info, init_mcp, route_to
 from acp_langgraph.bridge.flow import send_query
 from acp_langgraph.bridge.models import APIBridgeOutput, BridgeInfo, Generation, ResponseKind
@@ -209,4 +209,4 @@ class Operations:
         shown: dict[str, Any] = {} if credential is None else {"authorization": credential}
         hidden = access.secrets(self._headers, shown)
         query = Query(text, route, credential, hidden, timeout)
-        return (yield from send_query(query, self._retries, check))
+        return (yield from send_query(query, self._retries, usable(check)))

@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 from typing_extensions import override
 
 from acp_langgraph.bridge import access
-from acp_langgraph.bridge.answers import Check
+from acp_langgraph.bridge.answers import Check, usable
 from acp_langgraph.bridge.calls import Query, route_to
 from acp_langgraph.bridge.flow import confirm, query_once
 from acp_langgraph.bridge.models import (
@@ -146,7 +146,8 @@ class APIBridgeAgentNode(RemoteNode):
             own = [access.authenticates(each) for each in (client, async_client)]
             if self._authorization is not None or any(own):
                 self.route.entrust(any_receiver=any_receiver)
-        except ApiValueError as error:
+            self._check = usable(check)
+        except (ApiTypeError, ApiValueError) as error:
             raise NodeConfigurationError(str(error), node=str(name)) from None
         super().__init__(
             name,
@@ -158,7 +159,6 @@ class APIBridgeAgentNode(RemoteNode):
         )
         shown = {} if self._authorization is None else {"authorization": self._authorization}
         self._hidden = access.secrets(configuration.auth_headers(), sent, shown)
-        self._check = check
         self._confirm = confirm
         self._on_refusal = on_refusal
         self._on_unknown = on_unknown

@@ -445,6 +445,8 @@ def test_a_credential_that_the_server_repeats_shows_in_no_error_and_no_log(
         ({}, ("s?x=1", "hi"), {}, "without query"),
         ({}, ("s", "hi"), {"service_api_key": "  "}, "service_api_key is empty"),
         ({}, ("s", "hi"), {"service_api_key": "a\r\nb"}, "service_api_key holds"),
+        ({}, ("s", "hi"), {"check": "(sent"}, "no regular expression"),
+        ({}, ("s", "hi"), {"check": 5}, "check is a callable"),
         ({}, ("s", "hi"), {"path": "aba/"}, "begins with a slash"),
     ],
 )

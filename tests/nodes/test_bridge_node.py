@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, RetryPolicy, Send
 from pydantic import BaseModel
@@ -436,6 +437,8 @@ def test_what_is_no_query_is_refused_before_anything_is_sent(
         ({"operation": "/x"}, 'for mode="direct"'),
         ({"headers": {"Authorization": "x"}}, "service_api_key"),
         ({"headers": {"x-nl-config": "x"}}, "hangs"),
+        ({"check": "(sent"}, "no regular expression"),
+        ({"check": True}, "check is a callable"),
         ({"input_path": "a..b"}, "input_path"),
         ({"output_type": 5}, "output_type 5 is no type"),
     ],
@@ -457,3 +460,23 @@ def test_an_answer_that_fits_nowhere_is_an_error_and_is_not_sent_again(
     with pytest.raises(NodeOutputError, match="no int"):
         color.invoke(builder.compile(), {"mail": "Send it"})
     assert len(bridge.queries) == 1
+
+
+def test_a_query_that_was_cancelled_on_its_way_is_in_doubt(bridge: Any, tmp_path: Path) -> None:
+    gate = Gate("on its way")
+    bridge.faults.add(Fault.hold(gate, at="work"))
+
+    async def run() -> None:
+        async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.sqlite")) as saver:
+            graph = built(make(bridge)).compile(checkpointer=saver)
+            first = asyncio.create_task(graph.ainvoke({"mail": "Send it"}, ON_A_THREAD))
+            await asyncio.to_thread(gate.wait_arrival)
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            with pytest.raises(UnknownOutcomeError):
+                await graph.ainvoke(None, ON_A_THREAD)
+
+    asyncio.run(run())
+    gate.open()
+    bridge.wait_until(lambda: bridge.open_connections == 0)
+    assert len(bridge.requests) == 1
