@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from acp_langgraph.acp.models import CANCELLED
 from acp_langgraph.testing.gate import Gate
 from acp_langgraph.testing.script import Answer, Ask, Emit, Fail, Move, Play, Script, Work, play
 
@@ -243,7 +244,7 @@ class FakeRun:
         if self._phase != "ended":
             self.cancelled = True
             self._play.close()
-            self._settle("error", self._error(0, "the run was cancelled"), status)
+            self._settle("error", self._error(CANCELLED, "the run was cancelled"), status)
 
     def lose(self) -> None:
         """The server knows nothing of it any more."""
