@@ -14,7 +14,7 @@ import httpx
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import drive
-from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
+from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step, Work
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.exchange import Endpoint, refuse_to_ask
 
@@ -134,6 +134,10 @@ class Transport:
 
     def progress(self, progress: Progress) -> None:
         """Nobody listens."""
+
+    def work(self, work: Work[Any]) -> Any:
+        """Do it."""
+        return work.blocking()
 
     def step(self, step: Step[Any]) -> Any:
         """Run the step's body."""

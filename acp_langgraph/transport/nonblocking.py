@@ -20,7 +20,7 @@ from httpx_aiohttp import AiohttpTransport
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import adrive
-from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
+from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step, Work
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.exchange import Endpoint, refuse_to_ask
 
@@ -141,6 +141,10 @@ class AsyncTransport:
 
     async def progress(self, progress: Progress) -> None:
         """Nobody listens."""
+
+    async def work(self, work: Work[Any]) -> Any:
+        """Do it."""
+        return await work.awaiting()
 
     async def step(self, step: Step[Any]) -> Any:
         """Run the step's body."""
