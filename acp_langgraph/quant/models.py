@@ -270,7 +270,7 @@ class DurableAccepted(QuantWire):
         poll_url: Relative to the organisation, or absolute.
     """
 
-    request_id: str
+    request_id: str | None = None
     session_id: str | None = None
     agent_id: str | None = None
     status: Text = ""
