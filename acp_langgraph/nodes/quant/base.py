@@ -1,0 +1,94 @@
+"""What Quant's nodes have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import httpx
+from langchain_core.runnables import RunnableConfig
+
+from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.flow import Flow
+from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.quant.config import Spelling, quant_configuration
+from acp_langgraph.quant.keeping import Keeper, Save
+from acp_langgraph.quant.pace import Pace, QuantPolicy
+from acp_langgraph.quant.sharing import SharedPolling, shared_polling
+from acp_langgraph.quant.starting import Starts
+
+__all__ = ["QuantNode"]
+
+
+class QuantNode(RemoteNode):
+    """Base of the nodes that have work done by Quant's AI API.
+
+    Args:
+        name: The node's name in the graph.
+        configuration: The API's host, or all there is to say of it; left out, `QUANT_BASE_URL` or
+            the public cloud, with the token in `QUANT_API_TOKEN`.
+        organisation: The organisation's machine name; left out, `QUANT_ORGANISATION`.
+        spelling: How paths spell it.
+        prefix: What comes before it in paths.
+        headers: Sent with every request of this node.
+        client: A blocking client of the caller's own.
+        async_client: An awaiting client of the caller's own.
+        auth: Authentication of the caller's own, for both.
+        pace: How often to look, and when to give up.
+        on_unknown: What to do where it cannot be told whether something was started: `raise`
+            UnknownOutcomeError, or `rerun` and accept that it may run twice.
+        save_to: Where binary results go: a directory, or a function; `None` leaves references to
+            them in the result. They are never part of the state.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        configuration: ApiClientConfiguration | str | None = None,
+        *,
+        organisation: str | None = None,
+        spelling: Spelling = "organizations",
+        prefix: str = "/api/v3",
+        headers: Mapping[str, str] | None = None,
+        client: httpx.Client | None = None,
+        async_client: httpx.AsyncClient | None = None,
+        auth: httpx.Auth | None = None,
+        pace: Pace,
+        on_unknown: Literal["raise", "rerun"] = "raise",
+        save_to: str | os.PathLike[str] | Save | None = None,
+    ) -> None:
+        whole = quant_configuration(configuration, organisation, spelling=spelling, prefix=prefix)
+        super().__init__(
+            name, whole, headers=headers, client=client, async_client=async_client, auth=auth
+        )
+        self.base_url = whole.base_url
+        self.policy = QuantPolicy(pace, retries=whole.retries, on_unknown=on_unknown)
+        self.keeper = Keeper(save_to)
+        self.starts = Starts()
+        # Nodes with credentials of their own making cannot be told to be the same user.
+        own = client or async_client or auth or headers
+        self.sharing = SharedPolling() if own else shared_polling(whole)
+
+    async def ainvoke(
+        self,
+        input: Any,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Do the work, awaiting. Cancelling ends the waiting; what was started goes on."""
+        try:
+            return await super().ainvoke(input, config, **options)
+        except asyncio.CancelledError as cancelled:
+            cancelled.add_note(
+                f"node {self.name!r} stopped waiting; what it started goes on on the server, which "
+                "cannot cancel it"
+            )
+            raise
+
+    def ending(self, execution: Execution, run_id: str | None) -> Flow[bool]:  # noqa: ARG002 - the base's
+        """Nothing can be ended; without a run there is nothing to end."""
+        yield from ()
+        return run_id is None
