@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import httpx
 from langchain_core.runnables import RunnableConfig
+from langgraph.config import get_config
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
@@ -20,7 +21,19 @@ from acp_langgraph.quant.pace import Pace, QuantPolicy
 from acp_langgraph.quant.sharing import SharedPolling, shared_polling
 from acp_langgraph.quant.starting import Starts
 
-__all__ = ["QuantNode"]
+__all__ = ["QuantNode", "current_config"]
+
+
+def current_config(config: RunnableConfig) -> RunnableConfig:
+    """The configuration for what is run inside of a step: the step's own, so that it is nested there.
+
+    Args:
+        config: The node's, for when there is no graph.
+    """
+    try:
+        return get_config()
+    except RuntimeError:
+        return config
 
 
 class QuantNode(RemoteNode):

@@ -16,7 +16,7 @@ from acp_langgraph.core.flow import Ask, Flow, Step, Work
 from acp_langgraph.errors import CheckpointerRequiredError, NodeConfigurationError, NodeInputError
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.ports import InputPort, OutputPort
-from acp_langgraph.nodes.quant.base import QuantNode
+from acp_langgraph.nodes.quant.base import QuantNode, current_config
 from acp_langgraph.quant.chat import ChatOrder, PendingTools, converse
 from acp_langgraph.quant.pace import CHAT, Pace
 
@@ -164,7 +164,8 @@ class QuantChatNode(QuantNode):
         argument = pending["input"] if pending["input"] is not None else {}
         try:
             result = yield from Work(
-                lambda: runs.invoke(argument, config), lambda: runs.ainvoke(argument, config)
+                lambda: runs.invoke(argument, current_config(config)),
+                lambda: runs.ainvoke(argument, current_config(config)),
             )
         except GraphBubbleUp:
             raise
