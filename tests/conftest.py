@@ -12,3 +12,9 @@ __all__ = ["color"]
 def color(request: pytest.FixtureRequest) -> Color:
     """Runs a graph or a node the blocking or the awaiting way; a test that takes it runs twice."""
     return Color(request.param)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kills", default=20, help="how often each kill test kills; 200 is the full count"
+    )

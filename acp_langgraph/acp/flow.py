@@ -12,17 +12,23 @@ enter again is inside it.
 request whose answer did not come. *Waiting* takes time-outs, empty answers, broken connections and a
 server that is away for "not yet". *Resuming* reads the run first: a question is recognized by the
 time the run was last updated, which the protocol changes with every status.
+
+A run that was cancelled is another matter than one that failed: who enters the flow again afterwards
+wants the work done, so the order is carried out by a new run, under a key of its own.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NoReturn, TypeAlias
 
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.lookup import find_run
 from acp_langgraph.acp.models import (
+    CANCELLED,
     RunError,
     RunInterrupt,
     RunResult,
@@ -31,7 +37,7 @@ from acp_langgraph.acp.models import (
 )
 from acp_langgraph.acp.order import AnyRun, RunOrder, RunPolicy
 from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
-from acp_langgraph.core.retry import retry_after, with_retries
+from acp_langgraph.core.retry import retry_after
 from acp_langgraph.errors import (
     ACPRunException,
     AnswerTooLargeError,
@@ -51,7 +57,7 @@ from acp_langgraph.errors import (
     UnreadableAnswerException,
 )
 
-__all__ = ["cancel_run", "run_agent"]
+__all__ = ["Entry", "cancel_run", "run_agent"]
 
 _NOT_YET: Final = (
     ApiConnectionError,
@@ -67,6 +73,7 @@ _MAYBE_DONE: Final = (
     AnswerTooLargeError,
 )
 _LOOKS_BEFORE_LOST: Final = 3
+_LOOKS_FOR_A_LATE_RUN: Final = (0.1, 0.2, 0.4, 0.8, 0.0)
 
 Leg: TypeAlias = dict[str, Any]
 """From a start or an answer to the next outcome: `run_id`, and `since` when, for the deadline."""
@@ -75,12 +82,28 @@ Outcome: TypeAlias = dict[str, Any]
 """What a wait came to: `type` `result` or `interrupt`, `run_id`, and what belongs to the type."""
 
 
+@dataclass(slots=True)
+class Entry:
+    """One entry into the flow, in one process: what of it cannot be remembered.
+
+    Attributes:
+        again: Whether the order may have been carried out before, so that the run is looked up
+            before it is created.
+        was_cancelled: Tells whether a run is known to have been cancelled from here.
+        seen_alive: Whether the run was started, answered or seen at work during this entry.
+    """
+
+    again: bool = False
+    was_cancelled: Callable[[str], bool] = lambda _: False
+    seen_alive: bool = False
+
+
 def run_agent(
     order: RunOrder,
     policy: RunPolicy,
     *,
     can_ask: bool,
-    again: bool = False,
+    entry: Entry | None = None,
     answer_schema: Callable[[Any], Flow[dict[str, Any] | None]] | None = None,
 ) -> Flow[Outcome]:
     """Have an agent run once, however often this flow is entered.
@@ -90,8 +113,7 @@ def run_agent(
         policy: How patient to be.
         can_ask: Whether a question can wait for its answer. If not, nothing needs remembering
             either, and the run is started and awaited in one request.
-        again: Whether the order may have been carried out before, so that the run is looked up
-            before it is created.
+        entry: What is known of this entry; by default that it is the first.
         answer_schema: Finds the JSON Schema of the answer to a question.
 
     Returns:
@@ -105,38 +127,66 @@ def run_agent(
         UnknownOutcomeError: If it cannot be told whether it was started.
         OpenApiException: If the server cannot be reached or refuses.
     """
-    if not can_ask:
-        outcome = yield from Step("run", partial(_create_and_wait, order, policy, again=again))
-        if outcome["type"] == "interrupt":
-            yield from _refuse_to_ask(order, outcome["run_id"])
-        return outcome
-    create = partial(_create, order, policy, again=again)
-    leg = yield from Step("create_run", create, anchored=True)
-    yield from Progress("running", leg["run_id"])
-    outcome = yield from Step("wait_for_run", partial(_wait, order, policy, leg))
+    entry = entry or Entry()
+    live = _live_with_questions if can_ask else _live_without_questions
+    for life in itertools.count(1):
+        outcome = yield from live(order.reborn(life), policy, entry, answer_schema)
+        if outcome["type"] != "cancelled":
+            return outcome
+    raise AssertionError("a flow has lives enough")  # pragma: no cover
+
+
+def _live_without_questions(
+    order: RunOrder, policy: RunPolicy, entry: Entry, _: Any
+) -> Flow[Outcome]:
+    yield Progress("creating", payload={"key": order.key})
+    outcome = yield from Step("run", partial(_create_and_wait, order, policy, entry))
+    if outcome["type"] == "interrupt":
+        yield from _refuse_to_ask(order, outcome["run_id"])
+    return outcome
+
+
+def _live_with_questions(
+    order: RunOrder,
+    policy: RunPolicy,
+    entry: Entry,
+    answer_schema: Callable[[Any], Flow[dict[str, Any] | None]] | None,
+) -> Flow[Outcome]:
+    yield Progress("creating", payload={"key": order.key})
+    leg = yield from Step("create_run", partial(_create, order, policy, entry), anchored=True)
+    yield Progress("running", leg["run_id"])
+    outcome = yield from Step("wait_for_run", partial(_wait, order, policy, entry, leg))
     while outcome["type"] == "interrupt":
         payload = outcome["payload"]
         schema = (yield from answer_schema(payload)) if answer_schema else None
         answer = yield from Ask(payload, schema)
-        leg = yield from Step("resume_run", partial(_resume, order, policy, leg, outcome, answer))
-        outcome = yield from Step("wait_for_run", partial(_wait, order, policy, leg))
+        resume = partial(_resume, order, policy, entry, leg, outcome, answer)
+        leg = yield from Step("resume_run", resume)
+        outcome = yield from Step("wait_for_run", partial(_wait, order, policy, entry, leg))
     return outcome
 
 
 def cancel_run(order: RunOrder, run_id: str | None) -> Flow[bool]:
     """End a run; one without a known id is looked up by its key.
 
+    The request that creates it may still be on its way, so it is looked for more than once.
+
     Returns:
         Whether the server has ended it, or there is none. Some servers cannot cancel.
     """
     policy = RunPolicy(on_unknown="rerun", retries=2)
     try:
+        for wait in _LOOKS_FOR_A_LATE_RUN:
+            if run_id is None:
+                run = yield from find_run(order, policy)
+                run_id = run.run_id if run is not None else None
+            if run_id is not None:
+                break
+            yield Pause(wait)
         if run_id is None:
-            run = yield from find_run(order, policy)
-            if run is None:
-                return True
-            run_id = run.run_id
-        yield from with_retries(order.cancel(run_id), policy.retries)
+            return True
+        yield Progress("cancelling", run_id)
+        yield from policy.repeat(order.cancel(run_id))
     except NotFoundException:
         return True
     except OpenApiException:
@@ -155,16 +205,17 @@ def _refuse_to_ask(order: RunOrder, run_id: str | None) -> Flow[NoReturn]:
     )
 
 
-def _create(order: RunOrder, policy: RunPolicy, *, again: bool) -> Flow[Leg]:
+def _create(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[Leg]:
     """Find the run, or start it; never two."""
     if order.thread_id is not None:
         thread = {"thread_id": order.thread_id, "if_exists": "do_nothing"}
         call = calls.create_thread({**thread, "metadata": {}})
-        yield from with_retries(call, policy.retries)
-    run = (yield from find_run(order, policy)) if again else None
+        yield from policy.repeat(call)
+    run = (yield from find_run(order, policy)) if entry.again else None
     if run is None:
         run = yield from _start(order, policy)
-    yield from Progress("created", run.run_id)
+        entry.seen_alive = True
+    yield Progress("created", run.run_id)
     return _leg(run.run_id, policy)
 
 
@@ -172,7 +223,7 @@ def _start(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun]:
     waits = policy.backoff.waits()
     for left in range(policy.retries, -1, -1):
         try:
-            run: AnyRun = yield from with_retries(order.create(), policy.retries)
+            run: AnyRun = yield from policy.repeat(order.create())
         except OpenApiException as error:
             if not _may_be_done(error):
                 raise
@@ -195,15 +246,16 @@ def _find_after_failure(order: RunOrder, policy: RunPolicy, wait: float) -> Flow
     return found
 
 
-def _create_and_wait(order: RunOrder, policy: RunPolicy, *, again: bool) -> Flow[Outcome]:
+def _create_and_wait(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[Outcome]:
     """Start the run and wait for it in one request; fall back to two where that breaks off."""
-    if again or order.thread_id is not None:
-        leg = yield from _create(order, policy, again=again)
-        return (yield from _wait(order, policy, leg))
+    if entry.again or order.thread_id is not None:
+        leg = yield from _create(order, policy, entry)
+        return (yield from _wait(order, policy, entry, leg))
     leg = _leg("", policy)
+    entry.seen_alive = True
     call = order.create_and_wait().with_options(timeout=_Vigil(policy, leg).seconds())
     try:
-        answer = yield from with_retries(call, policy.retries)
+        answer = yield from policy.repeat(call)
     except OpenApiException as error:
         if not _may_be_done(error):
             raise
@@ -216,30 +268,49 @@ def _create_and_wait(order: RunOrder, policy: RunPolicy, *, again: bool) -> Flow
         outcome = _outcome(order, answer, leg["run_id"])
         if outcome is not None:
             return outcome
-    yield from Progress("created", leg["run_id"])
-    return (yield from _wait(order, policy, leg))
+    yield Progress("created", leg["run_id"])
+    return (yield from _wait(order, policy, entry, leg))
 
 
-def _wait(order: RunOrder, policy: RunPolicy, leg: Leg) -> Flow[Outcome]:
+def _wait(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> Flow[Outcome]:
     """Wait until the run ends or asks, through whatever happens on the way."""
+    run_id = leg["run_id"]
+    if entry.was_cancelled(run_id):
+        return {"type": "cancelled", "run_id": run_id}
     vigil = _Vigil(policy, leg)
     while True:
         seconds = vigil.seconds()
         if seconds <= 0:
-            yield from _give_up(order, policy, leg["run_id"])
+            yield from _give_up(order, policy, run_id)
         problem: OpenApiException
         try:
-            answer = yield from order.wait(leg["run_id"]).with_options(timeout=seconds)
+            answer = yield from order.wait(run_id).with_options(timeout=seconds)
         except (*_NOT_YET, NotFoundException) as error:
             problem = error
         else:
-            outcome = _outcome(order, answer, leg["run_id"])
+            if entry.again and not entry.seen_alive and _was_cancelled(answer):
+                return {"type": "cancelled", "run_id": run_id}
+            outcome = _outcome(order, answer, run_id)
             if outcome is not None:
                 return outcome
             problem = ApiTimeoutError("the server says that the run is not done", sent=True)
-        yield from _look(order, vigil, leg["run_id"], problem)
+        yield from _look(order, vigil, entry, run_id, problem)
         if pause := vigil.pause(problem):
             yield Pause(pause)
+
+
+def _was_cancelled(answer: RunWaitResponse) -> bool:
+    """Whether a run was cancelled.
+
+    The protocol has neither a status nor an error code for it; this project's server uses `CANCELLED`
+    and says so in words.
+    """
+    output = answer.output
+    return (
+        isinstance(output, RunError)
+        and output.errcode == CANCELLED
+        and "cancelled" in output.description
+    )
 
 
 class _Vigil:
@@ -276,7 +347,9 @@ class _Vigil:
         return max(next(self._waits), asked or 0.0)
 
 
-def _look(order: RunOrder, vigil: _Vigil, run_id: str, problem: OpenApiException) -> Flow[None]:
+def _look(
+    order: RunOrder, vigil: _Vigil, entry: Entry, run_id: str, problem: OpenApiException
+) -> Flow[None]:
     """After a wait without an outcome: read the run's status, which is cheap and a sign of life.
 
     Raises:
@@ -296,7 +369,8 @@ def _look(order: RunOrder, vigil: _Vigil, run_id: str, problem: OpenApiException
             raise problem from None
     else:
         vigil.alive()
-        yield from Progress("waiting", run_id, {"status": str(run.status)})
+        yield Progress("waiting", run_id, {"status": str(run.status)})
+        entry.seen_alive = entry.seen_alive or run.status == RunStatus.PENDING
         if run.status == RunStatus.PENDING or isinstance(problem, ApiConnectionError):
             vigil.misses = 0
             return
@@ -316,7 +390,7 @@ def _give_up(order: RunOrder, policy: RunPolicy, run_id: str) -> Flow[NoReturn]:
 
 
 def _resume(
-    order: RunOrder, policy: RunPolicy, leg: Leg, question: Outcome, answer: Any
+    order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg, question: Outcome, answer: Any
 ) -> Flow[Leg]:
     """Answer the question, unless the run has moved on since it was asked."""
     run_id = leg["run_id"]
@@ -324,8 +398,9 @@ def _resume(
     for left in range(policy.retries, -1, -1):
         if not (yield from _still_asks(order, policy, run_id, question)):
             break
+        entry.seen_alive = True
         try:
-            yield from with_retries(order.resume(run_id, answer), policy.retries)
+            yield from policy.repeat(order.resume(run_id, answer))
         except (BadRequestException, ConflictException) as error:
             # AGNTCY's server says 400 where the protocol says 409: the run is not interrupted.
             if (yield from _still_asks(order, policy, run_id, question)):
@@ -340,14 +415,14 @@ def _resume(
             yield Pause(next(waits))
             continue
         break
-    yield from Progress("resumed", run_id)
+    yield Progress("resumed", run_id)
     return _leg(run_id, policy)
 
 
 def _still_asks(order: RunOrder, policy: RunPolicy, run_id: str, question: Outcome) -> Flow[bool]:
     """Whether the run waits for the answer to this very question."""
     try:
-        run = yield from with_retries(order.get(run_id), policy.retries)
+        run = yield from policy.repeat(order.get(run_id))
     except NotFoundException:
         raise RunLostError(
             "the server no longer knows the run that asked", **order.ids(run_id)

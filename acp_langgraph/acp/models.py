@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from pydantic_core import to_jsonable_python
@@ -20,6 +20,7 @@ from pydantic_core import to_jsonable_python
 from acp_langgraph.core.wire import Wire, dump, with_zone
 
 __all__ = [
+    "CANCELLED",
     "Agent",
     "AgentACPDescriptor",
     "AgentACPSpec",
@@ -70,6 +71,10 @@ Moment: TypeAlias = Annotated[datetime, AfterValidator(with_zone)]
 # with a NaN left for the encoder to refuse where pydantic would make it null.
 JSON: TypeAlias = Annotated[Any, PlainSerializer(to_jsonable_python, when_used="json")]
 Metadata: TypeAlias = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
+
+
+CANCELLED: Final = 2
+"""The error code of a run that was cancelled, on this project's server; the protocol has none."""
 
 
 class RunStatus(StrEnum):

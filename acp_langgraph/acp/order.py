@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.models import RunStateful, RunStateless
 from acp_langgraph.core.calls import Call
-from acp_langgraph.core.retry import Backoff
+from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.retry import Backoff, with_retries
 
 __all__ = ["KEY", "AnyRun", "RunOrder", "RunPolicy"]
+
+T = TypeVar("T")
 
 AnyRun: TypeAlias = RunStateless | RunStateful
 
@@ -68,6 +71,10 @@ class RunOrder:
             "thread_id": self.thread_id,
             "agent_id": self.agent_id,
         }
+
+    def reborn(self, life: int) -> Self:
+        """The same order for another run, after `life - 1` of them were cancelled."""
+        return replace(self, key=f"{self.key}/{life}") if life > 1 else self
 
     # The operations on the run, stateless or on its thread.
 
@@ -134,3 +141,7 @@ class RunPolicy:
     patience: float = 300.0
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], float] = time.time
+
+    def repeat(self, call: Call[T]) -> Flow[T]:
+        """Perform a call, repeating it where that does no harm."""
+        return with_retries(call, self.retries, self.backoff)

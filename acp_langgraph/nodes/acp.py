@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from acp_langgraph.acp.agents import describe_agent, is_agent_id, resolve_agent, resume_schema
-from acp_langgraph.acp.flow import cancel_run, run_agent
+from acp_langgraph.acp.flow import Entry, cancel_run, run_agent
 from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.acp.order import RunOrder, RunPolicy
 from acp_langgraph.config import ApiClientConfiguration
@@ -148,16 +148,14 @@ class ACPNode(RemoteNode):
             order,
             self.policy,
             can_ask=execution.remembered,
-            again=execution.again,
+            entry=Entry(again=execution.again, was_cancelled=self.was_cancelled),
             answer_schema=self._answer_schema,
         )
         return self._output.write(state, _answer(outcome))
 
-    def ending(self, execution: Execution, run_id: str | None) -> Flow[bool]:
+    def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
         """Cancel the remote run, which may have to be found first."""
-        order = RunOrder(
-            execution.key, self._agent_id, None, thread_id=self._thread(execution), node=self.name
-        )
+        order = RunOrder(key, self._agent_id, None, thread_id=self._thread(execution))
         return (yield from cancel_run(order, run_id))
 
     def _order(

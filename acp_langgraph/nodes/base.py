@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import httpx
@@ -28,8 +28,8 @@ __all__ = ["RemoteNode"]
 
 _log = logging.getLogger("acp_langgraph.nodes")
 
-_CANCEL_WITHIN: Final = 10.0
-_cancelling: set[asyncio.Task[None]] = set()
+_CANCEL_WITHIN: Final = 10.0  # seconds
+_REMEMBERED: Final = 10_000
 
 
 class RemoteNode(Runnable[Any, dict[str, Any]]):
@@ -71,6 +71,9 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         self.async_transport = AsyncTransport(
             configuration, client=async_client, auth=auth, headers=headers
         )
+        self._ended: dict[str, None] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._says_that_jobs_go_on = True
 
     @abstractmethod
     def life(
@@ -79,8 +82,12 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         """The node's work, from the state to the change of the state."""
 
     @abstractmethod
-    def ending(self, execution: Execution, run_id: str | None) -> Flow[bool]:
-        """What ends the remote job of an execution that was cancelled; whether it did."""
+    def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
+        """What ends a remote job, named by its id or else by its key; whether it did."""
+
+    def was_cancelled(self, run_id: str) -> bool:
+        """Whether a remote job was cancelled from here."""
+        return run_id in self._ended
 
     def invoke(
         self,
@@ -100,7 +107,11 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         config = ensure_config(config)
         execution = Execution.of(self.name, config)
         performer = GraphPerformer(self.transport, execution)
-        return drive(self.life(input, execution, config), performer)
+        try:
+            return drive(self.life(input, execution, config), performer)
+        except (KeyboardInterrupt, SystemExit):
+            self._stop(performer)
+            raise
 
     async def ainvoke(
         self,
@@ -112,11 +123,12 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         config = ensure_config(config)
         execution = Execution.of(self.name, config)
         performer = AsyncGraphPerformer(self.async_transport, execution)
+        await self._until_ended(execution)
         try:
             return await adrive(self.life(input, execution, config), performer)
         except asyncio.CancelledError:
-            if self.on_cancel == "cancel":
-                _in_background(self._end(execution, performer.run_id))
+            if self.on_cancel == "cancel" and performer.key is not None:
+                self._end_in_background(performer)
             raise
 
     def close(self) -> None:
@@ -128,23 +140,57 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         await self.async_transport.aclose()
         self.transport.close()
 
-    async def _end(self, execution: Execution, run_id: str | None) -> None:
+    def _stop(self, performer: GraphPerformer) -> None:
+        """Let go of a step that is at work in a thread of its own, as far as a thread can be."""
+        performer.stopped = True
+        self.transport.close()
+        if self.on_cancel == "cancel" and performer.key is not None:
+            last = GraphPerformer(self.transport, performer.execution)
+            last.run_id = performer.run_id
+            ending = self.ending(performer.execution, performer.key, performer.run_id)
+            self._note_end(last, ended=drive(ending, last))
+            self.transport.close()
+
+    def _end_in_background(self, performer: AsyncGraphPerformer) -> None:
+        """Let LangGraph go on: it does not wait for the clean-up of a node that it cancelled."""
+        key = performer.execution.key
+        job = asyncio.get_running_loop().create_task(self._end(performer))
+        self._ending[key] = job
+        job.add_done_callback(lambda _: self._ending.pop(key, None))
+
+    async def _until_ended(self, execution: Execution) -> None:
+        """Wait until what an earlier entry of the same execution left behind is ended."""
+        job = self._ending.get(execution.key)
+        if job is not None and job.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait({job})
+
+    async def _end(self, performer: AsyncGraphPerformer) -> None:
+        assert performer.key is not None  # noqa: S101 - the caller has checked
+        last = AsyncGraphPerformer(self.async_transport, performer.execution)
+        last.run_id = performer.run_id
         # An event loop that shuts down cancels its tasks once, and then waits for them.
         for _ in range(2):
+            ending = self.ending(performer.execution, performer.key, performer.run_id)
             try:
                 async with asyncio.timeout(_CANCEL_WITHIN):
-                    ended = await self.async_transport.run(self.ending(execution, run_id))
+                    ended = await adrive(ending, last)
             except TimeoutError:
                 ended = False
             except asyncio.CancelledError:
                 continue
-            if not ended:
-                _log.warning("node %r: the remote job %s goes on", self.name, run_id or "")
+            self._note_end(last, ended=ended)
             return
 
-
-def _in_background(work: Coroutine[Any, Any, None]) -> None:
-    """Let LangGraph go on: it does not wait for the clean-up of a node that it cancelled."""
-    job = asyncio.get_running_loop().create_task(work)
-    _cancelling.add(job)
-    job.add_done_callback(_cancelling.discard)
+    def _note_end(self, performer: GraphPerformer | AsyncGraphPerformer, *, ended: bool) -> None:
+        run_id = performer.run_id
+        if ended and run_id is not None:
+            self._ended[run_id] = None
+            while len(self._ended) > _REMEMBERED:
+                self._ended.pop(next(iter(self._ended)))
+        if not ended and self._says_that_jobs_go_on:
+            self._says_that_jobs_go_on = False
+            _log.warning(
+                "node %r: the server did not end the remote job %s, which goes on; this is said once",
+                self.name,
+                run_id or "",
+            )

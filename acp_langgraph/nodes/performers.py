@@ -7,8 +7,10 @@ time-out. What a step does inside, it does through the transport.
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, Final
 
+from langgraph.errors import GraphDrained
 from langgraph.func import task
 from langgraph.runtime import get_runtime
 from langgraph.types import interrupt
@@ -19,25 +21,50 @@ from acp_langgraph.core.flow import Ask, Pause, Progress, Step, Work
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.transport import AsyncTransport, Transport
 
-__all__ = ["AsyncGraphPerformer", "GraphPerformer"]
+__all__ = ["AsyncGraphPerformer", "GraphPerformer", "StoppedError"]
+
+_LOOK_FOR_DRAIN: Final = 1.0  # seconds
+
+
+class StoppedError(RuntimeError):
+    """The node's execution was stopped while a step was still at work in another thread."""
 
 
 class _Watch:
-    """What both performers do without waiting for anything."""
+    """What both performers do without waiting for anything.
+
+    Attributes:
+        execution: The node's execution.
+        run_id: The remote job, once known.
+        key: What the remote job is, or is about to be, marked with.
+    """
 
     def __init__(self, execution: Execution) -> None:
         self.execution = execution
         self.run_id: str | None = None
+        self.key: str | None = None
 
     def ask_graph(self, ask: Ask) -> Any:
         """Interrupt the graph, or give the answer that it was resumed with."""
         return interrupt(ask.payload, response_schema=ask.schema)
 
     def note(self, progress: Progress) -> None:
-        """Remember which run this is about, and give a sign of life."""
+        """Remember which job this is about, and give a sign of life."""
+        if progress.kind == "creating":
+            self.run_id, self.key = None, progress.payload["key"]
         self.run_id = progress.run_id or self.run_id
         if self.execution.runtime is not None:
             self.execution.runtime.heartbeat()
+
+    def leave_if_drained(self) -> None:
+        """Leave the remote job to itself if the graph is to stop; it is rejoined later.
+
+        Raises:
+            GraphDrained: LangGraph's own, which keeps the checkpoint.
+        """
+        runtime = self.execution.runtime
+        if runtime is not None and runtime.drain_requested:
+            raise GraphDrained(runtime.drain_reason or "shutdown")
 
 
 class GraphPerformer(_Watch):
@@ -45,10 +72,15 @@ class GraphPerformer(_Watch):
 
     def __init__(self, transport: Transport, execution: Execution) -> None:
         super().__init__(execution)
+        self.stopped = False
         self._transport = transport
 
     def call(self, call: Call[Any]) -> Reply:
-        """Exchange one request for one reply."""
+        """Exchange one request for one reply; one that may take long not while draining."""
+        if self.stopped:
+            raise StoppedError("the node was stopped")
+        if call.timeout is not None:
+            self.leave_if_drained()
         return self._transport.exchange(call)
 
     def ask(self, ask: Ask) -> Any:
@@ -95,8 +127,17 @@ class AsyncGraphPerformer(_Watch):
         self._transport = transport
 
     async def call(self, call: Call[Any]) -> Reply:
-        """Exchange one request for one reply."""
-        return await self._transport.exchange(call)
+        """Exchange one request for one reply; one that may take long is left when draining."""
+        if call.timeout is None or self.execution.runtime is None:
+            return await self._transport.exchange(call)
+        exchange = asyncio.ensure_future(self._transport.exchange(call))
+        try:
+            while not exchange.done():
+                self.leave_if_drained()
+                await asyncio.wait({exchange}, timeout=_LOOK_FOR_DRAIN)
+            return exchange.result()
+        finally:
+            exchange.cancel()
 
     async def ask(self, ask: Ask) -> Any:
         """Put the question as the graph's interrupt."""

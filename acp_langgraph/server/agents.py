@@ -29,7 +29,7 @@ from acp_langgraph.acp.models import (
     StreamingCapabilities,
 )
 from acp_langgraph.errors import ACPDescriptorValidationException
-from acp_langgraph.server.problems import invalid, not_found
+from acp_langgraph.server.problems import not_found
 from acp_langgraph.server.schemas import (
     Graph,
     JsonSchema,
@@ -131,17 +131,13 @@ class HostedAgent:
         self._input.demand(value)
         return value
 
-    def checked_configurable(self, value: Any) -> dict[str, Any]:
-        """The agent's own configuration of a run; where none was sent, an empty object.
+    def check_configurable(self, value: Any) -> None:
+        """Check the agent's own configuration of a run; where none was sent, an empty object.
 
         Raises:
             Problem: 422, if it does not fit the descriptor.
         """
-        value = {} if value is None else value
-        self._config.demand(value)
-        if not isinstance(value, dict):
-            raise invalid("config.configurable: must be of type object")
-        return value
+        self._config.demand({} if value is None else value)
 
     def check_answer(self, question: Any, schema: JsonSchema | None, answer: Any) -> None:
         """Check an answer against what the question itself, or else the descriptor, asks for.

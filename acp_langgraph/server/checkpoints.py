@@ -24,7 +24,7 @@ def thread_config(thread_id: str, checkpoint_id: str | None = None) -> RunnableC
     """The LangGraph configuration that names a thread, or one of its checkpoints."""
     configurable = {"thread_id": thread_id}
     if checkpoint_id is not None:
-        configurable |= {"checkpoint_id": checkpoint_id}
+        configurable |= {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}
     return {"configurable": configurable}
 
 

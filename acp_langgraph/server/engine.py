@@ -53,6 +53,7 @@ __all__ = ["Engine"]
 _log = logging.getLogger(__name__)
 
 _GRACE: Final = 10.0  # seconds that a cancelled graph has to clean up when the server stops
+_LOOK_AGAIN: Final = 0.01  # seconds
 _LONGEST_DELAY: Final = 10 * 365 * 86_400  # seconds; what a timer surely takes
 
 _THREAD_STATUS: Final = {
@@ -163,7 +164,7 @@ class Engine:
             if live := self._live.get(run_id):
                 await live.settled.wait()
             else:
-                await asyncio.sleep(0)  # it settled between the two looks
+                await asyncio.sleep(_LOOK_AGAIN)  # it settled between the two looks
 
     async def resume(self, run: RunRecord, payload: Any) -> RunRecord:
         """Answer what a run asks and let it go on.
@@ -317,13 +318,13 @@ class Engine:
 
     async def _update_thread(self, run: RunRecord) -> None:
         agent = self.agents.get(run.agent_id)
-        snapshot = await agent.graph.aget_state(checkpoints.thread_config(run.thread_id))
-        values = None
-        with suppress(ValueError):  # a state that is not JSON is not shown
-            values = jsonable(snapshot.values)
-        await self.storage.update_thread(
-            run.thread_id, status=_THREAD_STATUS[run.status], values=values
-        )
+        changes: dict[str, Any] = {"status": _THREAD_STATUS[run.status]}
+        try:
+            snapshot = await agent.graph.aget_state(checkpoints.thread_config(run.thread_id))
+            changes["values"] = jsonable(snapshot.values, whatever=True)
+        except Exception:  # noqa: BLE001 - a state that cannot be shown is no fault of the run
+            _log.warning("the state of thread %s cannot be shown", run.thread_id, exc_info=True)
+        await self.storage.update_thread(run.thread_id, **changes)
 
     async def _cancel(self, run_id: str, *, rollback: bool) -> None:
         while not self._closed:
@@ -339,7 +340,7 @@ class Engine:
                     await self._roll_back(run)
                 return
             else:
-                await asyncio.sleep(0)  # it settled between the two looks
+                await asyncio.sleep(_LOOK_AGAIN)  # it settled between the two looks
 
     async def _cancel_pending(self, live: _Live) -> None:
         if live.leg is not None:

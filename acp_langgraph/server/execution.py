@@ -78,13 +78,19 @@ class Outcome:
     questions: tuple[Question, ...] = ()
 
 
-def jsonable(value: Any) -> Any:
+def jsonable(value: Any, *, whatever: bool = False) -> Any:
     """The JSON value of anything a graph returns: messages, models, dataclasses, enums, times.
+
+    Args:
+        value: The value.
+        whatever: Let a text stand for what has no JSON value, instead of refusing it.
 
     Raises:
         ValueError: If it has none.
     """
-    return from_json(to_json(value, inf_nan_mode="null", bytes_mode="base64"))
+    return from_json(
+        to_json(value, inf_nan_mode="null", bytes_mode="base64", serialize_unknown=whatever)
+    )
 
 
 async def execute(agent: HostedAgent, run: RunRecord, publish: Publish) -> Outcome:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from acp_langgraph.acp.models import (
     AgentSearchRequest,
+    RunConfig,
     RunCreate,
     RunCreateStateful,
     RunCreateStateless,
@@ -42,6 +43,7 @@ from acp_langgraph.server.wire import (
     read_model,
     run_model,
     thread_model,
+    uuid_in_body,
     wait_model,
 )
 
@@ -94,6 +96,8 @@ class Operations:
     async def create_thread(self, request: Request) -> Response:
         """Make a thread, or find it where `if_exists` allows that."""
         body = await read_model(request, ThreadCreate, self._max_body)
+        if body.thread_id is not None:
+            body.thread_id = uuid_in_body("thread_id", body.thread_id)
         return answer(thread_model(await self._threads.create(body)))
 
     async def search_threads(self, request: Request) -> Response:
@@ -188,7 +192,7 @@ class Operations:
         body = await read_model(request, RunSearchRequest, self._max_body)
         query = RunQuery(
             stateless=True,
-            agent_id=body.agent_id.lower() if body.agent_id else None,
+            agent_id=body.agent_id and uuid_in_body("agent_id", body.agent_id),
             status=body.status,
             metadata=body.metadata,
             limit=body.limit,
@@ -230,8 +234,9 @@ class Operations:
 
     def _checked(self, body: RunCreate) -> tuple[HostedAgent, RunCreate]:
         agent = self._engine.agents.get(body.agent_id)
-        agent.checked_configurable(body.config.configurable if body.config else None)
-        if body.config and (body.config.recursion_limit or 1) < 1:
+        config = body.config or RunConfig()
+        agent.check_configurable(config.configurable)
+        if config.recursion_limit is not None and config.recursion_limit < 1:
             raise invalid("config.recursion_limit: must be at least 1")
         return agent, body.model_copy(update={"input": agent.checked_input(body.input)})
 

@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 _LONGEST_QUEUE: Final = 1000
+_UNICODE_LINE_ENDS: Final = ("\u0085", "\u2028", "\u2029")
 _ids: Final = count(1)
 
 
@@ -116,4 +117,8 @@ def closing_event(run: RunRecord) -> dict[str, Any]:
 
 def frame(update: dict[str, Any]) -> bytes:
     """An update as a server-sent event."""
-    return b"id: %d\nevent: agent_event\ndata: %s\n\n" % (next(_ids), to_json(update))
+    data = to_json(update)
+    for line_end in _UNICODE_LINE_ENDS:
+        # Legal in JSON and in the event, but many clients split lines there, httpx among them.
+        data = data.replace(line_end.encode(), b"\\u%04x" % ord(line_end))
+    return b"id: %d\nevent: agent_event\ndata: %s\n\n" % (next(_ids), data)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from langgraph.errors import InvalidUpdateError
 from langgraph.types import StateSnapshot
 
 from acp_langgraph.acp.models import (
@@ -154,15 +153,15 @@ class Threads:
             await agent.graph.aupdate_state(
                 checkpoints.thread_config(thread.thread_id, checkpoint), body.values
             )
-        except (InvalidUpdateError, ValueError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001 - a graph's own reducers judge what they get
             raise invalid(f"values: the graph does not take them: {type(error).__name__}") from None
         snapshot = await agent.graph.aget_state(checkpoints.thread_config(thread.thread_id))
-        return jsonable(snapshot.values)
+        return jsonable(snapshot.values, whatever=True)
 
 
 def _state(snapshot: StateSnapshot) -> ThreadState:
     return ThreadState(
         checkpoint=ThreadCheckpoint(checkpoint_id=snapshot.config["configurable"]["checkpoint_id"]),
-        values=jsonable(snapshot.values),
-        metadata=jsonable(snapshot.metadata or {}),
+        values=jsonable(snapshot.values, whatever=True),
+        metadata=jsonable(snapshot.metadata or {}, whatever=True),
     )

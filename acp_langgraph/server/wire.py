@@ -40,6 +40,7 @@ __all__ = [
     "read_model",
     "run_model",
     "thread_model",
+    "uuid_in_body",
     "wait_model",
 ]
 
@@ -134,6 +135,18 @@ def path_id(request: Request, name: str) -> str:
         return str(UUID(text))
     except ValueError:
         raise not_found(name, text) from None
+
+
+def uuid_in_body(field: str, text: str) -> str:
+    """An id in a body, in its canonical form.
+
+    Raises:
+        Problem: 422, if it is no UUID.
+    """
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise invalid(f"{field}: must be a UUID") from None
 
 
 def number(request: Request, name: str, default: int, *, least: int, most: int) -> int:

@@ -20,6 +20,7 @@ __all__ = ["Connection", "ConnectionGone", "PeerGone"]
 
 _RECEIVE = 65536
 _BODILESS = frozenset({204, 304})
+_SEND_TIMEOUT = struct.pack("ll", 0, 100_000)  # seconds and microseconds
 _LINGER_RESET = struct.pack("ii", 1, 0)  # close() sends RST and drops what is unsent
 
 
@@ -44,8 +45,10 @@ class Connection:
         self.aborted = False
         self._socket = sock
         self._reset = False
+        self._wants_body = True
         self._closing = threading.Lock()
         self._http = h11.Connection(h11.SERVER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)
 
     def next_head(self) -> h11.Request | None:
         """The head of the next request; `None` when the peer is done.
@@ -54,7 +57,10 @@ class Connection:
             h11.RemoteProtocolError: If it is no HTTP.
         """
         event = self._next_event()
-        return event if isinstance(event, h11.Request) else None
+        if not isinstance(event, h11.Request):
+            return None
+        self._wants_body = event.method != b"HEAD"
+        return event
 
     def read_body(self) -> bytes:
         """The body that belongs to the head.
@@ -72,9 +78,8 @@ class Connection:
     def _next_event(self) -> object:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             if self._http.they_are_waiting_for_100_continue:
-                self._socket.sendall(
-                    self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
-                )
+                go_on = h11.InformationalResponse(status_code=100, headers=[])
+                self.send(self._http.send(go_on) or b"")
             self._http.receive_data(self._socket.recv(_RECEIVE))
         return event
 
@@ -90,7 +95,10 @@ class Connection:
             ConnectionGone: If the answer, or a fault, ends the connection.
         """
         wire = _Wire(self, fault, wait)
-        for part in response.pieces() if response.raw else self._frame(response):
+        portions = response.pieces() if response.raw else self._frame(response)
+        if isinstance(response.body, bytes):  # leaves in one packet, as from real servers
+            portions = iter([b"".join(part for part in portions if isinstance(part, bytes))])
+        for part in portions:
             if isinstance(part, Gate):
                 wait(part)
             else:
@@ -99,26 +107,25 @@ class Connection:
             self.drop(reset=fault.reset)
 
     def _frame(self, response: Response) -> Iterator[Piece]:
-        """The bytes of an answer, in the portions in which they leave."""
+        """The bytes of an answer, piece by piece."""
         headers = list(response.headers)
         if isinstance(response.body, bytes) and response.status not in _BODILESS:
             headers.append(("content-length", str(len(response.body))))
         reason = responses.get(response.status, "")
         head = h11.Response(status_code=response.status, headers=headers, reason=reason)
-        if isinstance(response.body, bytes):
-            yield b"".join(  # in one packet, as real servers do it
-                self._http.send(event) or b""
-                for event in (head, h11.Data(data=response.body), h11.EndOfMessage())
-            )
-            return
         yield self._http.send(head) or b""
-        for piece in response.pieces():
+        for piece in response.pieces() if self._wants_body else ():
             yield piece if isinstance(piece, Gate) else self._http.send(h11.Data(data=piece)) or b""
         yield self._http.send(h11.EndOfMessage()) or b""
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        self._socket.sendall(data)
+        """Send bytes as they are, however slowly they are read."""
+        while data:
+            try:
+                data = data[self._socket.send(data) :]
+            except BlockingIOError:  # nothing was read for a while
+                if self.aborted:
+                    raise ConnectionGone from None
 
     def finish_exchange(self) -> bool:
         """Get ready for the next request; `False` where this was the last one."""

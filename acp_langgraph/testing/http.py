@@ -294,6 +294,8 @@ class FakeHTTPServer:
                 connection.send(
                     b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n" + str(error).encode()
                 )
+        except Exception as error:  # noqa: BLE001 - told to the test when it leaves the server
+            self._failures.append(error)
         finally:
             connection.close()
             with self.changed:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from acp_langgraph.acp.models import CANCELLED
 from acp_langgraph.testing.gate import Gate
-from acp_langgraph.testing.script import Answer, Ask, Emit, Fail, Play, Script, Work, play
+from acp_langgraph.testing.script import Answer, Ask, Emit, Fail, Move, Play, Script, Work, play
 
 __all__ = ["Clock", "FakeAgent", "FakeRun", "FakeThread", "StreamUpdate"]
 
@@ -243,7 +244,7 @@ class FakeRun:
         if self._phase != "ended":
             self.cancelled = True
             self._play.close()
-            self._settle("error", self._error(0, "the run was cancelled"), status)
+            self._settle("error", self._error(CANCELLED, "the run was cancelled"), status)
 
     def lose(self) -> None:
         """The server knows nothing of it any more."""
@@ -254,12 +255,14 @@ class FakeRun:
 
     def _step(self, answer: Any) -> None:
         try:
-            move = self._play.send(answer)
+            self._perform(self._play.send(answer))
         except StopIteration as end:
-            move = Answer(end.value)
+            self._perform(Answer(end.value))
         except Exception as error:  # noqa: BLE001 - a failing agent is what a test may want
             self.error = error
-            move = Fail(str(error))
+            self._perform(Fail(str(error)))
+
+    def _perform(self, move: Move) -> None:
         match move:
             case Answer():
                 output = {"type": "result", "values": self._made(move.values)}
@@ -279,6 +282,10 @@ class FakeRun:
             case Emit():
                 self.updates.append(StreamUpdate(move.kind, move.payload, self.status))
                 self.notify()
+            case _:
+                raise TypeError(
+                    f"a script made the move {move!r}; see acp_langgraph.testing.script"
+                )
 
     def _work(self, until: Gate | float) -> None:
         if isinstance(until, Gate):

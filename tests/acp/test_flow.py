@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.byhand import Hand, reply
 
-from acp_langgraph.acp.flow import cancel_run, run_agent
+from acp_langgraph.acp.flow import Entry, cancel_run, run_agent
 from acp_langgraph.acp.order import KEY, RunOrder, RunPolicy
 from acp_langgraph.core.flow import Ask
 from acp_langgraph.errors import (
@@ -173,7 +173,7 @@ def test_an_answer_that_the_agent_refuses_is_an_error() -> None:
 
 
 def test_on_reentry_the_run_is_looked_up_before_it_is_created() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True, again=True))
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
     call = hand.wants("search_stateless_runs")
     assert call.body == {"agent_id": AGENT, "metadata": {KEY: "key-1"}}
     hand.give(reply([run()]))
@@ -181,7 +181,7 @@ def test_on_reentry_the_run_is_looked_up_before_it_is_created() -> None:
 
 
 def test_on_reentry_a_run_that_was_never_started_is_created() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True, again=True))
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
     hand.wants("search_stateless_runs")
     hand.give(reply([]))
     hand.wants("create_stateless_run")
@@ -189,7 +189,7 @@ def test_on_reentry_a_run_that_was_never_started_is_created() -> None:
 
 @pytest.mark.parametrize("refusal", [reply(status=500), reply(status=422), reply(status=404)])
 def test_where_metadata_cannot_be_searched_the_agents_runs_are_paged_through(refusal: Any) -> None:
-    hand = Hand(run_agent(ORDER, policy(retries=0), can_ask=True, again=True))
+    hand = Hand(run_agent(ORDER, policy(retries=0), can_ask=True, entry=Entry(again=True)))
     hand.give(refusal)
     assert hand.wants("search_stateless_runs").body["offset"] == 0
     hand.give(reply([run(key="another")] * 100))
@@ -199,13 +199,13 @@ def test_where_metadata_cannot_be_searched_the_agents_runs_are_paged_through(ref
 
 
 def test_a_server_that_ignores_the_filter_is_paged_through() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True, again=True))
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
     hand.give(reply([run(key="another")]))
     assert "metadata" not in hand.wants("search_stateless_runs").body
 
 
 def test_where_nothing_can_be_searched_the_outcome_is_unknown() -> None:
-    hand = Hand(run_agent(ORDER, policy(retries=0), can_ask=True, again=True))
+    hand = Hand(run_agent(ORDER, policy(retries=0), can_ask=True, entry=Entry(again=True)))
     hand.give(reply("Not implemented", status=500))
     with pytest.raises(UnknownOutcomeError, match="'key-1'") as caught:
         hand.give(reply("Not implemented", status=500))
@@ -214,7 +214,11 @@ def test_where_nothing_can_be_searched_the_outcome_is_unknown() -> None:
 
 
 def test_the_policy_may_accept_a_second_run() -> None:
-    hand = Hand(run_agent(ORDER, policy(retries=0, on_unknown="rerun"), can_ask=True, again=True))
+    hand = Hand(
+        run_agent(
+            ORDER, policy(retries=0, on_unknown="rerun"), can_ask=True, entry=Entry(again=True)
+        )
+    )
     hand.give(reply(status=500))
     hand.give(reply(status=500))
     hand.wants("create_stateless_run")
@@ -222,7 +226,7 @@ def test_the_policy_may_accept_a_second_run() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 429, 502, 503, 504])
 def test_a_search_that_fails_for_another_reason_says_nothing_about_the_run(status: int) -> None:
-    hand = Hand(run_agent(ORDER, policy(retries=0), can_ask=True, again=True))
+    hand = Hand(run_agent(ORDER, policy(retries=0), can_ask=True, entry=Entry(again=True)))
     with pytest.raises(Exception, match=str(status)) as caught:
         hand.give(reply(status=status))
     assert not isinstance(caught.value, UnknownOutcomeError)
@@ -262,7 +266,7 @@ def test_a_create_that_is_refused_is_not_repeated() -> None:
 
 
 def test_of_several_runs_with_the_key_the_oldest_counts() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True, again=True))
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
     younger = {**run(), "run_id": "younger", "created_at": "2026-01-02T00:00:00Z"}
     hand.give(reply([younger, run()]))
     assert hand.wants("wait_for_stateless_run_output").path == f"/runs/{RUN}/wait"
@@ -394,7 +398,7 @@ def test_a_question_without_memory_cancels_the_run() -> None:
 
 def test_a_thread_is_made_before_the_run_and_used_for_everything() -> None:
     order = replace(ORDER, thread_id=THREAD)
-    hand = Hand(run_agent(order, policy(), can_ask=True, again=True))
+    hand = Hand(run_agent(order, policy(), can_ask=True, entry=Entry(again=True)))
     call = hand.wants("create_thread")
     assert call.body["if_exists"] == "do_nothing"
     hand.give(reply({"thread_id": THREAD, "metadata": {}, "status": "idle"}))
@@ -430,3 +434,49 @@ def test_a_run_that_is_gone_counts_as_cancelled() -> None:
     hand = Hand(cancel_run(ORDER, RUN))
     hand.give(NotFoundException("POST /runs/x/cancel", 404))
     assert hand.result is True
+
+
+CANCELLED = {"type": "error", "run_id": RUN, "errcode": 2, "description": "the run was cancelled"}
+
+
+def test_a_run_that_was_cancelled_is_replaced_when_the_flow_is_entered_again() -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
+    hand.give(reply([run("error")]))
+    hand.wants("wait_for_stateless_run_output")
+    hand.give(reply({"run": run("error"), "output": CANCELLED}))
+    assert hand.wants("search_stateless_runs").body["metadata"] == {KEY: "key-1/2"}
+    hand.give(reply([]))
+    assert hand.wants("create_stateless_run").body["metadata"] == {KEY: "key-1/2"}
+
+
+def test_a_run_that_is_cancelled_while_it_is_awaited_has_failed() -> None:
+    hand = started()
+    with pytest.raises(ACPRunException, match="cancelled"):
+        hand.give(reply({"run": run("error"), "output": CANCELLED}))
+
+
+def test_a_run_that_is_cancelled_after_it_was_seen_at_work_has_failed() -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
+    hand.give(reply([run()]))
+    hand.give(reply(status=204))
+    hand.give(reply(run("pending")))
+    with pytest.raises(ACPRunException, match="cancelled"):
+        hand.give(reply({"run": run("error"), "output": CANCELLED}))
+
+
+@pytest.mark.parametrize("can_ask", [True, False])
+def test_a_run_that_is_known_to_be_cancelled_is_not_awaited(can_ask: bool) -> None:
+    entry = Entry(again=True, was_cancelled=lambda run_id: run_id == RUN)
+    hand = Hand(run_agent(ORDER, policy(), can_ask=can_ask, entry=entry))
+    hand.wants("search_stateless_runs")
+    hand.give(reply([run()]))
+    assert hand.wants("search_stateless_runs").body["metadata"] == {KEY: "key-1/2"}
+
+
+def test_a_run_that_comes_late_is_still_found_and_cancelled() -> None:
+    hand = Hand(cancel_run(ORDER, None))
+    for _ in range(3):
+        hand.wants("search_stateless_runs")
+        hand.give(reply([]))
+    hand.give(reply([run()]))
+    hand.wants("cancel_stateless_run")

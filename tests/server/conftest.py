@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -23,6 +24,10 @@ class Client(httpx.Client):
 
     def outcome(self, agent: str, /, path: str = "/runs", **body: Any) -> dict[str, Any]:
         return self.create(agent, f"{path}/wait", **body)
+
+    def resume(self, run: dict[str, Any], answer: Any, path: str = "/runs") -> dict[str, Any]:
+        sent = self.post(f"{path}/{run['run_id']}", content=json.dumps(answer))
+        return sent.raise_for_status().json()
 
     def wait(self, run: dict[str, Any], path: str = "/runs") -> dict[str, Any]:
         return self.get(f"{path}/{run['run_id']}/wait").raise_for_status().json()

@@ -14,6 +14,15 @@ from acp_langgraph.errors import ACPDescriptorValidationException
 from acp_langgraph.server import AgentInterrupt, ServedAgent, create_app
 
 
+class Draft(TypedDict):
+    draft: str
+
+
+class Brief(TypedDict):
+    brief: str
+    inner: Annotated[NotRequired[dict[str, Draft]], "nested"]
+
+
 class Approval(BaseModel):
     approved: bool
 
@@ -97,14 +106,7 @@ def test_a_part_of_a_typed_dict_state_is_input_enough(serving):
 
 
 def test_a_declared_input_schema_demands_its_fields(serving):
-    class State(TypedDict):
-        draft: str
-
-    class Brief(TypedDict):
-        brief: str
-        inner: Annotated[NotRequired[dict[str, State]], "nested"]
-
-    client = serving({"agent": one_node(State, lambda state: {}, input_schema=Brief)})
+    client = serving({"agent": one_node(Draft, lambda state: {}, input_schema=Brief)})
     answer = client.post("/runs/wait", json={"input": {}})
 
     assert specs(client).input["required"] == ["brief"]

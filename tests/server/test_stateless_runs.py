@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypedDict
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -17,7 +19,7 @@ from pydantic import BaseModel
 from support.graphs import Gate, Notes, Text, asking, echo, failing, fan_out, held, one_node
 
 from acp_langgraph.acp.models import RunStateless, RunWaitResponseStateless
-from acp_langgraph.server import AgentInterrupt, ServedAgent
+from acp_langgraph.server import AgentInterrupt, SeenRequest, ServedAgent
 
 
 def test_a_run_gives_the_output_of_the_graph(serving):
@@ -93,7 +95,7 @@ def test_only_the_output_schema_is_returned(serving):
 
 
 def test_an_output_that_is_no_json_is_an_error_of_the_run(serving):
-    client = serving({"agent": one_node(Notes, lambda state: {"notes": [object()]})})
+    client = serving({"agent": one_node(Notes, lambda state: {"notes": [ZoneInfo("UTC")]})})
 
     output = client.outcome("agent")["output"]
 
@@ -176,9 +178,9 @@ def test_an_answer_of_any_json_type_arrives_as_it_is(serving, answer):
     client = serving({"asking": asking("first", "second")})
 
     asked = client.outcome("asking")
-    client.post(f"/runs/{asked['run']['run_id']}", json=answer, content=None if answer is not None else "null").raise_for_status()
+    client.resume(asked["run"], answer)
     again = client.wait(asked["run"])
-    client.post(f"/runs/{asked['run']['run_id']}", json="last").raise_for_status()
+    client.resume(asked["run"], "last")
     ended = client.wait(asked["run"])
 
     assert asked["output"] == {"type": "interrupt", "interrupt": "first"}
@@ -207,7 +209,7 @@ def test_questions_asked_at_once_are_one_payload_with_an_answer_for_each(serving
     asked = client.outcome("many")
     payload = asked["output"]["interrupt"]
     answers = {id_: value["item"] * 10 for id_, value in payload["interrupts"].items()}
-    client.post(f"/runs/{asked['run']['run_id']}", json=answers).raise_for_status()
+    client.resume(asked["run"], answers)
     ended = client.wait(asked["run"])
 
     assert payload["interrupt_type"] == "multiple"
@@ -235,7 +237,7 @@ def test_a_breakpoint_is_a_question_that_any_answer_answers(serving):
     client = serving({"agent": graph})
 
     asked = client.outcome("agent", input={"text": "hi"})
-    client.post(f"/runs/{asked['run']['run_id']}", json="go").raise_for_status()
+    client.resume(asked["run"], "go")
 
     assert asked["output"]["interrupt"] == {"interrupt_type": "breakpoint", "next": ["node"]}
     assert client.wait(asked["run"])["output"]["values"] == {"text": "done"}
@@ -274,9 +276,9 @@ def test_an_answer_that_the_graph_refuses_itself_can_be_given_again(serving):
 
     asked = client.outcome("agent")
     no_number = client.post(f"/runs/{asked['run']['run_id']}", json={"number": "x"})
-    client.post(f"/runs/{asked['run']['run_id']}", json={"number": 1}).raise_for_status()
+    client.resume(asked["run"], {"number": 1})
     again = client.wait(asked["run"])
-    client.post(f"/runs/{asked['run']['run_id']}", json={"number": 2}).raise_for_status()
+    client.resume(asked["run"], {"number": 2})
 
     assert no_number.json() == "resume.number: must be of type integer"
     assert again["output"] == asked["output"]
@@ -296,9 +298,7 @@ def test_of_many_answers_at_once_exactly_one_wins(serving):
     run = client.outcome("asking")["run"]
 
     with ThreadPoolExecutor(16) as pool:
-        answers = list(
-            pool.map(lambda n: client.post(f"/runs/{run['run_id']}", json=n), range(16))
-        )
+        answers = list(pool.map(lambda n: client.post(f"/runs/{run['run_id']}", json=n), range(16)))
 
     statuses = sorted(answer.status_code for answer in answers)
     [winner] = [number for number, answer in enumerate(answers) if answer.status_code == 200]
@@ -307,20 +307,20 @@ def test_of_many_answers_at_once_exactly_one_wins(serving):
 
 
 async def test_two_hundred_clients_wait_for_one_run(serving):
-    gate = Gate()
-    client = serving({"held": held(gate)})
+    gate, arrived = Gate(), itertools.count(1)
+
+    def open_gate_at_the_last(request: SeenRequest) -> None:
+        if request.path.endswith("/wait") and next(arrived) == 200:
+            gate.open()
+
+    client = serving({"held": held(gate)}, on_request=open_gate_at_the_last)
     run = client.create("held", input={"text": "hi"})
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
     async with httpx.AsyncClient(base_url=client.server.url, timeout=30, limits=limits) as waiting:
-        waits = [asyncio.create_task(waiting.get(f"/runs/{run['run_id']}/wait")) for _ in range(200)]
-        while sum(each.path.endswith("/wait") for each in client.server.requests) < 200:
-            await asyncio.sleep(0.01)
-        in_between = await waiting.get(f"/runs/{run['run_id']}")
-        gate.open()
+        waits = [waiting.get(f"/runs/{run['run_id']}/wait") for _ in range(200)]
         outcomes = [wait.json() for wait in await asyncio.gather(*waits)]
 
-    assert in_between.json()["status"] == "pending"
     assert [each["output"]["values"]["notes"] for each in outcomes] == [["hi"]] * 200
     assert gate.passed == 1
 
@@ -395,7 +395,9 @@ def test_a_client_that_breaks_off_has_its_run_cancelled_unless_it_said_otherwise
     client = serving({"held": held(gate)})
 
     with pytest.raises(httpx.ReadTimeout):
-        client.post("/runs/wait", json={"input": {"text": "hi"}, "on_disconnect": policy}, timeout=0.2)
+        client.post(
+            "/runs/wait", json={"input": {"text": "hi"}, "on_disconnect": policy}, timeout=0.2
+        )
     [run] = client.post("/runs/search", json={}).json()
     if policy == "cancel":
         assert gate.cancelled.acquire(timeout=10)
@@ -447,7 +449,7 @@ def test_runs_are_found_by_agent_status_and_metadata(serving):
         ("POST", "/cancel"),
     ],
 )
-@pytest.mark.parametrize("run_id", ["00000000-0000-4000-8000-00000000dead", "no-uuid"])
+@pytest.mark.parametrize("run_id", ["3d0b5a5e-6c34-4e1f-9e28-3f0d3a2a5a10", "no-uuid"])
 def test_an_unknown_run_is_not_found(serving, method, path, run_id):
     answer = serving({"echo": echo()}).request(method, f"/runs/{run_id}{path}", json="yes")
 

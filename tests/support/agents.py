@@ -53,20 +53,19 @@ def failing() -> Any:
     return agent(work)
 
 
-def asking(*questions: Any) -> Any:
-    """Asks one question after the other and gives back the answers."""
+def asking(*questions: Any, exactly: bool = False) -> Any:
+    """Asks one question after the other, with the text in it or exactly; gives back the answers."""
     builder = StateGraph(Answered)
     names = [f"ask{number}" for number in range(len(questions))]
     for name, question in zip(names, questions, strict=True):
-        builder.add_node(name, _asker(question))
+        builder.add_node(name, _asker(question, exactly=exactly))
     for before, after in zip([START, *names], [*names, END], strict=True):
         builder.add_edge(before, after)
     return builder.compile()
 
 
-def _asker(question: Any) -> Callable[[Answered], dict[str, Any]]:
+def _asker(question: Any, *, exactly: bool) -> Callable[[Answered], dict[str, Any]]:
     def ask(state: Answered) -> dict[str, Any]:
-        asked = f"{question} ({state['text']})" if isinstance(question, str) else question
-        return {"answers": [interrupt(asked)]}
+        return {"answers": [interrupt(question if exactly else f"{question} ({state['text']})")]}
 
     return ask

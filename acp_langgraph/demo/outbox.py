@@ -1,0 +1,65 @@
+"""Writing mails as files that every mail program reads."""
+
+from __future__ import annotations
+
+import email.policy
+import os
+import re
+import tempfile
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, localtime, make_msgid
+from pathlib import Path
+
+from acp_langgraph.demo.models import Draft
+
+__all__ = ["address", "write_mail"]
+
+_NAMED_ADDRESS = re.compile(r"(?:(?P<name>[^<>]*)<)?(?P<at>[^\s<>@]+@[^\s<>@]+\.[^\s<>@.,;:]+)>?")
+
+
+def address(text: str) -> Address:
+    """An address such as `ada@example.com` or `Ada Lovelace <ada@example.com>`.
+
+    Raises:
+        ValueError: If the text is none.
+    """
+    found = _NAMED_ADDRESS.fullmatch(text.strip())
+    if not found:
+        raise ValueError(
+            f"{text!r} is no mail address; write ada@example.com or Ada <ada@example.com>"
+        )
+    name = (found["name"] or "").strip().strip('"')
+    return Address(display_name=name, addr_spec=found["at"])
+
+
+def write_mail(outbox: Path, draft: Draft, *, sender: str, recipient: str, key: str) -> Path:
+    """Write a mail into the outbox as an `.eml` file.
+
+    Args:
+        outbox: The folder; made if it is missing.
+        draft: Subject and text.
+        sender: Address it is from.
+        recipient: Address it is to.
+        key: Names the mail: the same key is the same file, however often it is written.
+
+    Returns:
+        The file.
+    """
+    from_, to = address(sender), address(recipient)
+    mail = EmailMessage(policy=email.policy.SMTP)
+    mail["Date"] = format_datetime(localtime())
+    mail["From"] = from_
+    mail["To"] = to
+    mail["Subject"] = " ".join(draft.subject.split())
+    mail["Message-ID"] = make_msgid(idstring=key, domain=from_.domain)
+    mail.set_content(draft.body, charset="utf-8")
+    outbox.mkdir(parents=True, exist_ok=True)
+    slug = re.sub(r"[^a-z0-9]+", "-", draft.subject.lower()).strip("-")[:40].rstrip("-") or "mail"
+    target = outbox / f"{slug}-{key}.eml"
+    with tempfile.NamedTemporaryFile(dir=outbox, suffix=".part", delete=False) as file:
+        file.write(mail.as_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(target)
+    return target

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from acp_langgraph.acp.models import RunStatus, ThreadStatus
+from acp_langgraph.server.storage import (
+    MemoryStorage,
+    RunQuery,
+    RunRecord,
+    ThreadRecord,
+    moment_after,
+)
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def storage():
+    return MemoryStorage()
+
+
+def run(run_id="run", **fields):
+    return RunRecord(
+        run_id,
+        "agent",
+        "thread",
+        stateless=False,
+        **{"creation": {}, "created_at": NOW, "updated_at": NOW, **fields},
+    )
+
+
+async def test_of_two_changes_to_one_record_the_second_is_refused(storage):
+    old = run(status=RunStatus.INTERRUPTED)
+    await storage.add_run(old)
+    one, other = old.changed(answers={"id": 1}), old.changed(answers={"id": 2})
+
+    assert await storage.replace_run(old, one)
+    assert not await storage.replace_run(old, other)
+    assert await storage.get_run("run") == one
+
+
+async def test_a_deleted_run_is_not_brought_back_by_a_change(storage):
+    old = run()
+    await storage.add_run(old)
+    await storage.delete_run("run")
+
+    assert not await storage.replace_run(old, old.changed(status=RunStatus.SUCCESS))
+    assert await storage.get_run("run") is None
+
+
+def test_a_change_has_a_later_time_even_if_the_clock_goes_back():
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+
+    assert moment_after(ahead) == ahead + timedelta(microseconds=1)
+
+
+async def test_an_id_of_a_thread_is_taken_once(storage):
+    assert await storage.add_thread(ThreadRecord("thread", NOW, NOW))
+    assert not await storage.add_thread(ThreadRecord("thread", NOW, NOW))
+
+
+async def test_a_change_to_a_thread_merges_metadata_and_keeps_the_rest(storage):
+    await storage.add_thread(ThreadRecord("thread", NOW, NOW, {"a": 1}, values={"x": 1}))
+
+    changed = await storage.update_thread("thread", metadata={"b": 2}, status=ThreadStatus.BUSY)
+
+    assert changed.metadata == {"a": 1, "b": 2}
+    assert (changed.status, changed.values) == (ThreadStatus.BUSY, {"x": 1})
+    assert changed.updated_at > NOW
+
+
+async def test_deleting_a_thread_deletes_its_runs(storage):
+    await storage.add_thread(ThreadRecord("thread", NOW, NOW))
+    await storage.add_run(run())
+
+    assert await storage.delete_thread("thread")
+    assert await storage.find_runs(RunQuery()) == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "wanted", "matches"),
+    [
+        ({"a": 1}, {"a": 1.0}, True),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": 0}, {"a": False}, False),
+        ({"a": [True]}, {"a": [1]}, False),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, False),
+        ({"a": None}, {"a": None}, True),
+        ({}, {"a": None}, False),
+        (None, {"a": 1}, False),
+        (None, {}, True),
+    ],
+)
+def test_metadata_is_compared_as_json(stored, wanted, matches):
+    assert RunQuery(metadata=wanted).matches(run(creation={"metadata": stored})) is matches

@@ -1,0 +1,164 @@
+"""A process that runs a graph, and dies where it is told to.
+
+It is a zygote: everything is imported once, and every line of JSON on standard input is a job that is
+done in a fork. A job names its module's `build(job)`, which gives the graph's builder, and what to
+invoke it with. The fork kills itself with SIGKILL at the given tick; ticks are counted before, during
+and after every HTTP exchange and before and after every write of the checkpointer.
+
+Answers, a line each: {"exit": status, "ticks": ticks so far, "error": ..., "values": ...}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+import aiosqlite
+import httpx
+from httpx_aiohttp import AiohttpTransport
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.types import Command
+
+__all__ = ["async_client", "client", "main"]
+
+
+class Ticks:
+    """Counts what happens, and kills the process at one of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.fatal = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+        if self.count == self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+tick = Ticks()
+
+
+class Transport(httpx.HTTPTransport):
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        tick()
+        response = super().handle_request(request)
+        tick()
+        response.read()
+        tick()
+        return response
+
+
+class AsyncTransport(AiohttpTransport):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        tick()
+        response = await super().handle_async_request(request)
+        tick()
+        await response.aread()
+        tick()
+        return response
+
+
+class Saver(SqliteSaver):
+    def put(self, *args: Any) -> Any:
+        tick()
+        done = super().put(*args)
+        tick()
+        return done
+
+    def put_writes(self, *args: Any) -> None:
+        tick()
+        super().put_writes(*args)
+        tick()
+
+
+class AsyncSaver(AsyncSqliteSaver):
+    async def aput(self, *args: Any) -> Any:
+        tick()
+        done = await super().aput(*args)
+        tick()
+        return done
+
+    async def aput_writes(self, *args: Any) -> None:
+        tick()
+        await super().aput_writes(*args)
+        tick()
+
+
+def client() -> httpx.Client:
+    """A blocking client that ticks."""
+    return httpx.Client(transport=Transport(verify=False))
+
+
+def async_client() -> httpx.AsyncClient:
+    """An awaiting client that ticks."""
+    return httpx.AsyncClient(transport=AsyncTransport(verify=False))
+
+
+def next_input(state: Any, job: dict[str, Any]) -> Any:
+    """What to invoke the graph with, as someone would who finds it in this state."""
+    if state.interrupts:
+        return Command(resume=job["answers"][state.interrupts[0].value])
+    return None if state.created_at else job["input"]
+
+
+def is_done(state: Any) -> bool:
+    """Whether the graph has come to its end; `next` is also empty before a checkpoint's last write."""
+    return "answer" in state.values
+
+
+def run(job: dict[str, Any]) -> Any:
+    """Run the graph until it is done, blocking."""
+    config = {"configurable": {"thread_id": job["thread"]}}
+    options = {"durability": job["durability"]}
+    with Saver.from_conn_string(job["database"]) as saver:
+        graph = importlib.import_module(job["module"]).build(job).compile(checkpointer=saver)
+        while not is_done(state := graph.get_state(config)):
+            graph.invoke(next_input(state, job), config, **options)
+        return state.values
+
+
+async def arun(job: dict[str, Any]) -> Any:
+    """Run the graph until it is done, awaiting."""
+    config = {"configurable": {"thread_id": job["thread"]}}
+    options = {"durability": job["durability"]}
+    async with aiosqlite.connect(job["database"]) as connection:
+        saver = AsyncSaver(connection)
+        graph = importlib.import_module(job["module"]).build(job).compile(checkpointer=saver)
+        while not is_done(state := await graph.aget_state(config)):
+            await graph.ainvoke(next_input(state, job), config, **options)
+        return state.values
+
+
+def in_a_fork(job: dict[str, Any]) -> None:
+    """Do a job and tell what came of it."""
+    tick.fatal = job["fatal"]
+    answer: dict[str, Any] = {"exit": 0}
+    try:
+        values = run(job) if job["color"] == "sync" else asyncio.run(arun(job))
+        answer["values"] = values["answer"]
+    except Exception as error:  # noqa: BLE001 - told to the parent
+        answer = {"exit": 1, "error": type(error).__name__, "message": str(error)}
+    print(json.dumps({**answer, "ticks": tick.count}), flush=True)
+
+
+def main() -> None:
+    """Fork for every job."""
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            in_a_fork(json.loads(line))
+            sys.stdout.flush()
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            print(json.dumps({"exit": -os.WTERMSIG(status)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

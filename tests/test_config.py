@@ -1,0 +1,122 @@
+"""The client configuration."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.errors import ApiValueError
+
+SECRETS: dict[str, Any] = {
+    "api_key": "sesame-1",
+    "username": "ali",
+    "password": "sesame-2",
+    "access_token": "sesame-3",
+    "headers": {"x-more": "sesame-4"},
+    "proxy": "http://u:sesame-5@proxy",
+}
+
+
+def test_the_host_may_be_given_by_position() -> None:
+    assert ApiClientConfiguration("http://here:1/base/").base_url == "http://here:1/base"
+
+
+@pytest.mark.parametrize(
+    "host", ["", "here", "here:8000", "ftp://here", "http://", "http://h:x", "http://h?a=1", 5]
+)
+def test_a_host_that_is_no_url_is_refused_with_an_example(host: Any) -> None:
+    with pytest.raises(ApiValueError, match=r"host: .*"):
+        ApiClientConfiguration(host)
+
+
+def test_credentials_in_the_url_are_taken_out_of_it() -> None:
+    config = ApiClientConfiguration("http://al%40i:p%3Aw@here/x")
+    assert config.host == "http://here/x"
+    assert (config.username, config.password) == ("al@i", "p:w")
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers"),
+    [
+        ({"api_key": "k"}, {"x-api-key": "k"}),
+        ({"api_key": {"XApiKey": "k"}}, {"x-api-key": "k"}),
+        ({"api_key": {"ApiKeyAuth": "k"}}, {"x-api-key": "k"}),
+        ({"api_key": {"X-Other": "k"}}, {"X-Other": "k"}),
+        ({"api_key": "k", "api_key_prefix": "Token"}, {"x-api-key": "Token k"}),
+        (
+            {"api_key": {"a": "1", "b": "2"}, "api_key_prefix": {"a": "P"}},
+            {"a": "P 1", "b": "2"},
+        ),
+        ({"access_token": "t"}, {"authorization": "Bearer t"}),
+        (
+            {"username": "ä", "password": "p"},
+            {"authorization": f"Basic {base64.b64encode('ä:p'.encode()).decode()}"},
+        ),
+        ({"access_token": "t", "username": "u"}, {"authorization": "Bearer t"}),
+        ({}, {}),
+    ],
+)
+def test_credentials_become_headers(settings: Any, headers: Any) -> None:
+    assert ApiClientConfiguration("http://h", **settings).auth_headers() == headers
+
+
+def test_no_secret_is_shown() -> None:
+    config = ApiClientConfiguration("http://h", **SECRETS)
+    assert "sesame" not in repr(config) + str(config)
+
+
+@pytest.mark.parametrize("name", ["timeout", "retries", "unknown_setting"])
+def test_what_is_wrong_is_named_without_the_value(name: str) -> None:
+    with pytest.raises(ApiValueError, match=name) as caught:
+        ApiClientConfiguration("http://h", **{name: "sesame"})
+    assert "sesame" not in str(caught.value)
+
+
+def test_a_variable_of_the_host_is_filled_in() -> None:
+    config = ApiClientConfiguration("http://{region}.h", server_variables={"region": "eu"})
+    assert config.base_url == "http://eu.h"
+
+
+def test_a_variable_that_is_not_set_is_named() -> None:
+    with pytest.raises(ApiValueError, match="region"):
+        ApiClientConfiguration("http://{region}.h")
+
+
+def test_the_environment_gives_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "HOST": "http://{r}.h",
+        "SERVER_VARIABLES": '{"r": "eu"}',
+        "API_KEY": '{"XApiKey": "k"}',
+        "ACCESS_TOKEN": "t",
+        "TIMEOUT": "2.5",
+        "RETRIES": "7",
+        "DEBUG": "true",
+        "SSL_CA_CERT": "/ca.pem",
+    }.items():
+        monkeypatch.setenv(f"MAILCOMPOSER_{name}", value)
+    config = ApiClientConfiguration.from_env_prefix("MAILCOMPOSER_")
+    assert config.base_url == "http://eu.h"
+    assert config.auth_headers() == {"x-api-key": "k", "authorization": "Bearer t"}
+    assert (config.timeout, config.retries, config.debug) == (2.5, 7, True)
+    assert config.ssl_ca_cert == "/ca.pem"
+
+
+def test_an_endpoint_is_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X_ENDPOINT", "http://h")
+    assert ApiClientConfiguration.fromEnvPrefix("X_").host == "http://h"
+
+
+def test_a_missing_host_says_which_variables_to_set() -> None:
+    with pytest.raises(ApiValueError, match="NOWHERE_HOST or NOWHERE_ENDPOINT"):
+        ApiClientConfiguration.from_env_prefix("NOWHERE_")
+
+
+def test_broken_json_names_the_variable_and_not_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X_HOST", "http://h")
+    monkeypatch.setenv("X_API_KEY", '{"sesame')
+    with pytest.raises(ApiValueError, match="X_API_KEY") as caught:
+        ApiClientConfiguration.from_env_prefix("X_")
+    assert "sesame" not in str(caught.value)

@@ -1,0 +1,79 @@
+"""The arrows between the package's folders point one way."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import acp_langgraph
+
+PACKAGE = Path(acp_langgraph.__file__).parent
+
+# What each folder may import of this package, beside itself, `errors` and `config`.
+MAY_IMPORT = {
+    "core": set(),
+    "transport": {"core"},
+    "acp": {"core", "transport"},
+    "bridge": {"core", "transport"},
+    "quant": {"core", "transport"},
+    "mapping": {"core", "transport"},
+    "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping"},
+    "server": {"core", "acp"},
+    "testing": {"core", "acp"},
+    "demo": {"nodes", "server", "testing", "mapping"},
+}
+
+ONLY_HERE = {
+    "httpx": {"transport", "acp/client", "bridge/client", "quant/client", "nodes"},
+    "aiohttp": {"transport"},
+    "langgraph": {"nodes", "mapping", "server", "demo"},
+    "starlette": {"server"},
+    "uvicorn": {"server"},
+}
+
+
+def modules() -> list[tuple[str, ast.Module]]:
+    return [
+        (path.relative_to(PACKAGE).with_suffix("").as_posix(), ast.parse(path.read_text()))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    ]
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Every module that is named in an import, wherever it stands."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def test_folders_import_only_what_lies_below_them() -> None:
+    wrong = []
+    for name, tree in modules():
+        folder = name.split("/")[0]
+        if folder not in MAY_IMPORT:
+            continue
+        allowed = {folder, "errors", "config"} | MAY_IMPORT[folder]
+        for module in imported(tree):
+            parts = module.split(".")
+            if parts[0] == "acp_langgraph" and len(parts) > 1 and parts[1] not in allowed:
+                wrong.append(f"{name} imports {module}")
+    assert not wrong
+
+
+def test_foreign_libraries_stay_where_they_belong() -> None:
+    wrong = []
+    for name, tree in modules():
+        for module in imported(tree):
+            homes = ONLY_HERE.get(module.split(".")[0])
+            if homes is not None and not any(name.startswith(home) for home in homes):
+                wrong.append(f"{name} imports {module}")
+    assert not wrong
+
+
+def test_every_folder_is_known_to_this_test() -> None:
+    folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    assert folders <= set(MAY_IMPORT)

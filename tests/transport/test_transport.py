@@ -1,0 +1,161 @@
+"""The transports on a socket that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from typing import Any
+
+import httpx
+import pytest
+from support.colors import Color
+
+from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.calls import Call
+from acp_langgraph.errors import (
+    AnswerTooLargeError,
+    ApiConnectionError,
+    ApiTimeoutError,
+    UnexpectedStatusException,
+)
+from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, Response
+from acp_langgraph.transport import AsyncTransport, Transport
+
+READ: Call[Any] = Call("read", "GET", "/things/1", dict)
+WRITE: Call[Any] = Call("write", "POST", "/things", dict, body={"a": "ä"})
+
+
+def send(color: Color, configuration: Any, *calls: Call[Any], **options: Any) -> list[Any]:
+    """Send calls one after the other with one transport."""
+    if color.name == "sync":
+        with Transport(configuration, **options) as transport:
+            return [transport.send(call) for call in calls]
+
+    async def run() -> list[Any]:
+        async with AsyncTransport(configuration, **options) as transport:
+            return [await transport.send(call) for call in calls]
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def server() -> Any:
+    with FakeHTTPServer(lambda request: Response.json({"path": request.path})) as running:
+        yield running
+
+
+def test_a_call_is_one_request_with_its_body_and_credentials(color: Color, server: Any) -> None:
+    configuration = ApiClientConfiguration(server.url, api_key="sesame", headers={"x-a": "b"})
+    assert send(color, configuration, WRITE) == [{"path": "/things"}]
+    (request,) = server.requests
+    assert (request.method, request.json) == ("POST", {"a": "ä"})
+    assert request.headers["x-api-key"] == "sesame"
+    assert request.headers["x-a"] == "b"
+    assert request.headers["content-type"] == "application/json"
+
+
+def test_a_refused_connection_never_left(color: Color, server: Any) -> None:
+    server.stop()
+    configuration = ApiClientConfiguration(server.url, retries=0)
+    with pytest.raises(ApiConnectionError, match="cannot connect") as caught:
+        send(color, configuration, WRITE)
+    assert not caught.value.sent
+
+
+@pytest.mark.parametrize("fault", [Fault.lose_answer(), Fault.drop_after(20)])
+def test_a_broken_connection_may_have_left(color: Color, server: Any, fault: Fault) -> None:
+    server.faults.add(fault, times=1)
+    with pytest.raises(ApiConnectionError) as caught:
+        send(color, server.url, WRITE)
+    assert caught.value.sent
+    assert len(server.requests) == 1
+
+
+def test_a_read_is_repeated_after_a_broken_connection(color: Color, server: Any) -> None:
+    server.faults.add(Fault.lose_answer(), times=1)
+    assert send(color, server.url, READ) == [{"path": "/things/1"}]
+
+
+def test_a_stale_connection_does_not_matter(color: Color, server: Any) -> None:
+    server.faults.add(Fault.stale(), times=1)
+    assert len(send(color, server.url, READ, READ)) == 2
+
+
+def test_an_answer_that_does_not_come_is_a_timeout(color: Color, server: Any) -> None:
+    gate = Gate()
+    server.faults.add(Fault.hold(gate))
+    configuration = ApiClientConfiguration(server.url, timeout=0.05, retries=0)
+    with pytest.raises(ApiTimeoutError) as caught:
+        send(color, configuration, READ)
+    gate.open()
+    assert caught.value.sent
+
+
+def test_an_answer_has_a_largest_size(color: Color, server: Any) -> None:
+    configuration = ApiClientConfiguration(server.url, max_answer_bytes=10)
+    with pytest.raises(AnswerTooLargeError, match="max_answer_bytes"):
+        send(color, configuration, READ)
+
+
+def test_a_redirect_is_not_followed(color: Color, server: Any) -> None:
+    with FakeHTTPServer(lambda _: Response.json({})) as elsewhere:
+        redirect = Response(302, headers=[("location", f"{elsewhere.url}/x")])
+        server.faults.add(Fault.respond(redirect))
+        configuration = ApiClientConfiguration(server.url, api_key="sesame")
+        with pytest.raises(UnexpectedStatusException, match="redirect"):
+            send(color, configuration, READ)
+        assert not elsewhere.requests
+
+
+def test_a_client_of_the_callers_own_is_used_and_stays_open(color: Color, server: Any) -> None:
+    if color.name == "sync":
+        with httpx.Client(base_url=server.url, headers={"x-own": "1"}) as client:
+            with Transport(client=client) as transport:
+                transport.send(READ)
+            assert not client.is_closed
+    else:
+
+        async def run() -> None:
+            async with httpx.AsyncClient(base_url=server.url, headers={"x-own": "1"}) as client:
+                async with AsyncTransport(client=client) as transport:
+                    await transport.send(READ)
+                assert not client.is_closed
+
+        asyncio.run(run())
+    assert server.requests[0].headers["x-own"] == "1"
+
+
+def test_auth_of_the_callers_own_signs_requests(color: Color, server: Any) -> None:
+    send(color, server.url, READ, auth=httpx.BasicAuth("u", "p"))
+    assert server.requests[0].headers["authorization"].startswith("Basic ")
+
+
+def test_a_transport_serves_several_event_loops_and_closes_with_each(server: Any) -> None:
+    transport = AsyncTransport(server.url)
+
+    async def run() -> None:
+        for _ in range(3):
+            await transport.send(READ)
+
+    for _ in range(3):
+        asyncio.run(run())
+    gc.collect()  # an unclosed connection would warn, which is an error
+    assert server.connections == 3
+
+
+def test_a_forgotten_transport_closes_its_connections(server: Any) -> None:
+    Transport(server.url).send(READ)
+    gc.collect()  # an unclosed connection would warn, which is an error
+
+
+def test_debug_logs_every_exchange_without_secrets_and_bodies(
+    color: Color, server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "acp_langgraph")
+    url = server.url.replace("http://", "http://user:sesame@")
+    send(color, ApiClientConfiguration(url, api_key="sesame", debug=True), WRITE)
+    (line,) = [record.message for record in caplog.records if record.name == "acp_langgraph.http"]
+    assert line.startswith(f"POST {server.url}/things: done")
+    assert "sesame" not in caplog.text
+    assert "ä" not in caplog.text
