@@ -56,7 +56,7 @@ def measure(color: str, *, together: bool, nodes: int, scale: float) -> Result:
         began = time.monotonic()
         if color == "sync":
             with ThreadPoolExecutor(nodes) as pool:
-                answers = list(pool.map(lambda pair: pair[0].invoke(pair[1]), zip(made, states)))
+                answers = list(pool.map(QuantToolNode.invoke, made, states))
         else:
             answers = asyncio.run(gathered(made, states))
         seconds = time.monotonic() - began
@@ -75,9 +75,7 @@ def measure(color: str, *, together: bool, nodes: int, scale: float) -> Result:
 
 
 def node(url: str, pace: Pace, number: int) -> QuantToolNode:
-    return QuantToolNode(
-        f"wait{number}", url, organisation="acme", execution_path="id", pace=pace
-    )
+    return QuantToolNode(f"wait{number}", url, organisation="acme", execution_path="id", pace=pace)
 
 
 async def gathered(nodes: list[QuantToolNode], states: list[Any]) -> list[Any]:

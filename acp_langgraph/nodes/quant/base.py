@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -22,6 +23,8 @@ from acp_langgraph.quant.sharing import SharedPolling, shared_polling
 from acp_langgraph.quant.starting import Starts
 
 __all__ = ["QuantNode", "current_config"]
+
+_log = logging.getLogger("acp_langgraph.nodes")
 
 
 def current_config(config: RunnableConfig) -> RunnableConfig:
@@ -75,7 +78,13 @@ class QuantNode(RemoteNode):
     ) -> None:
         whole = quant_configuration(configuration, organisation, spelling=spelling, prefix=prefix)
         super().__init__(
-            name, whole, headers=headers, client=client, async_client=async_client, auth=auth
+            name,
+            whole,
+            headers=headers,
+            client=client,
+            async_client=async_client,
+            auth=auth,
+            on_cancel="detach",  # the API cannot cancel anything
         )
         self.base_url = whole.base_url
         self.policy = QuantPolicy(pace, retries=whole.retries, on_unknown=on_unknown)
@@ -95,13 +104,20 @@ class QuantNode(RemoteNode):
         try:
             return await super().ainvoke(input, config, **options)
         except asyncio.CancelledError as cancelled:
-            cancelled.add_note(
+            said = (
                 f"node {self.name!r} stopped waiting; what it started goes on on the server, which "
                 "cannot cancel it"
             )
+            cancelled.add_note(said)
+            _log.warning(said)
             raise
 
-    def ending(self, execution: Execution, run_id: str | None) -> Flow[bool]:  # noqa: ARG002 - the base's
-        """Nothing can be ended; without a run there is nothing to end."""
+    def ending(
+        self,
+        execution: Execution,  # noqa: ARG002 - the base's
+        key: str,  # noqa: ARG002 - the base's
+        run_id: str | None,  # noqa: ARG002 - the base's
+    ) -> Flow[bool]:
+        """Nothing can be ended."""
         yield from ()
-        return run_id is None
+        return False
