@@ -9,8 +9,8 @@ and `acp_langgraph.testing`.
 from typing import Any
 
 from acp_langgraph.acp.client import ACPClient, AsyncACPClient
-from acp_langgraph.core.methods import ApiResponse
 from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.methods import ApiResponse
 from acp_langgraph.errors import (
     ACPDescriptorValidationException,
     AcpLangGraphError,

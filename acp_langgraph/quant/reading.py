@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import ValidationError
 
@@ -34,6 +34,7 @@ _ORCHESTRATION: Final = re.compile(r"orch_[A-Za-z0-9_-]+\Z")
 _POLLED: Final = re.compile(
     r"(?:/|\A)(chat/executions|tools/orchestrations|tools/executions)/([^/?#]+)/?\Z"
 )
+_PORTS: Final = {"http": 80, "https": 443}
 _TEXT: Final = ("content", "text")
 
 
@@ -99,7 +100,7 @@ def polled_id(url: str, base_url: str) -> tuple[str, str]:
     """
     try:
         parts, base = urlsplit(url), urlsplit(base_url)
-        same = (parts.scheme, parts.hostname, parts.port) == (base.scheme, base.hostname, base.port)
+        same = _origin(parts) == _origin(base)
     except ValueError:
         return "", ""
     if (parts.scheme or parts.netloc) and not same:
@@ -140,6 +141,10 @@ def tool_result_messages(text: str, tools: list[dict[str, Any]]) -> list[dict[st
         for tool in tools
     ]
     return [{"role": "assistant", "content": said + wished}, {"role": "user", "content": given}]
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def _as_text(tool: Mapping[str, Any]) -> str:

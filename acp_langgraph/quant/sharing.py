@@ -107,7 +107,8 @@ class SharedPolling:
                 unseen = status is None and now >= watcher.looked_at + _SLOWER * watcher.interval
                 if unseen or status in ENDED:
                     return Look()
-            due = max(self._listed_at + watcher.interval, self._not_before)
+            known_at = max(self._listed_at, watcher.looked_at)
+            due = max(known_at + watcher.interval, self._not_before)
             if now < due:
                 return Rest(due - now)
             if now < self._turn_ends:

@@ -1,7 +1,7 @@
 """A list of tasks as a LangGraph graph: what depends on nothing runs first, the rest as it can.
 
     tasks = client.run(load_tasks("world-1"))
-    graph = task_graph(tasks, worker, organisation="acme").compile(checkpointer=...)
+    graph = task_graph(tasks, agent, organisation="acme").compile(checkpointer=...)
     outcomes = graph.invoke({})["tasks"]                        # by task id
 
 Every task is a node, every dependency an edge, and independent tasks run in parallel. A task that
@@ -56,7 +56,7 @@ class _PlannedTask(QuantTaskNode):
 
 def task_graph(
     tasks: Iterable[Task],
-    worker: Worker | Mapping[str, Worker],
+    runnable: Worker | Mapping[str, Worker],
     configuration: Any = None,
     **options: Any,
 ) -> StateGraph[Any]:
@@ -65,10 +65,10 @@ def task_graph(
     Args:
         tasks: The tasks, whole, as `load_tasks` and `get_task` give them. What they depend on beside
             these is waited for.
-        worker: Does the work; or a worker for each `assignedAgentId`, with `""` for tasks that are
-            nobody's.
+        runnable: Does the work; or one for each `assignedAgentId`, with `""` for all other tasks.
         configuration: The API's host, or all there is to say of it.
-        **options: What `QuantTaskNode` takes; `on_failure` is `keep` unless said otherwise.
+        **options: What `QuantTaskNode` takes; `on_failure` is `keep` unless said otherwise, and
+            `worker` the agent that a task is assigned to.
 
     Returns:
         A builder, to be compiled; nodes may be added. Its state is `TaskGraphState`.
@@ -97,7 +97,7 @@ def task_graph(
             **options,
         }
         builder.add_node(
-            _PlannedTask(names[task_id], _worker(worker, task), configuration, **settings)
+            _PlannedTask(names[task_id], _runnable(runnable, task), configuration, **settings)
         )
         before = [names[each] for each in edges[task_id]]
         builder.add_edge(before or START, names[task_id])
@@ -107,11 +107,11 @@ def task_graph(
     return builder
 
 
-def _worker(worker: Worker | Mapping[str, Worker], task: Task) -> Worker:
-    if not isinstance(worker, Mapping):
-        return worker
+def _runnable(runnable: Worker | Mapping[str, Worker], task: Task) -> Worker:
+    if not isinstance(runnable, Mapping):
+        return runnable
     agent = task.assigned_agent_id or ""
-    found = worker.get(agent) or worker.get("")
+    found = runnable.get(agent) or runnable.get("")
     if found is None:
         raise NodeConfigurationError(
             f"there is no worker for the task {task.title!r} of {agent or 'nobody'!r}; give one "
