@@ -3,7 +3,8 @@
     {"acp_langgraph_claim": {"token": "...", "by": "writer", "until": 1735689600000}}
 
 The API has no compare-and-set: an update always wins over what was there. So a claim is written,
-some time is let pass, and it is read again; whoever finds its own token has the task. What that
+some time is let pass, and it is read again; whoever finds its own token has the task. Workers that come
+at the same moment are spread over `settle`, and so most see each other's claims. What that
 cannot exclude: a second worker that read the task *before* the claim was written, and writes its own
 *after* the first one has read again. Both then believe to have it, until one of them renews its lease
 or records its result, for that reads first: it finds the other's token and stops. The work itself may
@@ -75,6 +76,7 @@ def claim_task(claim: Claim, policy: QuantPolicy) -> Flow[dict[str, Any]]:
         TaskTakenError: If another worker has it, and that is an error.
     """
     waits = policy.pace.waits()
+    yield Pause(claim.settle * random.random())  # whoever comes at the same time comes apart
     while True:
         task = yield from with_retries(calls.get_task(claim.task_id), policy.retries)
         yield from Progress("task", claim.task_id, {"status": task.status})

@@ -99,8 +99,8 @@ class QuantTaskNode(QuantNode):
         lease: Seconds for which the task is held without a sign of life.
         settle: Seconds between claiming and making sure; the longer, the rarer two workers both have
             a task.
-        on_taken: What to do about a task that another worker has: `wait` until it is done, `skip` it,
-            or `raise` TaskTakenError.
+        on_taken: What to do about a task that another worker has: `wait` until it is done (or take it
+            over, should the other one die), `skip` it, or `raise` TaskTakenError.
         stale_after: Seconds without a change after which a task in progress without a lease may be
             taken over; `None`: never.
         on_dependency_failure: What becomes of the task if one that it depends on failed, was
