@@ -162,4 +162,6 @@ class Transport:
         return self._made
 
     def _sending(self) -> dict[str, Any]:
-        return {"auth": self._auth} if self._auth is not None else {}
+        auth = {"auth": self._auth} if self._auth is not None else {}
+        # Credentials go to the configured origin only, whatever a client of the caller's own does.
+        return {"follow_redirects": False, **auth}

@@ -72,7 +72,9 @@ def asked(request: Any, job: dict[str, Any]) -> bool:
 
 def starts(server: FakeQuant, job: dict[str, Any]) -> list[Any]:
     """The chats that began the job, which the service took up; not those with a tool's result."""
-    found = [request for request in server.requests.matching("chat_inference") if asked(request, job)]
+    found = [
+        request for request in server.requests.matching("chat_inference") if asked(request, job)
+    ]
     return [request for request in found if "toolResult" not in request.text]
 
 
@@ -97,7 +99,9 @@ def test_tools_are_started_once_or_their_outcome_is_said_to_be_unknown(
                 assert all(each in ended["message"] for each in ids), (kill, ended)
             else:
                 assert started == len(tools), kill
-                assert [tool["status"] for tool in ended["values"]["tools"]] == ["complete"] * started
+                assert [tool["status"] for tool in ended["values"]["tools"]] == [
+                    "complete"
+                ] * started
         print(f"{color_name}: {points} kills, {unknown} of them between the start and its record")
         assert unknown < points / 4
 
