@@ -1,6 +1,6 @@
 """The life of one durable chat, as a flow.
 
-    intend, start       the chat, of a model or of an agent
+    start_chat          the chat, of a model or of an agent
     wait_for_chat       until it ends, fails or wants tools run on this side       <-+
     (the tools are run, or somebody is asked)                                       | as often as
     submit_callback     once: a callback id that was used is 404, and then is done --+ it wants
@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from acp_langgraph.core.flow import Flow, Progress, Step
+from acp_langgraph.core.once import Trace
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.core.wire import dump
 from acp_langgraph.errors import NotFoundException, QuantRunError
@@ -25,7 +26,7 @@ from acp_langgraph.quant.models import ENDED, DurableAccepted, DurableError, Dur
 from acp_langgraph.quant.pace import QuantPolicy
 from acp_langgraph.quant.polling import Subject, wait_until
 from acp_langgraph.quant.reading import durable_id, joined_text
-from acp_langgraph.quant.starting import Order, Starts, start_once
+from acp_langgraph.quant.starting import Order, start_once
 
 __all__ = ["ChatOrder", "PendingTools", "converse", "wrapped"]
 
@@ -59,7 +60,7 @@ class ChatOrder:
 def converse(
     order: ChatOrder,
     policy: QuantPolicy,
-    starts: Starts,
+    trace: Trace,
     answer: Callable[[PendingTools], Flow[Mapping[str, Any]]],
 ) -> Flow[dict[str, Any]]:
     """Have a chat once, however often this flow is entered.
@@ -67,7 +68,7 @@ def converse(
     Args:
         order: The chat.
         policy: How patient to be; the deadline counts anew after every callback.
-        starts: What this process knows of earlier entries.
+        trace: Shared by the attempts of one execution.
         answer: Has the pending tools run; gives their results by `toolUseId`.
 
     Returns:
@@ -83,9 +84,16 @@ def converse(
     else:
         call = calls.chat_with_ai_agent_async(order.agent_id, order.request)
     started = yield from start_once(
-        Order("durable chat", order.key, call, partial(_started, order.base_url), node=order.node),
+        Order(
+            "the durable chat",
+            "start_chat",
+            order.key,
+            call,
+            partial(_started, order.base_url),
+            node=order.node,
+        ),
         policy,
-        starts,
+        trace,
     )
     leg = {"at": started["at"], "used": []}
     while True:

@@ -1,6 +1,6 @@
 """The life of one task in the hands of a worker, as a flow.
 
-    (intend, start)           the task is created, where the worker brings it along
+    (create_task)             the task is created, where the worker brings it along
     wait_for_dependencies     until all are completed, or one never will be
     claim_task                see `acp_langgraph.quant.claims`
     work_on_task              what the worker does                                <-+
@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from acp_langgraph.core.flow import Flow, Pause, Progress, Step
+from acp_langgraph.core.once import Trace
 from acp_langgraph.core.retry import Backoff, with_retries
 from acp_langgraph.errors import (
     NotFoundException,
@@ -29,7 +30,7 @@ from acp_langgraph.errors import (
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.claims import Claim, claim_task, held, released
 from acp_langgraph.quant.pace import QuantPolicy
-from acp_langgraph.quant.starting import Intent, Order, Started, Starts, start_once
+from acp_langgraph.quant.starting import Order, Started, start_once
 from acp_langgraph.quant.task_models import Task, TaskCreated
 
 __all__ = ["DependencyPolicy", "TaskRules", "create_once", "load_tasks", "work_on"]
@@ -125,7 +126,7 @@ def work_on(
 
 
 def create_once(
-    body: Mapping[str, Any], key: str, policy: QuantPolicy, starts: Starts, node: str = ""
+    body: Mapping[str, Any], key: str, policy: QuantPolicy, trace: Trace, node: str = ""
 ) -> Flow[str]:
     """Create a task, unless that was done already; its id.
 
@@ -140,14 +141,15 @@ def create_once(
 
     marked = {**body, "metadata": {**(body.get("metadata") or {}), _KEY: key}}
     order = Order(
-        "task",
+        "the task",
+        "create_task",
         key,
         calls.create_task(marked),
         read,
-        find=partial(_find, body.get("taskListId"), policy, node),
+        find=partial(_find, body.get("taskListId"), key, policy, node),
         node=node,
     )
-    started = yield from start_once(order, policy, starts)
+    started = yield from start_once(order, policy, trace)
     return str(started["taskId"])
 
 
@@ -169,21 +171,21 @@ def load_tasks(task_list_id: str) -> Flow[list[Task]]:
 
 
 def _find(
-    task_list_id: str | None, policy: QuantPolicy, node: str, intent: Intent
+    task_list_id: str | None, key: str, policy: QuantPolicy, node: str, at: float
 ) -> Flow[Started | None]:
     call = calls.list_tasks(task_list_id=task_list_id, limit=_PAGE)
     page = (yield from with_retries(call, policy.retries)).tasks
-    since = intent.at - _SKEW
+    since = at - _SKEW
     recent = [t for t in page if t.created_at is None or t.created_at.timestamp() >= since]
     for item in recent:
         task = yield from with_retries(calls.get_task(item.task_id), policy.retries)
-        if task.metadata.get(_KEY) == intent.key:
+        if task.metadata.get(_KEY) == key:
             return {"taskId": task.task_id}
     if len(recent) >= _PAGE and policy.on_unknown == "raise":
         raise UnknownOutcomeError(
             f"it cannot be told whether the task was created: more than {_PAGE} were since. Look for "
-            f"one with {intent.key!r} under {_KEY!r} in its metadata",
-            key=intent.key,
+            f"one with {key!r} under {_KEY!r} in its metadata",
+            key=key,
             node=node,
         )
     return None

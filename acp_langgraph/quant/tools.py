@@ -1,6 +1,6 @@
 """The life of asynchronous tools and of the orchestrations that gather them, as flows.
 
-    intend, start           the chat in which the model asks for tools, which Quant then runs
+    start_tools             the chat in which the model asks for tools, which Quant then runs
     wait_for_tool           for each execution, or
     wait_for_orchestration  for all of them at once, where Quant gathers them
     answer                  the results go back to the model for the final text, if wanted
@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Progress, Step
+from acp_langgraph.core.once import Trace
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import OpenApiException, QuantRunError
 from acp_langgraph.quant import calls
@@ -40,7 +41,7 @@ from acp_langgraph.quant.reading import (
     tool_uses,
 )
 from acp_langgraph.quant.sharing import SharedPolling
-from acp_langgraph.quant.starting import Intent, Order, Started, Starts, start_once
+from acp_langgraph.quant.starting import Order, Started, start_once
 
 __all__ = [
     "ToolOrder",
@@ -94,7 +95,7 @@ class ToolOrder:
     answer: bool = False
 
 
-def use_tools(order: ToolOrder, tools: Tools, starts: Starts) -> Flow[dict[str, Any]]:
+def use_tools(order: ToolOrder, tools: Tools, trace: Trace) -> Flow[dict[str, Any]]:
     """Have a model use tools, each once, and wait for what they give.
 
     Returns:
@@ -108,7 +109,8 @@ def use_tools(order: ToolOrder, tools: Tools, starts: Starts) -> Flow[dict[str, 
     """
     started = yield from start_once(
         Order(
-            "tool run",
+            "the tool run",
+            "start_tools",
             order.key,
             calls.chat_inference(order.request),
             partial(_started, order.base_url, tools.keeper),
@@ -116,7 +118,7 @@ def use_tools(order: ToolOrder, tools: Tools, starts: Starts) -> Flow[dict[str, 
             node=tools.node,
         ),
         tools.executions,
-        starts,
+        trace,
     )
     text, since, gathered = started["text"], started["at"], started["orchestrationId"]
     if gathered:
@@ -272,7 +274,7 @@ def _answer(order: ToolOrder, text: str, outcomes: list[ToolOutcome], tools: Too
     return answer_text((yield from with_retries(call, tools.executions.retries)))
 
 
-def _clues(request: Mapping[str, Any], intent: Intent) -> Flow[str]:
+def _clues(request: Mapping[str, Any], since: float) -> Flow[str]:
     """Which executions began since: one of them may be the one."""
     names = set(request["toolConfig"].get("allowedTools") or ())
     try:
@@ -283,7 +285,7 @@ def _clues(request: Mapping[str, Any], intent: Intent) -> Flow[str]:
         f"{item.tool_name} {item.execution_id}"
         for item in page.executions
         if item.tool_name in names
-        and (item.created_at is None or item.created_at.timestamp() >= intent.at - 60)
+        and (item.created_at is None or item.created_at.timestamp() >= since - 60)
     ]
     if not found:
         return "no execution of these tools was created since then, as far as it is listed"

@@ -9,6 +9,7 @@ import pytest
 from support.byhand import Hand, reply
 
 from acp_langgraph.core.flow import Ask
+from acp_langgraph.core.once import Trace
 from acp_langgraph.errors import (
     ApiConnectionError,
     ForbiddenException,
@@ -20,7 +21,6 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.quant.chat import ChatOrder, converse
 from acp_langgraph.quant.pace import Pace, QuantPolicy
-from acp_langgraph.quant.starting import Starts
 from acp_langgraph.quant.tools import ToolOrder, Tools, use_tools, wait_for_execution
 from acp_langgraph.quant.tools import wait_for_orchestration as wait_for_orchestrated
 
@@ -274,9 +274,9 @@ def test_an_orchestration_that_failed_is_an_error_however_its_tools_ended() -> N
 # From the start
 
 
-def using(answer: bool = False, starts: Starts | None = None, **changes: Any) -> Timed:
+def using(answer: bool = False, trace: Trace | None = None, **changes: Any) -> Timed:
     order = ToolOrder("key-1", CHAT, HOST, answer)
-    return Timed(lambda policy: use_tools(order, tools(policy), starts or Starts()), **changes)
+    return Timed(lambda policy: use_tools(order, tools(policy), trace or Trace()), **changes)
 
 
 def chatted(tool_use: Any = None, text: str = "", **more: Any) -> Any:
@@ -309,7 +309,7 @@ def test_one_tool_is_started_and_awaited_and_its_result_goes_back_to_the_model()
     }
     hand.give(chatted(text="Here it is."))
     assert hand.result["text"] == "Here it is."
-    assert hand.steps == ["intend", "start", "wait_for_tool", "answer"]
+    assert hand.steps == ["intend_start_tools", "start_tools", "wait_for_tool", "answer"]
 
 
 @pytest.mark.parametrize("several", [[STARTED], [STARTED, {**STARTED, "toolUseId": "u2"}]])
@@ -327,7 +327,7 @@ def test_a_tool_that_ran_at_once_is_not_waited_for() -> None:
     hand = using()
     hand.give(chatted({**USE, "status": "complete", "result": {"celsius": 12}}))
     assert hand.result["tools"][0]["result"] == {"celsius": 12}
-    assert hand.steps == ["intend", "start"]
+    assert hand.steps == ["intend_start_tools", "start_tools"]
 
 
 def test_a_model_that_uses_no_tool_has_its_say() -> None:
@@ -397,31 +397,31 @@ def test_a_start_that_never_left_is_tried_again() -> None:
 
 
 def test_a_second_try_in_the_same_process_takes_up_what_the_first_one_started() -> None:
-    starts = Starts()
-    hand = using(starts=starts)
+    trace = Trace()
+    hand = using(trace=trace)
     hand.give(chatted(STARTED))
     hand.wants("get_ai_tool_execution_status")
-    again = using(starts=starts)
+    again = using(trace=trace)
     again.wants("get_ai_tool_execution_status")
 
 
 def test_a_second_try_after_an_unknown_start_starts_nothing() -> None:
-    starts = Starts()
-    hand = using(starts=starts)
+    trace = Trace()
+    hand = using(trace=trace)
     hand.give(LOST)
     with pytest.raises(UnknownOutcomeError):
         hand.give(reply({}, 403))
-    using(starts=starts).wants("list_ai_tool_executions")
+    using(trace=trace).wants("list_ai_tool_executions")
 
 
 def test_a_second_try_after_a_refusal_starts_with_a_mark_of_its_own() -> None:
-    starts = Starts()
-    hand = using(starts=starts)
+    trace = Trace()
+    hand = using(trace=trace)
     with pytest.raises(ForbiddenException):
         hand.give(reply({}, 403))
-    again = using(starts=starts)
+    again = using(trace=trace)
     again.wants("chat_inference")
-    assert again.steps == ["intend", "start", "intend", "start"]
+    assert again.steps == ["intend_start_tools", "start_tools"]
 
 
 # Durable chats
@@ -435,7 +435,7 @@ def chatting(answers: Any = None, **changes: Any) -> Timed:
         return (yield from Ask(list(pending)))
 
     order = ChatOrder("key-1", CHAT, HOST, node="chat", agent_id=changes.pop("agent_id", None))
-    return Timed(lambda policy: converse(order, policy, Starts(), answer), **changes)
+    return Timed(lambda policy: converse(order, policy, Trace(), answer), **changes)
 
 
 def durable(status: str, **more: Any) -> Any:
@@ -556,7 +556,7 @@ def test_a_chat_whose_start_got_no_answer_is_unknown() -> None:
 def test_an_agent_is_talked_to_by_its_own_operation() -> None:
     hand = Timed(
         lambda policy: converse(
-            ChatOrder("k", {"message": "hi"}, HOST, agent_id="a1"), policy, Starts(), None
+            ChatOrder("k", {"message": "hi"}, HOST, agent_id="a1"), policy, Trace(), None
         )
     )
     call = hand.wants("chat_with_ai_agent")

@@ -9,6 +9,7 @@ import pytest
 from support.byhand import Hand, reply
 
 from acp_langgraph.core.flow import Ask
+from acp_langgraph.core.once import Trace
 from acp_langgraph.errors import (
     ApiConnectionError,
     RunTimeoutError,
@@ -19,7 +20,6 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.quant.claims import CLAIM, Claim, renew_claim
 from acp_langgraph.quant.pace import Pace, QuantPolicy
-from acp_langgraph.quant.starting import Starts
 from acp_langgraph.quant.tasks import TaskRules, create_once, load_tasks, work_on
 
 NOW = 1_800_000_000.0
@@ -322,7 +322,7 @@ def test_work_that_succeeds_in_the_end_leaves_no_error() -> None:
 
 def creating(**changes: Any) -> Hand:
     policy = replace(QuantPolicy(Pace(1, 1, None), clock=lambda: NOW, retries=1), **changes)
-    return Hand(create_once({"title": "T", "taskListId": "l"}, "key-1", policy, Starts()))
+    return Hand(create_once({"title": "T", "taskListId": "l"}, "key-1", policy, Trace()))
 
 
 def test_a_task_is_created_with_a_mark() -> None:

@@ -20,7 +20,6 @@ from acp_langgraph.quant.config import Spelling, quant_configuration
 from acp_langgraph.quant.keeping import Keeper, Save
 from acp_langgraph.quant.pace import Pace, QuantPolicy
 from acp_langgraph.quant.sharing import SharedPolling, shared_polling
-from acp_langgraph.quant.starting import Starts
 
 __all__ = ["QuantNode", "current_config"]
 
@@ -89,7 +88,6 @@ class QuantNode(RemoteNode):
         self.base_url = whole.base_url
         self.policy = QuantPolicy(pace, retries=whole.retries, on_unknown=on_unknown)
         self.keeper = Keeper(save_to)
-        self.starts = Starts()
         # Nodes with credentials of their own making cannot be told to be the same user.
         own = client or async_client or auth or headers
         self.sharing = SharedPolling() if own else shared_polling(whole)

@@ -119,7 +119,7 @@ class QuantChatNode(QuantNode):
             self.name,
         )
         answer = partial(self._results, execution, config)
-        outcome = yield from converse(order, self.policy, self.starts, answer)
+        outcome = yield from converse(order, self.policy, execution.trace, answer)
         del outcome["status"]
         return self._output.write(state, outcome)
 

@@ -190,7 +190,7 @@ class QuantTaskNode(QuantNode):
                 node=self.name,
             )
         key = execution.key
-        return (yield from create_once(said, key, self.policy, self.starts, self.name))
+        return (yield from create_once(said, key, self.policy, execution.trace, self.name))
 
     def _work(
         self,

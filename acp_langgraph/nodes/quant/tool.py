@@ -148,7 +148,7 @@ class QuantToolNode(QuantNode):
             },
         }
         order = ToolOrder(execution.key, request, self.base_url, self._answer)
-        outcome = yield from use_tools(order, self._tools, self.starts)
+        outcome = yield from use_tools(order, self._tools, execution.trace)
         return self._output.write(state, outcome)
 
     def _messages(self, said: Any) -> list[Any]:
