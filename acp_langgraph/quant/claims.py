@@ -102,7 +102,7 @@ def claim_task(claim: Claim, policy: QuantPolicy) -> Flow[dict[str, Any]]:
             if claim.on_taken == "skip":
                 return {"state": "taken"}
             _raise_taken(task, claim)
-        yield Pause(next(waits))
+        yield Pause(next(waits), may_leave=True)
 
 
 def renew_claim(

@@ -142,7 +142,7 @@ def _until_due(
                 yield from _list(watcher.polling, policy)
             case Rest(seconds):
                 left = seconds if deadline is None else min(seconds, deadline - policy.clock())
-                yield Pause(max(left, 0.0))
+                yield Pause(max(left, 0.0), may_leave=True)
                 continue
         status = watcher.polling.status(subject.id)
         if status:

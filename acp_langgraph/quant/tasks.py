@@ -223,7 +223,7 @@ def _wait_for_dependencies(
                 node=claim.node,
                 run_id=claim.task_id,
             )
-        yield Pause(next(waits))
+        yield Pause(next(waits), may_leave=True)
 
 
 def _statuses(task: Task, policy: QuantPolicy) -> Flow[dict[str, str]]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import operator
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphDrained
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Command, RetryPolicy
+from langgraph.runtime import RunControl
+from langgraph.types import Command, RetryPolicy, TimeoutPolicy
 from support.colors import Color
 
 from acp_langgraph.errors import (
@@ -295,6 +299,77 @@ def test_a_hundred_nodes_that_wait_at_once_share_their_polling(
     result = measure(color.name, together=True, nodes=100, scale=0.1)
     assert result.singles_each <= 1.2
     assert result.lists <= result.seconds / 2.0 + 1
+
+
+def test_executions_that_the_list_does_not_show_are_found_all_the_same(color: Color) -> None:
+    with FakeQuant(tools(), scale=0.05, listed=2) as server:
+        ids = [server.start_execution(server.tools["count"]).execution_id for _ in range(8)]
+
+        class Many(TypedDict):
+            answers: Annotated[list[Any], operator.add]
+
+        builder = StateGraph(Many)
+        for number, each in enumerate(ids):
+            wait = waiting_node(server).ainvoke if color.name == "async" else None
+            run = wait or waiting_node(server).invoke
+            builder.add_node(f"wait{number}", collected(run, each))
+            builder.add_edge(START, f"wait{number}")
+        answers = color.invoke(builder.compile(), {"answers": []})["answers"]
+        assert server.requests.count("list_ai_tool_executions") > 0
+    assert [answer["result"] for answer in answers] == [7] * 8
+
+
+def collected(run: Any, execution_id: str) -> Any:
+    """A node's answer as one of many."""
+    if asyncio.iscoroutinefunction(run):
+
+        async def anode(state: Any) -> dict[str, Any]:
+            return {"answers": [(await run({"ask": execution_id}))["answer"]]}
+
+        return anode
+    return lambda state: {"answers": [run({"ask": execution_id})["answer"]]}
+
+
+def test_graph_threads_on_one_node_never_mix(server: FakeQuant, color: Color) -> None:
+    server.tools["echo"] = FakeTool("echo", result=lambda given: given, states=FAST)
+    server.model = lambda request: Turn("", (Use("echo", request["messages"][0]["content"]),))
+    graph = remembered(tool_node(server, "echo"))
+
+    def ask(number: int) -> Any:
+        config: RunnableConfig = {"configurable": {"thread_id": str(number)}}
+        state = color.invoke(graph, {"ask": f"question {number}"}, config)
+        return state["answer"]["tools"][0]["result"]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(24))) == [f"question {number}" for number in range(24)]
+    assert len(server.executions) == 24
+
+
+async def test_a_drained_graph_leaves_the_execution_and_takes_it_up_again(
+    server: FakeQuant,
+) -> None:
+    gate = Gate()
+    server.tools["slow"] = FakeTool("slow", result=1, states=(("running", gate),))
+    graph = remembered(tool_node(server, "slow"))
+    control = RunControl()
+    job = asyncio.create_task(graph.ainvoke({"ask": "go"}, ON_A_THREAD, control=control))
+    await asyncio.to_thread(server.requests.wait_for, "get_ai_tool_execution_status")
+    control.request_drain()
+    with pytest.raises(GraphDrained):
+        await job
+    gate.open()
+    state = await graph.ainvoke(None, ON_A_THREAD)
+    assert state["answer"]["tools"][0]["result"] == 1
+    assert len(server.executions) == 1
+
+
+async def test_every_look_is_a_sign_of_life_for_an_idle_time_out(server: FakeQuant) -> None:
+    slow = FakeTool("slow", result=1, states=(("running", 60.0),))  # 0.6 s
+    server.tools["slow"] = slow
+    node = tool_node(server, "slow")
+    graph = built(node, timeout=TimeoutPolicy(idle_timeout=0.3)).compile()
+    state = await graph.ainvoke({"ask": "go"})
+    assert state["answer"]["tools"][0]["result"] == 1
 
 
 def test_a_service_that_lists_nothing_is_polled_all_the_same(color: Color) -> None:
