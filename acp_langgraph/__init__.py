@@ -15,9 +15,6 @@ if TYPE_CHECKING:
         ACPClient,
         AsyncACPClient,
     )
-    from acp_langgraph.acp.methods import (
-        ApiResponse,
-    )
     from acp_langgraph.bridge.client import (
         AsyncBridgeClient,
         BridgeClient,
@@ -28,6 +25,9 @@ if TYPE_CHECKING:
     )
     from acp_langgraph.config import (
         ApiClientConfiguration,
+    )
+    from acp_langgraph.core.methods import (
+        ApiResponse,
     )
     from acp_langgraph.errors import (
         ACPDescriptorValidationException,
@@ -63,6 +63,16 @@ if TYPE_CHECKING:
     from acp_langgraph.nodes.bridge import (
         APIBridgeAgentNode,
     )
+    from acp_langgraph.nodes.quant import (
+        QuantChatNode,
+        QuantOrchestrationNode,
+        QuantTaskNode,
+        QuantToolNode,
+    )
+    from acp_langgraph.quant.client import (
+        AsyncQuantClient,
+        QuantClient,
+    )
 
 __all__ = [
     "ACPClient",
@@ -80,6 +90,7 @@ __all__ = [
     "ApiTimeoutError",
     "AsyncACPClient",
     "AsyncBridgeClient",
+    "AsyncQuantClient",
     "BridgeClient",
     "CheckpointerRequiredError",
     "FieldMetadata",
@@ -90,6 +101,11 @@ __all__ = [
     "NodeInputError",
     "NodeOutputError",
     "OpenApiException",
+    "QuantChatNode",
+    "QuantClient",
+    "QuantOrchestrationNode",
+    "QuantTaskNode",
+    "QuantToolNode",
     "RunError",
     "RunLostError",
     "RunTimeoutError",
@@ -101,10 +117,10 @@ __all__ = [
 
 _HOMES = {
     "acp.client": ("ACPClient", "AsyncACPClient"),
-    "acp.methods": ("ApiResponse",),
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
     "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
     "config": ("ApiClientConfiguration",),
+    "core.methods": ("ApiResponse",),
     "errors": (
         "ACPDescriptorValidationException",
         "AcpLangGraphError",
@@ -129,6 +145,8 @@ _HOMES = {
     "mapping.metadata": ("FieldMetadata", "IOMappingAgentMetadata"),
     "nodes.acp": ("ACPNode",),
     "nodes.bridge": ("APIBridgeAgentNode",),
+    "nodes.quant": ("QuantChatNode", "QuantOrchestrationNode", "QuantTaskNode", "QuantToolNode"),
+    "quant.client": ("AsyncQuantClient", "QuantClient"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
