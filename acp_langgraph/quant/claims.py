@@ -107,13 +107,13 @@ def claim_task(claim: Claim, policy: QuantPolicy) -> Flow[dict[str, Any]]:
 
 def renew_claim(
     claim: Claim, policy: QuantPolicy, changes: dict[str, Any] | None = None
-) -> Flow[bool]:
-    """Hold the task for another lease, with changes such as `progress`; whether it is still ours."""
+) -> Flow[Task | None]:
+    """Hold the task for another lease, with changes such as `progress`; `None` if it was lost."""
     task = yield from with_retries(calls.get_task(claim.task_id), policy.retries)
     if not held(task, claim.token):
-        return False
+        return None
     yield from _write(task, claim, policy, changes or {})
-    return True
+    return task
 
 
 def held(task: Task, token: str) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 from acp_langgraph.core.flow import Flow, Pause, Progress, Step
 from acp_langgraph.core.once import Trace
@@ -28,7 +28,7 @@ from acp_langgraph.errors import (
     UnknownOutcomeError,
 )
 from acp_langgraph.quant import calls
-from acp_langgraph.quant.claims import Claim, claim_task, held, released
+from acp_langgraph.quant.claims import Claim, claim_task, held, released, renew_claim
 from acp_langgraph.quant.pace import QuantPolicy
 from acp_langgraph.quant.starting import Order, Started, start_once
 from acp_langgraph.quant.task_models import Task, TaskCreated
@@ -267,7 +267,10 @@ def _work(
     policy: QuantPolicy,
     work: Callable[[Task, Mapping[str, Any]], Flow[dict[str, Any]]],
 ) -> Flow[dict[str, Any]]:
-    task = yield from with_retries(calls.get_task(claim.task_id), policy.retries)
+    # The step may be entered long after the task was claimed: a human was asked, a process died.
+    task = yield from renew_claim(claim, policy)
+    if task is None:
+        _raise_lost(claim, "it was not begun here")
     results: dict[str, Any] = {}
     for each in task.depends_on:
         try:
@@ -284,13 +287,7 @@ def _record(
     """Write what came of the work, if the task is still ours; to write it twice changes nothing."""
     task = yield from with_retries(calls.get_task(claim.task_id), policy.retries)
     if not held(task, claim.token):
-        raise TaskTakenError(
-            "another worker took the task over before the work was done; what came of it here was "
-            "not recorded. A longer lease makes that rarer",
-            worker=task.assigned_agent_id,
-            node=claim.node,
-            run_id=claim.task_id,
-        )
+        _raise_lost(claim, "what came of it here was not recorded")
     body: dict[str, Any]
     if done["ok"]:
         result = done["result"]
@@ -321,5 +318,13 @@ def _outcome(claim: Claim, rules: TaskRules, policy: QuantPolicy) -> Flow[dict[s
     return outcome
 
 
-def _raise_failed(claim: Claim, error: str) -> None:
+def _raise_lost(claim: Claim, what: str) -> NoReturn:
+    raise TaskTakenError(
+        f"another worker took the task over; {what}. A longer lease makes that rarer",
+        node=claim.node,
+        run_id=claim.task_id,
+    )
+
+
+def _raise_failed(claim: Claim, error: str) -> NoReturn:
     raise TaskFailedError(f"the task failed: {error}", node=claim.node, run_id=claim.task_id)

@@ -10,7 +10,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
 
 from acp_langgraph.core.wire import Wire, with_zone
@@ -18,7 +24,6 @@ from acp_langgraph.core.wire import Wire, with_zone
 __all__ = ["Items", "Moment", "QuantWire", "Text"]
 
 _SMALLEST_MILLISECONDS: Final = 1e11
-_LARGEST_MILLISECONDS: Final = 1e14
 
 
 class QuantWire(Wire):
@@ -27,7 +32,15 @@ class QuantWire(Wire):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
-def _moment(value: Any) -> Any:
+def _tolerant(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """A moment, or nothing: a time that cannot be read is no reason to lose a result."""
+    try:
+        return read(_in_seconds(value))
+    except ValueError:
+        return None
+
+
+def _in_seconds(value: Any) -> Any:
     if isinstance(value, str):
         try:
             value = float(value)
@@ -36,15 +49,19 @@ def _moment(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     seconds = float(value)
-    while abs(seconds) >= _SMALLEST_MILLISECONDS and abs(seconds) < _LARGEST_MILLISECONDS * 1e6:
+    if abs(seconds) >= _SMALLEST_MILLISECONDS:
         seconds /= 1000
     try:
         return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
+    except (OverflowError, OSError):
         raise ValueError("a moment far outside of the calendar") from None
 
 
-Moment: TypeAlias = Annotated[datetime, BeforeValidator(_moment), AfterValidator(with_zone)]
+Moment: TypeAlias = Annotated[
+    datetime | None,
+    AfterValidator(lambda moment: None if moment is None else with_zone(moment)),
+    WrapValidator(_tolerant),
+]
 # `null` is as good as nothing, wherever the API sends a list or a text.
 Items: Final = BeforeValidator(lambda value: [] if value is None else value)
 Text: TypeAlias = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]

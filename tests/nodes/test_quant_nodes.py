@@ -272,10 +272,10 @@ def test_a_start_without_an_answer_is_unknown_and_never_repeated(
 
 def test_a_retry_policy_starts_nothing_twice(server: FakeQuant, color: Color) -> None:
     server.faults.add(Fault.status(503), on="list_ai_tool_executions", times=None)
-    server.faults.add(Fault.status(503), on="get_ai_tool_execution_status", times=30)
+    server.faults.add(Fault.status(503), on="get_ai_tool_execution_status", times=6)
     node = tool_node(server, "count")
     object.__setattr__(node.policy, "patience", 0.0)
-    policy = RetryPolicy(max_attempts=50, initial_interval=0.01, backoff_factor=1)
+    policy = RetryPolicy(max_attempts=50, initial_interval=0.01, backoff_factor=1, jitter=False)
     state = color.invoke(remembered(node, retry_policy=policy), {"ask": "?"}, ON_A_THREAD)
     assert state["answer"]["tools"][0]["result"] == 7
     assert len(server.executions) == 1

@@ -166,6 +166,14 @@ def test_moments_in_all_three_units_come_out_as_the_same_kind_of_datetime(server
     assert task.created_at == task.expires_at == seconds
 
 
+@pytest.mark.parametrize("moment", ["", "soon", 1e300, True, [], {}, float(10**17)])
+def test_a_time_that_cannot_be_read_does_not_lose_the_result(server, color, moment):
+    server.answer = Answer.json({**EXECUTION, "completedAt": moment})
+    execution = call_quant(color, server.url, "get_ai_tool_execution_status", EXECUTION_ID)
+    assert execution.completed_at is None
+    assert execution.status == "complete"
+
+
 @pytest.mark.parametrize("result", [{"answer": 42}, "text", [1], 7, None])
 def test_a_tools_result_may_be_any_json(server, color, result):
     server.answer = Answer.json({**EXECUTION, "result": result})
@@ -269,6 +277,15 @@ def test_everything_can_come_from_the_environment(server, color, monkeypatch):
 async def _names():
     async with AsyncQuantClient() as client:
         await client.list_ai_tool_names()
+
+
+def test_credentials_of_a_configuration_come_before_those_of_the_environment(
+    server, color, monkeypatch
+):
+    monkeypatch.setenv("QUANT_API_TOKEN", "qc_env")
+    server.answer = Answer.json({"tools": []})
+    call_quant(color, server.url, "list_ai_tool_names")
+    assert server.only.headers["authorization"] == "Bearer qc_secret"
 
 
 def test_spelling_prefix_and_host_can_be_said(server):

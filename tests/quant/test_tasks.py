@@ -279,6 +279,15 @@ def test_what_was_done_on_a_lost_task_is_not_recorded() -> None:
     assert server.task["status"] == "in_progress"
 
 
+def test_work_is_not_begun_on_a_task_that_was_lost_since_it_was_claimed() -> None:
+    server = Server()
+    worker = Worker(server)
+    worker.run(lambda: worker.steps[-1] == "work_on_task")
+    server.task.update(claimed_by(OTHER, NOW + 1000))
+    with pytest.raises(TaskTakenError, match="not begun"):
+        worker.run()
+
+
 @pytest.mark.parametrize(("token", "ours"), [(ME, True), (OTHER, False)])
 def test_a_lease_is_renewed_with_progress_unless_it_was_lost(token: str, ours: bool) -> None:
     server = Server(**claimed_by(token, NOW + 1))
@@ -286,7 +295,7 @@ def test_a_lease_is_renewed_with_progress_unless_it_was_lost(token: str, ours: b
     hand = Hand(renew_claim(Claim("t", ME, ME), policy, {"progress": 0.5}))
     while not hand.done:
         hand.give(server.perform(hand.next))
-    assert hand.result is ours
+    assert (hand.result is not None) is ours
     if ours:
         assert server.task["progress"] == 0.5
         assert server.task["metadata"][CLAIM]["until"] == (NOW + 60) * 1000

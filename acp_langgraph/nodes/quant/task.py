@@ -82,6 +82,9 @@ class QuantTaskNode(QuantNode):
     execution of the graph goes on with it, or any other worker after the lease. The API cannot make
     sure that two workers never claim a task at the same moment: see `acp_langgraph.quant.claims`.
 
+    While the work waits for a human's answer (an interrupt inside of it), nobody renews the lease; if
+    another worker takes the task over meanwhile, that is found out before the work goes on.
+
     The answer is `{"taskId", "status", "result", "error"}`.
 
     Args:
@@ -228,7 +231,7 @@ class QuantTaskNode(QuantNode):
             while not over.wait(claim.lease / _BEATS_PER_LEASE):
                 with contextlib.suppress(AcpLangGraphError):  # the next beat may do
                     renew = renew_claim(claim, self.policy, report.take())
-                    if not self.transport.run(renew):
+                    if self.transport.run(renew) is None:
                         return
 
         thread = threading.Thread(target=beat, name=f"lease of {claim.task_id}", daemon=True)
@@ -251,7 +254,7 @@ class QuantTaskNode(QuantNode):
                 await asyncio.sleep(claim.lease / _BEATS_PER_LEASE)
                 with contextlib.suppress(AcpLangGraphError):
                     renew = renew_claim(claim, self.policy, report.take())
-                    if not await self.async_transport.run(renew):
+                    if await self.async_transport.run(renew) is None:
                         return
 
         token = _report.set(report)
