@@ -1,4 +1,4 @@
-"""What LangGraph tells a node about its execution; the one file that reads LangGraph's private keys.
+"""What LangGraph tells a node about its execution, in part under private names.
 
 Public: `Runtime.execution_info` with the thread, the checkpoint namespace of the task, which stays
 the same over retries, re-entries and processes and differs for every `Send` item and loop pass, and
@@ -8,6 +8,8 @@ the attempt. Private, for want of a public name, and pinned by tests:
 * `__pregel_durability`: `exit`, if nothing is stored before the graph is left;
 * `__pregel_resuming`: whether the step is entered again, so that its tasks may have run before;
 * `__pregel_read`: one object per execution of a task, to count what happens within it.
+
+Who watches the execution is `acp_langgraph.nodes.streaming`'s to tell.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from acp_langgraph.nodes.ledger import Ledger
+from acp_langgraph.nodes.streaming import Audience
 
 __all__ = ["Execution"]
 
@@ -46,10 +49,12 @@ class Execution:
         again: Whether the node may have been at work on this before.
         runtime: LangGraph's runtime; `None` outside of a graph.
         ledger: Where what is remembered is stored, if a crash does not erase it.
+        audience: Who watches.
     """
 
     key: str
     path: str
+    audience: Audience
     thread_id: str | None = None
     remembered: bool = False
     again: bool = False
@@ -63,7 +68,7 @@ class Execution:
         runtime = configurable.get("__pregel_runtime")
         info = runtime.execution_info if isinstance(runtime, Runtime) else None
         if info is None:
-            return cls(key=str(uuid.uuid4()), path=node)
+            return cls(key=str(uuid.uuid4()), path=node, audience=Audience(config, None))
         count = _count(configurable.get("__pregel_read"), node, info.node_attempt)
         thread_id = None if info.thread_id is None else str(info.thread_id)
         checkpointer = configurable.get("__pregel_checkpointer")
@@ -71,6 +76,7 @@ class Execution:
         return cls(
             key=str(uuid.uuid5(_NAMESPACE, "\n".join(place))),
             path="|".join((_TASK_ID.sub("", info.checkpoint_ns), node)),
+            audience=Audience(config, runtime),
             thread_id=thread_id,
             remembered=checkpointer is not None,
             again=info.node_attempt > 1 or configurable.get("__pregel_resuming") is True,

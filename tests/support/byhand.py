@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.flow import Flow, Pause, Progress, Step
+from acp_langgraph.core.flow import Flow, Listen, Pause, Progress, Step
 
 __all__ = ["Hand", "reply"]
 
@@ -31,6 +31,7 @@ class Hand:
         self._returned: list[Step[Any]] = []
         self.pauses: list[float] = []
         self.progress: list[str] = []
+        self.events: list[Any] = []
         self.steps: list[str] = []
         self.result: Any = _NOTHING
         self.next: Any = None
@@ -46,6 +47,19 @@ class Hand:
         assert isinstance(self.next, Call), f"the flow wants {self.next}"
         assert self.next.operation == operation, f"the flow wants {self.next.operation}"
         return self.next
+
+    def wants_to_listen(self, operation: str) -> Listen:
+        """The stream that the flow wants to listen to now, which must be this operation's."""
+        assert isinstance(self.next, Listen), f"the flow wants {self.next}"
+        assert self.next.call.operation == operation
+        return self.next
+
+    def hears(self, chunk: bytes) -> None:
+        """Bytes of the stream arrive; hang up once the reader wants no more."""
+        for progress in self.next.reader.feed(chunk):
+            self._note(progress)
+        if self.next.reader.done:
+            self.give(None)
 
     def give(self, answer: Any) -> None:
         """Hand the flow what it asked for; an exception is raised inside it."""
@@ -82,11 +96,16 @@ class Hand:
                 self.pauses.append(effect.seconds)
                 resume = self._sender(None)
             elif isinstance(effect, Progress):
-                self.progress.append(effect.kind)
+                self._note(effect)
                 resume = self._sender(None)
             else:
                 self.next = effect
                 return
+
+    def _note(self, progress: Progress) -> None:
+        self.progress.append(progress.kind)
+        if progress.kind == "event":
+            self.events.append(progress.payload)
 
     def _sender(self, value: Any) -> Any:
         flow = self._flows[-1]
