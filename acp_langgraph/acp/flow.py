@@ -38,7 +38,7 @@ from acp_langgraph.acp.models import (
 )
 from acp_langgraph.acp.order import AnyRun, RunOrder, RunPolicy
 from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
-from acp_langgraph.core.retry import retry_after, with_retries
+from acp_langgraph.core.retry import retry_after
 from acp_langgraph.errors import (
     ACPRunException,
     AnswerTooLargeError,
@@ -191,7 +191,7 @@ def cancel_run(order: RunOrder, run_id: str | None) -> Flow[bool]:
         if run_id is None:
             return True
         yield Progress("cancelling", run_id)
-        yield from with_retries(order.cancel(run_id), policy.retries)
+        yield from policy.repeat(order.cancel(run_id))
     except NotFoundException:
         return True
     except OpenApiException:
@@ -215,7 +215,7 @@ def _create(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[Leg]:
     if order.thread_id is not None:
         thread = {"thread_id": order.thread_id, "if_exists": "do_nothing"}
         call = calls.create_thread({**thread, "metadata": {}})
-        yield from with_retries(call, policy.retries)
+        yield from policy.repeat(call)
     run = (yield from find_run(order, policy)) if entry.again else None
     if run is None:
         run = yield from _start_streaming(order, policy, entry)
@@ -241,7 +241,7 @@ def _start(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun]:
     waits = policy.backoff.waits()
     for left in range(policy.retries, -1, -1):
         try:
-            run: AnyRun = yield from with_retries(order.create(), policy.retries)
+            run: AnyRun = yield from policy.repeat(order.create())
         except OpenApiException as error:
             if not _may_be_done(error):
                 raise
@@ -273,7 +273,7 @@ def _create_and_wait(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[O
     entry.seen_alive = True
     call = order.create_and_wait().with_options(timeout=_Vigil(policy, leg).seconds())
     try:
-        answer = yield from with_retries(call, policy.retries)
+        answer = yield from policy.repeat(call)
     except OpenApiException as error:
         if not _may_be_done(error):
             raise
@@ -435,7 +435,7 @@ def _resume(
             break
         entry.seen_alive = True
         try:
-            yield from with_retries(order.resume(run_id, answer), policy.retries)
+            yield from policy.repeat(order.resume(run_id, answer))
         except (BadRequestException, ConflictException) as error:
             # AGNTCY's server says 400 where the protocol says 409: the run is not interrupted.
             if (yield from _still_asks(order, policy, run_id, question)):
@@ -457,7 +457,7 @@ def _resume(
 def _still_asks(order: RunOrder, policy: RunPolicy, run_id: str, question: Outcome) -> Flow[bool]:
     """Whether the run waits for the answer to this very question."""
     try:
-        run = yield from with_retries(order.get(run_id), policy.retries)
+        run = yield from policy.repeat(order.get(run_id))
     except NotFoundException:
         raise RunLostError(
             "the server no longer knows the run that asked", **order.ids(run_id)

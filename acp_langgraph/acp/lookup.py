@@ -12,7 +12,6 @@ from typing import Any, Final
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.order import KEY, AnyRun, RunOrder, RunPolicy
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import (
     ApiException,
     ForbiddenException,
@@ -64,8 +63,8 @@ def find_run(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun | None]:
 def _search(order: RunOrder, policy: RunPolicy) -> Flow[list[AnyRun]]:
     wanted: dict[str, Any] = {} if order.agent_id is None else {"agent_id": order.agent_id}
     try:
-        page = yield from with_retries(
-            calls.search_stateless_runs({**wanted, "metadata": {KEY: order.key}}), policy.retries
+        page = yield from policy.repeat(
+            calls.search_stateless_runs({**wanted, "metadata": {KEY: order.key}})
         )
     except ApiException as error:
         _raise_what_passes(error)
@@ -77,9 +76,8 @@ def _search(order: RunOrder, policy: RunPolicy) -> Flow[list[AnyRun]]:
     found: list[AnyRun] = []
     for offset in range(0, _PAGE * _PAGES, _PAGE):
         try:
-            page = yield from with_retries(
-                calls.search_stateless_runs({**wanted, "limit": _PAGE, "offset": offset}),
-                policy.retries,
+            page = yield from policy.repeat(
+                calls.search_stateless_runs({**wanted, "limit": _PAGE, "offset": offset})
             )
         except ApiException as error:
             _raise_what_passes(error)
@@ -94,9 +92,8 @@ def _list_thread(order: RunOrder, policy: RunPolicy) -> Flow[list[AnyRun]]:
     found: list[AnyRun] = []
     for offset in range(0, _PAGE * _PAGES, _PAGE):
         try:
-            page = yield from with_retries(
-                calls.list_thread_runs(str(order.thread_id), limit=_PAGE, offset=offset),
-                policy.retries,
+            page = yield from policy.repeat(
+                calls.list_thread_runs(str(order.thread_id), limit=_PAGE, offset=offset)
             )
         except NotFoundException:
             return []

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.models import RunStateful, RunStateless
 from acp_langgraph.core.calls import Call
-from acp_langgraph.core.retry import Backoff
+from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.retry import Backoff, with_retries
 
 __all__ = ["KEY", "AnyRun", "RunOrder", "RunPolicy"]
+
+T = TypeVar("T")
 
 AnyRun: TypeAlias = RunStateless | RunStateful
 
@@ -154,3 +157,7 @@ class RunPolicy:
     patience: float = 300.0
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], float] = time.time
+
+    def repeat(self, call: Call[T]) -> Flow[T]:
+        """Perform a call, repeating it where that does no harm."""
+        return with_retries(call, self.retries, self.backoff)

@@ -19,7 +19,7 @@ from langgraph.types import interrupt
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.core.flow import Ask, Listen, Pause, Progress, Step
+from acp_langgraph.core.flow import Ask, Listen, Pause, Progress, Step, Work
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.transport import AsyncTransport, Transport
 
@@ -108,6 +108,10 @@ class GraphPerformer(_Watch):
         if progress.kind == "event":
             self.execution.audience.tell(progress.payload)
 
+    def work(self, work: Work[Any]) -> Any:
+        """Do it in the node's own context, so that what is nested keeps its place in the graph."""
+        return work.blocking()
+
     def step(self, step: Step[Any]) -> Any:
         """Run the step as a task, whose result the checkpointer remembers."""
         if not self.execution.remembered:
@@ -167,6 +171,10 @@ class AsyncGraphPerformer(_Watch):
         self.note(progress)
         if progress.kind == "event":
             await self.execution.audience.atell(progress.payload)
+
+    async def work(self, work: Work[Any]) -> Any:
+        """Do it in the node's own context, so that what is nested keeps its place in the graph."""
+        return await work.awaiting()
 
     async def step(self, step: Step[Any]) -> Any:
         """Run the step as a task, whose result the checkpointer remembers."""

@@ -180,6 +180,10 @@ class Registry:
     def __iter__(self) -> Iterator[HostedAgent]:
         return iter(self._agents.values())
 
+    def find(self, agent_id: str) -> HostedAgent | None:
+        """The agent of an id, if it is served."""
+        return self._agents.get(agent_id.lower())
+
     def get(self, agent_id: str | None) -> HostedAgent:
         """The agent of an id; without one, the default agent.
 
@@ -188,7 +192,7 @@ class Registry:
         """
         if agent_id is None:
             return next(iter(self))
-        agent = self._agents.get(agent_id.lower())
+        agent = self.find(agent_id)
         if agent is None:
             raise not_found("agent", agent_id)
         return agent

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.memory import InMemorySaver
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,12 +18,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from acp_langgraph.server.agents import Registry, ServedAgent
+from acp_langgraph.server.database import Database
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest
 from acp_langgraph.server.operations import OPERATIONS, Operations
 from acp_langgraph.server.problems import Problem
+from acp_langgraph.server.saver import DatabaseSaver
 from acp_langgraph.server.schemas import Graph
-from acp_langgraph.server.storage import MemoryStorage, Storage
+from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.wire import error_answer
 
 __all__ = ["create_app"]
@@ -32,8 +35,8 @@ def create_app(
     agents: Mapping[str, Graph] | Sequence[ServedAgent],
     *,
     api_key: str | None = None,
+    database: Path | str | None = None,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
-    storage: Storage | None = None,
     on_request: Callable[[SeenRequest], None] | None = None,
     max_body: int = 16 * 2**20,
     keep_alive: float = 15.0,
@@ -44,8 +47,9 @@ def create_app(
         agents: The graphs by name, or with all that is to be said of them. The first is the
             default agent.
         api_key: Demanded from every client, as header `x-api-key` or as bearer token.
-        checkpointer: For graphs that were compiled without one; in memory by default.
-        storage: Keeps runs and threads; in memory by default.
+        database: SQLite file that runs, threads and checkpoints are kept in, made if there is
+            none. `None` or `:memory:` keeps them in memory, for as long as the server runs.
+        checkpointer: For graphs that were compiled without one, instead of the database.
         on_request: Told of every request as it arrives.
         max_body: Bytes that a request may have.
         keep_alive: Seconds between signs of life on an idle stream.
@@ -59,14 +63,30 @@ def create_app(
     """
     if api_key is not None and not api_key.strip():
         raise ValueError("api_key is empty; leave it out to serve without one")
-    registry = Registry(agents, checkpointer or InMemorySaver())
-    engine = Engine(registry, storage or MemoryStorage())
+    kept_in = Database(database)
+    saver, storage = DatabaseSaver(kept_in), Storage(kept_in)
+    registry = Registry(agents, checkpointer or saver)
+    engine = Engine(registry, storage)
     operations = Operations(engine, max_body=max_body, keep_alive=keep_alive)
 
+    def prepare(connection: sqlite3.Connection) -> None:
+        storage.prepare(connection)
+        saver.prepare(connection)
+
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
-        await engine.close()
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        try:
+            kept_in.open(prepare)
+            await engine.start()
+        except Exception as error:
+            app.state.failure = error  # for whoever started the server; ASGI carries only a text
+            kept_in.close()
+            raise
+        try:
+            yield
+        finally:
+            await engine.close()
+            kept_in.close()
 
     middleware = []
     if on_request is not None:
@@ -85,6 +105,7 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.engine = engine
+    app.state.failure = None
     return app
 
 

@@ -15,7 +15,15 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from acp_langgraph.server.agents import HostedAgent
 
-__all__ = ["copy_thread", "drop_thread", "exists", "head", "rewind", "thread_config"]
+__all__ = [
+    "check_usable",
+    "copy_thread",
+    "drop_thread",
+    "exists",
+    "head",
+    "rewind",
+    "thread_config",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +34,23 @@ def thread_config(thread_id: str, checkpoint_id: str | None = None) -> RunnableC
     if checkpoint_id is not None:
         configurable |= {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}
     return {"configurable": configurable}
+
+
+async def check_usable(agent: HostedAgent) -> None:
+    """Check that an agent's checkpointer can be used from an event loop.
+
+    Raises:
+        ValueError: If it works only in synchronous code, as LangGraph's `SqliteSaver` does.
+    """
+    try:
+        await agent.saver.aget_tuple(thread_config("no such thread"))
+    except NotImplementedError:
+        ref = agent.descriptor.metadata.ref
+        raise ValueError(
+            f"agent {ref.name!r} was compiled with a {type(agent.saver).__name__}, which only works "
+            "in synchronous code; compile it with the asynchronous one, or without a checkpointer "
+            "to have its state kept in the server's database"
+        ) from None
 
 
 async def head(agent: HostedAgent, thread_id: str) -> str | None:

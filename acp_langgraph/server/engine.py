@@ -16,14 +16,15 @@ strategy what happens.
 Two tasks see a run through: the leg, which executes the graph and may be cancelled at any time, and
 the worker, which awaits the leg and records what it came to, and which nothing but the end of the
 server cancels. So no outcome is lost between the two.
+
+A server that is stopped leaves its pending runs as they are on file. The next one on the same
+database carries them on; so does one that starts after a kill.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
 
@@ -38,14 +39,10 @@ from acp_langgraph.server.execution import (
     failed,
     jsonable,
 )
+from acp_langgraph.server.lanes import Lanes
 from acp_langgraph.server.problems import conflict, stopping
-from acp_langgraph.server.storage import (
-    RunQuery,
-    RunRecord,
-    Storage,
-    ThreadRecord,
-    moment_after,
-)
+from acp_langgraph.server.records import RunRecord, ThreadRecord, moment_after
+from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Feed, Subscription
 
 __all__ = ["Engine"]
@@ -68,8 +65,9 @@ _THREAD_STATUS: Final = {
 class _Live:
     """A pending run: `settled` is set as soon as it is no longer pending."""
 
-    def __init__(self, record: RunRecord) -> None:
+    def __init__(self, record: RunRecord, *, again: bool = False) -> None:
         self.record = record
+        self.again = again  # another server may have begun it
         self.settled = asyncio.Event()
         self.feed = Feed(record.run_id)
         self.ready = False  # stored, and what it replaces is out of the way
@@ -89,9 +87,32 @@ class Engine:
         self.agents = agents
         self.storage = storage
         self._live: dict[str, _Live] = {}
-        self._lanes: dict[str, deque[str]] = {}
+        self._lanes = Lanes()
         self._endings: set[asyncio.Task[None]] = set()
         self._closed = False
+
+    async def start(self) -> None:
+        """Carry on the runs that an earlier server on the same database left pending.
+
+        Raises:
+            ValueError: If an agent's checkpointer works only in synchronous code.
+        """
+        for agent in self.agents:
+            await checkpoints.check_usable(agent)
+        unfinished = await self.storage.unfinished_runs()
+        for run in unfinished:
+            self._lanes.enter(run.run_id, run.thread_id)
+            if run.status is RunStatus.PENDING:
+                self._live[run.run_id] = _Live(run, again=True)
+        for live in list(self._live.values()):
+            run = live.record
+            if self.agents.find(run.agent_id) is None:
+                _log.warning("run %s waits: its agent %s is not served", run.run_id, run.agent_id)
+                continue
+            await self._displace(run)
+            if not live.settled.is_set():
+                live.ready = True
+                self._advance(run.thread_id)
 
     async def create(
         self, agent: HostedAgent, body: RunCreate, thread_id: str | None = None
@@ -121,14 +142,13 @@ class Engine:
             updated_at=now,
         )
         live = _Live(record)
-        lane = self._lanes.setdefault(record.thread_id, deque())
-        in_the_way = tuple(lane)
-        if in_the_way and body.multitask_strategy == "reject":
+        taken_by = self._lanes.first(record.thread_id)
+        if taken_by and body.multitask_strategy == "reject":
             raise conflict(
-                f"thread {thread_id} is taken by run {in_the_way[0]}; wait for it, resume or cancel "
-                "it, or choose another multitask_strategy"
+                f"thread {thread_id} is taken by run {taken_by}; wait for it, resume or cancel it, "
+                "or choose another multitask_strategy"
             )
-        lane.append(record.run_id)
+        self._lanes.enter(record.run_id, record.thread_id)
         self._live[record.run_id] = live
         try:
             await self.storage.add_run(record)
@@ -140,10 +160,7 @@ class Engine:
             self._leave_lane(record)
             self._forget(live)
             raise
-        if body.multitask_strategy in {"interrupt", "rollback"}:
-            rollback = body.multitask_strategy == "rollback"
-            for run_id in reversed(in_the_way):
-                await self.cancel(run_id, wait=True, rollback=rollback)
+        await self._displace(record)
         if live.settled.is_set():  # cancelled before it could begin
             return await self.storage.get_run(record.run_id) or record
         live.ready = True
@@ -213,15 +230,15 @@ class Engine:
         await self.cancel(run.run_id, wait=True)
         await self.storage.delete_run(run.run_id)
         if not _has_thread(run):
-            await checkpoints.drop_thread(self.agents.get(run.agent_id), run.thread_id)
+            await self._drop_checkpoints(run)
 
     def is_busy(self, thread_id: str) -> bool:
         """Whether a run is pending on a thread."""
-        return any(run_id in self._live for run_id in self._lanes.get(thread_id, ()))
+        return any(run_id in self._live for run_id in self._lanes.on(thread_id))
 
     def vacate(self, thread_id: str) -> None:
         """Forget which runs occupy a thread that is no more."""
-        self._lanes.pop(thread_id, None)
+        self._lanes.clear(thread_id)
 
     def subscribe(self, run_id: str, modes: frozenset[StreamingMode]) -> Subscription | None:
         """Listen to a pending run; `None` if it is not pending."""
@@ -235,10 +252,7 @@ class Engine:
 
     async def count_runs(self) -> dict[str, int]:
         """How many runs of which status there are, stateless and on threads."""
-        counts: dict[str, int] = {}
-        for run in await self.storage.find_runs(RunQuery(limit=None)):
-            counts[str(run.status)] = counts.get(str(run.status), 0) + 1
-        return counts
+        return await self.storage.count_runs()
 
     async def close(self) -> None:
         """Cancel everything that runs and release everybody who waits. Records stay as they are."""
@@ -256,10 +270,16 @@ class Engine:
         if self._closed:
             raise stopping()
 
+    async def _displace(self, run: RunRecord) -> None:
+        """Cancel what stands before a run on its thread, if its multitask strategy says so."""
+        strategy = run.creation.get("multitask_strategy")
+        if strategy in {"interrupt", "rollback"}:
+            for run_id in self._lanes.ahead_of(run.run_id, run.thread_id):
+                await self.cancel(run_id, wait=True, rollback=strategy == "rollback")
+
     def _advance(self, thread_id: str) -> None:
         """Start the first run of a lane, unless it runs already, asks, or is being stored."""
-        lane = self._lanes.get(thread_id)
-        live = self._live.get(lane[0]) if lane else None
+        live = self._live.get(self._lanes.first(thread_id) or "")
         if live and live.ready and live.worker is None and not self._closed:
             self._start(live)
 
@@ -269,11 +289,11 @@ class Engine:
 
     async def _leg(self, live: _Live) -> Outcome:
         run = live.record
-        if run.answers is None and (seconds := run.creation.get("after_seconds") or 0) > 0:
-            await asyncio.sleep(min(seconds, _LONGEST_DELAY))
+        if run.answers is None:
+            await asyncio.sleep(_delay(run))
         agent = self.agents.get(run.agent_id)
         if _has_thread(run):
-            if run.answers is None:
+            if run.answers is None and not live.again:
                 base = await checkpoints.head(agent, run.thread_id)
                 changed = run.changed(base_checkpoint=base)
                 if await self.storage.replace_run(run, changed):
@@ -281,7 +301,7 @@ class Engine:
             await self.storage.update_thread(
                 run.thread_id, status=ThreadStatus.BUSY, agent_id=agent.agent_id
             )
-        return await execute(agent, run, live.feed.publish)
+        return await execute(agent, run, live.feed.publish, again=live.again)
 
     async def _see_through(self, live: _Live, leg: asyncio.Task[Outcome]) -> None:
         await asyncio.wait([leg])
@@ -302,6 +322,7 @@ class Engine:
             output=outcome.output,
             questions=outcome.questions,
             answers=None,
+            asked_at=outcome.asked_at,
         )
         try:
             if _has_thread(new):
@@ -314,12 +335,16 @@ class Engine:
             if new.finished:
                 self._leave_lane(new)
         if new.finished and not _has_thread(new):
-            await checkpoints.drop_thread(self.agents.get(new.agent_id), new.thread_id)
+            await self._drop_checkpoints(new)
+
+    async def _drop_checkpoints(self, run: RunRecord) -> None:
+        if agent := self.agents.find(run.agent_id):
+            await checkpoints.drop_thread(agent, run.thread_id)
 
     async def _update_thread(self, run: RunRecord) -> None:
-        agent = self.agents.get(run.agent_id)
         changes: dict[str, Any] = {"status": _THREAD_STATUS[run.status]}
         try:
+            agent = self.agents.get(run.agent_id)
             snapshot = await agent.graph.aget_state(checkpoints.thread_config(run.thread_id))
             changes["values"] = jsonable(snapshot.values, whatever=True)
         except Exception:  # noqa: BLE001 - a state that cannot be shown is no fault of the run
@@ -359,28 +384,22 @@ class Engine:
         if _has_thread(new):
             await self._update_thread(new)
         else:
-            await checkpoints.drop_thread(self.agents.get(new.agent_id), new.thread_id)
+            await self._drop_checkpoints(new)
         self._leave_lane(new)
 
     async def _roll_back(self, run: RunRecord) -> None:
-        agent = self.agents.get(run.agent_id)
+        agent = self.agents.find(run.agent_id)
         if run.stateless:
-            await checkpoints.drop_thread(agent, run.thread_id)
+            await self._drop_checkpoints(run)
             await self.storage.delete_thread(run.thread_id)
-        else:
+        elif agent:
             await checkpoints.rewind(agent, run.thread_id, run.base_checkpoint)
             await self._update_thread(run.changed(status=RunStatus.SUCCESS))
         await self.storage.delete_run(run.run_id)
 
     def _leave_lane(self, run: RunRecord) -> None:
         """Take a run out of its thread's lane and let the next one in."""
-        lane = self._lanes.get(run.thread_id)
-        if lane is None:
-            return
-        with suppress(ValueError):
-            lane.remove(run.run_id)
-        if not lane:
-            del self._lanes[run.thread_id]
+        self._lanes.leave(run.run_id, run.thread_id)
         self._advance(run.thread_id)
 
     def _forget(self, live: _Live) -> None:
@@ -393,6 +412,13 @@ class Engine:
 def _has_thread(run: RunRecord) -> bool:
     """Whether the run's thread is one that clients see, now or afterwards."""
     return not run.stateless or run.creation.get("on_completion") == "keep"
+
+
+def _delay(run: RunRecord) -> float:
+    """Seconds until a run may begin."""
+    asked = run.creation.get("after_seconds") or 0
+    passed = (moment_after() - run.created_at).total_seconds() if asked > 0 else 0
+    return min(max(asked - passed, 0), _LONGEST_DELAY)
 
 
 async def _ended(tasks: list[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:

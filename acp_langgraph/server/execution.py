@@ -27,15 +27,17 @@ from typing import Any, Final
 
 import langgraph.errors
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import Command, Interrupt
+from langgraph.types import Command, Interrupt, StateSnapshot
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from acp_langgraph.acp.descriptor import schema_faults
 from acp_langgraph.acp.models import RunStatus, StreamingMode
+from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.problems import invalid
+from acp_langgraph.server.records import Question, RunRecord
+from acp_langgraph.server.recovery import at_breakpoint, going_on
 from acp_langgraph.server.schemas import Graph
-from acp_langgraph.server.storage import Question, RunRecord
 
 __all__ = [
     "CANCELLED",
@@ -71,11 +73,13 @@ class Outcome:
         status: The run's status from now on.
         output: The protocol's `RunOutput`, as JSON.
         questions: The pending interrupts, if that is what it came to.
+        asked_at: The checkpoint that they belong to.
     """
 
     status: RunStatus
     output: dict[str, Any]
     questions: tuple[Question, ...] = ()
+    asked_at: str | None = None
 
 
 def jsonable(value: Any, *, whatever: bool = False) -> Any:
@@ -93,30 +97,37 @@ def jsonable(value: Any, *, whatever: bool = False) -> Any:
     )
 
 
-async def execute(agent: HostedAgent, run: RunRecord, publish: Publish) -> Outcome:
+async def execute(
+    agent: HostedAgent, run: RunRecord, publish: Publish, *, again: bool = False
+) -> Outcome:
     """Run one leg.
 
     Args:
         agent: The run's agent.
         run: A pending run: it says what to start from.
         publish: Is told what the graph streams on the way.
+        again: Whether the leg may have been begun by a server that was stopped; it goes on from
+            its last checkpoint.
 
     Returns:
         The result, the question or the error.
     """
     try:
-        return await _execute(agent, run, publish)
+        if again and await at_breakpoint(agent, run):
+            return await _at_breakpoint(agent, run)
+        start = await going_on(agent, run) if again else _start(run)
+        return await _execute(agent, run, start, publish)
     except Exception as error:  # noqa: BLE001 - whatever a graph raises is the run's outcome
         if _refuses_answer(error):
             return await _asked_again(agent, run)
         return failed(run, f"{type(error).__name__}: {error}")
 
 
-async def _execute(agent: HostedAgent, run: RunRecord, publish: Publish) -> Outcome:
+async def _execute(agent: HostedAgent, run: RunRecord, start: Any, publish: Publish) -> Outcome:
     graph, config = agent.graph, graph_config(run)
     subgraphs = bool(run.creation.get("stream_subgraphs"))
     stream: Any = graph.astream(
-        _start(run),
+        start,
         config,
         context=_context(graph, config),
         stream_mode=["updates", "values", "custom"],
@@ -140,11 +151,16 @@ async def _execute(agent: HostedAgent, run: RunRecord, publish: Publish) -> Outc
                 interrupts.update({each.id: each for each in chunk[_INTERRUPT]})
     if not stopped:
         return _succeeded(values)
-    if interrupts:
-        return _interrupted(tuple(map(_question, interrupts.values())))
-    snapshot = await graph.aget_state(config)
+    if not interrupts:
+        return await _at_breakpoint(agent, run)
+    asked_at = await checkpoints.head(agent, run.thread_id)
+    return _interrupted(tuple(map(_question, interrupts.values())), asked_at)
+
+
+async def _at_breakpoint(agent: HostedAgent, run: RunRecord) -> Outcome:
+    snapshot = await agent.graph.aget_state(graph_config(run))
     value = {"interrupt_type": "breakpoint", "next": list(snapshot.next)}
-    return _interrupted((Question("", value),))
+    return _interrupted((Question("", value),), _checkpoint_of(snapshot))
 
 
 def graph_config(run: RunRecord) -> RunnableConfig:
@@ -235,7 +251,12 @@ def _start(run: RunRecord) -> Any:
 async def _asked_again(agent: HostedAgent, run: RunRecord) -> Outcome:
     """The questions that are still open after an answer that the graph's own type refused."""
     snapshot = await agent.graph.aget_state(graph_config(run))
-    return _interrupted(tuple(map(_question, snapshot.interrupts)))
+    return _interrupted(tuple(map(_question, snapshot.interrupts)), _checkpoint_of(snapshot))
+
+
+def _checkpoint_of(snapshot: StateSnapshot) -> str | None:
+    found: str | None = snapshot.config["configurable"].get("checkpoint_id")
+    return found
 
 
 def _without_interrupts(values: Any) -> Any:
@@ -255,7 +276,7 @@ def _succeeded(values: Any) -> Outcome:
     return Outcome(RunStatus.SUCCESS, result)
 
 
-def _interrupted(questions: tuple[Question, ...]) -> Outcome:
+def _interrupted(questions: tuple[Question, ...], asked_at: str | None) -> Outcome:
     if len(questions) == 1:
         payload = questions[0].value
     else:
@@ -263,7 +284,8 @@ def _interrupted(questions: tuple[Question, ...]) -> Outcome:
             "interrupt_type": "multiple",
             "interrupts": {question.id: question.value for question in questions},
         }
-    return Outcome(RunStatus.INTERRUPTED, {"type": "interrupt", "interrupt": payload}, questions)
+    output = {"type": "interrupt", "interrupt": payload}
+    return Outcome(RunStatus.INTERRUPTED, output, questions, asked_at)
 
 
 def _question(interrupt: Interrupt[Any]) -> Question:

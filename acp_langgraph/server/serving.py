@@ -97,6 +97,7 @@ def serve(
 
     Raises:
         OSError: If the port is taken.
+        DatabaseError: If the database cannot be used.
         TimeoutError: If a node of a graph does not end in time (a thread cannot be interrupted).
     """
     seen: deque[SeenRequest] = deque(maxlen=_MOST_REMEMBERED)
@@ -113,7 +114,7 @@ def serve(
     try:
         uvicorn_server.ready.wait()
         if not uvicorn_server.started:
-            raise RuntimeError(f"the server at {running.url} did not start; its log says why")
+            raise _why(app) or RuntimeError(f"the server at {running.url} did not start")
         running._loop = uvicorn_server.loop  # noqa: SLF001 - handed over by its maker
         yield running
     finally:
@@ -147,12 +148,15 @@ def run_server(
 
     Raises:
         OSError: If the port is taken.
+        DatabaseError: If the database cannot be used.
     """
     app = create_app(agents, **settings)
     with _bind(host, port) as bound:
         url = _url(host, bound)
         server = _Server(app, on_ready=lambda: on_ready(url) if on_ready else None)
         server.run(sockets=[bound])
+    if not server.started and (error := _why(app)):
+        raise error
 
 
 class _Server(uvicorn.Server):
@@ -179,6 +183,10 @@ class _Server(uvicorn.Server):
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         try:
             super().run(sockets)
+        except SystemExit:
+            if self.started:
+                raise
+            # uvicorn's word for "did not start"; why is told by whoever called
         finally:
             self.ready.set()
 
@@ -215,6 +223,12 @@ def _bind(host: str, port: int) -> socket.socket:
 def _url(host: str, bound: socket.socket) -> str:
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - a URL, no bind
     return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{bound.getsockname()[1]}"
+
+
+def _why(app: Starlette) -> Exception | None:
+    """Why an application did not start."""
+    error: Exception | None = app.state.failure
+    return error
 
 
 def _both(

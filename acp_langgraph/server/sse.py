@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from acp_langgraph.acp.models import RunStatus, StreamingMode
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.problems import Problem
-from acp_langgraph.server.storage import RunRecord
+from acp_langgraph.server.records import RunRecord
 from acp_langgraph.server.streams import KEEP_ALIVE, Subscription, closing_event, frame
 from acp_langgraph.server.wire import disconnected
 

@@ -19,7 +19,7 @@ from pydantic_core import to_json
 
 from acp_langgraph.acp.models import RunStatus, StreamingMode
 from acp_langgraph.server.execution import jsonable
-from acp_langgraph.server.storage import RunRecord
+from acp_langgraph.server.records import RunRecord
 
 __all__ = ["KEEP_ALIVE", "Feed", "Subscription", "closing_event", "frame", "wanted_modes"]
 

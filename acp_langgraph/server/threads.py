@@ -23,7 +23,7 @@ from acp_langgraph.server import checkpoints
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.execution import jsonable
 from acp_langgraph.server.problems import conflict, invalid, not_found
-from acp_langgraph.server.storage import ThreadRecord, moment_after
+from acp_langgraph.server.records import ThreadRecord, moment_after
 
 __all__ = ["Threads"]
 

@@ -27,7 +27,7 @@ from acp_langgraph.acp.models import (
     dump,
 )
 from acp_langgraph.server.problems import Problem, invalid, not_found
-from acp_langgraph.server.storage import RunRecord, ThreadRecord
+from acp_langgraph.server.records import RunRecord, ThreadRecord
 
 __all__ = [
     "answer",

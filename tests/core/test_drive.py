@@ -124,5 +124,5 @@ def test_a_flow_that_yields_something_else_is_told_what_it_may_yield(color: Any)
     def flow() -> Flow[None]:
         yield "nonsense"  # type: ignore[misc]  # the fault that is tested
 
-    with pytest.raises(TypeError, match="Call, Listen, Ask, Pause, Progress, Step"):
+    with pytest.raises(TypeError, match="Call, Listen, Ask, Pause, Progress, Work, Step"):
         run(color, flow())

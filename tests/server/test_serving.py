@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -13,20 +14,27 @@ from support.graphs import Gate, Notes, Text, asking, echo, held, one_node
 from acp_langgraph.server import serve
 
 
-def server_threads() -> list[str]:
-    return [each.name for each in threading.enumerate() if each.name.startswith("acp-")]
+@pytest.fixture
+def left() -> Callable[[], list[threading.Thread]]:
+    """The threads of servers that were started since; other tests may have servers of their own."""
+    before = set(threading.enumerate())
+    return lambda: [
+        each
+        for each in threading.enumerate()
+        if each not in before and each.name.startswith("acp-")
+    ]
 
 
-def test_a_stopped_server_leaves_no_thread_and_no_port():
+def test_a_stopped_server_leaves_no_thread_and_no_port(left):
     with serve({"echo": echo()}) as server:
         httpx.post(f"{server.url}/runs/wait", json={"input": {"text": "hi"}}).raise_for_status()
 
-    assert server_threads() == []
+    assert left() == []
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.url)
 
 
-def test_stopping_cancels_what_runs_and_releases_who_waits():
+def test_stopping_cancels_what_runs_and_releases_who_waits(left):
     gate = Gate()
     with ThreadPoolExecutor() as pool:
         with serve({"held": held(gate)}) as server:
@@ -38,7 +46,7 @@ def test_stopping_cancels_what_runs_and_releases_who_waits():
 
     assert gate.cancelled.acquire(timeout=10)
     assert (answer.status_code, answer.json()) == (503, "the server is stopping")
-    assert server_threads() == []
+    assert left() == []
 
 
 def test_stopping_ends_open_streams():
@@ -55,7 +63,7 @@ def test_stopping_ends_open_streams():
     assert "success" not in answer.text
 
 
-def test_stopping_waits_for_a_synchronous_node_and_says_so_if_it_takes_too_long():
+def test_stopping_waits_for_a_synchronous_node_and_says_so_if_it_takes_too_long(left):
     entered, leave = threading.Event(), threading.Event()
 
     def block(state: Notes) -> Notes:
@@ -71,10 +79,9 @@ def test_stopping_waits_for_a_synchronous_node_and_says_so_if_it_takes_too_long(
         stack.close()
 
     leave.set()
-    for each in threading.enumerate():
-        if each.name.startswith("acp-"):
-            each.join(10)
-    assert server_threads() == []
+    for each in left():
+        each.join(10)
+    assert left() == []
 
 
 def test_synchronous_nodes_run_side_by_side():

@@ -1,24 +1,33 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from acp_langgraph.acp.models import RunStatus, ThreadStatus
-from acp_langgraph.server.storage import (
-    MemoryStorage,
+from acp_langgraph.server.database import Database, DatabaseError
+from acp_langgraph.server.records import (
+    Question,
     RunQuery,
     RunRecord,
+    ThreadQuery,
     ThreadRecord,
     moment_after,
 )
+from acp_langgraph.server.storage import Storage
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture
-def storage():
-    return MemoryStorage()
+async def storage():
+    database = Database()
+    storage = Storage(database)
+    database.open(storage.prepare)
+    yield storage
+    database.close()
 
 
 def run(run_id="run", **fields):
@@ -93,5 +102,53 @@ async def test_deleting_a_thread_deletes_its_runs(storage):
         (None, {}, True),
     ],
 )
-def test_metadata_is_compared_as_json(stored, wanted, matches):
-    assert RunQuery(metadata=wanted).matches(run(creation={"metadata": stored})) is matches
+async def test_metadata_is_compared_as_json(storage, stored, wanted, matches):
+    await storage.add_run(run(creation={"metadata": stored}))
+    await storage.add_thread(ThreadRecord("thread", NOW, NOW, stored or {}, values=stored))
+
+    assert bool(await storage.find_runs(RunQuery(metadata=wanted))) is matches
+    assert bool(await storage.find_threads(ThreadQuery(metadata=wanted))) is matches
+    assert bool(await storage.find_threads(ThreadQuery(values=wanted))) is matches
+
+
+async def test_a_record_comes_back_as_it_was_stored(storage):
+    stored = run(
+        creation={"input": {"text": "\u2028"}, "metadata": {"key": [1, None]}},
+        status=RunStatus.INTERRUPTED,
+        output={"type": "interrupt", "interrupt": "?"},
+        questions=(Question("id", {"a": 1}, {"type": "string"}),),
+        answers={"id": None},
+        base_checkpoint="base",
+        asked_at="asked",
+    )
+
+    await storage.add_run(stored)
+
+    assert await storage.get_run("run") == stored
+
+
+async def test_changed_metadata_is_found_and_the_old_is_not(storage):
+    await storage.add_thread(ThreadRecord("thread", NOW, NOW, {"a": 1}))
+
+    await storage.update_thread("thread", metadata={"a": 2})
+
+    assert await storage.find_threads(ThreadQuery(metadata={"a": 1})) == []
+    assert len(await storage.find_threads(ThreadQuery(metadata={"a": 2}))) == 1
+
+
+async def test_deleted_runs_leave_no_labels(storage):
+    await storage.add_run(run(creation={"metadata": {"a": 1}}))
+    await storage.delete_run("run")
+    await storage.add_run(run("other", creation={}))
+
+    assert await storage.find_runs(RunQuery(metadata={"a": 1})) == []
+
+
+async def test_a_database_of_another_format_is_refused(tmp_path):
+    path = tmp_path / "new.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version=99")
+    database = Database(path)
+
+    with pytest.raises(DatabaseError, match="has format 99"):
+        database.open(Storage(database).prepare)

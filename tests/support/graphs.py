@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import operator
 import threading
+from contextlib import suppress
 from typing import Annotated, Any, TypedDict
 
 from langgraph.config import get_stream_writer
 from langgraph.graph import START, StateGraph
 from langgraph.types import Send, interrupt
+from pydantic import BaseModel
 
-__all__ = ["Gate", "asking", "echo", "failing", "fan_out", "held", "streaming"]
+__all__ = ["Gate", "Mail", "asking", "echo", "failing", "fan_out", "held", "streaming"]
 
 
 class Text(TypedDict):
@@ -21,6 +23,12 @@ class Text(TypedDict):
 class Notes(TypedDict):
     text: str
     notes: Annotated[list[Any], operator.add]
+
+
+class Mail(BaseModel):
+    """A type of a graph's own, which its checkpoints hold."""
+
+    text: str
 
 
 class Gate:
@@ -38,7 +46,8 @@ class Gate:
         with self._lock:
             self._open = True
             for loop, event in self._waiting:
-                loop.call_soon_threadsafe(event.set)
+                with suppress(RuntimeError):  # the loop of a server that has stopped
+                    loop.call_soon_threadsafe(event.set)
 
     async def wait(self) -> None:
         event = asyncio.Event()

@@ -1,0 +1,210 @@
+"""One SQLite file, written by one thread that commits many jobs at a time.
+
+A job is a function of the connection. The thread takes whatever jobs have come in since it last
+looked, does them in one transaction, and reports each one's result once all are committed. So a busy
+server pays for few commits, jobs happen in the order in which they were handed in, and what a job
+reports is on file: it survives the process being killed (and, the file being in write-ahead mode
+with `synchronous=NORMAL`, a power cut can lose the last moments but never damage the file).
+
+Should a job fail, the batch is undone and its jobs are done again one by one, each in a transaction
+of its own; so a job must do nothing but work on the connection.
+
+The file is locked while it is open. A second server on it would execute the same runs again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final, TypeAlias, TypeVar
+
+__all__ = ["Database", "DatabaseError", "Job"]
+
+_log = logging.getLogger(__name__)
+
+_MOST_AT_ONCE: Final = 500
+_LOCKED_AFTER: Final = 10  # seconds; a server that is just stopping is given that long
+
+T = TypeVar("T")
+Job: TypeAlias = Callable[[sqlite3.Connection], T]
+_Waiting: TypeAlias = "asyncio.Future[Any] | Future[Any] | None"
+_Done: TypeAlias = tuple[_Waiting, Any, BaseException | None]
+
+
+class DatabaseError(Exception):
+    """The database cannot be used: it is in use, closed, or no database of ours."""
+
+
+class Database:
+    """A SQLite database with a thread of its own.
+
+    Args:
+        path: The file, made if there is none; `None` or `:memory:` for one in memory.
+
+    Attributes:
+        path: The same, as a string.
+        connection: The open connection, for jobs alone.
+    """
+
+    def __init__(self, path: Path | str | None = None) -> None:
+        self.path = ":memory:" if path is None else str(path)
+        self.connection: sqlite3.Connection | None = None
+        self._jobs: SimpleQueue[tuple[Job[Any], _Waiting] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self, prepare: Job[None]) -> None:
+        """Open the database, for use from the running event loop and from threads.
+
+        Args:
+            prepare: Is given the connection first, outside of a transaction; makes the tables.
+
+        Raises:
+            DatabaseError: If the file is in use, or is no database.
+        """
+        connection = self._connected(prepare)
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(
+            target=self._work, args=(connection,), name="acp-database", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Do what was handed in, and close the file."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
+            self._thread = None
+
+    async def run(self, job: Job[T]) -> T:
+        """Do a job; return its result when it is committed.
+
+        Raises:
+            DatabaseError: If the database is closed.
+        """
+        waiting: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._hand_in(job, waiting)
+        return await waiting
+
+    def call(self, job: Job[T]) -> T:
+        """The same, from any thread, blocking it."""
+        waiting: Future[T] = Future()
+        self._hand_in(job, waiting)
+        return waiting.result()
+
+    def post(self, job: Job[Any]) -> None:
+        """Have a job done after all that were handed in before, without waiting for it."""
+        self._hand_in(job, None)
+
+    def _hand_in(self, job: Job[Any], waiting: _Waiting) -> None:
+        if self._thread is None:
+            raise DatabaseError(f"the database {self.path} is not open")
+        self._jobs.put((job, waiting))
+
+    def _connected(self, prepare: Job[None]) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                self.path,
+                timeout=_LOCKED_AFTER,
+                isolation_level=None,  # transactions begin and end where this module says so
+                check_same_thread=False,
+                cached_statements=256,
+            )
+        except sqlite3.Error as error:
+            raise DatabaseError(f"the database {self.path} cannot be opened: {error}") from None
+        try:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA cache_size=-65536")  # 64 MiB
+            self.connection = connection
+            prepare(connection)
+        except sqlite3.Error as error:
+            connection.close()
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                raise DatabaseError(
+                    f"the database {self.path} is in use by another server; give each its own"
+                ) from None
+            raise DatabaseError(f"the database {self.path} cannot be used: {error}") from None
+        return connection
+
+    def _work(self, connection: sqlite3.Connection) -> None:
+        going_on = True
+        while going_on:
+            jobs, going_on = self._taken()
+            try:
+                done = _in_one_transaction(connection, jobs)
+            except Exception:  # noqa: BLE001 - found and told below, job by job
+                done = [_alone(connection, *each) for each in jobs]
+            self._report(done)
+        self.connection = None
+        connection.close()
+
+    def _taken(self) -> tuple[list[tuple[Job[Any], _Waiting]], bool]:
+        """The jobs that are waiting, at least one; and whether more may come."""
+        taken = self._jobs.get()
+        jobs = list[tuple[Job[Any], _Waiting]]()
+        while taken is not None:
+            jobs.append(taken)
+            if len(jobs) == _MOST_AT_ONCE:
+                return jobs, True
+            try:
+                taken = self._jobs.get_nowait()
+            except Empty:
+                return jobs, True
+        return jobs, False
+
+    def _report(self, done: list[_Done]) -> None:
+        awaited = list[_Done]()
+        for each in done:
+            waiting, result, error = each
+            if isinstance(waiting, asyncio.Future):
+                awaited.append(each)
+            elif waiting is None:
+                if error is not None:
+                    _log.error("something could not be stored in %s", self.path, exc_info=error)
+            elif error is not None:
+                waiting.set_exception(error)
+            else:
+                waiting.set_result(result)
+        if awaited and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_tell, awaited)
+
+
+def _in_one_transaction(
+    connection: sqlite3.Connection, jobs: list[tuple[Job[Any], _Waiting]]
+) -> list[_Done]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        done: list[_Done] = [(waiting, job(connection), None) for job, waiting in jobs]
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return done
+
+
+def _alone(connection: sqlite3.Connection, job: Job[Any], waiting: _Waiting) -> _Done:
+    try:
+        [done] = _in_one_transaction(connection, [(job, waiting)])
+    except Exception as error:  # noqa: BLE001 - raised where the job was handed in
+        return waiting, None, error
+    return done
+
+
+def _tell(done: list[_Done]) -> None:
+    for waiting, result, error in done:
+        assert isinstance(waiting, asyncio.Future)  # noqa: S101 - sorted out by `_report`
+        if waiting.done():
+            continue  # its awaiter was cancelled
+        if error is not None:
+            waiting.set_exception(error)
+        else:
+            waiting.set_result(result)
