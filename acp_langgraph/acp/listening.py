@@ -65,13 +65,13 @@ class Hearing:
     """What was heard of one run, over all connections.
 
     Attributes:
-        since: When the leg of the run began that is listened to.
+        since: When the leg of the run began that is listened to, if one is.
         last_id: The id of the last event heard; empty if it had none.
         is_over: Whether the leg has come to its end, or its stream makes no sense.
         torn: How the last connection ended before the leg did, if nothing was heard since.
     """
 
-    since: float = 0.0
+    since: float | None = None
     last_id: str = ""
     is_over: bool = False
     torn: Literal["", "ended", "broken"] = ""
@@ -84,10 +84,11 @@ class Hearing:
 
     def leads_to(self, event: ServerSentEvent) -> bool:
         """Whether an event comes right after the last one heard, as far as ids can tell."""
-        if not event.id or not self.last_id or event.id in self._contents:
+        last_id = self.last_id or _FROM_THE_START
+        if not event.id or event.id in self._contents:
             return False
-        if event.id.isdecimal() and self.last_id.isdecimal():
-            before, now = int(self.last_id), int(event.id)
+        if event.id.isdecimal() and last_id.isdecimal():
+            before, now = int(last_id), int(event.id)
             return now == before + 1 if self._counts_up else now > before
         return True
 
@@ -180,8 +181,8 @@ def stop_listening(
     hearing = listening.hearing(leg)
     if hearing.torn == "broken":
         yield _gap(order, listening, leg["run_id"], hearing.last_id, None)
-    hearing.is_over, hearing.torn = True, ""
     if isinstance(answer.output, RunInterrupt):
+        hearing.since = None
         return {"heard": hearing.last_id}
     del listening.hearings[leg["run_id"]]
     return {}

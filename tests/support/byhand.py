@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from acp_langgraph.core.calls import Call, Reply
@@ -23,12 +24,14 @@ def reply(body: Any = _NOTHING, status: int = 200, **headers: str) -> Reply:
 class Hand:
     """Steps through a flow, into its steps, until something from outside is needed.
 
-    Pauses and progress are noted and passed over.
+    Pauses and progress are noted and passed over. The results of the first steps may be remembered.
     """
 
-    def __init__(self, flow: Flow[Any]) -> None:
+    def __init__(self, flow: Flow[Any], remembered: Iterable[Any] = ()) -> None:
         self._flows = [flow]
-        self._returned: list[Step[Any]] = []
+        self._names: list[str] = []
+        self._remembered = iter(remembered)
+        self.returned: dict[str, Any] = {}
         self.pauses: list[float] = []
         self.progress: list[str] = []
         self.events: list[Any] = []
@@ -79,16 +82,23 @@ class Hand:
                     self.result, self.next = end.value, None
                     return
                 json.dumps(end.value, allow_nan=False)  # what a step returns is remembered as JSON
+                self.returned[self._names.pop()] = end.value
                 resume = self._sender(end.value)
                 continue
             except Exception as error:
                 self._flows.pop()
                 if not self._flows:
                     raise
+                self._names.pop()
                 resume = self._thrower(error)
                 continue
             if isinstance(effect, Step):
                 self.steps.append(effect.name)
+                result = next(self._remembered, _NOTHING)
+                if result is not _NOTHING:
+                    resume = self._sender(result)
+                    continue
+                self._names.append(effect.name)
                 body = effect.body()
                 self._flows.append(body)
                 resume = body.__next__
