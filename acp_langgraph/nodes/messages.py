@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
-from pydantic import ValidationError
 
 __all__ = ["MessageFinder"]
 
@@ -79,7 +78,7 @@ class MessageFinder:
 def _last_turn(messages: list[Any]) -> list[tuple[int, Any]]:
     start = 0
     for index, message in enumerate(messages):
-        if isinstance(message, dict) and _HUMANS & {message.get("role"), message.get("type")}:
+        if isinstance(message, dict) and _kind(message) in _HUMANS:
             start = index + 1
     return list(enumerate(messages))[start:]
 
@@ -87,13 +86,17 @@ def _last_turn(messages: list[Any]) -> list[tuple[int, Any]]:
 def _message(found: Any) -> BaseMessage | None:
     if not isinstance(found, dict) or "content" not in found:
         return None
-    kind = found.get("role") or found.get("type")
-    message_class = _CLASSES.get(kind) if isinstance(kind, str) else None
+    message_class = _CLASSES.get(_kind(found))
     if message_class is None:
         return None
     try:
         return message_class.model_validate(
             {name: found[name] for name in _FIELDS & found.keys() if found[name] is not None}
         )
-    except ValidationError:
+    except Exception:  # noqa: BLE001 - LangChain meets foreign JSON here; at worst it is no message
         return None
+
+
+def _kind(message: Mapping[str, Any]) -> str:
+    kind = message.get("role") or message.get("type")
+    return kind if isinstance(kind, str) else ""
