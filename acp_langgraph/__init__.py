@@ -10,6 +10,8 @@ from typing import Any
 
 from acp_langgraph.acp.client import ACPClient, AsyncACPClient
 from acp_langgraph.acp.methods import ApiResponse
+from acp_langgraph.bridge.client import AsyncBridgeClient, BridgeClient
+from acp_langgraph.bridge.models import APIBridgeInput, APIBridgeOutput
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.errors import (
     ACPDescriptorValidationException,
@@ -19,6 +21,7 @@ from acp_langgraph.errors import (
     ApiException,
     ApiTimeoutError,
     CheckpointerRequiredError,
+    MappingError,
     NodeConfigurationError,
     NodeError,
     NodeInputError,
@@ -30,13 +33,19 @@ from acp_langgraph.errors import (
     UnknownAgentError,
     UnknownOutcomeError,
 )
+from acp_langgraph.mapping.edges import add_io_mapped_conditional_edge, add_io_mapped_edge
+from acp_langgraph.mapping.metadata import FieldMetadata, IOMappingAgentMetadata
 from acp_langgraph.nodes.acp import ACPNode
+from acp_langgraph.nodes.bridge import APIBridgeAgentNode
 
 __all__ = [
     "ACPClient",
     "ACPDescriptorValidationException",
     "ACPNode",
     "ACPRunException",
+    "APIBridgeAgentNode",
+    "APIBridgeInput",
+    "APIBridgeOutput",
     "AcpLangGraphError",
     "ApiClientConfiguration",
     "ApiConnectionError",
@@ -44,7 +53,12 @@ __all__ = [
     "ApiResponse",
     "ApiTimeoutError",
     "AsyncACPClient",
+    "AsyncBridgeClient",
+    "BridgeClient",
     "CheckpointerRequiredError",
+    "FieldMetadata",
+    "IOMappingAgentMetadata",
+    "MappingError",
     "NodeConfigurationError",
     "NodeError",
     "NodeInputError",
@@ -55,6 +69,8 @@ __all__ = [
     "RunTimeoutError",
     "UnknownAgentError",
     "UnknownOutcomeError",
+    "add_io_mapped_conditional_edge",
+    "add_io_mapped_edge",
 ]
 
 

@@ -458,7 +458,7 @@ class ACPRunException(RunError):
         description: The agent's own words.
     """
 
-    def __init__(self, errcode: int | None, description: str, **ids: Any) -> None:
+    def __init__(self, errcode: int | str | None, description: str, **ids: Any) -> None:
         code = "" if errcode is None else f" with code {errcode}"
         super().__init__(f"the remote run failed{code}: {_shorten(description)}", **ids)
         self.errcode = errcode

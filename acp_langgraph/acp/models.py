@@ -308,7 +308,7 @@ class RunError(Wire):
 
     type: Literal["error"]
     run_id: str | None = None
-    errcode: int | None = None
+    errcode: int | str | None = None
     description: str = ""
 
 

@@ -19,7 +19,8 @@ from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
-from acp_langgraph.nodes.ports import InputPort, OutputPort
+from acp_langgraph.nodes.plans import input_of, output_of
+from acp_langgraph.nodes.ports import InputPort
 
 __all__ = ["ACPNode"]
 
@@ -81,8 +82,16 @@ class ACPNode(RemoteNode):
         auth_header: Headers that this node adds to every request.
         use_threads: Whether the agent runs on a remote thread, one per thread of the graph and
             place in it, so that it remembers from one execution to the next.
-        state_type: The type of the graph's state, where that is a TypedDict with typed objects
-            inside: a dict does not tell of what class a missing parent of `output_path` is.
+        input: Instead of a path, a mapping plan: rules by field of the input, or one rule for all of
+            it, e.g. `{"email": coalesce("review.corrected", "draft"), "to": "config:recipient"}` or
+            `"Please send {mail.subject} to {recipient}"`. See `acp_langgraph.mapping`.
+        output: Instead of a path, a mapping plan: rules by path in the state, which read the answer,
+            e.g. `{"final": "corrected_email"}`.
+        llm: A chat model, or the key in `config["configurable"]` that holds one, for fields of the
+            plans that only a model can tell.
+        state_type: The type of the graph's state. With it, plans are checked when the node is made;
+            and it is needed where the state is a TypedDict with typed objects inside: a dict does
+            not tell of what class a missing parent of `output_path` is.
         client: A blocking client of your own.
         async_client: An awaiting client of your own.
         auth: Authentication of your own.
@@ -108,15 +117,18 @@ class ACPNode(RemoteNode):
         name: str,
         agent_id: str,
         client_config: ApiClientConfiguration | str | None,
-        input_path: str,
-        input_type: Any,
-        output_path: str,
-        output_type: Any,
+        input_path: str | None = None,
+        input_type: Any = None,
+        output_path: str | None = None,
+        output_type: Any = None,
         config_path: str | None = None,
         config_type: Any = None,
         auth_header: Mapping[str, str] | None = None,
         use_threads: bool = False,
         *,
+        input: Any = None,  # noqa: A002 - what it is
+        output: Any = None,
+        llm: Any = None,
         state_type: Any = None,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
@@ -164,8 +176,9 @@ class ACPNode(RemoteNode):
             retries=self.transport.retries,
             long_poll=min(30.0, self.transport.endpoint.configuration.timeout or 30.0),
         )
-        self._input = InputPort("input", input_path, input_type, name)
-        self._output = OutputPort(output_path, output_type, state_type, name)
+        self.input = input_of(name, input, input_path, input_type, state_type, llm)
+        self.input_path, self.output_path = input_path, output_path
+        self.output = output_of(name, output, output_path, output_type, state_type, llm)
         self._config = None
         if config_path is not None:
             self._config = InputPort("config", config_path, config_type, name)
@@ -177,7 +190,9 @@ class ACPNode(RemoteNode):
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         """Read the input, have the agent run, write the answer."""
-        order = self._order(state, execution, config, (yield from self._resolve()))
+        value = yield from self.input.take(state, config)
+        agent_id = yield from self._resolve()
+        order = self._order(state, value, agent_id, execution, config)
         outcome = yield from run_agent(
             order,
             self.policy,
@@ -189,7 +204,7 @@ class ACPNode(RemoteNode):
             ),
             answer_schema=self._answer_schema,
         )
-        return self._output.write(state, _answer(outcome))
+        return (yield from self.output.put(state, _answer(outcome), config))
 
     def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
         """Cancel the remote run, which may have to be found first."""
@@ -197,7 +212,12 @@ class ACPNode(RemoteNode):
         return (yield from cancel_run(order, run_id))
 
     def _order(
-        self, state: Any, execution: Execution, config: RunnableConfig, agent_id: str
+        self,
+        state: Any,
+        value: Any,
+        agent_id: str,
+        execution: Execution,
+        config: RunnableConfig,
     ) -> RunOrder:
         run_config = _forwarded(config)
         if self._config is not None:
@@ -205,7 +225,7 @@ class ACPNode(RemoteNode):
         return RunOrder(
             key=execution.key,
             agent_id=agent_id,
-            input=self._input.read(state),
+            input=value,
             config=run_config,
             metadata=_metadata(config),
             thread_id=self._thread(execution),
