@@ -73,16 +73,18 @@ class Execution:
         runtime = configurable.get("__pregel_runtime")
         info = runtime.execution_info if isinstance(runtime, Runtime) else None
         if info is None:
-            return cls(key=str(uuid.uuid4()), path=node, audience=Audience(config, None))
+            key = str(uuid.uuid4())
+            return cls(key=key, path=node, audience=Audience(key, config, None))
         task = configurable.get("__pregel_read")
         count = _count(task, node, info.node_attempt)
         thread_id = None if info.thread_id is None else str(info.thread_id)
         checkpointer = configurable.get("__pregel_checkpointer")
         place = [thread_id or "", info.checkpoint_ns, node, str(count)]
+        key = str(uuid.uuid5(_NAMESPACE, "\n".join(place)))
         return cls(
-            key=str(uuid.uuid5(_NAMESPACE, "\n".join(place))),
+            key=key,
             path="|".join((_TASK_ID.sub("", info.checkpoint_ns), node)),
-            audience=Audience(config, runtime),
+            audience=Audience(key, config, runtime),
             thread_id=thread_id,
             remembered=checkpointer is not None,
             again=info.node_attempt > 1 or configurable.get("__pregel_resuming") is True,

@@ -20,7 +20,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterator
 from contextvars import Context, copy_context
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
@@ -56,11 +56,13 @@ class Audience:
     """Those who watch one execution of a node.
 
     Args:
+        key: Identifies the execution, however often it is entered.
         config: What LangGraph gave the node.
         runtime: LangGraph's runtime; `None` outside of a graph, where nobody watches.
     """
 
-    def __init__(self, config: RunnableConfig, runtime: Runtime[Any] | None) -> None:
+    def __init__(self, key: str, config: RunnableConfig, runtime: Runtime[Any] | None) -> None:
+        self._key = key
         self._config = config
         self._context: Context = copy_context()
         configurable = config.get("configurable", {})
@@ -78,7 +80,6 @@ class Audience:
         self._follows = any(map(_follows, handlers))
         streams = [handler.stream for handler in handlers if hasattr(handler, "stream")]
         self._queues = list(_queues([self._writer, *streams]))
-        self._finder = MessageFinder()
         self._spoken: _Utterance | None = None
 
     @property
@@ -91,7 +92,7 @@ class Audience:
         self._write(event)
         if self._follows:
             dispatch_custom_event(EVENT_NAME, event, config=self._config)
-            for message in self._finder.find(event["kind"], event["payload"]):
+            for message in _finder(self._key).find(event["kind"], event["payload"]):
                 self._say(event["agent"], message)
         for pause in self._patience():
             time.sleep(pause)
@@ -101,7 +102,7 @@ class Audience:
         self._write(event)
         if self._follows:
             await adispatch_custom_event(EVENT_NAME, event, config=self._config)
-            for message in self._finder.find(event["kind"], event["payload"]):
+            for message in _finder(self._key).find(event["kind"], event["payload"]):
                 await self._asay(event["agent"], message)
         await asyncio.sleep(0)  # the others on the loop see it now, and not after all that came
         for pause in self._patience():
@@ -185,6 +186,12 @@ class _Utterance:
     def add(self, piece: AIMessageChunk) -> ChatGenerationChunk:
         self.message = self.message + piece if self.message.id else piece
         return ChatGenerationChunk(message=piece)
+
+
+@lru_cache(maxsize=1000)
+def _finder(key: str) -> MessageFinder:  # noqa: ARG001 - one for each key
+    """Finds the messages of an execution; after a question, those before it are known."""
+    return MessageFinder()
 
 
 def _whole(message: BaseMessage) -> LLMResult:

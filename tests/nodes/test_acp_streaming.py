@@ -113,6 +113,20 @@ def test_what_an_agent_says_arrives_as_messages_of_the_node(color: Color) -> Non
     assert {metadata["langgraph_node"] for _, metadata in said} == {"remote"}
 
 
+def test_what_was_said_before_a_question_is_not_said_again_after_it(color: Color) -> None:
+    first, second = ({"role": "assistant", "content": text, "id": text} for text in ("a", "b"))
+    script = [
+        Emit({"messages": [first]}, "values"),
+        Ask("go on?"),
+        Answer({"messages": [first, second]}),
+    ]
+    with FakeACPServer(script) as server:
+        graph = graph_of(make(server), checkpointer=InMemorySaver())
+        said = color.stream(graph, {"ask": {}}, ON_A_THREAD, stream_mode="messages")
+        said += color.stream(graph, Command(resume=1), ON_A_THREAD, stream_mode="messages")
+    assert [message.content for message, _ in said] == ["a", "b"]
+
+
 def test_the_output_so_far_is_seen_as_a_subgraphs_values(color: Color) -> None:
     with FakeACPServer([Emit({"text": "a"}, "values"), Answer({"text": "ab"})]) as server:
         graph = graph_of(make(server))
