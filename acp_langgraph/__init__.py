@@ -13,6 +13,7 @@ from acp_langgraph.acp.methods import ApiResponse
 from acp_langgraph.bridge.client import AsyncBridgeClient, BridgeClient
 from acp_langgraph.bridge.models import APIBridgeInput, APIBridgeOutput
 from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.flow import RemoteEvent
 from acp_langgraph.errors import (
     ACPDescriptorValidationException,
     AcpLangGraphError,
@@ -64,6 +65,7 @@ __all__ = [
     "NodeInputError",
     "NodeOutputError",
     "OpenApiException",
+    "RemoteEvent",
     "RunError",
     "RunLostError",
     "RunTimeoutError",

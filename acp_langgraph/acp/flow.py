@@ -13,6 +13,9 @@ request whose answer did not come. *Waiting* takes time-outs, empty answers, bro
 server that is away for "not yet". *Resuming* reads the run first: a question is recognized by the
 time the run was last updated, which the protocol changes with every status.
 
+If anybody watches, a wait *listens* first (`acp_langgraph.acp.listening`), which shows what the run
+emits and decides nothing: what the run comes to is read in the same way with a stream as without.
+
 A run that was cancelled is another matter than one that failed: who enters the flow again afterwards
 wants the work done, so the order is carried out by a new run, under a key of its own.
 """

@@ -46,7 +46,9 @@ __all__ = ["Hearing", "Listening", "is_at_work", "listen_to_run", "stop_listenin
 _FROM_THE_START: Final = "0"
 _FRUITLESS_JOINS: Final = 3
 _IDS_REMEMBERED: Final = 1000
-_RUNS_REMEMBERED: Final = 1000
+_LONGEST_ID: Final = 1000
+_LONGEST_NUMBER: Final = 18
+_RUNS_REMEMBERED: Final = 10_000
 _PASSING: Final = frozenset({502, 503, 504})
 
 
@@ -65,12 +67,14 @@ class Hearing:
     """What was heard of one run, over all connections.
 
     Attributes:
+        run_id: The run.
         since: When the leg of the run began that is listened to, if one is.
         last_id: The id of the last event heard; empty if it had none.
         is_over: Whether the leg has come to its end, or its stream makes no sense.
         torn: How the last connection ended before the leg did, if nothing was heard since.
     """
 
+    run_id: str
     since: float | None = None
     last_id: str = ""
     is_over: bool = False
@@ -84,13 +88,18 @@ class Hearing:
 
     def leads_to(self, event: ServerSentEvent) -> bool:
         """Whether an event comes right after the last one heard, as far as ids can tell."""
-        last_id = self.last_id or _FROM_THE_START
         if not event.id or event.id in self._contents:
             return False
-        if event.id.isdecimal() and last_id.isdecimal():
-            before, now = int(last_id), int(event.id)
-            return now == before + 1 if self._counts_up else now > before
-        return True
+        before, now = _number(self.last_id or _FROM_THE_START), _number(event.id)
+        if before is None or now is None:
+            return True
+        return now == before + 1 if self._counts_up else now > before
+
+    def headers(self) -> dict[str, str]:
+        """What asks a server to go on after the last event heard, as far as a header can say it."""
+        last_id = self.last_id or _FROM_THE_START
+        sendable = last_id.isascii() and last_id.isprintable() and len(last_id) <= _LONGEST_ID
+        return {"last-event-id": last_id} if sendable else {}
 
     def note(self, event: ServerSentEvent, *, joined: bool) -> None:
         """Remember an event; `joined` if it is the first of a connection."""
@@ -126,13 +135,14 @@ class Listening:
 
     def hearing(self, leg: Mapping[str, Any]) -> Hearing:
         """What was heard of a run, ready for this leg of it."""
-        hearing = self.hearings.setdefault(leg["run_id"], Hearing())
+        hearing = self.hearings.pop(leg["run_id"], None) or Hearing(leg["run_id"])
+        self.hearings[leg["run_id"]] = hearing
         if hearing.since != leg["since"]:
             hearing.since = leg["since"]
             hearing.last_id = leg.get("heard", "")
             hearing.is_over, hearing.torn = False, ""
-        while len(self.hearings) > _RUNS_REMEMBERED:
-            del self.hearings[next(iter(self.hearings))]
+        if len(self.hearings) > _RUNS_REMEMBERED:
+            self.hearings.pop(list(self.hearings)[0], None)  # noqa: RUF015 - safe among threads
         return hearing
 
 
@@ -149,9 +159,9 @@ def listen_to_run(
             return
         call = order.stream(leg["run_id"]).with_options(
             timeout=policy.long_poll if left is None else min(policy.long_poll, left),
-            headers={"last-event-id": hearing.last_id or _FROM_THE_START},
+            headers=hearing.headers(),
         )
-        ear = _Ear(call, order, policy, listening, leg, left)
+        ear = _Ear(call, order, policy, listening, hearing, left)
         pause = yield from _listen(call, ear, hearing)
         if ear.pieces:
             vigil.alive()
@@ -165,7 +175,8 @@ def listen_to_run(
             return
         else:
             fruitless += 1
-            yield Pause(max(pause, next(waits)))
+            pause = max(pause, next(waits))
+            yield Pause(pause if left is None else min(pause, left))
 
 
 def stop_listening(
@@ -184,7 +195,7 @@ def stop_listening(
     if isinstance(answer.output, RunInterrupt):
         hearing.since = None
         return {"heard": hearing.last_id}
-    del listening.hearings[leg["run_id"]]
+    listening.hearings.pop(leg["run_id"], None)
     return {}
 
 
@@ -214,6 +225,11 @@ def _listen(call: Call[Any], ear: _Ear, hearing: Hearing) -> Flow[float | None]:
         return (retry_after(error.headers) if isinstance(error, ApiException) else None) or 0.0
     hearing.torn = hearing.torn or ("" if hearing.is_over else "ended")
     return None
+
+
+def _number(text: str) -> int | None:
+    counts = text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER
+    return int(text) if counts else None
 
 
 def _passes(error: OpenApiException) -> bool:
@@ -250,7 +266,7 @@ class _Ear:
         order: RunOrder,
         policy: RunPolicy,
         listening: Listening,
-        leg: Mapping[str, Any],
+        hearing: Hearing,
         seconds: float | None,
     ) -> None:
         self.events = 0
@@ -258,13 +274,11 @@ class _Ear:
         self._reader = EventReader(call, listening.max_event_size)
         self._order = order
         self._listening = listening
-        self._run_id: str = leg["run_id"]
-        self._hearing = listening.hearing(leg)
+        self._hearing = hearing
         self._policy = policy
         self._heard_at = policy.clock()
         self._until = None if seconds is None else self._heard_at + seconds
         self._joined = False
-        self._replayed = False
 
     @property
     def is_quiet(self) -> bool:
@@ -280,7 +294,7 @@ class _Ear:
     def feed(self, chunk: bytes) -> Iterator[Progress]:
         """What the next bytes show."""
         self.pieces += 1
-        yield Progress("listening", self._run_id)
+        yield Progress("listening", self._hearing.run_id)
         for event, update in self._reader.read(chunk):
             self._heard_at = self._policy.clock()
             yield from self._show(event, update)
@@ -290,17 +304,18 @@ class _Ear:
     def _show(self, event: ServerSentEvent, update: RunOutputStream) -> Iterator[Progress]:
         hearing = self._hearing
         if not self._joined and hearing.knows(event):
-            self._replayed = True
             return
-        if not self._joined and hearing.torn and not self._replayed and not hearing.leads_to(event):
-            yield _gap(self._order, self._listening, self._run_id, hearing.last_id, event.id)
+        if not self._joined and hearing.torn and not hearing.leads_to(event):
+            yield _gap(
+                self._order, self._listening, self._hearing.run_id, hearing.last_id, event.id
+            )
         hearing.note(event, joined=not self._joined)
         self._joined = True
         self.events += 1
         hearing.is_over = _settles(update.data)
         if not isinstance(update.data, RunInterrupt | RunError):  # these the graph shows by itself
             kind, payload = _content(update.data)
-            yield _event(self._order, self._listening, self._run_id, kind, payload)
+            yield _event(self._order, self._listening, self._hearing.run_id, kind, payload)
 
 
 def _settles(data: Any) -> bool:

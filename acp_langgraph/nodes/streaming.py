@@ -200,7 +200,9 @@ def _whole(message: BaseMessage) -> LLMResult:
 
 def _follows(handler: Any) -> bool:
     """Whether a callback handler shows things while they happen, and does not only record them."""
-    return hasattr(handler, "tap_output_iter") or type(handler).on_custom_event not in _SILENT
+    silent = BaseCallbackHandler.on_custom_event
+    listens = getattr(type(handler), "on_custom_event", silent) not in _SILENT
+    return listens or hasattr(handler, "tap_output_iter")
 
 
 def _queues(functions: list[Any]) -> Iterator[Any]:

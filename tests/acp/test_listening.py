@@ -435,11 +435,31 @@ def test_updates_of_a_kind_that_the_protocol_does_not_know_are_shown_as_they_are
     assert (seen["kind"], seen["payload"]["percent"]) == ("progress", 7)
 
 
+@pytest.mark.parametrize(
+    ("identity", "sent"),
+    [
+        ("9" * 5000, None),
+        ("\u0663", None),
+        ("ä", None),
+        ("a\x7fb", None),
+        ("1763793091-0", "1763793091-0"),
+        ("9" * 20, "9" * 20),
+    ],
+)
+def test_an_id_may_be_anything_that_comes_on_a_line(identity: str, sent: str | None) -> None:
+    hand = started(entry=Entry(listening=listening(max_event_size=20_000)))
+    hand.hears(event(identity))
+    hand.give(CUT)
+    assert hand.wants_to_listen(STREAM).call.headers.get("last-event-id") == sent
+    hand.hears(event(identity) + event(identity + "1"))
+    assert shown(hand) == [f"u{identity}", f"u{identity}1"]
+
+
 def test_what_is_remembered_of_a_run_is_bounded() -> None:
     ears = listening()
-    for number in range(1500):
+    for number in range(10_500):
         ears.hearing({"run_id": str(number), "since": 1.0})
-    assert len(ears.hearings) == 1000
+    assert len(ears.hearings) == 10_000
     entry = Entry(listening=ears)
     hand = started(entry=entry)
     for number in range(1, 1501):
