@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from acp_langgraph.config import (
         ApiClientConfiguration,
     )
+    from acp_langgraph.core.flow import (
+        RemoteEvent,
+    )
     from acp_langgraph.core.methods import (
         ApiResponse,
     )
@@ -106,6 +109,7 @@ __all__ = [
     "QuantOrchestrationNode",
     "QuantTaskNode",
     "QuantToolNode",
+    "RemoteEvent",
     "RunError",
     "RunLostError",
     "RunTimeoutError",
@@ -120,6 +124,7 @@ _HOMES = {
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
     "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
     "config": ("ApiClientConfiguration",),
+    "core.flow": ("RemoteEvent",),
     "core.methods": ("ApiResponse",),
     "errors": (
         "ACPDescriptorValidationException",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -11,6 +11,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from acp_langgraph.acp.agents import describe_agent, is_agent_id, resolve_agent, resume_schema
 from acp_langgraph.acp.flow import Entry, cancel_run, run_agent
+from acp_langgraph.acp.listening import Listening
 from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.acp.order import RunOrder, RunPolicy
 from acp_langgraph.config import ApiClientConfiguration
@@ -23,6 +24,9 @@ from acp_langgraph.nodes.ports import InputPort
 
 __all__ = ["ACPNode"]
 
+Mode: TypeAlias = Literal["values", "custom"]
+
+_MODES: Final = frozenset({"values", "custom"})
 _GRAPHS_OWN: Final = ("langgraph_", "checkpoint", "__", "ls_")
 _DEFAULT_RECURSION_LIMIT: Final = 25  # what LangChain fills in where the user set none
 _GRAPHS_OWN_TAGS: Final = ("graph:", "seq:", "langsmith:", "branch:")
@@ -45,6 +49,22 @@ class ACPNode(RemoteNode):
     What the agent asks becomes the graph's interrupt; the answer, given with
     `Command(resume=...)`, goes to the same remote run, from whichever process. That needs a
     checkpointer.
+
+    What the agent emits while it works appears in the graph's stream, as it happens:
+
+    * `stream_mode="custom"`: everything, as a `RemoteEvent`: a dict with `node`, `agent`, `run_id`,
+      `kind` and `payload`. The kind is `custom` for an update of the agent's own, `values` for the
+      output so far, and `gap` where the connection was lost and some may be missing.
+    * `stream_mode="messages"`: what the agent says, as message objects with the node's metadata.
+      Updates that are messages, or pieces of one (`AIMessageChunk`), and new entries of a list
+      `messages` in the output.
+    * `stream_mode="values"` with `subgraphs=True`: the output so far, under the node's namespace.
+    * `astream_events`: every event as `on_custom_event` named `remote_event`, messages as a chat
+      model's.
+
+    Questions, errors and the result are the graph's own, and the same with a stream as without. If
+    nobody watches, nothing is streamed and no request is made for it. On its own, `node.stream()`
+    yields the events, and last what `invoke` returns.
 
     Args:
         name: The node's name in the graph.
@@ -84,6 +104,8 @@ class ACPNode(RemoteNode):
             execution is cancelled: by its caller, a time-out, or a failed sibling. An interrupt
             cancels nothing.
         multitask_strategy: What a busy remote thread does with one more run.
+        stream_mode: What the agent is asked to stream, if anybody watches: `values`, `custom`, both
+            in a list; `auto` for all that its descriptor says it can; `None` for nothing.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -116,6 +138,7 @@ class ACPNode(RemoteNode):
         on_unknown: Literal["raise", "rerun"] = "raise",
         on_cancel: Literal["cancel", "detach"] = "cancel",
         multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] = "enqueue",
+        stream_mode: Literal["auto"] | Mode | Sequence[Mode] | None = "auto",
     ) -> None:
         super().__init__(
             name,
@@ -133,7 +156,17 @@ class ACPNode(RemoteNode):
             raise NodeConfigurationError("config_type needs a config_path", node=name)
         if run_timeout is not None and run_timeout <= 0:
             raise NodeConfigurationError("run_timeout is a number of seconds above 0", node=name)
+        modes: tuple[str, ...] = tuple(stream_mode or ())
+        if isinstance(stream_mode, str):
+            modes = (stream_mode,)
+        if not (modes == ("auto",) or set(modes) <= _MODES):
+            raise NodeConfigurationError(
+                f"stream_mode is 'auto', 'values', 'custom', a list of these two, or None; "
+                f"not {stream_mode!r}. What you watch is for the graph's stream_mode to say",
+                node=name,
+            )
         self.agent = agent_id
+        self.stream_mode = modes
         self.use_threads = use_threads
         self.multitask_strategy = multitask_strategy
         self.policy = RunPolicy(
@@ -151,6 +184,7 @@ class ACPNode(RemoteNode):
             self._config = InputPort("config", config_path, config_type, name)
         self._agent_id = agent_id if is_agent_id(agent_id) else None
         self._descriptor: AgentACPDescriptor | None = None
+        self._listening: Listening | None = None
 
     def life(
         self, state: Any, execution: Execution, config: RunnableConfig
@@ -163,7 +197,11 @@ class ACPNode(RemoteNode):
             order,
             self.policy,
             can_ask=execution.remembered,
-            entry=Entry(again=execution.again, was_cancelled=self.was_cancelled),
+            entry=Entry(
+                again=execution.again,
+                was_cancelled=self.was_cancelled,
+                listening=(yield from self._listen()) if execution.audience.is_there else None,
+            ),
             answer_schema=self._answer_schema,
         )
         return (yield from self.output.put(state, _answer(outcome), config))
@@ -206,10 +244,34 @@ class ACPNode(RemoteNode):
                 raise UnknownAgentError(str(error), node=self.name) from None
         return self._agent_id
 
-    def _answer_schema(self, payload: Any) -> Flow[dict[str, Any] | None]:
+    def _describe(self) -> Flow[AgentACPDescriptor | None]:
         if self._descriptor is None and self._agent_id is not None:
             self._descriptor = yield from describe_agent(self._agent_id, self.policy.retries)
-        return resume_schema(self._descriptor, payload)
+        return self._descriptor
+
+    def _answer_schema(self, payload: Any) -> Flow[dict[str, Any] | None]:
+        return resume_schema((yield from self._describe()), payload)
+
+    def _listen(self) -> Flow[Listening | None]:
+        """How to listen to the agent's runs, for there is somebody to hear; decided once."""
+        if self._listening is None and self.stream_mode:
+            modes = self.stream_mode
+            if modes == ("auto",):
+                descriptor = yield from self._describe()
+                modes = () if descriptor is None else _streamed(descriptor)
+                if descriptor is not None and not modes:
+                    return None
+            size = self.transport.endpoint.configuration.max_answer_bytes
+            self._listening = Listening(self.agent, modes, size)
+        return self._listening
+
+
+def _streamed(descriptor: AgentACPDescriptor) -> tuple[str, ...]:
+    """What an agent says that it can stream."""
+    streaming = descriptor.specs.capabilities.streaming
+    if streaming is None:
+        return ()
+    return tuple(mode for mode in sorted(_MODES) if getattr(streaming, mode))
 
 
 def _answer(outcome: Mapping[str, Any]) -> Any:
