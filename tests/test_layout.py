@@ -25,7 +25,7 @@ MAY_IMPORT = {
 
 ONLY_HERE = {
     "httpx": {"transport", "acp/client", "bridge/client", "quant/client", "nodes"},
-    "aiohttp": {"transport"},
+    "aiohttp": {"transport", "server/webhooks"},
     "langgraph": {"nodes", "mapping", "server", "demo"},
     "starlette": {"server"},
     "uvicorn": {"server"},

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final
 
 import langgraph.errors
@@ -42,6 +42,7 @@ from acp_langgraph.server.schemas import Graph
 __all__ = [
     "CANCELLED",
     "FAILED",
+    "TIMED_OUT",
     "Outcome",
     "Publish",
     "answers_to",
@@ -49,10 +50,12 @@ __all__ = [
     "execute",
     "failed",
     "jsonable",
+    "timed_out",
 ]
 
 FAILED: Final = 1
 CANCELLED: Final = 2
+TIMED_OUT: Final = 3
 
 _LONGEST_DESCRIPTION: Final = 2000
 _INTERRUPT: Final = "__interrupt__"
@@ -240,6 +243,11 @@ def failed(run: RunRecord, description: str, errcode: int = FAILED) -> Outcome:
 def cancelled(run: RunRecord) -> Outcome:
     """The outcome of a cancelled run; the protocol has no status of its own for it."""
     return failed(run, "the run was cancelled", CANCELLED)
+
+
+def timed_out(run: RunRecord, description: str) -> Outcome:
+    """The outcome of a run that took too long."""
+    return replace(failed(run, description, TIMED_OUT), status=RunStatus.TIMEOUT)
 
 
 def _start(run: RunRecord) -> Any:

@@ -34,6 +34,7 @@ __all__ = [
     "disconnected",
     "error_answer",
     "flag",
+    "last_event_id",
     "number",
     "path_id",
     "read_json",
@@ -173,6 +174,12 @@ def flag(request: Request, name: str) -> bool:
     if text not in {"true", "false"}:
         raise invalid(f"query.{name}: must be true or false")
     return text == "true"
+
+
+def last_event_id(request: Request) -> int | None:
+    """The event that a client says it has had last; `None` if it names none of ours."""
+    text = request.headers.get("last-event-id", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None  # noqa: PLR2004 - digits of any id there is
 
 
 def run_model(run: RunRecord) -> RunStateless | RunStateful:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.graphs import echo
 
+from acp_langgraph.server import Limits
 from acp_langgraph.server.operations import OPERATIONS
 
 KEY = "a made-up key"
@@ -15,7 +16,7 @@ KEY = "a made-up key"
 
 @pytest.fixture
 def client(serving):
-    return serving({"echo": echo()}, max_body=1000)
+    return serving({"echo": echo()}, limits=Limits(body=1000))
 
 
 def test_all_thirty_operations_are_there():
