@@ -19,12 +19,25 @@
     |       +-- ServiceException           (r) 5xx
     |       +-- UnexpectedStatusException      any other status
     |       +-- UnreadableAnswerException      a success that cannot be read (204, HTML, broken JSON)
+    |       +-- BridgeError                    what the API Bridge, or the gateway it is in, answered
+    |           +-- NoMatchingOperationError   no operation of the service fits the query
+    |           +-- NoServiceError             no service fits it, or there is none at the path
+    |           +-- QueryTooLargeError         the bridge takes no query of that size
+    |           +-- QueryNotUnderstoodError (r) the bridge's model made no request out of it
+    |           +-- BridgeSetupError           the bridge is not set up for this
+    |           +-- BridgeInternalError        it failed, be it before or after the work
+    |           +-- GatewayError               the gateway failed, be it before or after the work
+    |           |   +-- GatewayTimeoutError    it gave up waiting
+    |           +-- QueryPassedThroughError    no bridge took the query up; the service got it raw
+    |           +-- AnswerRejectedError        a success that the caller's own check does not take
     +-- NodeError                              what the nodes raise
     |   +-- NodeConfigurationError             the node can never work like this
     |   +-- NodeInputError                     the state does not give what the agent needs
     |   +-- NodeOutputError                    the agent's answer does not fit the state
     |   +-- UnknownAgentError                  the server knows no such agent
+    |   +-- MappingError                       a value of a mapping could not be made, or does not fit
     |   +-- CheckpointerRequiredError          the agent asks, and the graph could not wait
+    |   +-- QueryRefusedError                  the human who was asked did not want it sent
     |   +-- RunError                           about one remote run, whose ids it carries
     |       +-- ACPRunException                the run failed
     |       +-- RunLostError                   the server no longer knows the run
@@ -44,12 +57,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 __all__ = [
     "ACPDescriptorValidationException",
     "ACPRunException",
     "AcpLangGraphError",
+    "AnswerRejectedError",
     "AnswerTooLargeError",
     "ApiConnectionError",
     "ApiException",
@@ -57,16 +71,28 @@ __all__ = [
     "ApiTypeError",
     "ApiValueError",
     "BadRequestException",
+    "BridgeError",
+    "BridgeInternalError",
+    "BridgeSetupError",
     "CheckpointerRequiredError",
     "ConflictException",
     "EventStreamError",
     "ForbiddenException",
+    "GatewayError",
+    "GatewayTimeoutError",
+    "MappingError",
+    "NoMatchingOperationError",
+    "NoServiceError",
     "NodeConfigurationError",
     "NodeError",
     "NodeInputError",
     "NodeOutputError",
     "NotFoundException",
     "OpenApiException",
+    "QueryNotUnderstoodError",
+    "QueryPassedThroughError",
+    "QueryRefusedError",
+    "QueryTooLargeError",
     "RequestTimeoutException",
     "RunError",
     "RunLostError",
@@ -206,6 +232,92 @@ class UnreadableAnswerException(ApiException, RuntimeError):
     """A success that cannot be read: no body, HTML, broken JSON, another type than promised."""
 
 
+class BridgeError(ApiException):
+    """What the API Bridge answered, or the gateway that it is a plugin of."""
+
+    hint: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        where: str,
+        status: int,
+        headers: Mapping[str, str] | None = None,
+        content: bytes = b"",
+        *,
+        problem: str | None = None,
+    ) -> None:
+        said = _shorten(_spoken(content))
+        hint = problem or self.hint
+        told = f"{hint} (it says: {said})" if hint and said else hint or said
+        super().__init__(where, status, headers, content, problem=told or None)
+
+
+class NoMatchingOperationError(BridgeError, RuntimeError):
+    """The service has no operation that fits the query; nothing was done."""
+
+    hint = "no operation of the service fits the query; put it in the words of the service's API"
+
+
+class NoServiceError(BridgeError, RuntimeError):
+    """No service fits the query, or there is none at the path; nothing was done."""
+
+    hint = "there is no service for the query"
+
+
+class QueryTooLargeError(BridgeError, RuntimeError):
+    """413: the bridge takes no query of that size; nothing was done."""
+
+    hint = "the query is too large for the bridge; shorten it, or raise the bridge's limit"
+
+
+class QueryNotUnderstoodError(BridgeError):
+    """The bridge's language model made no request out of the query; the service was not called.
+
+    The bridge says the same where its model is not available, so that trying again may help.
+    """
+
+    hint = "the bridge's model made no request out of the query, or was not available"
+
+
+class BridgeSetupError(BridgeError, RuntimeError):
+    """The bridge is not set up for what it was asked; nothing was done."""
+
+    hint = "the bridge is not set up for this; see its logs"
+
+
+class BridgeInternalError(BridgeError, RuntimeError):
+    """The bridge failed. It does not say whether that was before or after the service's work."""
+
+    hint = "the bridge failed, be it before or after the work was done; see its logs"
+
+
+class GatewayError(BridgeError, ServiceException, RuntimeError):
+    """The gateway failed. It does not say whether that was before or after the service's work."""
+
+    hint = "the gateway failed, be it before or after the work was done"
+
+
+class GatewayTimeoutError(GatewayError):
+    """408 or 504: the gateway gave up waiting for the service, which may do the work all the same."""
+
+    hint = "the gateway gave up waiting, and the work may be done all the same"
+
+
+class QueryPassedThroughError(BridgeError, RuntimeError):
+    """No bridge answers like this: the gateway seems to have handed on the query as it was."""
+
+    hint = (
+        "this is no answer of a bridge; the gateway seems to have handed the query to the service "
+        "as it was. Is the bridge's plugin installed for this path?"
+    )
+
+
+class AnswerRejectedError(BridgeError, RuntimeError):
+    """The bridge reports success, and the caller's own check does not accept what it says."""
+
+    hint = "the check did not accept the answer"
+
+
 _BY_STATUS: Final[dict[int, type[ApiException]]] = {
     400: BadRequestException,
     401: UnauthorizedException,
@@ -261,12 +373,55 @@ class NodeOutputError(NodeError):
     """The agent's answer does not fit where it should go."""
 
 
+class MappingError(NodeError, ValueError):
+    """A value of a mapping could not be made, or does not fit where it should go.
+
+    Attributes:
+        edge: Which mapping.
+        path: The target that could not be filled.
+        value: What was refused, `None` if there was nothing; never part of the message.
+        attempts: How often a model was asked, 0 if none was.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        edge: str,
+        path: str,
+        value: Any = None,
+        attempts: int = 0,
+        node: str = "",
+    ) -> None:
+        asked = f" (a model was asked {attempts} times)" if attempts else ""
+        where = path or "the whole target"
+        super().__init__(f"mapping {edge!r} cannot fill {where}: {problem}{asked}", node=node)
+        self.edge = edge
+        self.path = path
+        self.value = value
+        self.attempts = attempts
+
+
 class UnknownAgentError(NodeError, LookupError):
     """The server knows no agent of that name."""
 
 
 class CheckpointerRequiredError(NodeError):
     """The remote agent asks a question, and the graph has no checkpointer to wait with."""
+
+
+class QueryRefusedError(NodeError):
+    """The human who was asked did not want the query sent; nothing was sent.
+
+    Attributes:
+        answer: What the human answered.
+    """
+
+    def __init__(self, answer: Any, *, node: str = "") -> None:
+        super().__init__(
+            "whoever was asked did not want the query sent; nothing was sent", node=node
+        )
+        self.answer = answer
 
 
 class RunError(NodeError):

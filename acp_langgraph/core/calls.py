@@ -99,9 +99,9 @@ class Call(Generic[T]):
     path: str
     returns: Any
     query: Mapping[str, str] = field(default_factory=dict)
-    body: Any = ABSENT
-    content: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = field(default=ABSENT, repr=False)
+    content: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     repeatable: bool | None = None
     timeout: float | None = None
 

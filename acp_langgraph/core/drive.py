@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Protocol, TypeVar
 
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.flow import Ask, Effect, Flow, Pause, Progress, Step
+from acp_langgraph.core.flow import Ask, Effect, Flow, Pause, Progress, Step, Work
 
 __all__ = ["AsyncPerformer", "Performer", "adrive", "drive"]
 
@@ -32,6 +32,9 @@ class Performer(Protocol):
     def progress(self, progress: Progress, /) -> None:
         """Tell whoever listens."""
 
+    def work(self, work: Work[Any], /) -> Any:
+        """Do something on this side."""
+
     def step(self, step: Step[Any], /) -> Any:
         """Run a part of the flow, or remember its result."""
 
@@ -50,6 +53,9 @@ class AsyncPerformer(Protocol):
 
     async def progress(self, progress: Progress, /) -> None:
         """Tell whoever listens."""
+
+    async def work(self, work: Work[Any], /) -> Any:
+        """Do something on this side."""
 
     async def step(self, step: Step[Any], /) -> Any:
         """Run a part of the flow, or remember its result."""
@@ -97,7 +103,14 @@ async def adrive(flow: Flow[T], performer: AsyncPerformer) -> T:
         flow.close()
 
 
-_METHODS = {Call: "call", Ask: "ask", Pause: "pause", Progress: "progress", Step: "step"}
+_METHODS = {
+    Call: "call",
+    Ask: "ask",
+    Pause: "pause",
+    Progress: "progress",
+    Work: "work",
+    Step: "step",
+}
 
 
 def _method(performer: Performer | AsyncPerformer, effect: Effect) -> Any:

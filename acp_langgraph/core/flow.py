@@ -6,6 +6,7 @@ A flow yields what it needs done and receives what came of it:
     Pause      wait some seconds                -> None
     Progress   tell whoever listens             -> None
     Ask        put a question to a human        -> the answer
+    Work       something to do on this side     -> its result
     Step       a named part to be remembered    -> the part's result, which is JSON
 
 Two drivers (`acp_langgraph.core.drive`) perform these, one blocking and one awaiting; they are the
@@ -21,13 +22,13 @@ steps of a flow stays the same however often it is entered again. Two rules foll
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from acp_langgraph.core.calls import Call
 
-__all__ = ["Ask", "Effect", "Flow", "Pause", "Progress", "Step"]
+__all__ = ["Ask", "Effect", "Flow", "Pause", "Progress", "Step", "Work"]
 
 T = TypeVar("T")
 
@@ -77,6 +78,22 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Work(Generic[T]):
+    """Something to do on this side, such as to run a tool; `yield from work` reads as its result.
+
+    Attributes:
+        blocking: Does it, blocking.
+        awaiting: Does it, awaiting.
+    """
+
+    blocking: Callable[[], T] = field(repr=False)
+    awaiting: Callable[[], Awaitable[T]] = field(repr=False)
+
+    def __iter__(self) -> Generator[Work[T], Any, T]:
+        return (yield self)  # type: ignore[no-any-return]  # a piece of work's reply is its result
+
+
+@dataclass(frozen=True, slots=True)
 class Step(Generic[T]):
     """A named part of a flow whose result is remembered; `yield from step` reads as that result.
 
@@ -97,5 +114,5 @@ class Step(Generic[T]):
         return (yield self)  # type: ignore[no-any-return]  # a step's reply is its body's result
 
 
-Effect: TypeAlias = Call[Any] | Ask | Pause | Progress | Step[Any]
+Effect: TypeAlias = Call[Any] | Ask | Pause | Progress | Work[Any] | Step[Any]
 Flow: TypeAlias = Generator[Effect, Any, T]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import email.utils
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Flow, Pause
-from acp_langgraph.errors import ApiConnectionError
+from acp_langgraph.errors import ApiConnectionError, UnreadableAnswerException
 
 __all__ = ["Backoff", "exchange", "retry_after", "with_retries"]
 
@@ -56,25 +56,33 @@ def with_retries(call: Call[T], retries: int, backoff: Backoff | None = None) ->
         retries: How often at most it is tried again.
         backoff: How long to wait in between.
     """
-    reply = yield from exchange(call, retries, backoff)
-    return call.read(reply)
+    return _repeated(call, retries, backoff, call.read)
 
 
 def exchange(call: Call[Any], retries: int, backoff: Backoff | None = None) -> Flow[Reply]:
     """Like `with_retries`, but returns the reply as it came, error statuses included."""
+    return _repeated(call, retries, backoff, lambda reply: reply)
+
+
+def _repeated(
+    call: Call[Any], retries: int, backoff: Backoff | None, read: Callable[[Reply], T]
+) -> Flow[T]:
     waits = (backoff or Backoff()).waits()
     for left in range(retries, -1, -1):
         wait = next(waits)
         try:
             reply: Reply = yield call
+            repeat = WORTH_REPEATING if call.may_repeat else NOT_TAKEN_UP
+            if not left or reply.status not in repeat:
+                return read(reply)
+            wait = max(wait, retry_after(reply.headers) or 0.0)
         except ApiConnectionError as error:
             if not left or (error.sent and not call.may_repeat):
                 raise
-        else:
-            repeat = WORTH_REPEATING if call.may_repeat else NOT_TAKEN_UP
-            if not left or reply.status not in repeat:
-                return reply
-            wait = max(wait, retry_after(reply.headers) or 0.0)
+        except UnreadableAnswerException:
+            # An empty or garbled success comes from something in between, and passes.
+            if not left or not call.may_repeat:
+                raise
         yield Pause(wait)
     raise AssertionError("the last try returns or raises")  # pragma: no cover
 

@@ -130,8 +130,9 @@ class Demo:
         """Run the graph until it ends or asks; the question, if it asks."""
         config = _on(thread)
         async with self._graph(host) as graph:
+            # With `custom` among them, LangGraph streams while nodes are at work, and not after a step.
             async for mode, event in graph.astream(
-                value, config, stream_mode=["tasks", "updates"], durability="sync"
+                value, config, stream_mode=["tasks", "custom"], durability="sync"
             ):
                 if mode == "tasks":
                     self.screen.shows(event)

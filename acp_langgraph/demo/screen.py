@@ -53,7 +53,8 @@ class Screen:
             line = Text.assemble(("▸ ", "cyan"), (name, "bold"), f"  {_REMOTE[name]}")
             self._print(line)
         elif name == "create_run" and ended and isinstance(task["result"], dict):
-            run = task["result"].get("run_id") or task["result"].get(name, {}).get("run_id", "")
+            (started,) = task["result"].values()
+            run = started["run_id"]
             self._print(Text(f"  remote run {run}", "dim"))
         elif name == "resume_run" and not ended:
             self._print(Text("  the answer goes to the same remote run", "dim"))

@@ -19,10 +19,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+from pydantic import BaseModel
+
 from acp_langgraph.errors import NodeConfigurationError, NodeInputError
-from acp_langgraph.mapping import access, schema
+from acp_langgraph.mapping import access, channels, schema, typeinfo
 from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
-from acp_langgraph.mapping.schema import NoMemberError, Step
+from acp_langgraph.mapping.schema import NoMemberError
+from acp_langgraph.mapping.typeinfo import Step
 
 __all__ = [
     "MISSING",
@@ -32,7 +35,6 @@ __all__ = [
     "StateReadError",
     "StateWriteError",
     "compile_path",
-    "delta",
 ]
 
 
@@ -148,7 +150,7 @@ class StatePath:
             StateWriteError: If the value does not fit, or there is no place for it.
             NodeConfigurationError: If the schema has no such path.
         """
-        return delta(state, type(state) if schema is None else schema, self.changes(value))
+        return channels.delta(state, type(state) if schema is None else schema, self.changes(value))
 
     def changes(self, value: Any) -> dict[Step, Tree]:
         """The value at the path as a tree of changes, several of which make one write."""
@@ -203,30 +205,6 @@ def _whole(value: Any) -> dict[Step, Tree]:
     return {name: Leaf(access.member(value, name)) for name in names}
 
 
-def delta(state: Any, schema_: Any, changes: Mapping[Step, Tree]) -> dict[str, Any]:
-    """The changed top-level channels, each with all its changes.
-
-    Args:
-        state: The state before.
-        schema_: Its declaration.
-        changes: What changes, by channel.
-
-    Raises:
-        StateWriteError: If a value does not fit, or there is no place for it.
-        NodeConfigurationError: If the schema has no such path.
-    """
-    changed = {}
-    for step, tree in changes.items():
-        try:
-            declared = schema.member_type(schema_, step)
-        except NoMemberError as missing:
-            raise NodeConfigurationError(
-                f"the state has no channel {step!r}{access.near(step, missing.names)}"
-            ) from None
-        changed[str(step)] = access.written(access.member(state, step), declared, tree, (step,))
-    return changed
-
-
 @dataclass(frozen=True, slots=True)
 class CompiledPath:
     """A path that was checked against a schema.
@@ -240,20 +218,31 @@ class CompiledPath:
     path: StatePath
     schema: Any
     type: Any
-    _names: tuple[tuple[str, ...], ...] = field(repr=False, default=())
+    _steps: tuple[tuple[Step, tuple[str, ...], dict[type, str]], ...] = field(
+        repr=False, compare=False, default=()
+    )
 
     def read(self, state: Any, default: Any = MISSING) -> Any:
         """What is at the path; see `StatePath.read`."""
         here = state
-        for step, names in zip(self.path.steps, self._names, strict=True):
-            here = access.member(here, step, names)
+        for step, names, attributes in self._steps:
+            kind = type(here)
+            if kind is dict and step in here:
+                here = here[step]
+                continue
+            name = attributes.get(kind)
+            if name is None:
+                _learn(kind, step, attributes)
+                here = access.member(here, step, names)
+            else:
+                here = getattr(here, name, MISSING)
             if here is MISSING:
                 return self.path.read(state, default)
         return here
 
     def write(self, state: Any, value: Any) -> dict[str, Any]:
         """What a node returns so that the value is at the path; see `StatePath.write`."""
-        return delta(state, self.schema, self.path.changes(value))
+        return channels.delta(state, self.schema, self.path.changes(value))
 
 
 def compile_path(schema_: Any, path: str | StatePath) -> CompiledPath:
@@ -269,7 +258,7 @@ def compile_path(schema_: Any, path: str | StatePath) -> CompiledPath:
     parsed = StatePath.parse(path)
     declared = schema_
     steps: list[Step] = []
-    aliases = []
+    compiled: list[tuple[Step, tuple[str, ...], dict[type, str]]] = []
     for at, step in enumerate(parsed.steps):
         names = schema.names_of(declared, step)
         try:
@@ -277,10 +266,22 @@ def compile_path(schema_: Any, path: str | StatePath) -> CompiledPath:
         except NoMemberError as missing:
             reached = access.path_text(parsed.steps[:at]) or "the state"
             raise NodeConfigurationError(
-                f"there is no {parsed}: {reached} is {schema.type_name(declared)}, and "
+                f"there is no {parsed}: {reached} is {typeinfo.type_name(declared)}, and "
                 f"{missing.reason}{access.near(step, missing.names)}"
             ) from None
         steps.append(step if isinstance(step, int) else names[0])
-        aliases.append(names)
+        compiled.append((steps[-1], names, {}))
         declared = below
-    return CompiledPath(StatePath(tuple(steps)), schema_, declared, tuple(aliases))
+    return CompiledPath(StatePath(tuple(steps)), schema_, declared, tuple(compiled))
+
+
+def _learn(kind: type, step: Step, attributes: dict[type, str]) -> None:
+    """Remember of a class that a step is one of its fields, so that it need not be looked up."""
+    fields = schema.fields_of(kind)
+    if isinstance(step, str) and fields and not issubclass(kind, (Mapping, tuple)):
+        name = schema.field_names(kind).get(step) if issubclass(kind, BaseModel) else step
+        if name in fields and len(attributes) < _MOST_CLASSES:
+            attributes[kind] = name
+
+
+_MOST_CLASSES: Final = 16

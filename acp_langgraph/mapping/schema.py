@@ -1,63 +1,58 @@
-"""What declared types say about a state: which members there are, and how a value gets into them.
+"""What declared types say about a state: which members there are, and of which types.
 
-A graph's state is declared as a TypedDict, a pydantic model or a dataclass, nested in any way. Two
-questions are asked of such a declaration, and both are answered here:
-
-    member_type(declared, step)   the declared type one step further down, or why there is none
-    validate(declared, value)     the value as that type, or `pydantic.ValidationError`
+A graph's state is declared as a TypedDict, a pydantic model or a dataclass, nested in any way.
+`member_type(declared, step)` is the declared type one step further down, or says why there is none.
 
 Where a declaration does not say (`Any`, a bare `dict`, a model that allows extra fields), the type
-is `Any`: what cannot be known is never refused. Both answers are cached per type, so asking at run
-time costs a dictionary look-up.
+is `Any`: what cannot be known is never refused. Answers are cached per type, so asking at run time
+costs a dictionary look-up.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import cache
-from typing import Annotated, Any, ClassVar, Final, ForwardRef, NamedTuple, TypeVar, Union
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    NamedTuple,
+    TypeVar,
+    Union,
+)
 
 import typing_extensions
-from langchain_core.messages import AnyMessage, BaseMessage, convert_to_messages
-from pydantic import (
-    AliasChoices,
-    AliasPath,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
+from langchain_core.messages import BaseMessage
+from pydantic import AliasChoices, AliasPath, BaseModel, Field
+
+from acp_langgraph.mapping.typeinfo import (
+    MESSAGE_BASE,
+    WRAPPERS,
+    Step,
+    alternatives,
+    attached,
+    is_list,
+    is_unknown,
+    origin_of,
+    remembered,
+    strip,
+    type_name,
 )
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
-from pydantic_core.core_schema import ErrorType
 
 __all__ = [
     "Member",
     "NoMemberError",
-    "alternatives",
-    "attached",
+    "description_of",
+    "field_names",
     "fields_of",
+    "fields_of_alternatives",
+    "has_models",
     "member_type",
-    "reason",
-    "strip",
-    "type_name",
-    "validate",
+    "names_of",
+    "takes_mappings",
 ]
-
-Step = str | int
-
-_WRAPPERS: Final = (
-    typing.Required,
-    typing.NotRequired,
-    typing_extensions.ReadOnly,
-    typing.Final,
-    ClassVar,
-)
 
 
 class Member(NamedTuple):
@@ -88,59 +83,7 @@ class NoMemberError(LookupError):
         self.names = tuple(names)
 
 
-def strip(declared: Any) -> Any:
-    """The type without `Annotated`, `Required`, `NotRequired`, `ReadOnly`, aliases and new types."""
-    while True:
-        origin = typing.get_origin(declared)
-        if origin is Annotated:
-            declared = declared.__origin__
-        elif origin in _WRAPPERS:
-            (declared,) = typing.get_args(declared)
-        elif isinstance(declared, typing.NewType):
-            declared = declared.__supertype__
-        elif isinstance(declared, typing_extensions.TypeAliasType):
-            declared = declared.__value__
-        else:
-            return declared
-
-
-def attached(declared: Any) -> tuple[Any, ...]:
-    """What is attached to a type by `Annotated`, through every wrapper (a reducer, constraints)."""
-    found: list[Any] = []
-    while True:
-        origin = typing.get_origin(declared)
-        if origin is Annotated:
-            found.extend(declared.__metadata__)
-            declared = declared.__origin__
-        elif origin in _WRAPPERS:
-            (declared,) = typing.get_args(declared)
-        else:
-            return tuple(found)
-
-
-def alternatives(declared: Any) -> tuple[Any, ...]:
-    """The members of a union, stripped; `NoneType` among them; a message stands for every message."""
-    bare = strip(declared)
-    if typing.get_origin(bare) in (Union, types.UnionType):
-        return tuple(kind for part in typing.get_args(bare) for kind in alternatives(part))
-    if bare is BaseMessage:
-        return (*alternatives(AnyMessage), _ANY_MESSAGE_BASE)
-    return (bare,)
-
-
-class _MessageBase(BaseModel):
-    """Stands for `BaseMessage` itself in `alternatives`, so that these end."""
-
-
-_ANY_MESSAGE_BASE: Final = _MessageBase
-
-
-def is_unknown(bare: Any) -> bool:
-    """Whether a stripped type says nothing."""
-    return bare in (Any, object) or isinstance(bare, (TypeVar, ForwardRef, str))
-
-
-@cache
+@remembered
 def _fields_of(bare: Any) -> dict[str, Member] | None:
     origin = typing.get_origin(bare) or bare
     if not isinstance(origin, type):
@@ -171,6 +114,7 @@ def _fields_of(bare: Any) -> dict[str, Member] | None:
     return None
 
 
+@remembered
 def fields_of(declared: Any) -> dict[str, Member] | None:
     """The fields of a model, dataclass, TypedDict or named tuple, by name; else `None`."""
     return _fields_of(strip(declared))
@@ -181,7 +125,7 @@ def _unmarked(hint: Any) -> Any:
     if typing.get_origin(hint) is Annotated:
         inner = _unmarked(hint.__origin__)
         return Annotated[(inner, *hint.__metadata__)]
-    return _unmarked(typing.get_args(hint)[0]) if typing.get_origin(hint) in _WRAPPERS else hint
+    return _unmarked(typing.get_args(hint)[0]) if typing.get_origin(hint) in WRAPPERS else hint
 
 
 def _model_member(name: str, info: Any) -> Member:
@@ -205,15 +149,27 @@ def _hints(bare: Any) -> dict[str, Any]:
     try:
         hints = typing_extensions.get_type_hints(origin, include_extras=True)
     except (NameError, TypeError, AttributeError):
-        hints = {}
-        for base in reversed(origin.__mro__):
-            hints.update(dict.fromkeys(vars(base).get("__annotations__", {}), Any))
+        hints = _resolvable_hints(origin)
     arguments = dict(
         zip(getattr(origin, "__parameters__", ()), typing.get_args(bare), strict=False)
     )
     if not arguments:
         return hints
     return {name: _substitute(hint, arguments) for name, hint in hints.items()}
+
+
+def _resolvable_hints(kind: Any) -> dict[str, Any]:
+    """Annotations of which some name something that cannot be found: these say nothing."""
+    hints: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        for name, hint in vars(base).get("__annotations__", {}).items():
+            lone = type("_Lone", (), {"__annotations__": {name: hint}})
+            lone.__module__ = base.__module__
+            try:
+                hints |= typing_extensions.get_type_hints(lone, include_extras=True)
+            except (NameError, TypeError, AttributeError):
+                hints[name] = Any
+    return hints
 
 
 def _substitute(hint: Any, arguments: Mapping[Any, Any]) -> Any:
@@ -238,7 +194,7 @@ def _required_keys(kind: Any) -> frozenset[str]:
     return frozenset(required)
 
 
-@cache
+@remembered
 def field_names(kind: type[BaseModel]) -> dict[str, str]:
     """Every name by which a model's fields are known, with the field's own name."""
     fields = _fields_of(kind) or {}
@@ -246,6 +202,7 @@ def field_names(kind: type[BaseModel]) -> dict[str, str]:
     return {**aliases, **{name: name for name in fields}}
 
 
+@remembered
 def names_of(declared: Any, step: Step) -> tuple[str, ...]:
     """Every name of the field that a step means, its own first."""
     for bare in alternatives(declared):
@@ -255,32 +212,44 @@ def names_of(declared: Any, step: Step) -> tuple[str, ...]:
     return (str(step),)
 
 
-def origin_of(declared: Any) -> Any:
-    """The class behind a stripped type, without its arguments."""
-    bare = strip(declared)
-    return typing.get_origin(bare) or bare
+def description_of(declared: Any, steps: Sequence[Step]) -> str:
+    """What the declaration says about a place, in words; empty if nothing."""
+    for step in steps[:-1]:
+        try:
+            declared = member_type(declared, step)
+        except NoMemberError:
+            return ""
+    for part in alternatives(declared):
+        kind = origin_of(part)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            info = kind.model_fields.get(str(steps[-1]))
+            return (info.description if info else None) or ""
+        for member in (fields_of(part) or {}).values():
+            if str(steps[-1]) in member.names:
+                said = [getattr(each, "description", None) for each in attached(member.type)]
+                return next((each for each in said if isinstance(each, str)), "")
+    return ""
 
 
-def is_list(bare: Any) -> bool:
-    """Whether a stripped type is a list, or another sequence that is no text."""
-    origin = origin_of(bare)
-    return (
-        isinstance(origin, type)
-        and issubclass(origin, Sequence)
-        and not issubclass(origin, (str, bytes, bytearray))
+def fields_of_alternatives(declared: Any) -> set[str] | None:
+    """The names of all fields of the records that a type may be; `None` if it is never one."""
+    found = [fields for part in alternatives(declared) if (fields := fields_of(part)) is not None]
+    if not found:
+        return None
+    return {name for fields in found for member in fields.values() for name in member.names}
+
+
+def takes_mappings(declared: Any) -> bool:
+    """Whether a dict may be a value of the type."""
+    return any(
+        is_unknown(part)
+        or fields_of(part) is not None
+        or (isinstance(origin_of(part), type) and issubclass(origin_of(part), Mapping))
+        for part in alternatives(declared)
     )
 
 
-def has_integer_keys(declared: Any) -> bool:
-    """Whether a mapping's keys are declared as numbers."""
-    for bare in alternatives(declared):
-        if isinstance(origin_of(bare), type) and issubclass(origin_of(bare), Mapping):
-            arguments = typing.get_args(bare)
-            if arguments and strip(arguments[0]) is int:
-                return True
-    return False
-
-
+@remembered
 def has_models(declared: Any) -> bool:
     """Whether the type is a model or a dataclass (or `None`), and so never a plain dict."""
     parts = [part for part in alternatives(declared) if part is not type(None)]
@@ -291,6 +260,7 @@ def has_models(declared: Any) -> bool:
     )
 
 
+@remembered
 def member_type(declared: Any, step: Step) -> Any:
     """The declared type one step below `declared`; `Any` where nothing is declared.
 
@@ -300,7 +270,7 @@ def member_type(declared: Any, step: Step) -> Any:
     found: list[Any] = []
     refusals: list[NoMemberError] = []
     for bare in alternatives(declared):
-        if bare is type(None) or bare is _ANY_MESSAGE_BASE:
+        if bare is type(None) or bare is MESSAGE_BASE:
             continue
         try:
             found.append(_member_of(bare, step))
@@ -368,160 +338,3 @@ def _item_of(bare: Any, step: Step) -> Any:
         return arguments[step]
     except IndexError:
         raise NoMemberError(f"{name} has only {len(arguments)} positions") from None
-
-
-def type_name(declared: Any) -> str:
-    """The type as a person would write it."""
-    if declared == AnyMessage:
-        return "AnyMessage"
-    parts = alternatives(declared) if strip(declared) is not BaseMessage else (BaseMessage,)
-    if len(parts) > 1:
-        return " | ".join(dict.fromkeys(type_name(part) for part in parts))
-    bare = parts[0]
-    if bare is type(None):
-        return "None"
-    arguments = typing.get_args(bare)
-    origin = typing.get_origin(bare)
-    if origin is typing.Literal:
-        return " | ".join(map(repr, arguments))
-    if origin is not None and arguments:
-        inner = ", ".join("..." if each is Ellipsis else type_name(each) for each in arguments)
-        return f"{type_name(origin)}[{inner}]"
-    return getattr(bare, "__name__", None) or str(bare)
-
-
-def _to_message(value: Any) -> Any:
-    if isinstance(value, (BaseMessage, type(None))):
-        return value
-    try:
-        (message,) = convert_to_messages([value])
-    except (ValueError, TypeError, KeyError, NotImplementedError):
-        return value
-    return message
-
-
-_MESSAGE: Final = Annotated[BaseMessage, BeforeValidator(_to_message)]
-
-
-def _validatable(declared: Any, inside: tuple[Any, ...] = ()) -> Any:
-    """The type in a form that pydantic validates without losing anything.
-
-    pydantic refuses `typing.TypedDict` before Python 3.12, drops keys that a TypedDict does not
-    declare, and makes a bare `BaseMessage` of what should be a `HumanMessage`.
-    """
-    origin = typing.get_origin(declared)
-    if declared is BaseMessage or declared == AnyMessage:
-        return _MESSAGE
-    if isinstance(declared, (ForwardRef, str)):
-        return Any
-    if origin is Annotated:
-        return Annotated[(_validatable(declared.__origin__, inside), *declared.__metadata__)]
-    if typing_extensions.is_typeddict(origin or declared):
-        return Any if declared in inside else _open_typed_dict(declared, (*inside, declared))
-    if origin in _REBUILT or (
-        isinstance(origin, type) and issubclass(origin, (Mapping, Sequence, AbstractSet))
-    ):
-        arguments = tuple(
-            each if each is Ellipsis else _validatable(each, inside)
-            for each in typing.get_args(declared)
-        )
-        return Union[arguments] if origin in _REBUILT else origin[arguments]  # noqa: UP007 - made at run time
-    return declared
-
-
-_REBUILT: Final = (Union, types.UnionType)
-
-
-def _open_typed_dict(declared: Any, inside: tuple[Any, ...]) -> Any:
-    fields = _fields_of(declared) or {}
-    body = {
-        name: _validatable(member.type, inside)
-        if member.required
-        else typing_extensions.NotRequired[_validatable(member.type, inside)]
-        for name, member in fields.items()
-    }
-    kind = typing.get_origin(declared) or declared
-    make: Any = typing_extensions.TypedDict  # the type checker wants literals
-    made = make(kind.__name__, body)
-    made.__pydantic_config__ = ConfigDict(extra="allow")
-    return made
-
-
-_ANYTHING: Final = TypeAdapter(Any)
-
-
-def _make_adapter(declared: Any) -> TypeAdapter[Any]:
-    kind = _validatable(declared)
-    for config in (None, ConfigDict(arbitrary_types_allowed=True)):
-        try:
-            return TypeAdapter(kind, config=config)
-        except (PydanticSchemaGenerationError, PydanticUserError, NameError):
-            continue
-    # A type that pydantic cannot read at all is the user's own affair.
-    return _ANYTHING
-
-
-@cache
-def _cached_adapter(declared: Any) -> TypeAdapter[Any]:
-    return _make_adapter(declared)
-
-
-_uncacheable: dict[int, tuple[Any, TypeAdapter[Any]]] = {}
-
-
-def adapter(declared: Any) -> TypeAdapter[Any]:
-    """The validator of a declared type, made once."""
-    try:
-        return _cached_adapter(declared)
-    except TypeError:  # a constraint with a dict in it cannot be hashed
-        known = _uncacheable.get(id(declared))
-        if known is None or known[0] is not declared:
-            known = _uncacheable[id(declared)] = (declared, _make_adapter(declared))
-        return known[1]
-
-
-def validator(declared: Any) -> Callable[[Any], Any]:
-    """The function that turns a value into the declared type."""
-    made = adapter(declared)
-    if made is _ANYTHING:
-        return _unchanged
-    check = made.validator.validate_python
-    return lambda value: check(value, by_alias=True, by_name=True)
-
-
-def _unchanged(value: Any) -> Any:
-    return value
-
-
-def validate(declared: Any, value: Any) -> Any:
-    """The value as the declared type; field names and aliases are both understood.
-
-    Raises:
-        pydantic.ValidationError: If the value cannot be that type.
-    """
-    return adapter(declared).validate_python(value, by_alias=True, by_name=True)
-
-
-_SPEAKING: Final = frozenset(
-    set(typing.get_args(ErrorType))
-    # These messages repeat a part of the value, or are the words of somebody's own validator.
-    - {"value_error", "assertion_error", "union_tag_invalid", "uuid_parsing", "custom_error"}
-)
-
-
-def reason(error: Exception, *, open: bool = False) -> str:  # noqa: A002 - says what it is
-    """Why a value was refused, without the value.
-
-    Args:
-        error: What was raised.
-        open: Whether the words of somebody's own validator may be repeated too; they tend to quote
-            the value, so only for whoever knows the value already.
-    """
-    if not isinstance(error, ValidationError):
-        return f"{type(error).__name__}: {error}" if open else type(error).__name__
-    said = []
-    for each in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
-        place = ".".join(map(str, each["loc"]))
-        words = each["msg"] if open or each["type"] in _SPEAKING else "refused by its validator"
-        said.append(f"{place}: {words}" if place else words)
-    return "; ".join(said)

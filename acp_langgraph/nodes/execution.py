@@ -7,7 +7,8 @@ the attempt. Private, for want of a public name, and pinned by tests:
 * `__pregel_checkpointer`: what remembers, if anything does;
 * `__pregel_durability`: `exit`, if nothing is stored before the graph is left;
 * `__pregel_resuming`: whether the step is entered again, so that its tasks may have run before;
-* `__pregel_read`: one object per execution of a task, to count what happens within it.
+* `__pregel_read`: one object per execution of a task and for all of its attempts, to keep what they
+  must know of each other.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from __future__ import annotations
 import re
 import threading
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
+from acp_langgraph.core.once import Trace
 from acp_langgraph.nodes.ledger import Ledger
 
 __all__ = ["Execution"]
@@ -30,7 +32,8 @@ _NAMESPACE: Final = uuid.UUID("5f1c5f6b-1d60-5ef8-9b1a-2b6c1f3f0a44")
 _TASK_ID: Final = re.compile(r":[0-9a-f-]{36}(?=\||$)")
 
 _counts: WeakKeyDictionary[Any, dict[tuple[str, int], int]] = WeakKeyDictionary()
-_counts_lock = threading.Lock()
+_traces: WeakKeyDictionary[Any, dict[tuple[str, int], Trace]] = WeakKeyDictionary()
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Execution:
         again: Whether the node may have been at work on this before.
         runtime: LangGraph's runtime; `None` outside of a graph.
         ledger: Where what is remembered is stored, if a crash does not erase it.
+        trace: What its attempts in this process know of each other.
     """
 
     key: str
@@ -55,6 +59,7 @@ class Execution:
     again: bool = False
     runtime: Runtime[Any] | None = None
     ledger: Ledger | None = None
+    trace: Trace = field(default_factory=Trace)
 
     @classmethod
     def of(cls, node: str, config: RunnableConfig) -> Execution:
@@ -64,7 +69,8 @@ class Execution:
         info = runtime.execution_info if isinstance(runtime, Runtime) else None
         if info is None:
             return cls(key=str(uuid.uuid4()), path=node)
-        count = _count(configurable.get("__pregel_read"), node, info.node_attempt)
+        task = configurable.get("__pregel_read")
+        count = _count(task, node, info.node_attempt)
         thread_id = None if info.thread_id is None else str(info.thread_id)
         checkpointer = configurable.get("__pregel_checkpointer")
         place = [thread_id or "", info.checkpoint_ns, node, str(count)]
@@ -76,6 +82,7 @@ class Execution:
             again=info.node_attempt > 1 or configurable.get("__pregel_resuming") is True,
             runtime=runtime,
             ledger=Ledger.of(checkpointer, configurable),
+            trace=_trace(task, node, count),
         )
 
     def remote_thread_id(self) -> str:
@@ -92,8 +99,16 @@ def _count(task: Any, node: str, attempt: int) -> int:
     """
     if task is None:
         return 0
-    with _counts_lock:
+    with _lock:
         counts = _counts.setdefault(task, {})
         count = counts.get((node, attempt), 0)
         counts[node, attempt] = count + 1
     return count
+
+
+def _trace(task: Any, node: str, count: int) -> Trace:
+    """What the attempts of one invocation of the node within one execution of a task share."""
+    if task is None:
+        return Trace()
+    with _lock:
+        return _traces.setdefault(task, {}).setdefault((node, count), Trace())

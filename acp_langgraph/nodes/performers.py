@@ -17,7 +17,7 @@ from langgraph.types import interrupt
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.core.flow import Ask, Pause, Progress, Step
+from acp_langgraph.core.flow import Ask, Pause, Progress, Step, Work
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.transport import AsyncTransport, Transport
 
@@ -95,6 +95,10 @@ class GraphPerformer(_Watch):
         """Give a sign of life."""
         self.note(progress)
 
+    def work(self, work: Work[Any]) -> Any:
+        """Do it in the node's own context, so that what is nested keeps its place in the graph."""
+        return work.blocking()
+
     def step(self, step: Step[Any]) -> Any:
         """Run the step as a task, whose result the checkpointer remembers."""
         if not self.execution.remembered:
@@ -146,6 +150,10 @@ class AsyncGraphPerformer(_Watch):
     async def progress(self, progress: Progress) -> None:
         """Give a sign of life."""
         self.note(progress)
+
+    async def work(self, work: Work[Any]) -> Any:
+        """Do it in the node's own context, so that what is nested keeps its place in the graph."""
+        return await work.awaiting()
 
     async def step(self, step: Step[Any]) -> Any:
         """Run the step as a task, whose result the checkpointer remembers."""

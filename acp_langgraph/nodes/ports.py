@@ -9,7 +9,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import is_typeddict
 
 from acp_langgraph.errors import NodeConfigurationError, NodeError, NodeInputError, NodeOutputError
-from acp_langgraph.mapping import schema
+from acp_langgraph.mapping import validation
 from acp_langgraph.mapping.paths import StatePath
 
 __all__ = ["InputPort", "OutputPort"]
@@ -48,7 +48,7 @@ class InputPort:
         try:
             if self._adapter is None:
                 return to_jsonable_python(value, by_alias=True)
-            fitting = schema.validate(self._type, value)
+            fitting = validation.validate(self._type, value)
             if is_typeddict(self._type):
                 # The type says what the agent gets to see, be it of the whole state.
                 known = self._type.__annotations__
@@ -94,7 +94,7 @@ class OutputPort:
             NodeOutputError: If the answer does not fit.
         """
         try:
-            value = values if self._type is None else schema.validate(self._type, values)
+            value = values if self._type is None else validation.validate(self._type, values)
         except ValidationError as error:
             faults = error.errors(include_input=False, include_url=False, include_context=False)
             raise NodeOutputError(
@@ -126,7 +126,7 @@ def _adapter(what: str, declared: Any, node: str) -> TypeAdapter[Any] | None:
         return None
     if isinstance(declared, (str, bytes, int, float, list, dict)):
         raise NodeConfigurationError(f"{what} {_name(declared)} is no type", node=node)
-    return schema.adapter(declared)
+    return validation.adapter(declared)
 
 
 def _name(declared: Any) -> str:

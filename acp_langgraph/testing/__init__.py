@@ -19,6 +19,8 @@ They run in threads of the test's own process, on a free port of 127.0.0.1, and 
 
 * `FakeACPServer`: an ACP server of agents that play scripts of `Answer`, `Ask`, `Emit`, `Fail` and
   `Work`. It keeps a `FakeRun` of each run; `ACPBehavior` names the ways in which servers differ.
+* `FakeBridge`: an API Bridge in front of `BridgeService`s, which are plain functions; it keeps every
+  `BridgeQuery` that reached one.
 * `Fault`: what can go wrong with a request, added to `server.faults`.
 * `Gate`: holds a request, an answer or a run until the test opens it; nobody needs to sleep.
 * `FaultyProxy`: the same faults and the same log in front of any other server.
@@ -27,6 +29,7 @@ They run in threads of the test's own process, on a free port of 127.0.0.1, and 
 
 from acp_langgraph.testing.acp import FakeACPServer
 from acp_langgraph.testing.behavior import ACP_OPERATIONS, AGNTCY, ACPBehavior
+from acp_langgraph.testing.bridge import BRIDGE_ERRORS, BridgeQuery, BridgeService, FakeBridge
 from acp_langgraph.testing.connection import ConnectionGone
 from acp_langgraph.testing.faults import Fault, FaultRule, Faults
 from acp_langgraph.testing.gate import Gate
@@ -40,14 +43,18 @@ from acp_langgraph.testing.script import Answer, Ask, Emit, Fail, Work
 __all__ = [
     "ACP_OPERATIONS",
     "AGNTCY",
+    "BRIDGE_ERRORS",
     "ACPBehavior",
     "Answer",
     "Ask",
+    "BridgeQuery",
+    "BridgeService",
     "ConnectionGone",
     "Emit",
     "Fail",
     "FakeACPServer",
     "FakeAgent",
+    "FakeBridge",
     "FakeHTTPServer",
     "FakeRun",
     "FakeThread",

@@ -14,7 +14,7 @@ import httpx
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import drive
-from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
+from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step, Work
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.exchange import Endpoint, refuse_to_ask
 
@@ -135,6 +135,10 @@ class Transport:
     def progress(self, progress: Progress) -> None:
         """Nobody listens."""
 
+    def work(self, work: Work[Any]) -> Any:
+        """Do it."""
+        return work.blocking()
+
     def step(self, step: Step[Any]) -> Any:
         """Run the step's body."""
         return drive(step.body(), self)
@@ -158,4 +162,6 @@ class Transport:
         return self._made
 
     def _sending(self) -> dict[str, Any]:
-        return {"auth": self._auth} if self._auth is not None else {}
+        auth = {"auth": self._auth} if self._auth is not None else {}
+        # Credentials go to the configured origin only, whatever a client of the caller's own does.
+        return {"follow_redirects": False, **auth}

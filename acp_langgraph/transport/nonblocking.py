@@ -20,7 +20,7 @@ from httpx_aiohttp import AiohttpTransport
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import adrive
-from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
+from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step, Work
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.exchange import Endpoint, refuse_to_ask
 
@@ -142,6 +142,10 @@ class AsyncTransport:
     async def progress(self, progress: Progress) -> None:
         """Nobody listens."""
 
+    async def work(self, work: Work[Any]) -> Any:
+        """Do it."""
+        return await work.awaiting()
+
     async def step(self, step: Step[Any]) -> Any:
         """Run the step's body."""
         return await adrive(step.body(), self)
@@ -166,11 +170,14 @@ class AsyncTransport:
         def session() -> aiohttp.ClientSession:
             # Hundreds of runs wait at once, each on a connection of its own: no limit (0).
             connector = aiohttp.TCPConnector(limit=0, ssl=tls)
-            return aiohttp.ClientSession(
+            made = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=["content-type"],  # what has no body has no type
             )
+            # It would repeat a PUT or a DELETE by itself; what may be repeated is a call's to say.
+            made._retry_connection = False  # noqa: SLF001 - there is no public switch
+            return made
 
         transport = AiohttpTransport(
             client=session, verify=tls, proxy=httpx.Proxy(proxy) if proxy else None
@@ -183,7 +190,9 @@ class AsyncTransport:
         )
 
     def _sending(self) -> dict[str, Any]:
-        return {"auth": self._auth} if self._auth is not None else {}
+        auth = {"auth": self._auth} if self._auth is not None else {}
+        # Credentials go to the configured origin only, whatever a client of the caller's own does.
+        return {"follow_redirects": False, **auth}
 
 
 async def _keep_open(client: httpx.AsyncClient) -> AsyncGenerator[None]:

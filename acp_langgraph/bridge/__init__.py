@@ -1,0 +1,1 @@
+"""AGNTCY's API Bridge Agent: services asked in plain words."""

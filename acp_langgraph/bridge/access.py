@@ -1,0 +1,151 @@
+"""Who may see what: the service's credential, the gateway's headers, and what must not be told.
+
+A bridge forwards nearly every header to the service behind it. `Authorization` is the service's
+credential and travels with queries only, never to the bridge's own endpoints. What identifies a
+client to the gateway itself goes into other headers: `apikey`, or whatever the operator chose.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.errors import ApiValueError
+
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "authenticates",
+    "authorization",
+    "connection",
+    "gateway_headers",
+    "redact",
+    "secrets",
+]
+
+DEFAULT_TIMEOUT: Final = 120.0
+"""Seconds; a query is two calls of a language model and one of the service."""
+
+_FORBIDDEN: Final = {
+    "authorization": "it belongs to the service behind the bridge; give it as service_api_key",
+    "x-nl-config": "it reconfigures the bridge, and hangs it",
+    "x-tyk-authorization": "it is the gateway's admin secret and would reach the service",
+    "content-type": "the mode decides it",
+    "content-length": "the body decides it",
+    "x-nl-query-enabled": "the mode decides it",
+    "x-nl-response-type": "the mode decides it",
+}
+_SHORTEST_SECRET: Final = 6
+_HIDDEN: Final = "[credential]"
+
+
+def connection(
+    configuration: ApiClientConfiguration | str, timeout: float | None = None
+) -> ApiClientConfiguration:
+    """The configuration of a gateway, for which a URL will do.
+
+    Raises:
+        ApiValueError: If it is not valid, or would send `Authorization` with every request.
+    """
+    if not isinstance(configuration, ApiClientConfiguration):
+        configuration = ApiClientConfiguration(configuration, timeout=timeout or DEFAULT_TIMEOUT)
+    elif timeout is not None:
+        configuration = configuration.model_copy(update={"timeout": timeout})
+    _refuse({**configuration.headers, **configuration.auth_headers()})
+    return configuration
+
+
+def gateway_headers(apikey: str | None, headers: Mapping[str, str] | None) -> dict[str, str]:
+    """The headers of every request.
+
+    Args:
+        apikey: Sent as `apikey`.
+        headers: Whatever else the gateway or the service wants.
+
+    Raises:
+        ApiValueError: If a header is not the caller's to set, or cannot be sent.
+    """
+    _refuse(headers or {})
+    given = {
+        name.lower(): _sendable(f"the header {name}", value)
+        for name, value in (headers or {}).items()
+    }
+    if apikey is not None:
+        given["apikey"] = _sendable("apikey", apikey)
+    return {
+        # The bridge hands these on to the service. It can unpack nothing but gzip for its model.
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        **given,
+    }
+
+
+def authorization(service_api_key: str | None) -> str | None:
+    """The value of `Authorization`: as it is if it names its scheme, else a bearer token.
+
+    Raises:
+        ApiValueError: If it is empty or no text that a header can hold.
+    """
+    if service_api_key is None:
+        return None
+    key = _sendable("service_api_key", service_api_key)
+    return key if " " in key else f"Bearer {key}"
+
+
+def secrets(*headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What must not show in a message: the values of headers, and the credentials inside them."""
+    found: set[str] = set()
+    for name, value in (item for each in headers for item in each.items()):
+        if name.lower() in {"accept", "accept-encoding"}:
+            continue
+        scheme, _, credential = value.partition(" ")
+        found |= {value, credential}
+        if scheme.lower() == "basic":
+            found |= _decoded(credential)
+    return tuple(sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=len))[::-1]
+
+
+def redact(text: str, hidden: Iterable[str]) -> str:
+    """The text without what must not show."""
+    for each in hidden:
+        text = text.replace(each, _HIDDEN)
+    return text
+
+
+def authenticates(client: Any) -> bool:
+    """Whether a caller's own HTTP client adds credentials to every request.
+
+    Raises:
+        ApiValueError: If it adds a header that must not reach a bridge.
+    """
+    if client is None:
+        return False
+    _refuse(client.headers)
+    return client.auth is not None
+
+
+def _refuse(headers: Mapping[str, str]) -> None:
+    for name in headers:
+        if why := _FORBIDDEN.get(name.lower()):
+            raise ApiValueError(f"the header {name} cannot be sent to a bridge: {why}")
+
+
+def _sendable(what: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise ApiValueError(f"{what} must be text, got {type(value).__name__}")
+    text = value.strip()
+    if not text:
+        raise ApiValueError(f"{what} is empty; leave it out where none is needed")
+    if not text.isascii() or not text.isprintable():
+        raise ApiValueError(f"{what} holds characters that a header cannot carry")
+    return text
+
+
+def _decoded(credential: str) -> set[str]:
+    try:
+        pair = base64.b64decode(credential, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return set()
+    return {pair, pair.partition(":")[2]}

@@ -1,0 +1,134 @@
+"""The life of one query, as flows.
+
+    confirm        where a human decides whether, and in which words, the query is sent
+    send_query     at most once, see `acp_langgraph.core.once`
+    read, check    what the answer means; nothing is sent again for the sake of it
+
+A request that never left this machine is sent again, and so is one that the gateway turned away for
+now (429). Everything else is for a human to judge, for the work may have been done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from acp_langgraph.bridge.answers import Answer, Check, checked, keep, not_done, read
+from acp_langgraph.bridge.calls import Query
+from acp_langgraph.bridge.models import APIBridgeOutput
+from acp_langgraph.core.flow import Ask, Flow, Progress
+from acp_langgraph.core.once import Once, Trace
+from acp_langgraph.core.retry import exchange
+from acp_langgraph.errors import QueryRefusedError
+
+__all__ = ["ANSWER_SCHEMA", "confirm", "query_once", "send_query"]
+
+_YES: Final = frozenset({"yes", "y", "ok", "okay", "approve", "approved", "send", "true"})
+
+ANSWER_SCHEMA: Final[dict[str, Any]] = {
+    "description": "Whether to send the query: true or yes, or an object that may change its words.",
+    "anyOf": [
+        {"type": "boolean"},
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {"approve": {"type": "boolean"}, "query": {"type": "string"}},
+            "anyOf": [{"required": ["approve"]}, {"required": ["query"]}],
+        },
+    ],
+}
+"""JSON Schema of the answer to `confirm`."""
+
+
+def send_query(query: Query, retries: int, check: Check | None = None) -> Flow[APIBridgeOutput]:
+    """Send a query and read its answer; no care is taken beyond this one try.
+
+    Raises:
+        ApiConnectionError: If no answer came; `sent` tells whether the query may have been taken up.
+        BridgeError: If the bridge or its gateway refuses or fails, or `check` does not accept.
+        ApiException: If the service itself does, in `direct` mode.
+    """
+    answer = yield from _exchange(query, retries)
+    return _judge(answer, query, check)
+
+
+def query_once(
+    query: Query,
+    retries: int,
+    *,
+    check: Check | None = None,
+    on_unknown: Any = "raise",
+    trace: Trace | None = None,
+    node: str = "",
+) -> Flow[APIBridgeOutput]:
+    """Send a query at most once, however often this flow is entered, and read its answer.
+
+    Args:
+        query: What to send.
+        retries: How often to try again what never left, or was turned away for now.
+        check: Judges the answer.
+        on_unknown: `raise` or `rerun`; see `acp_langgraph.core.once.Once`.
+        trace: Shared by the attempts of one execution.
+        node: The node's name, for errors.
+
+    Raises:
+        UnknownOutcomeError: If the query may have been taken up and nobody knows what came of it.
+        OpenApiException: As `send_query` says.
+    """
+    route = query.route
+    once = Once(
+        f"the query by {route.method} {route.path}",
+        "send_query",
+        node=node,
+        on_unknown=on_unknown,
+        not_done=not_done,
+        trace=trace or Trace(),
+    )
+    yield from Progress("sending")
+    answer = yield from once.do(partial(_exchange, query, retries))
+    yield from Progress("answered")
+    return _judge(answer, query, check)
+
+
+def confirm(query: Query, node: str = "") -> Flow[Query]:
+    """Ask a human before anything is sent.
+
+    The question is an object with `query`, `method`, `service` (`None` where the bridge picks it)
+    and `mode`. `True`, a word like `yes` or `{"approve": true}` let the query go; `{"query": ...}`
+    lets it go in other words. Everything else holds it back, free text too: "wait" is no approval.
+
+    Returns:
+        The query to send.
+
+    Raises:
+        QueryRefusedError: If the human does not want it sent.
+    """
+    route = query.route
+    payload = {
+        "query": query.text,
+        "method": route.method,
+        "service": route.service,
+        "mode": route.mode,
+    }
+    answer = yield from Ask(payload, ANSWER_SCHEMA)
+    match answer:
+        case True:
+            return query
+        case str() if answer.strip().rstrip(".!").lower() in _YES:
+            return query
+        case Mapping() if answer.get("approve", "query" in answer) is True:
+            text = answer.get("query")
+            return query if text is None else replace(query, text=text)
+    raise QueryRefusedError(answer, node=node)
+
+
+def _exchange(query: Query, retries: int) -> Flow[Answer]:
+    reply = yield from exchange(query.call(), retries)
+    return keep(reply, query)
+
+
+def _judge(answer: Answer, query: Query, check: Check | None) -> APIBridgeOutput:
+    output = read(answer, query.route, query.hidden)
+    return checked(output, check, answer["where"], query.hidden)

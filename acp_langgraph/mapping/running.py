@@ -1,0 +1,190 @@
+"""What a rule does when a plan runs: a function from a `Scope` to a value.
+
+Functions are made once, when the plan is compiled, from rules that were already checked. `MISSING`
+means that there is no value and the target stays as it is.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, assert_never
+
+from langchain_core.messages import BaseMessage
+from pydantic_core import to_jsonable_python
+
+from acp_langgraph.mapping.access import MISSING
+from acp_langgraph.mapping.paths import CompiledPath, StateReadError
+from acp_langgraph.mapping.plan import MappingPlan, NullError, Scope
+from acp_langgraph.mapping.rules import (
+    Call,
+    Coalesce,
+    Const,
+    Copy,
+    Each,
+    Rule,
+    Semantic,
+    Source,
+    Template,
+)
+
+__all__ = ["Give", "Place", "giver"]
+
+Give = Callable[[Scope], Any]
+
+
+Place = Callable[[Source], CompiledPath]
+
+
+def _reader(source: Source, place: Place, *default: Any) -> Give:
+    """Reads a place; if nothing is there it gives the default, or raises `StateReadError`."""
+    read = place(source).read
+    if source.root == "config":
+        return lambda scope: read(scope.config, *default)
+    if source.root == "state":
+        return lambda scope: read(scope.state, *default)
+    return lambda scope: read(scope.source, *default)
+
+
+def giver(rule: Rule, place: Place, item: MappingPlan | None = None) -> Give:
+    """The function of a rule.
+
+    Args:
+        rule: The rule.
+        place: Where its sources are.
+        item: For `Each`, the compiled plan of an item.
+    """
+    give: Give
+    match rule:
+        case Copy():
+            give = _copy(rule, place)
+        case Const(value):
+            give = _always(value)
+        case Template():
+            give = _template(rule, place)
+        case Coalesce(rules):
+            give = _coalesce(rules, place)
+        case Each(source):
+            assert item is not None  # noqa: S101 - the compiler makes one
+            give = _each(_reader(source, place), item)
+        case Call():
+            give = _call(rule, place)
+        case Semantic():
+            give = _always(MISSING)
+        case _:
+            assert_never(rule)
+    return give
+
+
+def _always(value: Any) -> Give:
+    return lambda _: value
+
+
+def _copy(rule: Copy, place: Place) -> Give:
+    if rule.default is MISSING and not rule.optional:
+        return _reader(rule.source, place)
+    read, default = _reader(rule.source, place, None), rule.default
+
+    def give(scope: Scope) -> Any:
+        value = read(scope)
+        return default if value is None else value
+
+    return give
+
+
+def _giver_or_none(rule: Rule, place: Place) -> Give:
+    """In a choice, a copy of what is not there is as good as `None`."""
+    if isinstance(rule, Copy) and rule.default is MISSING and not rule.optional:
+        return _reader(rule.source, place, None)
+    return giver(rule, place)
+
+
+def _coalesce(rules: tuple[Rule, ...], place: Place) -> Give:
+    gives = [_giver_or_none(rule, place) for rule in rules]
+
+    def give(scope: Scope) -> Any:
+        value: Any = None
+        failed: Exception | None = None
+        for each in gives:
+            try:
+                value = each(scope)
+            except (StateReadError, NullError) as error:
+                failed = error
+                continue
+            if value is not None and value is not MISSING:
+                return value
+        if value is None and failed is not None:
+            raise failed
+        return value
+
+    return give
+
+
+def _call(rule: Call, place: Place) -> Give:
+    function = rule.function
+    if rule.sources:
+        reads = [_reader(source, place) for source in rule.sources]
+        return lambda scope: function(*[read(scope) for read in reads])
+    if _takes_config(function):
+        return lambda scope: function(scope.source, {"configurable": dict(scope.config)})
+    return lambda scope: function(scope.source)
+
+
+def _takes_config(function: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # built-in functions may not tell
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [each for each in parameters if each.kind in positional and each.default is each.empty]
+    return len(needed) == 2  # noqa: PLR2004 - the state and the config
+
+
+def _template(rule: Template, place: Place) -> Give:
+    parts: list[str | tuple[Give, Source, str]] = [
+        part if isinstance(part, str) else (_reader(part[0], place), part[0], part[1])
+        for part in rule.parts
+    ]
+
+    def give(scope: Scope) -> str:
+        texts = []
+        for part in parts:
+            if isinstance(part, str):
+                texts.append(part)
+                continue
+            read, source, spec = part
+            value = read(scope)
+            if value is None:
+                raise NullError(
+                    f"{source} is None, and a text needs a value there; use coalesce, or give the "
+                    "value earlier"
+                )
+            texts.append(value if type(value) is str and not spec else _text(value, spec))
+        return "".join(texts)
+
+    return give
+
+
+def _text(value: Any, spec: str) -> str:
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if isinstance(value, BaseMessage):
+        return str(value.text)
+    if isinstance(value, (list, tuple, set, frozenset, dict)) or hasattr(value, "__dict__"):
+        return json.dumps(to_jsonable_python(value, fallback=str), ensure_ascii=False)
+    return format(value, spec)
+
+
+def _each(read: Give, item: MappingPlan) -> Give:
+    def give(scope: Scope) -> Any:
+        found = read(scope)
+        if found is None:
+            raise NullError("the list is None; use coalesce, or give the list earlier")
+        if isinstance(found, (str, bytes)) or not isinstance(found, Iterable):
+            raise NullError(f"a list is needed there, and it is a {type(found).__name__}")
+        config = {"configurable": scope.config}
+        return [item.value(each, config, state=scope.state) for each in found]
+
+    return give

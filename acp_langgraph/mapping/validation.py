@@ -1,0 +1,198 @@
+"""Getting a value into a declared type, and saying why it does not fit without saying the value.
+
+pydantic does the work. Around it: field names and aliases are both understood, TypedDicts keep keys
+that they do not declare, JSON of messages becomes messages of the right class, and a model or enum
+of another class fits where its JSON does. Validators are made once per type.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Annotated, Any, Final, ForwardRef, Union
+
+import typing_extensions
+from langchain_core.messages import AnyMessage, BaseMessage, convert_to_messages
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core.core_schema import ErrorType
+
+from acp_langgraph.mapping.schema import NoMemberError, fields_of, member_type
+from acp_langgraph.mapping.typeinfo import Step, remembered
+
+__all__ = ["adapter", "json_schema", "pruned", "reason", "validatable", "validate"]
+
+
+def _to_message(value: Any) -> Any:
+    if isinstance(value, (BaseMessage, type(None))):
+        return value
+    try:
+        (message,) = convert_to_messages([value])
+    except (ValueError, TypeError, KeyError, NotImplementedError):
+        return value
+    return message
+
+
+_MESSAGE: Final = Annotated[BaseMessage, BeforeValidator(_to_message)]
+
+
+def validatable(declared: Any, inside: tuple[Any, ...] = ()) -> Any:
+    """The type in a form that pydantic validates without losing anything.
+
+    pydantic refuses `typing.TypedDict` before Python 3.12, drops keys that a TypedDict does not
+    declare, and makes a bare `BaseMessage` of what should be a `HumanMessage`.
+    """
+    origin = typing.get_origin(declared)
+    if declared is BaseMessage or declared == AnyMessage:
+        return _MESSAGE
+    if isinstance(declared, (ForwardRef, str)):
+        return Any
+    if origin is Annotated:
+        return Annotated[(validatable(declared.__origin__, inside), *declared.__metadata__)]
+    if typing_extensions.is_typeddict(origin or declared):
+        return Any if declared in inside else _open_typed_dict(declared, (*inside, declared))
+    if origin in _REBUILT or (
+        isinstance(origin, type) and issubclass(origin, (Mapping, Sequence, AbstractSet))
+    ):
+        arguments = tuple(
+            each if each is Ellipsis else validatable(each, inside)
+            for each in typing.get_args(declared)
+        )
+        return Union[arguments] if origin in _REBUILT else origin[arguments]  # noqa: UP007 - made at run time
+    return declared
+
+
+_REBUILT: Final = (Union, types.UnionType)
+
+
+def _open_typed_dict(declared: Any, inside: tuple[Any, ...]) -> Any:
+    fields = fields_of(declared) or {}
+    body = {
+        name: validatable(member.type, inside)
+        if member.required
+        else typing_extensions.NotRequired[validatable(member.type, inside)]
+        for name, member in fields.items()
+    }
+    kind = typing.get_origin(declared) or declared
+    make: Any = typing_extensions.TypedDict  # the type checker wants literals
+    made = make(kind.__name__, body)
+    made.__pydantic_config__ = ConfigDict(extra="allow")
+    return made
+
+
+_ANYTHING: Final = TypeAdapter(Any)
+
+
+def _make_adapter(declared: Any) -> TypeAdapter[Any]:
+    kind = validatable(declared)
+    for config in (None, ConfigDict(arbitrary_types_allowed=True)):
+        try:
+            return TypeAdapter(kind, config=config)
+        except (PydanticSchemaGenerationError, PydanticUserError, NameError):
+            continue
+    # A type that pydantic cannot read at all is the user's own affair.
+    return _ANYTHING
+
+
+adapter = remembered(_make_adapter)
+"""The validator of a declared type, made once."""
+
+
+@remembered
+def _check_of(declared: Any) -> Callable[..., Any]:
+    return adapter(declared).validator.validate_python
+
+
+def validate(declared: Any, value: Any, *, plain: bool = True) -> Any:
+    """The value as the declared type; field names and aliases are both understood.
+
+    Args:
+        declared: The type.
+        value: The value.
+        plain: Whether the value's JSON will do where the value itself does not.
+
+    Raises:
+        pydantic.ValidationError: If the value cannot be that type.
+    """
+    check = _check_of(declared)
+    try:
+        return check(value, by_alias=True, by_name=True)
+    except ValidationError:
+        # A model of another class with the same fields, or an enum with the same values, fits as
+        # its JSON does.
+        as_json = _as_json(value) if plain else value
+        if as_json is value:
+            raise
+        return check(as_json, by_alias=True, by_name=True)
+
+
+def json_schema(declared: Any) -> dict[str, Any]:
+    """The JSON Schema of a type; `{}` where there is none."""
+    if declared is None or isinstance(declared, Mapping):
+        return dict(declared or {})
+    try:
+        return adapter(declared).json_schema()
+    except PydanticUserError:
+        fields = fields_of(declared) or {}
+        return {"type": "object", "properties": {each: {} for each in fields}}
+
+
+def _as_json(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float)) or type(value) is str:
+        return value
+    try:
+        return to_jsonable_python(value)
+    except (PydanticSerializationError, ValueError, RecursionError):
+        return value
+
+
+_SPEAKING: Final = frozenset(
+    set(typing.get_args(ErrorType))
+    # These messages repeat a part of the value, or are the words of somebody's own validator.
+    - {"value_error", "assertion_error", "union_tag_invalid", "uuid_parsing", "custom_error"}
+)
+
+
+def reason(error: Exception, *, open: bool = False, skip: int = 0) -> str:  # noqa: A002 - says what it is
+    """Why a value was refused, without the value.
+
+    Args:
+        error: What was raised.
+        open: Whether the words of somebody's own validator may be repeated too; they tend to quote
+            the value, so only for whoever knows the value already.
+        skip: How many steps of the place inside the value are said elsewhere.
+    """
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}" if open else type(error).__name__
+    said = []
+    for each in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
+        place = ".".join(map(str, each["loc"][skip:]))
+        words = each["msg"] if open or each["type"] in _SPEAKING else "refused by its validator"
+        said.append(f"{place}: {words}" if place else words)
+    return "; ".join(said)
+
+
+def pruned(declared: Any, value: Any) -> Any:
+    """A JSON value without the keys that its declared type does not know, at every depth."""
+    if isinstance(value, list):
+        return [_pruned_below(declared, 0, each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for key, each in value.items():
+        try:
+            below = member_type(declared, str(key))
+        except NoMemberError:
+            continue
+        kept[key] = pruned(below, each)
+    return kept
+
+
+def _pruned_below(declared: Any, step: Step, value: Any) -> Any:
+    try:
+        return pruned(member_type(declared, step), value)
+    except NoMemberError:
+        return value

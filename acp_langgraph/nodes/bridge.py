@@ -1,0 +1,224 @@
+"""`APIBridgeAgentNode`: a service asked in plain words, through AGNTCY's API Bridge, as a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import httpx
+from langchain_core.runnables import RunnableConfig
+from typing_extensions import override
+
+from acp_langgraph.bridge import access
+from acp_langgraph.bridge.answers import Check, usable
+from acp_langgraph.bridge.calls import Query, route_to
+from acp_langgraph.bridge.flow import confirm, query_once
+from acp_langgraph.bridge.models import (
+    APIBridgeInput,
+    APIBridgeOutput,
+    Generation,
+    Mode,
+    ResponseKind,
+)
+from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.flow import Flow
+from acp_langgraph.errors import (
+    ApiTypeError,
+    ApiValueError,
+    CheckpointerRequiredError,
+    NodeConfigurationError,
+    NodeInputError,
+    QueryRefusedError,
+)
+from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.ports import InputPort, OutputPort
+
+__all__ = ["APIBridgeAgentNode"]
+
+
+class APIBridgeAgentNode(RemoteNode):
+    """Asks a service behind an API Bridge in plain words, as a node of a graph.
+
+        send = APIBridgeAgentNode(
+            "send",
+            "http://localhost:8080",
+            "sendgrid",
+            input_path="mail_request",
+            output_path="mail_result",
+            service_api_key=os.environ["SENDGRID_API_KEY"],
+            check="(?i)accepted|sent",
+            confirm=True,
+        )
+        builder.add_node(send)
+
+    A query may send a mail, so one execution of the node sends it at most once. With a checkpointer
+    that holds over crashes: whoever enters again gets the answer that was stored, or, where the
+    process died between sending and storing, an `UnknownOutcomeError`. (With `durability="exit"`
+    LangGraph stores nothing on the way, and a crash makes it all not have happened.)
+
+    Args:
+        name: The node's name in the graph.
+        hostname: The gateway that the bridge is in: a URL, or a whole configuration. With a URL, an
+            answer is awaited for 120 seconds.
+        service_name: The service's listen path in the gateway, e.g. `sendgrid`; `None` in the modes
+            in which the bridge picks the service.
+        input_path: Where in the state the query is.
+        output_path: Where in the state the answer goes; empty to take its fields for channels.
+        service_api_key: The service's credential, sent as `Authorization`: with the scheme it names
+            (`Basic ...`), else as a bearer token. `None` for services that need none.
+        input_type: The query's type: a text, or anything with a `query`.
+        output_type: The answer's type: `APIBridgeOutput`, any type that can be made of its fields,
+            or `str` for just the text. `None` for its fields as a dict.
+        apikey: The gateway's key, sent as `apikey`.
+        mode: `service`; `direct` for one operation of it, where the gateway is set up for that;
+            `cross_api`, `mcp` or `any`, where the bridge picks what answers. See
+            `acp_langgraph.bridge.calls`.
+        generation: `legacy` for bridges older than May 2025.
+        path: A path to use instead of the mode's, exactly as it is.
+        operation: For `direct`: the operation's path in the service's API.
+        method: For `direct`: the operation's method.
+        response: For `direct`: the service's own answer (`upstream`) or words (`nl`).
+        any_receiver: Whether the service's credential may go to whichever service the bridge picks.
+        headers: Whatever else the gateway or the service wants. The gateway hands it on.
+        check: Tells whether the work was done, which the status does not: a callable that takes an
+            `APIBridgeOutput` and returns `False` (or raises) if it was not, or a regular expression
+            that the result matches if it was.
+        confirm: Whether a human is asked first, by an interrupt of the graph; see
+            `acp_langgraph.bridge.flow.confirm` for the question and its answers.
+        on_refusal: What a refusal does: `raise` QueryRefusedError, or `skip` the node, so that the
+            state stays as it is.
+        on_unknown: What to do where it cannot be told whether the query was carried out: `raise`
+            UnknownOutcomeError, or `rerun` and accept that it is carried out twice.
+        timeout: Seconds to wait for the answer.
+        state_type: The type of the graph's state, as for `ACPNode`.
+        client: A blocking client of your own.
+        async_client: An awaiting client of your own.
+
+    Raises:
+        NodeConfigurationError: If the node can never work like that, or would send the service's
+            credential where it was not meant to go.
+        ApiValueError: If the configuration is not valid.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        hostname: ApiClientConfiguration | str,
+        service_name: str | None,
+        input_path: str,
+        output_path: str,
+        service_api_key: str | None = None,
+        input_type: Any = APIBridgeInput,
+        output_type: Any = APIBridgeOutput,
+        apikey: str | None = None,
+        *,
+        mode: Mode = "service",
+        generation: Generation = "current",
+        path: str | None = None,
+        operation: str | None = None,
+        method: str = "POST",
+        response: ResponseKind = "upstream",
+        any_receiver: bool = False,
+        headers: Mapping[str, str] | None = None,
+        check: Check | None = None,
+        confirm: bool = False,
+        on_refusal: Literal["raise", "skip"] = "raise",
+        on_unknown: Literal["raise", "rerun"] = "raise",
+        timeout: float | None = None,
+        state_type: Any = None,
+        client: httpx.Client | None = None,
+        async_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        try:
+            configuration = access.connection(hostname, timeout)
+            sent = access.gateway_headers(apikey, headers)
+            self._authorization = access.authorization(service_api_key)
+            self.route = route_to(
+                mode,
+                service_name,
+                generation=generation,
+                path=path,
+                operation=operation,
+                method=method,
+                response=response,
+            )
+            own = [access.authenticates(each) for each in (client, async_client)]
+            if self._authorization is not None or any(own):
+                self.route.entrust(any_receiver=any_receiver)
+            self._check = usable(check)
+        except (ApiTypeError, ApiValueError) as error:
+            raise NodeConfigurationError(str(error), node=str(name)) from None
+        super().__init__(
+            name,
+            configuration,
+            headers=sent,
+            client=client,
+            async_client=async_client,
+            on_cancel="detach",  # a bridge has nothing to cancel but the connection
+        )
+        shown = {} if self._authorization is None else {"authorization": self._authorization}
+        self._hidden = access.secrets(configuration.auth_headers(), sent, shown)
+        self._confirm = confirm
+        self._on_refusal = on_refusal
+        self._on_unknown = on_unknown
+        self._input = InputPort("input", input_path, input_type, name)
+        self._output = OutputPort(output_path, output_type, state_type, name)
+        self._wants_text = output_type is str
+
+    @override
+    def life(
+        self, state: Any, execution: Execution, config: RunnableConfig
+    ) -> Flow[dict[str, Any]]:
+        """Read the query, have it confirmed, send it once, write the answer."""
+        query = self._query(state)
+        if self._confirm:
+            if not execution.remembered:
+                raise CheckpointerRequiredError(
+                    "confirm=True asks a human, and the graph cannot wait for the answer; nothing "
+                    "was sent. Compile the graph with a checkpointer, e.g. "
+                    "builder.compile(checkpointer=InMemorySaver()), and invoke it with a thread_id",
+                    node=self.name,
+                )
+            try:
+                query = self._sendable((yield from confirm(query, self.name)))
+            except QueryRefusedError:
+                if self._on_refusal == "skip":
+                    return {}
+                raise
+        output = yield from query_once(
+            query,
+            self.transport.retries,
+            check=self._check,
+            on_unknown=self._on_unknown,
+            trace=execution.trace,
+            node=self.name,
+        )
+        return self._output.write(
+            state, output.result if self._wants_text else output.model_dump(mode="json")
+        )
+
+    @override
+    def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
+        """Nothing: a bridge cannot be told to stop."""
+        yield from ()
+        return False
+
+    def _query(self, state: Any) -> Query:
+        value = self._input.read(state)
+        text = value.get("query") if isinstance(value, Mapping) else value
+        if not isinstance(text, str):
+            raise NodeInputError(
+                f"the input is a query: a text, or an object with a text under 'query'; the state "
+                f"gives {type(text).__name__}",
+                node=self.name,
+            )
+        return self._sendable(Query(text, self.route, self._authorization, self._hidden))
+
+    def _sendable(self, query: Query) -> Query:
+        """The query, once it is certain that it can be sent: before a human is asked about it."""
+        try:
+            query.call()
+        except (ApiTypeError, ApiValueError) as error:
+            raise NodeInputError(str(error), node=self.name) from None
+        return query
