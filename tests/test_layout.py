@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping"},
     "server": {"core", "acp"},
     "testing": {"core", "acp"},
+    "cli": set(),
     "demo": {"nodes", "server", "testing", "mapping"},
 }
 

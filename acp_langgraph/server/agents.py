@@ -86,6 +86,15 @@ class ServedAgent:
     custom_update: Any = field(default_factory=dict)
     agent_id: str | None = None
 
+    @property
+    def id(self) -> str:
+        """The agent's id on the wire.
+
+        Raises:
+            ValueError: If the one given is no UUID.
+        """
+        return _agent_id(self)
+
 
 class HostedAgent:
     """An agent as the server runs it.

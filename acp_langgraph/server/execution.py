@@ -20,6 +20,7 @@ nothing at all, and a bare dict whose keys look like interrupt ids for such a ma
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -52,6 +53,8 @@ __all__ = [
     "jsonable",
     "timed_out",
 ]
+
+_log = logging.getLogger(__name__)
 
 FAILED: Final = 1
 CANCELLED: Final = 2
@@ -123,6 +126,7 @@ async def execute(
     except Exception as error:  # noqa: BLE001 - whatever a graph raises is the run's outcome
         if _refuses_answer(error):
             return await _asked_again(agent, run)
+        _log.info("run %s of agent %s failed", run.run_id, run.agent_id, exc_info=error)
         return failed(run, f"{type(error).__name__}: {error}")
 
 
