@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from acp_langgraph.server.agents import Registry, ServedAgent
@@ -23,6 +23,7 @@ from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.journal import Journal
 from acp_langgraph.server.limits import Limits
 from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest
+from acp_langgraph.server.openapi import openapi
 from acp_langgraph.server.operations import OPERATIONS, Operations
 from acp_langgraph.server.problems import Problem
 from acp_langgraph.server.saver import DatabaseSaver
@@ -100,7 +101,10 @@ def create_app(
     if api_key is not None:
         middleware.append(Middleware(ApiKeyGuard, api_key=api_key.strip()))
     app = Starlette(
-        routes=[_route(path, methods, operations) for path, methods in OPERATIONS.items()],
+        routes=[
+            Route("/openapi.json", _document),
+            *[_route(path, methods, operations) for path, methods in OPERATIONS.items()],
+        ],
         middleware=middleware,
         exception_handlers={
             Problem: _on_problem,
@@ -115,6 +119,10 @@ def create_app(
     return app
 
 
+async def _document(_: Request) -> Response:
+    return JSONResponse(openapi())
+
+
 def _route(path: str, methods: Mapping[str, tuple[str, str]], operations: Operations) -> Route:
     handlers: dict[str, Callable[[Request], Awaitable[Response]]] = {
         method: getattr(operations, endpoint) for method, (_, endpoint) in methods.items()
@@ -123,7 +131,8 @@ def _route(path: str, methods: Mapping[str, tuple[str, str]], operations: Operat
     async def dispatch(request: Request) -> Response:
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
-    return Route(path, dispatch, methods=list(handlers))
+    # An id that is no UUID names nothing, so that no word of a path is taken for one.
+    return Route(path.replace("_id}", "_id:uuid}"), dispatch, methods=list(handlers))
 
 
 async def _on_problem(_: Request, problem: Exception) -> Response:

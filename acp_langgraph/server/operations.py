@@ -37,6 +37,7 @@ from acp_langgraph.server.wire import (
     answer,
     disconnected,
     flag,
+    given_id,
     last_event_id,
     number,
     path_id,
@@ -44,7 +45,6 @@ from acp_langgraph.server.wire import (
     read_model,
     run_model,
     thread_model,
-    uuid_in_body,
     wait_model,
 )
 
@@ -96,7 +96,7 @@ class Operations:
         """Make a thread, or find it where `if_exists` allows that."""
         body = await read_model(request, ThreadCreate, self._limits.body)
         if body.thread_id is not None:
-            body.thread_id = uuid_in_body("thread_id", body.thread_id)
+            body.thread_id = given_id("thread_id", body.thread_id)
         return answer(thread_model(await self._threads.create(body)))
 
     async def search_threads(self, request: Request) -> Response:
@@ -130,6 +130,8 @@ class Operations:
         """List the states of a thread, newest first."""
         limit = number(request, "limit", 10, least=1, most=_MOST_LISTED)
         before = request.query_params.get("before")
+        if before is not None:
+            before = given_id("query.before", before)
         thread_id = path_id(request, "thread")
         return answer(await self._threads.history(thread_id, limit=limit, before=before))
 
@@ -191,7 +193,7 @@ class Operations:
         body = await read_model(request, RunSearchRequest, self._limits.body)
         query = RunQuery(
             stateless=True,
-            agent_id=body.agent_id and uuid_in_body("agent_id", body.agent_id),
+            agent_id=None if body.agent_id is None else given_id("agent_id", body.agent_id),
             status=body.status,
             metadata=body.metadata,
             limit=body.limit,

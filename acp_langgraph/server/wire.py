@@ -26,7 +26,7 @@ from acp_langgraph.acp.models import (
     Wire,
     dump,
 )
-from acp_langgraph.server.problems import Problem, invalid, not_found
+from acp_langgraph.server.problems import Problem, invalid
 from acp_langgraph.server.records import RunRecord, ThreadRecord
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "disconnected",
     "error_answer",
     "flag",
+    "given_id",
     "last_event_id",
     "number",
     "path_id",
@@ -41,7 +42,6 @@ __all__ = [
     "read_model",
     "run_model",
     "thread_model",
-    "uuid_in_body",
     "wait_model",
 ]
 
@@ -126,20 +126,12 @@ async def disconnected(receive: Receive) -> None:
 
 
 def path_id(request: Request, name: str) -> str:
-    """An id in the path, in its canonical form.
-
-    Raises:
-        Problem: 404, if it is no UUID, for then nothing can have it.
-    """
-    text = request.path_params[f"{name}_id"]
-    try:
-        return str(UUID(text))
-    except ValueError:
-        raise not_found(name, text) from None
+    """An id in the path, in its canonical form."""
+    return str(request.path_params[f"{name}_id"])
 
 
-def uuid_in_body(field: str, text: str) -> str:
-    """An id in a body, in its canonical form.
+def given_id(field: str, text: str) -> str:
+    """An id in a body or a query, in its canonical form.
 
     Raises:
         Problem: 422, if it is no UUID.

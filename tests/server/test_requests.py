@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from support.graphs import echo
@@ -174,15 +173,3 @@ def test_no_message_holds_what_was_sent(client):
 
     assert {answer.status_code for answer in answers} == {422}
     assert not any(secret in answer.text for answer in answers)
-
-
-def test_the_operations_are_those_of_the_specification():
-    spec = json.loads((Path(__file__).parent / "operations.json").read_text())
-
-    routed = {
-        f"{method} {path}": name
-        for path, methods in OPERATIONS.items()
-        for method, (name, _) in methods.items()
-    }
-
-    assert routed == spec
