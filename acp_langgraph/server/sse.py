@@ -78,7 +78,7 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pieces(self) -> AsyncIterator[bytes]:
-        yield b": stream\n\n"  # so that clients and proxies see the beginning at once
+        yield b": stream\n"  # so that clients and proxies see the beginning at once
         latest = self._after or 0
         if self._after is not None:
             for event in await self._engine.journal.after(self._run.run_id, latest):

@@ -23,7 +23,8 @@ __all__ = ["KEEP_ALIVE", "Feed", "Subscription", "closing_update"]
 
 _log = logging.getLogger(__name__)
 
-KEEP_ALIVE: Final = b": keep-alive\n\n"
+# No empty line after it: some clients, AGNTCY's among them, take one for an event without data.
+KEEP_ALIVE: Final = b": keep-alive\n"
 _LONGEST_QUEUE: Final = 1000
 
 

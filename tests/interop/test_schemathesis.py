@@ -33,6 +33,9 @@ SETTINGS = settings(
 # What an agent takes is its own affair: a body that fits the protocol may not fit the agent.
 UNSUITABLE = [positive_data_acceptance]
 
+# Schemathesis draws random numbers where Hypothesis would rather not have it.
+pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
+
 schema = schemathesis.openapi.from_dict(openapi())
 
 
