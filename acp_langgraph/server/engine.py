@@ -74,6 +74,7 @@ class _Live:
         self.record = record
         self.again = again  # another server may have begun it
         self.settled = asyncio.Event()
+        self.outcome: RunRecord | None = None  # what it came to, once that is on file
         self.feed = feed
         self.ready = False  # stored, and what it replaces is out of the way
         self.leg: asyncio.Task[Outcome] | None = None
@@ -138,7 +139,12 @@ class Engine:
                 self._advance(run.thread_id)
 
     async def create(
-        self, agent: HostedAgent, body: RunCreate, thread_id: str | None = None
+        self,
+        agent: HostedAgent,
+        body: RunCreate,
+        thread_id: str | None = None,
+        *,
+        told: bool = True,
     ) -> RunRecord:
         """Accept a run and start it as soon as its thread is free.
 
@@ -149,6 +155,7 @@ class Engine:
             agent: The agent to run.
             body: What the client asked for; its input was checked.
             thread_id: An existing thread; `None` for a stateless run.
+            told: Whether the client is told of the run before its end, and so may rely on it.
 
         Raises:
             Problem: 409, if the thread is taken and the run's multitask strategy is to be rejected;
@@ -176,10 +183,12 @@ class Engine:
                 f"thread {thread_id} is taken by run {taken_by}; wait for it, resume or cancel it, "
                 "or choose another multitask_strategy"
             )
+        if thread_id is None:
+            checkpoints.announce_thread(agent, record.thread_id)
         self._lanes.enter(record.run_id, record.thread_id)
         self._live[record.run_id] = live
         try:
-            await self.storage.add_run(record)
+            await self.storage.add_run(record, wait=told)
             if record.stateless and _has_thread(record):
                 await self.storage.add_thread(
                     ThreadRecord(record.thread_id, now, now, agent_id=agent.agent_id)
@@ -202,13 +211,15 @@ class Engine:
             Problem: 503, if the server stops first.
         """
         while True:
+            if live := self._live.get(run_id):
+                await live.settled.wait()
+                if live.outcome is not None:
+                    return live.outcome
             run = await self.storage.get_run(run_id)
             if run is None or run.status is not RunStatus.PENDING:
                 return run
             self._refuse_when_closed()
-            if live := self._live.get(run_id):
-                await live.settled.wait()
-            else:
+            if run_id not in self._live:
                 await asyncio.sleep(_LOOK_AGAIN)  # it settled between the two looks
 
     async def resume(self, run: RunRecord, payload: Any) -> RunRecord:
@@ -381,8 +392,9 @@ class Engine:
         try:
             if _has_thread(new):
                 await self._update_thread(new)
-            await self._replace(old, new)
-            live.feed.end(new)
+            if await self._replace(old, new):
+                live.outcome = new
+                live.feed.end(new)
         except Exception:  # noqa: BLE001 - whatever a storage raises, nobody may wait forever
             _log.exception("the outcome of run %s could not be stored", old.run_id)
         finally:

@@ -139,6 +139,7 @@ async def _execute(agent: HostedAgent, run: RunRecord, start: Any, publish: Publ
         context=_context(graph, config),
         stream_mode=["updates", "values", "custom"],
         output_keys=graph.output_channels,
+        durability="sync",
         subgraphs=True,
     )
     values: Any = None

@@ -143,7 +143,7 @@ class Operations:
 
     async def create_and_wait(self, request: Request) -> Response:
         """Accept a run and answer when it stops."""
-        run = await self._create(request)
+        run = await self._create(request, told=False)
         settled = await _unless_disconnected(request, self._engine.wait(run.run_id))
         if settled is None:
             await self._abandoned(run)
@@ -221,17 +221,17 @@ class Operations:
             raise not_found("run", run_id)
         return run
 
-    async def _create(self, request: Request) -> RunRecord:
+    async def _create(self, request: Request, *, told: bool = True) -> RunRecord:
         if "thread_id" not in request.path_params:
             stateless = await read_model(request, RunCreateStateless, self._limits.body)
-            return await self._engine.create(*self._checked(stateless))
+            return await self._engine.create(*self._checked(stateless), told=told)
         thread_id = path_id(request, "thread")
         body = await read_model(request, RunCreateStateful, self._limits.body)
         if body.if_not_exists == "reject":
             await self._threads.get(thread_id)
         agent, checked = self._checked(body)
         await self._threads.ensure(thread_id)
-        return await self._engine.create(agent, checked, thread_id)
+        return await self._engine.create(agent, checked, thread_id, told=told)
 
     def _checked(self, body: RunCreate) -> tuple[HostedAgent, RunCreate]:
         agent = self._engine.agents.get(body.agent_id)

@@ -124,9 +124,13 @@ class Storage:
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
 
-    async def add_run(self, run: RunRecord) -> None:
-        """Keep a new run."""
-        await self._database.run(partial(_add_run, run))
+    async def add_run(self, run: RunRecord, *, wait: bool = True) -> None:
+        """Keep a new run; return when it is on file, if that is to be waited for."""
+        job = partial(_add_run, run)
+        if wait:
+            await self._database.run(job)
+        else:
+            self._database.post(job)
 
     async def get_run(self, run_id: str) -> RunRecord | None:
         """The run of an id."""
