@@ -21,16 +21,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from acp_langgraph.testing.http import FakeHTTPServer
 from acp_langgraph.testing.quant_records import (
     FakeChat,
     FakeExecution,
     FakeOrchestration,
-    FakeTask,
     FakeTool,
     QuantClock,
     States,
 )
+from acp_langgraph.testing.quant_tasks import TaskOperations, parameter
 from acp_langgraph.testing.requests import RecordedRequest
 from acp_langgraph.testing.responses import Response
 
@@ -93,7 +92,7 @@ def eager_model(request: Mapping[str, Any]) -> Turn:
     return Turn("" if names else f"You said: {last}", tuple(map(Use, names)))
 
 
-class FakeQuant(FakeHTTPServer):
+class FakeQuant(TaskOperations):
     """Quant's AI service for one organisation, `acme`.
 
     Attributes:
@@ -138,8 +137,7 @@ class FakeQuant(FakeHTTPServer):
         chat: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
         port: int = 0,
     ) -> None:
-        super().__init__(port=port)
-        self.clock = QuantClock(scale)
+        super().__init__(QuantClock(scale), port=port)
         self.tools = {tool.name: tool for tool in tools}
         self.model = model
         self.dialect = dialect
@@ -155,18 +153,11 @@ class FakeQuant(FakeHTTPServer):
         self.executions: list[FakeExecution] = []
         self.orchestrations: list[FakeOrchestration] = []
         self.chats: list[FakeChat] = []
-        self.tasks: dict[str, FakeTask] = {}
 
     def advance(self, seconds: float) -> None:
         """Let the server's time pass at once."""
         self.clock.advance(seconds)
         self.notify()
-
-    def add_task(self, title: str, *depends_on: FakeTask, **fields: Any) -> FakeTask:
-        """Create a task as somebody else would have done it."""
-        ids = [task.task_id for task in depends_on]
-        with self.changed:
-            return self._add_task({"title": title, "dependsOn": ids, **fields})
 
     def respond(self, request: RecordedRequest) -> Response:
         """Perform the operation that a request asks for."""
@@ -199,14 +190,14 @@ class FakeQuant(FakeHTTPServer):
         return Response.json({**shown, "status": wanted or "all"})
 
     def _get_ai_tool_execution_status(self, request: RecordedRequest) -> Response:
-        wanted = _parameter(request, "execution_id")
+        wanted = parameter(request, "execution_id")
         for execution in self.executions:
             if execution.execution_id == wanted and self._is_shown(execution):
                 return Response.json({**execution.to_json(), "unheardOf": {"yes": [1]}})
         return Response.json({"error": "Execution not found", "executionId": wanted}, 404)
 
     def _get_ai_orchestration_status(self, request: RecordedRequest) -> Response:
-        wanted = _parameter(request, "orchestration_id")
+        wanted = parameter(request, "orchestration_id")
         for orchestration in self.orchestrations:
             if orchestration.orchestration_id == wanted and self._is_shown(orchestration):
                 return Response.json(orchestration.to_json())
@@ -285,7 +276,7 @@ class FakeQuant(FakeHTTPServer):
     def _chat_with_ai_agent(self, request: RecordedRequest) -> Response:
         body = request.json
         if body.get("async"):
-            return self._accept({**body, "agentId": _parameter(request, "agent_id")})
+            return self._accept({**body, "agentId": parameter(request, "agent_id")})
         said = {"text": f"You said: {body['message']}", "stopReason": "end_turn"}
         return Response.json({"sessionId": str(uuid.uuid4()), "response": said})
 
@@ -305,7 +296,7 @@ class FakeQuant(FakeHTTPServer):
         return Response.json(accepted, 202)
 
     def _get_durable_execution_status(self, request: RecordedRequest) -> Response:
-        identifier = _parameter(request, "identifier")
+        identifier = parameter(request, "identifier")
         for chat in self.chats:
             if chat.request_id == identifier and self._is_shown(chat):
                 return Response.json(chat.to_json())
@@ -320,120 +311,3 @@ class FakeQuant(FakeHTTPServer):
         for chat in self.chats:
             chat.refused += 1
         return Response.json({"error": "Callback not found"}, 404)
-
-    # Tasks
-
-    def _create_task(self, request: RecordedRequest) -> Response:
-        body = request.json
-        if not body.get("title"):
-            return Response.json({"errors": {"title": ["The title field is required."]}}, 400)
-        task = self._add_task(body)
-        names = ("taskId", "orgId", "title", "status", "createdAt")
-        return Response.json({name: task.fields[name] for name in names}, 201)
-
-    def _add_task(self, body: Mapping[str, Any]) -> FakeTask:
-        now = int(self.clock.now() * 1000)
-        fields = {
-            "taskId": str(uuid.uuid4()),
-            "orgId": "acme",
-            "taskListId": None,
-            "description": "",
-            "status": "pending",
-            "assignedAgentId": None,
-            "dependsOn": [],
-            "metadata": {},
-            "progress": 0,
-            "result": None,
-            "error": None,
-            "retryCount": 0,
-            "maxRetries": 3,
-            "createdAt": now,
-            "updatedAt": now,
-            **body,
-        }
-        task = FakeTask(fields, [fields["status"]])
-        self.tasks[task.task_id] = task
-        return task
-
-    def _list_tasks(self, request: RecordedRequest) -> Response:
-        query = request.query
-        wanted = {
-            name: query[name]
-            for name in ("taskListId", "status", "assignedAgentId")
-            if name in query
-        }
-        found = [
-            task
-            for task in reversed(self.tasks.values())
-            if wanted.items() <= task.fields.items()
-            and query.get("dependsOn") in {None, *task.fields["dependsOn"]}
-        ][: int(query.get("limit", 50))]
-        shown: dict[str, Any] = {"count": len(found)}
-        if "dependsOn" in query:
-            ids = [task.task_id for task in found]
-            shown |= {"taskIds": ids, "dependsOn": query["dependsOn"]}
-        if "dependsOn" not in query or query.get("includeDetails") == "true":
-            shown["tasks"] = [task.in_list() for task in found]
-        return Response.json(shown)
-
-    def _get_task(self, request: RecordedRequest) -> Response:
-        task = self.tasks.get(_parameter(request, "task_id"))
-        if task is None:
-            return Response.json({"error": "Task not found"}, 404)
-        return Response.json(task.fields)
-
-    def _update_task(self, request: RecordedRequest) -> Response:
-        task = self.tasks.get(_parameter(request, "task_id"))
-        if task is None:
-            return Response.json({"error": "Task not found"}, 404)
-        task.write(request.json, self.clock.now())
-        self.notify()
-        names = ("taskId", "status", "updatedAt")
-        return Response.json({name: task.fields[name] for name in names})
-
-    def _delete_task(self, request: RecordedRequest) -> Response:
-        task_id = _parameter(request, "task_id")
-        if task_id not in self.tasks:
-            return Response.json({"error": "Task not found"}, 404)
-        doomed, dependents = [task_id], self._dependents(task_id)
-        if dependents and request.query.get("cascade") != "true":
-            said = {"error": "TASK_HAS_DEPENDENTS", "message": f"{len(dependents)} depend on it"}
-            return Response.json({**said, "dependentTaskIds": dependents}, 409)
-        for each in doomed:
-            doomed += [other for other in self._dependents(each) if other not in doomed]
-        for each in doomed:
-            del self.tasks[each]
-        return Response.json(
-            {"deleted": True, "deletedCount": len(doomed), "deletedTaskIds": doomed}
-        )
-
-    def _get_dependency_graph(self, request: RecordedRequest) -> Response:
-        wanted = _parameter(request, "task_list_id")
-        listed = [task for task in self.tasks.values() if task.fields["taskListId"] == wanted]
-        graph = {
-            task.task_id: {
-                "taskId": task.task_id,
-                "title": task.fields["title"],
-                "status": task.status,
-                "dependsOn": task.fields["dependsOn"],
-                "dependents": self._dependents(task.task_id),
-            }
-            for task in listed
-        }
-        shown = {
-            "taskListId": wanted,
-            "taskCount": len(listed),
-            "roots": [each for each, node in graph.items() if not node["dependsOn"]],
-            "leaves": [each for each, node in graph.items() if not node["dependents"]],
-            "graph": graph,
-        }
-        return Response.json(shown)
-
-    def _dependents(self, task_id: str) -> list[str]:
-        return [task.task_id for task in self.tasks.values() if task_id in task.fields["dependsOn"]]
-
-
-def _parameter(request: RecordedRequest, name: str) -> str:
-    if request.route is None:
-        raise LookupError(name)
-    return request.route.parameters[name]
