@@ -15,9 +15,6 @@ if TYPE_CHECKING:
         ACPClient,
         AsyncACPClient,
     )
-    from acp_langgraph.acp.methods import (
-        ApiResponse,
-    )
     from acp_langgraph.bridge.client import (
         AsyncBridgeClient,
         BridgeClient,
@@ -31,6 +28,9 @@ if TYPE_CHECKING:
     )
     from acp_langgraph.core.flow import (
         RemoteEvent,
+    )
+    from acp_langgraph.core.methods import (
+        ApiResponse,
     )
     from acp_langgraph.errors import (
         ACPDescriptorValidationException,
@@ -66,6 +66,16 @@ if TYPE_CHECKING:
     from acp_langgraph.nodes.bridge import (
         APIBridgeAgentNode,
     )
+    from acp_langgraph.nodes.quant import (
+        QuantChatNode,
+        QuantOrchestrationNode,
+        QuantTaskNode,
+        QuantToolNode,
+    )
+    from acp_langgraph.quant.client import (
+        AsyncQuantClient,
+        QuantClient,
+    )
 
 __all__ = [
     "ACPClient",
@@ -83,6 +93,7 @@ __all__ = [
     "ApiTimeoutError",
     "AsyncACPClient",
     "AsyncBridgeClient",
+    "AsyncQuantClient",
     "BridgeClient",
     "CheckpointerRequiredError",
     "FieldMetadata",
@@ -93,6 +104,11 @@ __all__ = [
     "NodeInputError",
     "NodeOutputError",
     "OpenApiException",
+    "QuantChatNode",
+    "QuantClient",
+    "QuantOrchestrationNode",
+    "QuantTaskNode",
+    "QuantToolNode",
     "RemoteEvent",
     "RunError",
     "RunLostError",
@@ -105,11 +121,11 @@ __all__ = [
 
 _HOMES = {
     "acp.client": ("ACPClient", "AsyncACPClient"),
-    "acp.methods": ("ApiResponse",),
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
     "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
     "config": ("ApiClientConfiguration",),
     "core.flow": ("RemoteEvent",),
+    "core.methods": ("ApiResponse",),
     "errors": (
         "ACPDescriptorValidationException",
         "AcpLangGraphError",
@@ -134,6 +150,8 @@ _HOMES = {
     "mapping.metadata": ("FieldMetadata", "IOMappingAgentMetadata"),
     "nodes.acp": ("ACPNode",),
     "nodes.bridge": ("APIBridgeAgentNode",),
+    "nodes.quant": ("QuantChatNode", "QuantOrchestrationNode", "QuantTaskNode", "QuantToolNode"),
+    "quant.client": ("AsyncQuantClient", "QuantClient"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -21,11 +21,12 @@ MAY_IMPORT = {
     "server": {"core", "acp"},
     "testing": {"core", "acp"},
     "demo": {"nodes", "server", "testing", "mapping", "bridge"},
+    "cli": set(),
 }
 
 ONLY_HERE = {
     "httpx": {"transport", "acp/client", "bridge/client", "quant/client", "nodes"},
-    "aiohttp": {"transport"},
+    "aiohttp": {"transport", "server/webhooks"},
     "langgraph": {"nodes", "mapping", "server", "demo"},
     "starlette": {"server"},
     "uvicorn": {"server"},

@@ -68,9 +68,15 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Do nothing for some seconds."""
+    """Do nothing for some seconds.
+
+    Attributes:
+        seconds: How long.
+        may_leave: Whether nothing is lost if the flow is left here, to be entered again later.
+    """
 
     seconds: float
+    may_leave: bool = False
 
     def __iter__(self) -> Generator[Pause, Any, None]:
         yield self

@@ -99,8 +99,16 @@ class GraphPerformer(_Watch):
         return self.ask_graph(ask)
 
     def pause(self, pause: Pause) -> None:
-        """Sleep."""
-        self._transport.pause(pause)
+        """Sleep; where nothing is lost by it, not while draining."""
+        left = pause.seconds
+        while pause.may_leave and left > 0:
+            if self.stopped:
+                raise StoppedError("the node was stopped")
+            self.leave_if_drained()
+            self._transport.pause(Pause(min(left, _LOOK_FOR_DRAIN)))
+            left -= _LOOK_FOR_DRAIN
+        if not pause.may_leave:
+            self._transport.pause(pause)
 
     def progress(self, progress: Progress) -> None:
         """Give a sign of life, and show what a remote agent emitted."""
@@ -163,8 +171,14 @@ class AsyncGraphPerformer(_Watch):
         return self.ask_graph(ask)
 
     async def pause(self, pause: Pause) -> None:
-        """Sleep."""
-        await self._transport.pause(pause)
+        """Sleep; where nothing is lost by it, not while draining."""
+        left = pause.seconds
+        while pause.may_leave and left > 0:
+            self.leave_if_drained()
+            await self._transport.pause(Pause(min(left, _LOOK_FOR_DRAIN)))
+            left -= _LOOK_FOR_DRAIN
+        if not pause.may_leave:
+            await self._transport.pause(pause)
 
     async def progress(self, progress: Progress) -> None:
         """Give a sign of life, and show what a remote agent emitted."""

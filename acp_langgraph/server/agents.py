@@ -73,7 +73,8 @@ class ServedAgent:
         description: What the agent is for.
         interrupts: The questions it may ask. `None` says that it may ask anything; an empty
             sequence says that it never asks.
-        custom_update: Type or JSON Schema of what the graph writes to its custom stream.
+        custom_update: Type or JSON Schema of what the graph writes to its custom stream. The
+            protocol has objects there: anything else is sent as `{"value": ...}`.
         agent_id: A UUID; by default derived from name and version.
     """
 
@@ -84,6 +85,15 @@ class ServedAgent:
     interrupts: Sequence[AgentInterrupt] | None = None
     custom_update: Any = field(default_factory=dict)
     agent_id: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The agent's id on the wire.
+
+        Raises:
+            ValueError: If the one given is no UUID.
+        """
+        return _agent_id(self)
 
 
 class HostedAgent:
@@ -96,7 +106,9 @@ class HostedAgent:
         descriptor: What the agent says of itself.
     """
 
-    def __init__(self, served: ServedAgent, saver: BaseCheckpointSaver[Any]) -> None:
+    def __init__(
+        self, served: ServedAgent, saver: BaseCheckpointSaver[Any], *, callbacks: bool
+    ) -> None:
         """Take an agent in.
 
         Raises:
@@ -106,7 +118,7 @@ class HostedAgent:
         own = served.graph.checkpointer
         self.saver = own if isinstance(own, BaseCheckpointSaver) else saver
         self.graph: Graph = served.graph.copy({"checkpointer": self.saver})
-        self.descriptor = _descriptor(served)
+        self.descriptor = _descriptor(served, callbacks=callbacks)
         validate_descriptor(self.descriptor)
         specs = self.descriptor.specs
         self._input = Check("input", specs.input)
@@ -162,6 +174,8 @@ class Registry:
         self,
         agents: Mapping[str, Graph] | Sequence[ServedAgent],
         saver: BaseCheckpointSaver[Any],
+        *,
+        callbacks: bool = True,
     ) -> None:
         served = (
             [ServedAgent(name, graph) for name, graph in agents.items()]
@@ -172,7 +186,7 @@ class Registry:
             raise ValueError("there is no agent to serve; name at least one graph")
         self._agents: dict[str, HostedAgent] = {}
         for each in served:
-            hosted = HostedAgent(each, saver)
+            hosted = HostedAgent(each, saver, callbacks=callbacks)
             if hosted.agent_id in self._agents:
                 raise ValueError(f"two agents have the id {hosted.agent_id} ({each.name!r})")
             self._agents[hosted.agent_id] = hosted
@@ -210,7 +224,7 @@ def _agent_id(served: ServedAgent) -> str:
         ) from None
 
 
-def _descriptor(served: ServedAgent) -> AgentACPDescriptor:
+def _descriptor(served: ServedAgent, *, callbacks: bool) -> AgentACPDescriptor:
     graph, faults = served.graph, list[str]()
 
     def schema(place: str, made: Any, *arguments: Any) -> JsonSchema:
@@ -232,13 +246,15 @@ def _descriptor(served: ServedAgent) -> AgentACPDescriptor:
             capabilities=AgentCapabilities(
                 threads=True,
                 interrupts=bool(declared),
-                callbacks=False,
+                callbacks=callbacks,
                 streaming=StreamingCapabilities(values=True, custom=True),
             ),
             input=schema("input", input_schema, graph),
             output=schema("output", output_schema, graph),
             config=schema("config", config_schema, graph),
-            custom_streaming_update=schema("custom_update", schema_of, served.custom_update),
+            custom_streaming_update=_as_object(
+                schema("custom_update", schema_of, served.custom_update)
+            ),
             thread_state=schema("thread_state", state_schema, graph),
             interrupts=[
                 InterruptSpec(
@@ -253,3 +269,16 @@ def _descriptor(served: ServedAgent) -> AgentACPDescriptor:
     if faults:
         raise ACPDescriptorValidationException(f"agent {served.name!r} {served.version}", faults)
     return descriptor
+
+
+def _as_object(schema: JsonSchema) -> JsonSchema:
+    if schema.get("type", "object") == "object":
+        return schema
+    definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
+    inner = {name: rule for name, rule in schema.items() if name != "$defs"}
+    return {
+        "type": "object",
+        "properties": {"value": inner},
+        "required": ["value"],
+        **definitions,
+    }

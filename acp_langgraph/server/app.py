@@ -14,18 +14,22 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from acp_langgraph.server.agents import Registry, ServedAgent
 from acp_langgraph.server.database import Database
 from acp_langgraph.server.engine import Engine
+from acp_langgraph.server.journal import Journal
+from acp_langgraph.server.limits import Limits
 from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest
+from acp_langgraph.server.openapi import openapi
 from acp_langgraph.server.operations import OPERATIONS, Operations
 from acp_langgraph.server.problems import Problem
 from acp_langgraph.server.saver import DatabaseSaver
 from acp_langgraph.server.schemas import Graph
 from acp_langgraph.server.storage import Storage
+from acp_langgraph.server.webhooks import WebhookPolicy, Webhooks
 from acp_langgraph.server.wire import error_answer
 
 __all__ = ["create_app"]
@@ -38,8 +42,8 @@ def create_app(
     database: Path | str | None = None,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     on_request: Callable[[SeenRequest], None] | None = None,
-    max_body: int = 16 * 2**20,
-    keep_alive: float = 15.0,
+    limits: Limits | None = None,
+    webhooks: WebhookPolicy | None = None,
 ) -> Starlette:
     """An ASGI application that serves LangGraph graphs over ACP 0.2.3.
 
@@ -51,8 +55,8 @@ def create_app(
             none. `None` or `:memory:` keeps them in memory, for as long as the server runs.
         checkpointer: For graphs that were compiled without one, instead of the database.
         on_request: Told of every request as it arrives.
-        max_body: Bytes that a request may have.
-        keep_alive: Seconds between signs of life on an idle stream.
+        limits: How much the server takes on.
+        webhooks: Where webhooks may point; by default to public addresses.
 
     Returns:
         The application. Its lifespan ends all runs; its `state.engine` is the engine.
@@ -65,13 +69,16 @@ def create_app(
         raise ValueError("api_key is empty; leave it out to serve without one")
     kept_in = Database(database)
     saver, storage = DatabaseSaver(kept_in), Storage(kept_in)
-    registry = Registry(agents, checkpointer or saver)
-    engine = Engine(registry, storage)
-    operations = Operations(engine, max_body=max_body, keep_alive=keep_alive)
+    policy = webhooks or WebhookPolicy()
+    registry = Registry(agents, checkpointer or saver, callbacks=bool(policy.allow))
+    journal, limits = Journal(kept_in), limits or Limits()
+    notices = Webhooks(kept_in, policy)
+    engine = Engine(registry, storage, journal, notices, limits)
+    operations = Operations(engine, limits)
 
     def prepare(connection: sqlite3.Connection) -> None:
-        storage.prepare(connection)
-        saver.prepare(connection)
+        for part in (storage, saver, journal, notices):
+            part.prepare(connection)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -94,7 +101,10 @@ def create_app(
     if api_key is not None:
         middleware.append(Middleware(ApiKeyGuard, api_key=api_key.strip()))
     app = Starlette(
-        routes=[_route(path, methods, operations) for path, methods in OPERATIONS.items()],
+        routes=[
+            Route("/openapi.json", _document),
+            *[_route(path, methods, operations) for path, methods in OPERATIONS.items()],
+        ],
         middleware=middleware,
         exception_handlers={
             Problem: _on_problem,
@@ -109,6 +119,10 @@ def create_app(
     return app
 
 
+async def _document(_: Request) -> Response:
+    return JSONResponse(openapi())
+
+
 def _route(path: str, methods: Mapping[str, tuple[str, str]], operations: Operations) -> Route:
     handlers: dict[str, Callable[[Request], Awaitable[Response]]] = {
         method: getattr(operations, endpoint) for method, (_, endpoint) in methods.items()
@@ -117,7 +131,8 @@ def _route(path: str, methods: Mapping[str, tuple[str, str]], operations: Operat
     async def dispatch(request: Request) -> Response:
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
-    return Route(path, dispatch, methods=list(handlers))
+    # An id that is no UUID names nothing, so that no word of a path is taken for one.
+    return Route(path.replace("_id}", "_id:uuid}"), dispatch, methods=list(handlers))
 
 
 async def _on_problem(_: Request, problem: Exception) -> Response:

@@ -14,8 +14,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from acp_langgraph.server.agents import HostedAgent
+from acp_langgraph.server.saver import DatabaseSaver
 
 __all__ = [
+    "announce_thread",
     "check_usable",
     "copy_thread",
     "drop_thread",
@@ -51,6 +53,12 @@ async def check_usable(agent: HostedAgent) -> None:
             "in synchronous code; compile it with the asynchronous one, or without a checkpointer "
             "to have its state kept in the server's database"
         ) from None
+
+
+def announce_thread(agent: HostedAgent, thread_id: str) -> None:
+    """Say that a thread of a new id is used from now on."""
+    if isinstance(agent.saver, DatabaseSaver):
+        agent.saver.announce(thread_id)
 
 
 async def head(agent: HostedAgent, thread_id: str) -> str | None:

@@ -34,6 +34,7 @@ _LOCKED_AFTER: Final = 10  # seconds; a server that is just stopping is given th
 T = TypeVar("T")
 Job: TypeAlias = Callable[[sqlite3.Connection], T]
 _Waiting: TypeAlias = "asyncio.Future[Any] | Future[Any] | None"
+_HandedIn: TypeAlias = tuple[Job[Any], _Waiting]
 _Done: TypeAlias = tuple[_Waiting, Any, BaseException | None]
 
 
@@ -55,9 +56,12 @@ class Database:
     def __init__(self, path: Path | str | None = None) -> None:
         self.path = ":memory:" if path is None else str(path)
         self.connection: sqlite3.Connection | None = None
-        self._jobs: SimpleQueue[tuple[Job[Any], _Waiting] | None] = SimpleQueue()
+        self._batches: SimpleQueue[list[_HandedIn] | None] = SimpleQueue()
+        self._batch: list[_HandedIn] = []  # of this turn of the event loop
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
 
     def open(self, prepare: Job[None]) -> None:
         """Open the database, for use from the running event loop and from threads.
@@ -70,6 +74,7 @@ class Database:
         """
         connection = self._connected(prepare)
         self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
         self._thread = threading.Thread(
             target=self._work, args=(connection,), name="acp-database", daemon=True
         )
@@ -78,7 +83,8 @@ class Database:
     def close(self) -> None:
         """Do what was handed in, and close the file."""
         if self._thread is not None:
-            self._jobs.put(None)
+            self._hand_over()
+            self._batches.put(None)
             self._thread.join()
             self._thread = None
 
@@ -105,7 +111,20 @@ class Database:
     def _hand_in(self, job: Job[Any], waiting: _Waiting) -> None:
         if self._thread is None:
             raise DatabaseError(f"the database {self.path} is not open")
-        self._jobs.put((job, waiting))
+        with self._lock:
+            self._batch.append((job, waiting))
+            first = len(self._batch) == 1
+        if threading.get_ident() != self._loop_thread:
+            self._hand_over()
+        elif first and self._loop is not None:
+            # Waking the thread for every job would cost more than most jobs.
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            if self._batch:
+                self._batches.put(self._batch)
+                self._batch = []
 
     def _connected(self, prepare: Job[None]) -> sqlite3.Connection:
         try:
@@ -146,16 +165,16 @@ class Database:
         self.connection = None
         connection.close()
 
-    def _taken(self) -> tuple[list[tuple[Job[Any], _Waiting]], bool]:
+    def _taken(self) -> tuple[list[_HandedIn], bool]:
         """The jobs that are waiting, at least one; and whether more may come."""
-        taken = self._jobs.get()
-        jobs = list[tuple[Job[Any], _Waiting]]()
+        taken = self._batches.get()
+        jobs = list[_HandedIn]()
         while taken is not None:
-            jobs.append(taken)
-            if len(jobs) == _MOST_AT_ONCE:
+            jobs += taken
+            if len(jobs) >= _MOST_AT_ONCE:
                 return jobs, True
             try:
-                taken = self._jobs.get_nowait()
+                taken = self._batches.get_nowait()
             except Empty:
                 return jobs, True
         return jobs, False
@@ -177,9 +196,7 @@ class Database:
             self._loop.call_soon_threadsafe(_tell, awaited)
 
 
-def _in_one_transaction(
-    connection: sqlite3.Connection, jobs: list[tuple[Job[Any], _Waiting]]
-) -> list[_Done]:
+def _in_one_transaction(connection: sqlite3.Connection, jobs: list[_HandedIn]) -> list[_Done]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         done: list[_Done] = [(waiting, job(connection), None) for job, waiting in jobs]

@@ -28,7 +28,7 @@ import logging
 from typing import Any, Final
 from uuid import uuid4
 
-from acp_langgraph.acp.models import RunCreate, RunStatus, StreamingMode, ThreadStatus
+from acp_langgraph.acp.models import RunCreate, RunStatus, ThreadStatus
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent, Registry
 from acp_langgraph.server.execution import (
@@ -38,12 +38,16 @@ from acp_langgraph.server.execution import (
     execute,
     failed,
     jsonable,
+    timed_out,
 )
+from acp_langgraph.server.journal import Journal
 from acp_langgraph.server.lanes import Lanes
-from acp_langgraph.server.problems import conflict, stopping
+from acp_langgraph.server.limits import Limits
+from acp_langgraph.server.problems import busy, conflict, stopping
 from acp_langgraph.server.records import RunRecord, ThreadRecord, moment_after
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Feed, Subscription
+from acp_langgraph.server.webhooks import Webhooks
 
 __all__ = ["Engine"]
 
@@ -51,6 +55,7 @@ _log = logging.getLogger(__name__)
 
 _GRACE: Final = 10.0  # seconds that a cancelled graph has to clean up when the server stops
 _LOOK_AGAIN: Final = 0.01  # seconds
+_SWEEP_EVERY: Final = 60.0  # seconds
 _LONGEST_DELAY: Final = 10 * 365 * 86_400  # seconds; what a timer surely takes
 
 _THREAD_STATUS: Final = {
@@ -65,11 +70,12 @@ _THREAD_STATUS: Final = {
 class _Live:
     """A pending run: `settled` is set as soon as it is no longer pending."""
 
-    def __init__(self, record: RunRecord, *, again: bool = False) -> None:
+    def __init__(self, record: RunRecord, feed: Feed, *, again: bool = False) -> None:
         self.record = record
         self.again = again  # another server may have begun it
         self.settled = asyncio.Event()
-        self.feed = Feed(record.run_id)
+        self.outcome: RunRecord | None = None  # what it came to, once that is on file
+        self.feed = feed
         self.ready = False  # stored, and what it replaces is out of the way
         self.leg: asyncio.Task[Outcome] | None = None
         self.worker: asyncio.Task[None] | None = None
@@ -81,11 +87,26 @@ class Engine:
     Args:
         agents: What can be run.
         storage: Keeps runs and threads.
+        journal: Keeps the events of streams.
+        webhooks: Tells clients of changes.
+        limits: How much is taken on.
     """
 
-    def __init__(self, agents: Registry, storage: Storage) -> None:
+    def __init__(
+        self,
+        agents: Registry,
+        storage: Storage,
+        journal: Journal,
+        webhooks: Webhooks,
+        limits: Limits,
+    ) -> None:
         self.agents = agents
         self.storage = storage
+        self.journal = journal
+        self._webhooks = webhooks
+        self._limits = limits
+        self._slots = asyncio.Semaphore(limits.running)
+        self._sweeper: asyncio.Task[None] | None = None
         self._live: dict[str, _Live] = {}
         self._lanes = Lanes()
         self._endings: set[asyncio.Task[None]] = set()
@@ -99,11 +120,14 @@ class Engine:
         """
         for agent in self.agents:
             await checkpoints.check_usable(agent)
+        self._webhooks.start()
+        self._sweeper = asyncio.create_task(self._sweep(), name="acp-sweeper")
         unfinished = await self.storage.unfinished_runs()
         for run in unfinished:
             self._lanes.enter(run.run_id, run.thread_id)
             if run.status is RunStatus.PENDING:
-                self._live[run.run_id] = _Live(run, again=True)
+                feed = Feed(run, self.journal, heard=True)
+                self._live[run.run_id] = _Live(run, feed, again=True)
         for live in list(self._live.values()):
             run = live.record
             if self.agents.find(run.agent_id) is None:
@@ -115,7 +139,12 @@ class Engine:
                 self._advance(run.thread_id)
 
     async def create(
-        self, agent: HostedAgent, body: RunCreate, thread_id: str | None = None
+        self,
+        agent: HostedAgent,
+        body: RunCreate,
+        thread_id: str | None = None,
+        *,
+        told: bool = True,
     ) -> RunRecord:
         """Accept a run and start it as soon as its thread is free.
 
@@ -126,11 +155,17 @@ class Engine:
             agent: The agent to run.
             body: What the client asked for; its input was checked.
             thread_id: An existing thread; `None` for a stateless run.
+            told: Whether the client is told of the run before its end, and so may rely on it.
 
         Raises:
-            Problem: 409, if the thread is taken and the run's multitask strategy is to be rejected.
+            Problem: 409, if the thread is taken and the run's multitask strategy is to be rejected;
+                422, if its webhook is not allowed; 503, if too many runs are pending.
         """
         self._refuse_when_closed()
+        if len(self._live) >= self._limits.pending:
+            raise busy()
+        if body.webhook is not None and self._webhooks.policy.allow:
+            self._webhooks.policy.check(body.webhook)
         now = moment_after()
         record = RunRecord(
             run_id=str(uuid4()),
@@ -141,17 +176,19 @@ class Engine:
             created_at=now,
             updated_at=now,
         )
-        live = _Live(record)
+        live = _Live(record, Feed(record, self.journal))
         taken_by = self._lanes.first(record.thread_id)
         if taken_by and body.multitask_strategy == "reject":
             raise conflict(
                 f"thread {thread_id} is taken by run {taken_by}; wait for it, resume or cancel it, "
                 "or choose another multitask_strategy"
             )
+        if thread_id is None:
+            checkpoints.announce_thread(agent, record.thread_id)
         self._lanes.enter(record.run_id, record.thread_id)
         self._live[record.run_id] = live
         try:
-            await self.storage.add_run(record)
+            await self.storage.add_run(record, wait=told)
             if record.stateless and _has_thread(record):
                 await self.storage.add_thread(
                     ThreadRecord(record.thread_id, now, now, agent_id=agent.agent_id)
@@ -174,13 +211,15 @@ class Engine:
             Problem: 503, if the server stops first.
         """
         while True:
+            if live := self._live.get(run_id):
+                await live.settled.wait()
+                if live.outcome is not None:
+                    return live.outcome
             run = await self.storage.get_run(run_id)
             if run is None or run.status is not RunStatus.PENDING:
                 return run
             self._refuse_when_closed()
-            if live := self._live.get(run_id):
-                await live.settled.wait()
-            else:
+            if run_id not in self._live:
                 await asyncio.sleep(_LOOK_AGAIN)  # it settled between the two looks
 
     async def resume(self, run: RunRecord, payload: Any) -> RunRecord:
@@ -197,10 +236,12 @@ class Engine:
         resumed = run.changed(status=RunStatus.PENDING, output=None, questions=(), answers=answers)
         if run.run_id in self._live:
             raise conflict(f"run {run.run_id} is being resumed")
-        live = self._live[run.run_id] = _Live(resumed)
+        # Whoever listened before may ask for what it missed, so events are kept.
+        feed = Feed(resumed, self.journal, heard=True)
+        live = self._live[run.run_id] = _Live(resumed, feed)
         won = False
         try:
-            won = await self.storage.replace_run(run, resumed)
+            won = await self._replace(run, resumed)
         finally:
             if not won:
                 self._forget(live)
@@ -240,10 +281,10 @@ class Engine:
         """Forget which runs occupy a thread that is no more."""
         self._lanes.clear(thread_id)
 
-    def subscribe(self, run_id: str, modes: frozenset[StreamingMode]) -> Subscription | None:
+    def subscribe(self, run_id: str) -> Subscription | None:
         """Listen to a pending run; `None` if it is not pending."""
         live = self._live.get(run_id)
-        return live.feed.subscribe(modes) if live else None
+        return live.feed.subscribe() if live else None
 
     def unsubscribe(self, run_id: str, subscription: Subscription) -> None:
         """Listen no longer."""
@@ -265,6 +306,26 @@ class Engine:
             self._forget(live)
         if stubborn := (await _ended([*tasks, *self._endings])):
             _log.warning("%d tasks did not end within %d s", len(stubborn), _GRACE)
+        if self._sweeper:
+            self._sweeper.cancel()
+        await self._webhooks.close()
+
+    async def _replace(self, old: RunRecord, new: RunRecord) -> bool:
+        """Put a record in another's place; tell the client's webhook if the status changed."""
+        notice = self._webhooks.notice(new) if new.status is not old.status else None
+        won = await self.storage.replace_run(old, new, notice)
+        if won and notice:
+            self._webhooks.wake()
+        return won
+
+    async def _sweep(self) -> None:
+        """Forget, every now and then, what ended long ago."""
+        while True:
+            try:
+                await self.storage.forget_runs(self._limits.kept_seconds, self._limits.kept_runs)
+            except Exception:  # noqa: BLE001 - the next time it may work
+                _log.exception("old runs could not be forgotten")
+            await asyncio.sleep(_SWEEP_EVERY)
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
@@ -301,7 +362,11 @@ class Engine:
             await self.storage.update_thread(
                 run.thread_id, status=ThreadStatus.BUSY, agent_id=agent.agent_id
             )
-        return await execute(agent, run, live.feed.publish, again=live.again)
+        try:
+            async with self._slots, asyncio.timeout(self._limits.run_seconds):
+                return await execute(agent, run, live.feed.publish, again=live.again)
+        except TimeoutError:
+            return timed_out(run, f"the run took longer than {self._limits.run_seconds:g} s")
 
     async def _see_through(self, live: _Live, leg: asyncio.Task[Outcome]) -> None:
         await asyncio.wait([leg])
@@ -327,7 +392,9 @@ class Engine:
         try:
             if _has_thread(new):
                 await self._update_thread(new)
-            await self.storage.replace_run(old, new)
+            if await self._replace(old, new):
+                live.outcome = new
+                live.feed.end(new)
         except Exception:  # noqa: BLE001 - whatever a storage raises, nobody may wait forever
             _log.exception("the outcome of run %s could not be stored", old.run_id)
         finally:
@@ -379,7 +446,7 @@ class Engine:
     async def _cancel_interrupted(self, run: RunRecord) -> None:
         outcome = cancelled(run)
         new = run.changed(status=outcome.status, output=outcome.output, questions=())
-        if not await self.storage.replace_run(run, new):
+        if not await self._replace(run, new):
             return  # somebody was faster; the caller looks again
         if _has_thread(new):
             await self._update_thread(new)

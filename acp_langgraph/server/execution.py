@@ -20,9 +20,10 @@ nothing at all, and a bare dict whose keys look like interrupt ids for such a ma
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final
 
 import langgraph.errors
@@ -42,6 +43,7 @@ from acp_langgraph.server.schemas import Graph
 __all__ = [
     "CANCELLED",
     "FAILED",
+    "TIMED_OUT",
     "Outcome",
     "Publish",
     "answers_to",
@@ -49,10 +51,14 @@ __all__ = [
     "execute",
     "failed",
     "jsonable",
+    "timed_out",
 ]
+
+_log = logging.getLogger(__name__)
 
 FAILED: Final = 1
 CANCELLED: Final = 2
+TIMED_OUT: Final = 3
 
 _LONGEST_DESCRIPTION: Final = 2000
 _INTERRUPT: Final = "__interrupt__"
@@ -120,6 +126,7 @@ async def execute(
     except Exception as error:  # noqa: BLE001 - whatever a graph raises is the run's outcome
         if _refuses_answer(error):
             return await _asked_again(agent, run)
+        _log.info("run %s of agent %s failed", run.run_id, run.agent_id, exc_info=error)
         return failed(run, f"{type(error).__name__}: {error}")
 
 
@@ -132,6 +139,7 @@ async def _execute(agent: HostedAgent, run: RunRecord, start: Any, publish: Publ
         context=_context(graph, config),
         stream_mode=["updates", "values", "custom"],
         output_keys=graph.output_channels,
+        durability="sync",
         subgraphs=True,
     )
     values: Any = None
@@ -240,6 +248,11 @@ def failed(run: RunRecord, description: str, errcode: int = FAILED) -> Outcome:
 def cancelled(run: RunRecord) -> Outcome:
     """The outcome of a cancelled run; the protocol has no status of its own for it."""
     return failed(run, "the run was cancelled", CANCELLED)
+
+
+def timed_out(run: RunRecord, description: str) -> Outcome:
+    """The outcome of a run that took too long."""
+    return replace(failed(run, description, TIMED_OUT), status=RunStatus.TIMEOUT)
 
 
 def _start(run: RunRecord) -> Any:

@@ -28,22 +28,23 @@ from acp_langgraph.acp.models import (
 )
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.engine import Engine
+from acp_langgraph.server.limits import Limits
 from acp_langgraph.server.problems import invalid, not_found
 from acp_langgraph.server.records import RunQuery, RunRecord, ThreadQuery
 from acp_langgraph.server.sse import EventStream
-from acp_langgraph.server.streams import wanted_modes
 from acp_langgraph.server.threads import Threads
 from acp_langgraph.server.wire import (
     answer,
     disconnected,
     flag,
+    given_id,
+    last_event_id,
     number,
     path_id,
     read_json,
     read_model,
     run_model,
     thread_model,
-    uuid_in_body,
     wait_model,
 )
 
@@ -60,21 +61,19 @@ class Operations:
 
     Args:
         engine: Runs the agents.
-        max_body: Bytes that a request may have.
-        keep_alive: Seconds between signs of life on an idle stream.
+        limits: How much is taken on.
     """
 
-    def __init__(self, engine: Engine, *, max_body: int, keep_alive: float) -> None:
+    def __init__(self, engine: Engine, limits: Limits) -> None:
         self._engine = engine
         self._threads = Threads(engine)
-        self._max_body = max_body
-        self._keep_alive = keep_alive
+        self._limits = limits
 
     # Agents
 
     async def search_agents(self, request: Request) -> Response:
         """List the agents of a name and version, or all."""
-        body = await read_model(request, AgentSearchRequest, self._max_body)
+        body = await read_model(request, AgentSearchRequest, self._limits.body)
         found = [
             agent.listed
             for agent in self._engine.agents
@@ -95,14 +94,14 @@ class Operations:
 
     async def create_thread(self, request: Request) -> Response:
         """Make a thread, or find it where `if_exists` allows that."""
-        body = await read_model(request, ThreadCreate, self._max_body)
+        body = await read_model(request, ThreadCreate, self._limits.body)
         if body.thread_id is not None:
-            body.thread_id = uuid_in_body("thread_id", body.thread_id)
+            body.thread_id = given_id("thread_id", body.thread_id)
         return answer(thread_model(await self._threads.create(body)))
 
     async def search_threads(self, request: Request) -> Response:
         """List the threads that match, newest first."""
-        body = await read_model(request, ThreadSearchRequest, self._max_body)
+        body = await read_model(request, ThreadSearchRequest, self._limits.body)
         found = await self._engine.storage.find_threads(
             ThreadQuery(body.status, body.metadata, body.values, body.limit, body.offset)
         )
@@ -115,7 +114,7 @@ class Operations:
     async def patch_thread(self, request: Request) -> Response:
         """Merge metadata into a thread, write values into its state."""
         thread_id = path_id(request, "thread")
-        body = await read_model(request, ThreadPatch, self._max_body)
+        body = await read_model(request, ThreadPatch, self._limits.body)
         return answer(thread_model(await self._threads.patch(thread_id, body)))
 
     async def delete_thread(self, request: Request) -> Response:
@@ -131,6 +130,8 @@ class Operations:
         """List the states of a thread, newest first."""
         limit = number(request, "limit", 10, least=1, most=_MOST_LISTED)
         before = request.query_params.get("before")
+        if before is not None:
+            before = given_id("query.before", before)
         thread_id = path_id(request, "thread")
         return answer(await self._threads.history(thread_id, limit=limit, before=before))
 
@@ -142,7 +143,7 @@ class Operations:
 
     async def create_and_wait(self, request: Request) -> Response:
         """Accept a run and answer when it stops."""
-        run = await self._create(request)
+        run = await self._create(request, told=False)
         settled = await _unless_disconnected(request, self._engine.wait(run.run_id))
         if settled is None:
             await self._abandoned(run)
@@ -150,7 +151,7 @@ class Operations:
 
     async def create_and_stream(self, request: Request) -> Response:
         """Accept a run and stream it until it stops."""
-        return self._stream(await self._create(request), creator=True)
+        return self._stream(request, await self._create(request), creator=True)
 
     async def get_run(self, request: Request) -> Response:
         """Tell where a run stands."""
@@ -163,13 +164,13 @@ class Operations:
         return _outcome(run.run_id, settled)
 
     async def stream_run(self, request: Request) -> Response:
-        """Stream a run from now on until it stops."""
-        return self._stream(await self._find(request), creator=False)
+        """Stream a run, from now on or from the client's last event, until it stops."""
+        return self._stream(request, await self._find(request), creator=False)
 
     async def resume_run(self, request: Request) -> Response:
         """Answer what a run asks."""
         run = await self._find(request)
-        payload = await read_json(request, self._max_body)
+        payload = await read_json(request, self._limits.body)
         return answer(run_model(await self._engine.resume(run, payload)))
 
     async def cancel_run(self, request: Request) -> Response:
@@ -189,10 +190,10 @@ class Operations:
 
     async def search_stateless_runs(self, request: Request) -> Response:
         """List the stateless runs that match, newest first."""
-        body = await read_model(request, RunSearchRequest, self._max_body)
+        body = await read_model(request, RunSearchRequest, self._limits.body)
         query = RunQuery(
             stateless=True,
-            agent_id=body.agent_id and uuid_in_body("agent_id", body.agent_id),
+            agent_id=None if body.agent_id is None else given_id("agent_id", body.agent_id),
             status=body.status,
             metadata=body.metadata,
             limit=body.limit,
@@ -220,17 +221,17 @@ class Operations:
             raise not_found("run", run_id)
         return run
 
-    async def _create(self, request: Request) -> RunRecord:
+    async def _create(self, request: Request, *, told: bool = True) -> RunRecord:
         if "thread_id" not in request.path_params:
-            stateless = await read_model(request, RunCreateStateless, self._max_body)
-            return await self._engine.create(*self._checked(stateless))
+            stateless = await read_model(request, RunCreateStateless, self._limits.body)
+            return await self._engine.create(*self._checked(stateless), told=told)
         thread_id = path_id(request, "thread")
-        body = await read_model(request, RunCreateStateful, self._max_body)
+        body = await read_model(request, RunCreateStateful, self._limits.body)
         if body.if_not_exists == "reject":
             await self._threads.get(thread_id)
         agent, checked = self._checked(body)
         await self._threads.ensure(thread_id)
-        return await self._engine.create(agent, checked, thread_id)
+        return await self._engine.create(agent, checked, thread_id, told=told)
 
     def _checked(self, body: RunCreate) -> tuple[HostedAgent, RunCreate]:
         agent = self._engine.agents.get(body.agent_id)
@@ -240,13 +241,18 @@ class Operations:
             raise invalid("config.recursion_limit: must be at least 1")
         return agent, body.model_copy(update={"input": agent.checked_input(body.input)})
 
-    def _stream(self, run: RunRecord, *, creator: bool) -> Response:
+    def _stream(self, request: Request, run: RunRecord, *, creator: bool) -> Response:
         async def gone() -> None:
             if creator:
                 await self._abandoned(run)
 
-        modes = wanted_modes(run.creation)
-        return EventStream(self._engine, run, modes, keep_alive=self._keep_alive, on_gone=gone)
+        return EventStream(
+            self._engine,
+            run,
+            after=None if creator else last_event_id(request),
+            keep_alive=self._limits.keep_alive,
+            on_gone=gone,
+        )
 
     async def _abandoned(self, run: RunRecord) -> None:
         """The client that created a run has gone before its end."""

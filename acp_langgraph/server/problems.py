@@ -9,9 +9,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-__all__ = ["Problem", "conflict", "invalid", "not_found", "stopping"]
+__all__ = ["Problem", "busy", "conflict", "invalid", "not_found", "stopping"]
 
 _LIMIT: Final = 2000
+_LATER: Final = {"retry-after": "1"}
 
 
 class Problem(Exception):
@@ -47,6 +48,13 @@ def invalid(message: str) -> Problem:
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message)
 
 
+def busy() -> Problem:
+    """503: as many runs as the server takes on are pending."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "too many runs are pending; try again later", _LATER
+    )
+
+
 def stopping() -> Problem:
     """503: the server goes down; whatever was asked for can be asked of its successor."""
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the server is stopping", {"retry-after": "1"})
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the server is stopping", _LATER)

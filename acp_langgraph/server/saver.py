@@ -2,10 +2,9 @@
 
 What is stored, and how, is `SqliteSaver`'s own. What differs is where it happens: reads are done by
 the database's thread, and writes are serialized at once, so that a value that cannot be stored
-fails where it was written, and then only handed in. Since jobs are done in the order in which they
-come, a run that is on file as interrupted or ended has its checkpoints on file, too; what a killed
-process may lose is the last few milliseconds, which LangGraph's own `durability="async"` leaves open
-as well.
+fails where it was written, and then handed in. Since jobs are done in the order in which they come,
+a run that is on file as interrupted or ended has its checkpoints on file, too. A graph that runs
+with `durability="sync"` begins no step before the one before is on file.
 """
 
 from __future__ import annotations
@@ -45,6 +44,11 @@ class DatabaseSaver(SqliteSaver):
         later: Any = _Later(database)
         super().__init__(later)
         self._database = database
+        self._new: set[str] = set()  # threads that nothing was written to yet
+
+    def announce(self, thread_id: str) -> None:
+        """Say that a thread is new, so that its first run need not look for checkpoints."""
+        self._new.add(thread_id)
 
     def prepare(self, _: sqlite3.Connection) -> None:
         """Make the tables; to be done while the database is opened."""
@@ -77,6 +81,8 @@ class DatabaseSaver(SqliteSaver):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """A checkpoint with its pending writes."""
+        if config["configurable"]["thread_id"] in self._new:
+            return None
         return await self._database.run(_read(lambda: SqliteSaver.get_tuple(self, config)))
 
     async def alist(
@@ -100,8 +106,11 @@ class DatabaseSaver(SqliteSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Hand a checkpoint in."""
-        return self.put(config, checkpoint, metadata, new_versions)
+        """Store a checkpoint; return when it is on file."""
+        self._new.discard(config["configurable"]["thread_id"])
+        stored = self.put(config, checkpoint, metadata, new_versions)
+        await self._database.run(_nothing)  # done after all that was handed in before
+        return stored
 
     async def aput_writes(
         self,
@@ -111,10 +120,12 @@ class DatabaseSaver(SqliteSaver):
         task_path: str = "",
     ) -> None:
         """Hand the writes of a task in."""
+        self._new.discard(config["configurable"]["thread_id"])
         self.put_writes(config, writes, task_id, task_path)
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Hand the end of a thread in."""
+        self._new.discard(thread_id)
         self.delete_thread(thread_id)
 
     def _delta_history(
@@ -170,6 +181,10 @@ class _OwnTypes(logging.Filter):
 
 _own_types = _OwnTypes()
 logging.getLogger("langgraph.checkpoint.serde.jsonplus").addFilter(_own_types)
+
+
+def _nothing(_: sqlite3.Connection) -> None:
+    pass
 
 
 def _read(what: Callable[[], T]) -> Callable[[sqlite3.Connection], T]:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 
 import uvicorn
@@ -97,9 +98,11 @@ def serve(
 
     Raises:
         OSError: If the port is taken.
+        ValueError: If others than this machine could come in without an API key.
         DatabaseError: If the database cannot be used.
         TimeoutError: If a node of a graph does not end in time (a thread cannot be interrupted).
     """
+    _refuse_open_door(host, settings.get("api_key"))
     seen: deque[SeenRequest] = deque(maxlen=_MOST_REMEMBERED)
     app = create_app(
         agents, on_request=_both(seen.append, settings.pop("on_request", None)), **settings
@@ -148,8 +151,10 @@ def run_server(
 
     Raises:
         OSError: If the port is taken.
+        ValueError: If others than this machine could come in without an API key.
         DatabaseError: If the database cannot be used.
     """
+    _refuse_open_door(host, settings.get("api_key"))
     app = create_app(agents, **settings)
     with _bind(host, port) as bound:
         url = _url(host, bound)
@@ -203,6 +208,18 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._engine.close()
         await super().shutdown(sockets)
+
+
+def _refuse_open_door(host: str, api_key: str | None) -> None:
+    try:
+        loopback = ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if not (loopback or api_key):
+        raise ValueError(
+            f"host {host} can be reached from other machines, and without an API key anybody there "
+            "could run the agents; give an API key, or serve on 127.0.0.1"
+        )
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from acp_langgraph.acp.models import RunStatus, StreamingMode
+from acp_langgraph.acp.models import RunStatus
 from acp_langgraph.server.engine import Engine
-from acp_langgraph.server.problems import Problem
+from acp_langgraph.server.journal import Event
 from acp_langgraph.server.records import RunRecord
-from acp_langgraph.server.streams import KEEP_ALIVE, Subscription, closing_event, frame
+from acp_langgraph.server.streams import KEEP_ALIVE, Subscription, closing_update
 from acp_langgraph.server.wire import disconnected
 
 __all__ = ["EventStream"]
@@ -26,7 +26,7 @@ class EventStream(Response):
     Args:
         engine: Runs the run.
         run: The run.
-        modes: What the stream carries besides its end.
+        after: The last event that the client has had of an earlier stream of this run.
         keep_alive: Seconds between signs of life.
         on_gone: Awaited if the client goes before the end.
     """
@@ -37,8 +37,8 @@ class EventStream(Response):
         self,
         engine: Engine,
         run: RunRecord,
-        modes: frozenset[StreamingMode],
         *,
+        after: int | None,
         keep_alive: float,
         on_gone: Callable[[], Awaitable[None]],
     ) -> None:
@@ -48,9 +48,10 @@ class EventStream(Response):
         del self.headers["content-length"]
         self._engine = engine
         self._run = run
+        self._after = after
         self._keep_alive = keep_alive
         self._on_gone = on_gone
-        self._subscription = engine.subscribe(run.run_id, modes)
+        self._subscription = engine.subscribe(run.run_id)
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send events; the client's going ends it."""
@@ -77,25 +78,36 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pieces(self) -> AsyncIterator[bytes]:
-        yield b": stream\n\n"  # so that clients and proxies see the beginning at once
+        yield b": stream\n"  # so that clients and proxies see the beginning at once
+        latest = self._after or 0
+        if self._after is not None:
+            for event in await self._engine.journal.after(self._run.run_id, latest):
+                latest = event.id
+                yield event.frame
         if self._subscription:
-            async for piece in self._live_pieces(self._subscription):
+            async for piece in self._live_pieces(self._subscription, latest):
                 yield piece
-        try:
-            run = await self._engine.storage.get_run(self._run.run_id)
-        except Problem:
-            return
-        # A run that is still pending fell behind or outlives this server: then there is no end.
-        if run is not None and run.status is not RunStatus.PENDING:
-            yield frame(closing_event(run))
+        elif end := await self._end(latest):
+            yield end.frame
 
-    async def _live_pieces(self, subscription: Subscription) -> AsyncIterator[bytes]:
+    async def _live_pieces(self, subscription: Subscription, latest: int) -> AsyncIterator[bytes]:
         while True:
             try:
-                update = await subscription.next_within(self._keep_alive)
+                event = await subscription.next_within(self._keep_alive)
             except TimeoutError:
                 yield KEEP_ALIVE
                 continue
-            if update is None:
+            if event is None:
                 return
-            yield frame(update)
+            if event.id > latest:  # else it was kept, and sent, already
+                yield event.frame
+
+    async def _end(self, latest: int) -> Event | None:
+        """What the stream of a run that is not pending ended with, unless the client has had it."""
+        kept = await self._engine.journal.end(self._run.run_id)
+        if kept is not None:
+            return kept if kept.id > latest else None
+        run = await self._engine.storage.get_run(self._run.run_id)
+        if run is None or run.status is RunStatus.PENDING:
+            return None
+        return self._engine.journal.event(closing_update(run), last=True)

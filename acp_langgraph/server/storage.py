@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic_core import from_json, to_json
 
@@ -33,7 +33,7 @@ from acp_langgraph.server.records import (
     moment_after,
 )
 
-__all__ = ["Storage"]
+__all__ = ["Kept", "Storage"]
 
 _VERSION: Final = 1
 _SCHEMA: Final = """
@@ -51,12 +51,16 @@ CREATE TABLE runs (
 );
 CREATE INDEX runs_of_thread ON runs (thread_id, seq);
 CREATE INDEX runs_unfinished ON runs (seq) WHERE status IN ('pending', 'interrupted');
+CREATE INDEX runs_ended ON runs (updated_at) WHERE status NOT IN ('pending', 'interrupted');
 CREATE TABLE run_labels (
     label BLOB NOT NULL,
     seq INTEGER NOT NULL,
     PRIMARY KEY (label, seq)
 ) WITHOUT ROWID;
 CREATE INDEX labels_of_run ON run_labels (seq);
+CREATE TRIGGER labels_go_with_their_run AFTER DELETE ON runs BEGIN
+    DELETE FROM run_labels WHERE seq = OLD.seq;
+END;
 CREATE TABLE threads (
     seq INTEGER PRIMARY KEY,
     thread_id TEXT NOT NULL UNIQUE,
@@ -73,6 +77,9 @@ CREATE TABLE thread_labels (
     PRIMARY KEY (label, seq)
 ) WITHOUT ROWID;
 CREATE INDEX labels_of_thread ON thread_labels (seq);
+CREATE TRIGGER labels_go_with_their_thread AFTER DELETE ON threads BEGIN
+    DELETE FROM thread_labels WHERE seq = OLD.seq;
+END;
 """
 _RUN: Final = (
     "run_id, thread_id, agent_id, stateless, status, created_at, updated_at, creation, progress"
@@ -81,7 +88,15 @@ _THREAD: Final = 'thread_id, agent_id, status, created_at, updated_at, metadata,
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_FORGOTTEN_AT_ONCE: Final = 500
 _LARGEST: Final = 2**62  # a client may send any integer as an offset
+
+
+class Kept(Protocol):
+    """Something that is stored together with a change."""
+
+    def keep(self, connection: sqlite3.Connection) -> None:
+        """Store it."""
 
 
 class Storage:
@@ -109,17 +124,25 @@ class Storage:
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
 
-    async def add_run(self, run: RunRecord) -> None:
-        """Keep a new run."""
-        await self._database.run(partial(_add_run, run))
+    async def add_run(self, run: RunRecord, *, wait: bool = True) -> None:
+        """Keep a new run; return when it is on file, if that is to be waited for."""
+        job = partial(_add_run, run)
+        if wait:
+            await self._database.run(job)
+        else:
+            self._database.post(job)
 
     async def get_run(self, run_id: str) -> RunRecord | None:
         """The run of an id."""
         return await self._database.run(partial(_get_run, run_id))
 
-    async def replace_run(self, old: RunRecord, new: RunRecord) -> bool:
-        """Put a run in place of what was read before; `False` if it is no longer the same."""
-        return await self._database.run(partial(_replace_run, old, new))
+    async def replace_run(self, old: RunRecord, new: RunRecord, notice: Kept | None = None) -> bool:
+        """Put a run in place of what was read before, with what is to be told of it.
+
+        Returns:
+            Whether it was still the same.
+        """
+        return await self._database.run(partial(_replace_run, old, new, notice))
 
     async def delete_run(self, run_id: str) -> bool:
         """Forget a run; `False` if there was none."""
@@ -128,6 +151,11 @@ class Storage:
     async def find_runs(self, query: RunQuery) -> list[RunRecord]:
         """The runs that match, newest first."""
         return await self._database.run(partial(_find_runs, query))
+
+    async def forget_runs(self, seconds: float | None, most: int | None) -> None:
+        """Forget runs that ended so many seconds ago, and the oldest beyond so many."""
+        while await self._database.run(partial(_forget_runs, seconds, most)):
+            pass  # a few at a time, so that others get their turn
 
     async def unfinished_runs(self) -> list[RunRecord]:
         """The runs that are pending or interrupted, oldest first."""
@@ -188,20 +216,40 @@ def _get_run(run_id: str, connection: sqlite3.Connection) -> RunRecord | None:
     return _run(row) if row else None
 
 
-def _replace_run(old: RunRecord, new: RunRecord, connection: sqlite3.Connection) -> bool:
+def _replace_run(
+    old: RunRecord, new: RunRecord, notice: Kept | None, connection: sqlite3.Connection
+) -> bool:
     # What was asked for never changes.
     changed = connection.execute(
         "UPDATE runs SET status = ?, updated_at = ?, progress = ? "
         "WHERE run_id = ? AND updated_at = ?",
         (new.status, _number(new.updated_at), _progress(new), old.run_id, _number(old.updated_at)),
     )
+    if changed.rowcount == 1 and notice is not None:
+        notice.keep(connection)
     return changed.rowcount == 1
 
 
+def _forget_runs(seconds: float | None, most: int | None, connection: sqlite3.Connection) -> bool:
+    oldest = "SELECT seq FROM runs WHERE status NOT IN ('pending', 'interrupted')"
+    forgotten = 0
+    if seconds is not None:
+        before = _number(moment_after() - timedelta(seconds=seconds))
+        forgotten += connection.execute(
+            f"DELETE FROM runs WHERE seq IN "
+            f"({oldest} AND updated_at < ? ORDER BY updated_at LIMIT {_FORGOTTEN_AT_ONCE})",
+            (before,),
+        ).rowcount
+    if most is not None:
+        [ended] = connection.execute(f"SELECT count(*) FROM ({oldest})").fetchone()
+        forgotten += connection.execute(
+            f"DELETE FROM runs WHERE seq IN ({oldest} ORDER BY updated_at LIMIT ?)",
+            (min(max(ended - most, 0), _FORGOTTEN_AT_ONCE),),
+        ).rowcount
+    return forgotten >= _FORGOTTEN_AT_ONCE
+
+
 def _delete_runs(which: str, value: str, connection: sqlite3.Connection) -> bool:
-    connection.execute(
-        f"DELETE FROM run_labels WHERE seq IN (SELECT seq FROM runs WHERE {which})", (value,)
-    )
     return connection.execute(f"DELETE FROM runs WHERE {which}", (value,)).rowcount > 0
 
 
@@ -288,10 +336,6 @@ def _update_thread(
 
 def _delete_thread(thread_id: str, connection: sqlite3.Connection) -> bool:
     _delete_runs("thread_id = ?", thread_id, connection)
-    connection.execute(
-        "DELETE FROM thread_labels WHERE seq IN (SELECT seq FROM threads WHERE thread_id = ?)",
-        (thread_id,),
-    )
     deleted = connection.execute("DELETE FROM threads WHERE thread_id = ?", (thread_id,))
     return deleted.rowcount == 1
 

@@ -2,6 +2,10 @@
 
 A thread's state is what the checkpointer of the agent that last ran on it holds. A thread on which
 nothing ran yet has none.
+
+Messages are a part of the state like any other: threads and results show them where the graph has
+them, among the values, and never a second time as the protocol's `messages`. Clients may write them
+that way, though; they go to the graph's `messages`.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from acp_langgraph.acp.models import (
     ThreadStatus,
 )
 from acp_langgraph.server import checkpoints
+from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.execution import jsonable
 from acp_langgraph.server.problems import conflict, invalid, not_found
@@ -79,7 +84,7 @@ class Threads:
         """
         thread = await self.get(thread_id)
         values = thread.values
-        if body.values is not None:
+        if body.values is not None or body.messages is not None:
             values = await self._write_state(thread, body)
         changed = await self._storage.update_thread(
             thread_id, metadata=body.metadata, values=values
@@ -149,14 +154,29 @@ class Threads:
         checkpoint = body.checkpoint.checkpoint_id if body.checkpoint else None
         if checkpoint and not await checkpoints.exists(agent, thread.thread_id, checkpoint):
             raise not_found("checkpoint", checkpoint)
+        written = _with_messages(body, agent)
         try:
             await agent.graph.aupdate_state(
-                checkpoints.thread_config(thread.thread_id, checkpoint), body.values
+                checkpoints.thread_config(thread.thread_id, checkpoint), written
             )
         except Exception as error:  # noqa: BLE001 - a graph's own reducers judge what they get
             raise invalid(f"values: the graph does not take them: {type(error).__name__}") from None
         snapshot = await agent.graph.aget_state(checkpoints.thread_config(thread.thread_id))
         return jsonable(snapshot.values, whatever=True)
+
+
+def _with_messages(body: ThreadPatch, agent: HostedAgent) -> Any:
+    """The values of a patch, with its messages where the agent's state has its own."""
+    if body.messages is None:
+        return body.values
+    if "messages" not in agent.graph.channels:
+        raise invalid("messages: the state of this thread has none")
+    messages = [message.model_dump(exclude_unset=True) for message in body.messages]
+    if body.values is None:
+        return {"messages": messages}
+    if not isinstance(body.values, dict):
+        raise invalid("values: must be an object where messages are given, too")
+    return {**body.values, "messages": messages}
 
 
 def _state(snapshot: StateSnapshot) -> ThreadState:

@@ -26,7 +26,7 @@ from acp_langgraph.acp.models import (
     Wire,
     dump,
 )
-from acp_langgraph.server.problems import Problem, invalid, not_found
+from acp_langgraph.server.problems import Problem, invalid
 from acp_langgraph.server.records import RunRecord, ThreadRecord
 
 __all__ = [
@@ -34,13 +34,14 @@ __all__ = [
     "disconnected",
     "error_answer",
     "flag",
+    "given_id",
+    "last_event_id",
     "number",
     "path_id",
     "read_json",
     "read_model",
     "run_model",
     "thread_model",
-    "uuid_in_body",
     "wait_model",
 ]
 
@@ -125,20 +126,12 @@ async def disconnected(receive: Receive) -> None:
 
 
 def path_id(request: Request, name: str) -> str:
-    """An id in the path, in its canonical form.
-
-    Raises:
-        Problem: 404, if it is no UUID, for then nothing can have it.
-    """
-    text = request.path_params[f"{name}_id"]
-    try:
-        return str(UUID(text))
-    except ValueError:
-        raise not_found(name, text) from None
+    """An id in the path, in its canonical form."""
+    return str(request.path_params[f"{name}_id"])
 
 
-def uuid_in_body(field: str, text: str) -> str:
-    """An id in a body, in its canonical form.
+def given_id(field: str, text: str) -> str:
+    """An id in a body or a query, in its canonical form.
 
     Raises:
         Problem: 422, if it is no UUID.
@@ -173,6 +166,12 @@ def flag(request: Request, name: str) -> bool:
     if text not in {"true", "false"}:
         raise invalid(f"query.{name}: must be true or false")
     return text == "true"
+
+
+def last_event_id(request: Request) -> int | None:
+    """The event that a client says it has had last; `None` if it names none of ours."""
+    text = request.headers.get("last-event-id", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None  # noqa: PLR2004 - digits of any id there is
 
 
 def run_model(run: RunRecord) -> RunStateless | RunStateful:

@@ -89,7 +89,7 @@ def test_a_descriptor_says_what_the_server_can_do(serving):
     assert said.model_dump() == {
         "threads": True,
         "interrupts": True,
-        "callbacks": False,
+        "callbacks": True,
         "streaming": {"values": True, "custom": True},
     }
 

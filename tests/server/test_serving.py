@@ -11,7 +11,7 @@ import httpx
 import pytest
 from support.graphs import Gate, Notes, Text, asking, echo, held, one_node
 
-from acp_langgraph.server import serve
+from acp_langgraph.server import run_server, serve
 
 
 @pytest.fixture
@@ -97,6 +97,20 @@ def test_synchronous_nodes_run_side_by_side():
         )
 
     assert [each.json()["output"]["values"] for each in answers] == [{"text": "met"}] * 20
+
+
+def test_without_a_key_only_this_machine_is_served():
+    everybody = "0.0.0.0"  # noqa: S104 - that is the point
+
+    with pytest.raises(ValueError, match="give an API key"), serve({"a": echo()}, host=everybody):
+        pass
+    with pytest.raises(ValueError, match="give an API key"):
+        run_server({"a": echo()}, host=everybody)
+
+
+def test_with_a_key_other_machines_may_be_served():
+    with serve({"echo": echo()}, host="0.0.0.0", api_key="made up") as server:  # noqa: S104
+        assert httpx.get(f"{server.url}/runs").status_code == 401
 
 
 def test_runs_are_counted_by_status():

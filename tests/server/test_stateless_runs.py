@@ -477,5 +477,6 @@ def test_a_stateless_run_leaves_no_checkpoints_unless_they_are_to_be_kept(servin
     thread = client.get(f"/threads/{kept['thread_id']}").json()
     client.delete(f"/runs/{client.outcome('echo', input={'text': 'x'})['run']['run_id']}")
 
-    assert list(saver.storage) == [kept["thread_id"]]
+    held_by = [name for name, spaces in saver.storage.items() if any(spaces.values())]
+    assert held_by == [kept["thread_id"]]
     assert thread["values"] == {"text": "HI"}

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
-from support.graphs import Gate, asking, failing, held, streaming
+from langgraph.config import get_stream_writer
+from support.graphs import Gate, Notes, asking, failing, held, one_node, streaming
 
 from acp_langgraph.acp.models import (
     CustomRunResultUpdate,
@@ -12,6 +14,7 @@ from acp_langgraph.acp.models import (
     ValueRunInterruptUpdate,
     ValueRunResultUpdate,
 )
+from acp_langgraph.server import Limits, serve
 
 
 def events(lines):
@@ -137,7 +140,7 @@ def test_runs_on_threads_are_streamed_too(serving):
 
 def test_an_idle_stream_gives_signs_of_life(serving):
     gate = Gate()
-    client = serving({"agent": held(gate)}, keep_alive=0.01)
+    client = serving({"agent": held(gate)}, limits=Limits(keep_alive=0.01))
 
     with client.stream("POST", "/runs/stream", json={"input": {"text": "hi"}}) as answer:
         lines = answer.iter_lines()
@@ -168,17 +171,99 @@ def test_leaving_the_stream_of_a_new_run_cancels_it_unless_it_said_otherwise(
     assert client.wait(run)["run"]["status"] == status
 
 
+def test_an_update_that_is_no_object_is_sent_as_the_value_of_one(serving):
+    found = streamed(serving({"agent": writing("fine", 1)}), "agent", stream_mode="custom")
+
+    assert [each.data.update for each in found[:-1]] == [{"value": "fine"}, {"value": 1}]
+
+
 def test_an_update_that_is_no_json_is_left_out(serving):
-    from langgraph.config import get_stream_writer  # noqa: PLC0415 - beside its use
-    from support.graphs import Notes, one_node  # noqa: PLC0415 - beside its use
-
-    def write(state):
-        get_stream_writer()(object())
-        get_stream_writer()("fine")
-        return {"notes": [1]}
-
-    client = serving({"agent": one_node(Notes, write)})
+    client = serving({"agent": writing(object(), {"a": 1})})
 
     found = streamed(client, "agent", stream_mode="custom")
 
     assert [each.data.type for each in found] == ["custom", "values"]
+
+
+def reconnected(client, run, last):
+    answer = client.get(f"/runs/{run['run_id']}/stream", headers={"last-event-id": last})
+    return list(events(answer.raise_for_status().text.split("\n")))
+
+
+def test_a_client_that_comes_back_gets_what_it_missed(serving):
+    client = serving({"agent": streaming(opened())})
+    first, *rest = streamed(client, "agent", stream_mode=["values", "custom"])
+    [run] = client.post("/runs/search", json={}).json()
+
+    assert reconnected(client, run, first.id) == rest
+
+
+def test_a_client_that_had_everything_gets_nothing_more(serving):
+    client = serving({"agent": streaming(opened())})
+    *_, end = streamed(client, "agent")
+    [run] = client.post("/runs/search", json={}).json()
+
+    assert reconnected(client, run, end.id) == []
+
+
+def test_a_client_that_comes_back_early_gets_the_missed_and_the_new_once_each(serving):
+    gate = Gate()
+    client = serving({"agent": streaming(gate)})
+    run = client.create("agent", input={"text": "hi"}, stream_mode=["values", "custom"])
+    path = f"/runs/{run['run_id']}/stream"
+    with client.stream("GET", path) as first, client.stream("GET", path) as again:
+        assert gate.entered.acquire(timeout=10)
+        gate.open()
+        seen = list(events(first.iter_lines()))
+        late = list(events(again.iter_lines()))
+
+    assert late == seen[-len(late) :]
+    assert reconnected(client, run, "0") == seen
+    assert reconnected(client, run, seen[0].id) == seen[1:]
+
+
+def test_what_was_missed_is_told_by_the_next_server_on_the_same_database(serving, tmp_path):
+    with serve({"agent": streaming(opened())}, database=tmp_path / "db") as server:
+        body = {"stream_mode": ["values", "custom"]}
+        text = httpx.post(f"{server.url}/runs/stream", json=body).text
+    seen = list(events(text.split("\n")))
+    client = serving({"agent": streaming(opened())}, database=tmp_path / "db")
+    [run] = client.post("/runs/search", json={}).json()
+
+    later = streamed(client, "agent")
+
+    assert reconnected(client, run, seen[0].id) == seen[1:]
+    assert int(later[0].id) > int(seen[-1].id)
+
+
+def test_an_answered_run_streams_on_and_ends_anew(serving):
+    client = serving({"agent": asking("one")})
+    *_, asked = streamed(client, "agent")
+    [run] = client.post("/runs/search", json={}).json()
+
+    client.resume(run, "yes")
+    client.wait(run)
+    [end] = reconnected(client, run, "no id of ours")
+    missed = reconnected(client, run, asked.id)
+
+    assert (asked.data.type, end.data.status) == ("interrupt", "success")
+    assert missed[-1] == end
+    assert asked not in missed
+
+
+def test_a_last_event_that_is_no_number_is_ignored(serving):
+    client = serving({"agent": streaming(opened())})
+    run = client.outcome("agent")["run"]
+
+    [end] = reconnected(client, run, "x" * 100)
+
+    assert end.data.status == "success"
+
+
+def writing(*updates):
+    def write(state):
+        for update in updates:
+            get_stream_writer()(update)
+        return {"notes": [1]}
+
+    return one_node(Notes, write)

@@ -4,7 +4,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import MessagesState
 from support.graphs import Gate, Notes, asking, echo, failing, held, one_node
 
 from acp_langgraph.acp.models import Thread, ThreadState
@@ -333,6 +335,34 @@ def test_values_that_cannot_be_written_are_refused(client, patch, status):
     client.outcome("counting", runs(thread_id))
 
     assert client.patch(f"/threads/{thread_id}", json=patch).status_code == status
+
+
+def test_messages_are_written_to_those_of_the_state(serving):
+    graph = one_node(MessagesState, lambda state: {"messages": [AIMessage("hello")]})
+    client = serving({"agent": graph})
+    thread_id = client.thread()
+    client.outcome("agent", runs(thread_id), input={"messages": []})
+
+    patched = client.patch(
+        f"/threads/{thread_id}", json={"messages": [{"role": "user", "content": "hi"}]}
+    ).json()
+
+    assert [each["content"] for each in patched["values"]["messages"]] == ["hello", "hi"]
+    assert patched["values"]["messages"][1]["type"] == "human"
+
+
+def test_messages_cannot_be_written_where_the_state_has_none(client):
+    thread_id = client.thread()
+    client.outcome("counting", runs(thread_id))
+
+    answer = client.patch(
+        f"/threads/{thread_id}", json={"messages": [{"role": "user", "content": "hi"}]}
+    )
+
+    assert (answer.status_code, answer.json()) == (
+        422,
+        "messages: the state of this thread has none",
+    )
 
 
 def test_a_thread_on_which_nothing_ran_has_no_state_to_write(client):

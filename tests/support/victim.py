@@ -110,7 +110,8 @@ def async_client() -> httpx.AsyncClient:
 def next_input(state: Any, job: dict[str, Any]) -> Any:
     """What to invoke the graph with, as someone would who finds it in this state."""
     if state.interrupts:
-        return Command(resume=job["answers"][state.interrupts[0].value])
+        answer = job.get("answer")
+        return Command(resume=answer or job["answers"][state.interrupts[0].value])
     return None if state.created_at else job["input"]
 
 

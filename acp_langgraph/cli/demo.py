@@ -1,10 +1,8 @@
-"""The command line (extra `cli`; what serves agents also needs `server`)."""
+"""`acp-langgraph demo`."""
 
 from __future__ import annotations
 
-import importlib
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,33 +10,11 @@ import typer
 from rich.console import Console
 
 import acp_langgraph
+from acp_langgraph.cli.terminal import fail, needing
 
-__all__ = ["app"]
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Remote agents in LangGraph graphs, over AGNTCY's Agent Connect Protocol.",
-)
+__all__ = ["demo"]
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(acp_langgraph.__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    """Remote agents in LangGraph graphs, over AGNTCY's Agent Connect Protocol."""
-
-
-@app.command()
 def demo(
     brief: Annotated[
         Path | None,
@@ -70,9 +46,9 @@ def demo(
 
     Stop it whenever you like: the same command with --resume goes on where it stopped.
     """
-    running = _needing("server", "acp_langgraph.demo.app")
-    briefs = _needing("server", "acp_langgraph.demo.brief")
-    screens = _needing("server", "acp_langgraph.demo.screen")
+    running = needing("server", "acp_langgraph.demo.app")
+    briefs = needing("server", "acp_langgraph.demo.brief")
+    screens = needing("server", "acp_langgraph.demo.screen")
     screen = screens.Screen(Console())
 
     def answer(_: dict[str, Any]) -> str | None:
@@ -92,24 +68,12 @@ def demo(
         else:
             campaign.start(briefs.read_brief(brief, sender=sender, recipient=to))
     except (briefs.BriefError, running.NothingToResumeError) as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except acp_langgraph.AcpLangGraphError as error:
-        _fail(f"{error}\nTry again with: {again}", 1)
+        fail(f"{error}\nTry again with: {again}", 1)
     except running.NobodyAnswersError:
         screen.stops("Nobody answered.", again)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         screen.stops("Stopped.", again)
         raise typer.Exit(130) from None
-
-
-def _needing(extra: str, module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        _fail(f'{error.name} is missing: pip install "acp-langgraph[{extra}]"', 2)
-
-
-def _fail(message: str, code: int) -> Any:
-    Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {message}", highlight=False)
-    sys.exit(code)

@@ -1,0 +1,122 @@
+"""`acp-langgraph serve`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import acp_langgraph
+from acp_langgraph.cli.terminal import fail, needing
+
+__all__ = ["serve"]
+
+
+_uvicorn = logging.getLogger("uvicorn.error")
+
+
+def serve(
+    graphs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[GRAPH]...",
+            help="A langgraph.json, or a graph: path/to/file.py:graph, package.module:graph, or "
+            "either with name= before it. By default the langgraph.json of the current folder.",
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to serve on; 0 takes a free one.")] = 8000,
+    database: Annotated[
+        str,
+        typer.Option(
+            help="SQLite file that runs and threads are kept in; :memory: keeps them only for as "
+            "long as the server runs."
+        ),
+    ] = "acp-langgraph.sqlite",
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ACP_LANGGRAPH_API_KEY",
+            help="Demand this key from every client; needed to serve other machines.",
+        ),
+    ] = None,
+    run_timeout: Annotated[
+        float | None, typer.Option(help="Seconds that a run may take until its end or question.")
+    ] = None,
+    webhook: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where webhooks may point: public (the default), an origin such as "
+            "http://hooks.internal:8080, * for anywhere, or none. May be given several times."
+        ),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say why runs fail, and more.")
+    ] = False,
+) -> None:
+    """Serve LangGraph graphs over the Agent Connect Protocol.
+
+    The graphs of the current folder's langgraph.json, if nothing is named:
+
+        acp-langgraph serve
+
+        acp-langgraph serve mailer/agent.py:graph reviewer=reviewer.py:make_graph
+    """
+    server = needing("server", "acp_langgraph.server")
+    loading = needing("server", "acp_langgraph.server.loading")
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    console = Console(soft_wrap=True, highlight=False)
+
+    def ready(url: str) -> None:
+        _uvicorn.setLevel(logging.NOTSET)
+        _say(console, url, agents, database)
+
+    _uvicorn.setLevel(logging.CRITICAL)  # why the server does not start is said below
+    try:
+        agents = loading.load_agents(graphs or [])
+        server.run_server(
+            agents,
+            host=host,
+            port=port,
+            database=database,
+            api_key=api_key,
+            limits=server.Limits(run_seconds=run_timeout),
+            webhooks=server.WebhookPolicy(
+                allow=[each for each in webhook or ["public"] if each != "none"]
+            ),
+            on_ready=ready,
+        )
+    except loading.LoadError as error:
+        if verbose and error.__cause__:
+            logging.getLogger(__name__).info("%s", error, exc_info=error.__cause__)
+        fail(str(error), 2)
+    except (acp_langgraph.AcpLangGraphError, server.DatabaseError, ValueError) as error:
+        fail(str(error), 2)
+    except OSError as error:
+        fail(f"{host}:{port} cannot be served on: {error.strerror or error}", 1)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+
+
+def _say(console: Console, url: str, agents: list[Any], database: str) -> None:
+    many = "agent" if len(agents) == 1 else "agents"
+    console.print(f"[bold]acp-langgraph[/bold] serves {len(agents)} {many} at [bold]{url}[/bold]")
+    table = Table(box=None, show_header=False, padding=(0, 2), pad_edge=True)
+    for agent in agents:
+        table.add_row(
+            Text(agent.name, "cyan"), agent.version, agent.id, Text(agent.description, "dim")
+        )
+    console.print(table)
+    console.print(
+        "Runs are kept in memory, until the server stops."
+        if database == ":memory:"
+        else Text(f"Runs are kept in {database}; what is running when you stop goes on next time.")
+    )
+    console.print("Press Ctrl-C to stop.")
