@@ -90,7 +90,7 @@ class Hearing:
         """Whether an event comes right after the last one heard, as far as ids can tell."""
         if not event.id or event.id in self._contents:
             return False
-        before, now = _number(self.last_id or _FROM_THE_START), _number(event.id)
+        before, now = _number(self.last_id), _number(event.id)
         if before is None or now is None:
             return True
         return now == before + 1 if self._counts_up else now > before
@@ -103,7 +103,10 @@ class Hearing:
 
     def note(self, event: ServerSentEvent, *, joined: bool) -> None:
         """Remember an event; `joined` if it is the first of a connection."""
-        if not joined and not self.leads_to(event):
+        if not self._contents:  # a server may count each run's events from 1, or all that it has
+            before, now = _number(self.last_id or _FROM_THE_START), _number(event.id or "")
+            self._counts_up = before is not None and now == before + 1
+        elif not joined and not self.leads_to(event):
             self._counts_up = False
         self.torn = ""
         self.last_id = event.id or ""

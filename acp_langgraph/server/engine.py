@@ -176,7 +176,9 @@ class Engine:
             created_at=now,
             updated_at=now,
         )
-        live = _Live(record, Feed(record, self.journal))
+        # Who asks for a stream when creating a run joins it a moment later, and must miss nothing.
+        heard = record.creation.get("stream_mode") is not None
+        live = _Live(record, Feed(record, self.journal, heard=heard))
         taken_by = self._lanes.first(record.thread_id)
         if taken_by and body.multitask_strategy == "reject":
             raise conflict(

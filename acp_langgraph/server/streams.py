@@ -2,7 +2,8 @@
 
 A run's feed hands every event to whoever listens at that moment: as the specification says, a client
 that joins gets what is produced from then on. Nothing is made of what nobody listens to. From the
-first listener on, events are kept, too, so that one who comes back can be told what it missed.
+first listener on, and from the start if the run was created with a stream mode, events are kept, too,
+so that one who names the last event that it has had (0 for none) can be told what it missed.
 
 Every stream ends with what the run came to: its final values, its question, or its error; so a
 stream that just ends was cut off. Joining a run that is not running gives that end alone.
@@ -60,7 +61,7 @@ class Feed:
     Args:
         run: The run; it says what its streams carry.
         journal: Keeps the events.
-        heard: Whether somebody may have listened before.
+        heard: Whether somebody may have listened before, or is about to.
     """
 
     def __init__(self, run: RunRecord, journal: Journal, *, heard: bool = False) -> None:

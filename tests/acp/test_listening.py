@@ -244,6 +244,18 @@ def test_ids_that_never_count_by_one_are_no_gap() -> None:
     assert shown(hand) == ["u10", "u30", "u70", "uabc", "uabd"]
 
 
+def test_ids_that_count_the_events_of_all_runs_may_jump() -> None:
+    hand = started()
+    hand.hears(b": hello\n\n")
+    hand.give(CUT)
+    hand.hears(event(1001) + event(1002))
+    hand.give(CUT)
+    hand.hears(event(1007))
+    hand.give(CUT)
+    hand.hears(event(900))
+    assert shown(hand) == ["u1001", "u1002", "u1007", ("1007", "900"), "u900"]
+
+
 def test_a_break_after_which_nothing_more_is_heard_is_said() -> None:
     hand = started()
     hand.hears(event(1))

@@ -185,7 +185,7 @@ def test_the_error_is_one_that_a_retry_does_not_help():
     assert issubclass(EventStreamError, RuntimeError)
 
 
-# Anything at all. A million streams instead of a few hundred, in about 20 minutes:
+# Anything at all. A million streams instead of a few hundred, in about an hour:
 #
 #     python -m pytest tests/core/test_sse.py --hypothesis-profile million
 
