@@ -2,41 +2,89 @@
 
     from acp_langgraph import ACPNode
 
-The server and the fakes for tests have modules of their own: `acp_langgraph.server` (extra `server`)
-and `acp_langgraph.testing`.
+Names are imported when they are first used, so that a client costs no graph and a graph no server. The
+server and the fakes for tests have modules of their own: `acp_langgraph.server` (extra `server`) and
+`acp_langgraph.testing`.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from acp_langgraph.acp.client import ACPClient, AsyncACPClient
-from acp_langgraph.acp.methods import ApiResponse
-from acp_langgraph.config import ApiClientConfiguration
-from acp_langgraph.errors import (
-    ACPDescriptorValidationException,
-    AcpLangGraphError,
-    ACPRunException,
-    ApiConnectionError,
-    ApiException,
-    ApiTimeoutError,
-    CheckpointerRequiredError,
-    NodeConfigurationError,
-    NodeError,
-    NodeInputError,
-    NodeOutputError,
-    OpenApiException,
-    RunError,
-    RunLostError,
-    RunTimeoutError,
-    UnknownAgentError,
-    UnknownOutcomeError,
-)
-from acp_langgraph.nodes.acp import ACPNode
+if TYPE_CHECKING:
+    from acp_langgraph.acp.client import (
+        ACPClient,
+        AsyncACPClient,
+    )
+    from acp_langgraph.bridge.client import (
+        AsyncBridgeClient,
+        BridgeClient,
+    )
+    from acp_langgraph.bridge.models import (
+        APIBridgeInput,
+        APIBridgeOutput,
+    )
+    from acp_langgraph.config import (
+        ApiClientConfiguration,
+    )
+    from acp_langgraph.core.flow import (
+        RemoteEvent,
+    )
+    from acp_langgraph.core.methods import (
+        ApiResponse,
+    )
+    from acp_langgraph.errors import (
+        ACPDescriptorValidationException,
+        AcpLangGraphError,
+        ACPRunException,
+        ApiConnectionError,
+        ApiException,
+        ApiTimeoutError,
+        CheckpointerRequiredError,
+        MappingError,
+        NodeConfigurationError,
+        NodeError,
+        NodeInputError,
+        NodeOutputError,
+        OpenApiException,
+        RunError,
+        RunLostError,
+        RunTimeoutError,
+        UnknownAgentError,
+        UnknownOutcomeError,
+    )
+    from acp_langgraph.mapping.edges import (
+        add_io_mapped_conditional_edge,
+        add_io_mapped_edge,
+    )
+    from acp_langgraph.mapping.metadata import (
+        FieldMetadata,
+        IOMappingAgentMetadata,
+    )
+    from acp_langgraph.nodes.acp import (
+        ACPNode,
+    )
+    from acp_langgraph.nodes.bridge import (
+        APIBridgeAgentNode,
+    )
+    from acp_langgraph.nodes.quant import (
+        QuantChatNode,
+        QuantOrchestrationNode,
+        QuantTaskNode,
+        QuantToolNode,
+    )
+    from acp_langgraph.quant.client import (
+        AsyncQuantClient,
+        QuantClient,
+    )
 
 __all__ = [
     "ACPClient",
     "ACPDescriptorValidationException",
     "ACPNode",
     "ACPRunException",
+    "APIBridgeAgentNode",
+    "APIBridgeInput",
+    "APIBridgeOutput",
     "AcpLangGraphError",
     "ApiClientConfiguration",
     "ApiConnectionError",
@@ -44,23 +92,80 @@ __all__ = [
     "ApiResponse",
     "ApiTimeoutError",
     "AsyncACPClient",
+    "AsyncBridgeClient",
+    "AsyncQuantClient",
+    "BridgeClient",
     "CheckpointerRequiredError",
+    "FieldMetadata",
+    "IOMappingAgentMetadata",
+    "MappingError",
     "NodeConfigurationError",
     "NodeError",
     "NodeInputError",
     "NodeOutputError",
     "OpenApiException",
+    "QuantChatNode",
+    "QuantClient",
+    "QuantOrchestrationNode",
+    "QuantTaskNode",
+    "QuantToolNode",
+    "RemoteEvent",
     "RunError",
     "RunLostError",
     "RunTimeoutError",
     "UnknownAgentError",
     "UnknownOutcomeError",
+    "add_io_mapped_conditional_edge",
+    "add_io_mapped_edge",
 ]
+
+_HOMES = {
+    "acp.client": ("ACPClient", "AsyncACPClient"),
+    "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
+    "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
+    "config": ("ApiClientConfiguration",),
+    "core.flow": ("RemoteEvent",),
+    "core.methods": ("ApiResponse",),
+    "errors": (
+        "ACPDescriptorValidationException",
+        "AcpLangGraphError",
+        "ACPRunException",
+        "ApiConnectionError",
+        "ApiException",
+        "ApiTimeoutError",
+        "CheckpointerRequiredError",
+        "MappingError",
+        "NodeConfigurationError",
+        "NodeError",
+        "NodeInputError",
+        "NodeOutputError",
+        "OpenApiException",
+        "RunError",
+        "RunLostError",
+        "RunTimeoutError",
+        "UnknownAgentError",
+        "UnknownOutcomeError",
+    ),
+    "mapping.edges": ("add_io_mapped_conditional_edge", "add_io_mapped_edge"),
+    "mapping.metadata": ("FieldMetadata", "IOMappingAgentMetadata"),
+    "nodes.acp": ("ACPNode",),
+    "nodes.bridge": ("APIBridgeAgentNode",),
+    "nodes.quant": ("QuantChatNode", "QuantOrchestrationNode", "QuantTaskNode", "QuantToolNode"),
+    "quant.client": ("AsyncQuantClient", "QuantClient"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 - costs more than the rest
+        from importlib.metadata import version  # noqa: PLC0415 - rarely wanted
 
         return version("acp-langgraph")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"acp_langgraph.{_HOME_OF[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

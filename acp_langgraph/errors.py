@@ -40,9 +40,15 @@
     |   +-- QueryRefusedError                  the human who was asked did not want it sent
     |   +-- RunError                           about one remote run, whose ids it carries
     |       +-- ACPRunException                the run failed
+    |       +-- QuantRunError                  Quant's tool, orchestration or chat failed
     |       +-- RunLostError                   the server no longer knows the run
+    |       |   +-- RunExpiredError            it does not keep runs for that long
     |       +-- RunTimeoutError                the run outlived its deadline
     |       +-- UnknownOutcomeError            it cannot be told whether the run was started
+    |       +-- TaskError                      about one task of Quant's
+    |           +-- TaskDependencyError        a task that it depends on will not be completed
+    |           +-- TaskFailedError            the work on it failed
+    |           +-- TaskTakenError             another worker has it
     +-- ACPDescriptorValidationException       an agent's descriptor contradicts itself or the spec
 
 A plain LangGraph `RetryPolicy()` repeats what is neither a `ValueError` nor a `RuntimeError` nor one
@@ -89,15 +95,21 @@ __all__ = [
     "NodeOutputError",
     "NotFoundException",
     "OpenApiException",
+    "QuantRunError",
     "QueryNotUnderstoodError",
     "QueryPassedThroughError",
     "QueryRefusedError",
     "QueryTooLargeError",
     "RequestTimeoutException",
     "RunError",
+    "RunExpiredError",
     "RunLostError",
     "RunTimeoutError",
     "ServiceException",
+    "TaskDependencyError",
+    "TaskError",
+    "TaskFailedError",
+    "TaskTakenError",
     "TooManyRequestsException",
     "UnauthorizedException",
     "UnexpectedStatusException",
@@ -458,7 +470,7 @@ class ACPRunException(RunError):
         description: The agent's own words.
     """
 
-    def __init__(self, errcode: int | None, description: str, **ids: Any) -> None:
+    def __init__(self, errcode: int | str | None, description: str, **ids: Any) -> None:
         code = "" if errcode is None else f" with code {errcode}"
         super().__init__(f"the remote run failed{code}: {_shorten(description)}", **ids)
         self.errcode = errcode
@@ -467,6 +479,66 @@ class ACPRunException(RunError):
 
 class RunLostError(RunError):
     """The server no longer knows a run that it once accepted."""
+
+
+class RunExpiredError(RunLostError):
+    """The server no longer knows the run, most likely because it keeps none for that long."""
+
+
+class QuantRunError(RunError):
+    """A tool execution, an orchestration or a chat on Quant failed.
+
+    Attributes:
+        kind: `tool execution`, `orchestration`, `chat`.
+        said: What the server said about it.
+        tools: What became of each tool, as far as known: dicts with `name`, `status`, `error`.
+    """
+
+    def __init__(
+        self, kind: str, said: Any, *, tools: Sequence[Mapping[str, Any]] = (), **ids: Any
+    ) -> None:
+        self.kind = kind
+        self.said = _words(said) if not isinstance(said, str) else said
+        self.tools = [dict(tool) for tool in tools]
+        failed = [tool for tool in self.tools if tool.get("status") == "failed"]
+        told = [
+            f"{tool.get('name')} failed: {tool.get('error') or 'no reason given'}"
+            for tool in failed
+        ]
+        why = "; ".join(filter(None, (self.said, *told))) or "the server gave no reason"
+        super().__init__(f"the {kind} failed: {_shorten(why)}", **ids)
+
+
+class TaskError(RunError):
+    """Something about one of Quant's tasks, which `run_id` names."""
+
+
+class TaskTakenError(TaskError):
+    """Another worker has the task.
+
+    Attributes:
+        worker: Who, if it left a name.
+    """
+
+    def __init__(self, message: str, *, worker: str | None = None, **ids: Any) -> None:
+        super().__init__(message, **ids)
+        self.worker = worker
+
+
+class TaskDependencyError(TaskError):
+    """A task that this one depends on failed or was cancelled.
+
+    Attributes:
+        dependencies: Those tasks' statuses by id.
+    """
+
+    def __init__(self, message: str, *, dependencies: Mapping[str, str], **ids: Any) -> None:
+        super().__init__(message, **ids)
+        self.dependencies = dict(dependencies)
+
+
+class TaskFailedError(TaskError):
+    """The work on the task failed, as often as the task may be tried."""
 
 
 class RunTimeoutError(RunError):
@@ -510,7 +582,7 @@ def _spoken(content: bytes) -> str:
     return _words(body)
 
 
-def _words(body: Any) -> str:
+def _words(body: Any) -> str:  # noqa: PLR0911 - a return for each shape
     match body:
         case str():
             return body
@@ -521,12 +593,23 @@ def _words(body: Any) -> str:
                 for problem in problems
                 if isinstance(problem, dict)
             )
+        case {"errors": {**fields}} if fields:
+            # Laravel's: {"errors": {"title": ["is required"]}}
+            return "; ".join(f"{field}: {_listed(words)}" for field, words in fields.items())
+        case {"error": str(code), "message": str(words)} if code.isupper():
+            return f"{code}: {words}"
         case {"detail": str(words)} | {"message": str(words)} | {"error": str(words)}:
             return words
-        case {"error": {"message": str(words)}} | {"ErrorMessage": str(words)}:
+        case {"error": {**inner}} if inner:
+            return _words(inner)
+        case {"ErrorMessage": str(words)} | {"ErrorType": str(words)}:
             return words
         case _:
             return ""
+
+
+def _listed(words: Any) -> str:
+    return ", ".join(map(str, words)) if isinstance(words, list) else str(words)
 
 
 def _shorten(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 from support.colors import Color
 
 __all__ = ["color"]
@@ -12,6 +13,9 @@ __all__ = ["color"]
 def color(request: pytest.FixtureRequest) -> Color:
     """Runs a graph or a node the blocking or the awaiting way; a test that takes it runs twice."""
     return Color(request.param)
+
+
+settings.register_profile("million", max_examples=200_000)  # several tests multiply it
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

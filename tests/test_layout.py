@@ -20,8 +20,8 @@ MAY_IMPORT = {
     "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping"},
     "server": {"core", "acp"},
     "testing": {"core", "acp"},
+    "demo": {"nodes", "server", "testing", "mapping", "bridge"},
     "cli": set(),
-    "demo": {"nodes", "server", "testing", "mapping"},
 }
 
 ONLY_HERE = {

@@ -26,15 +26,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias, Unpack
 from uuid import UUID
 
-from acp_langgraph.acp.arguments import (
-    CancelAction,
-    JSONObject,
-    Options,
-    answered,
-    checked_options,
-    queried,
-    sent,
-)
+from acp_langgraph.acp.arguments import CancelAction, Parameters, answered
 from acp_langgraph.acp.models import (
     Agent,
     AgentACPDescriptor,
@@ -53,6 +45,7 @@ from acp_langgraph.acp.models import (
     ThreadSearchRequest,
     ThreadState,
 )
+from acp_langgraph.core.arguments import JSONObject, Options, checked_options, queried, sent
 from acp_langgraph.core.calls import ABSENT, EVENT_STREAM, Call, path
 
 __all__ = [
@@ -272,7 +265,7 @@ def get_thread_history(
         before: The id of a checkpoint; only states older than it are listed.
     """
     where = path("/threads/{thread_id}/history", thread_id=thread_id)
-    query = queried(limit=limit, before=before)
+    query = queried(Parameters, limit=limit, before=before)
     return _call("get_thread_history", "GET", where, list[ThreadState], query=query, **options)
 
 
@@ -294,7 +287,7 @@ def list_thread_runs(
         offset: How many runs to skip.
     """
     where = path("/threads/{thread_id}/runs", thread_id=thread_id)
-    query = queried(limit=limit, offset=offset)
+    query = queried(Parameters, limit=limit, offset=offset)
     return _call("list_thread_runs", "GET", where, list[RunStateful], query=query, **options)
 
 
@@ -416,7 +409,7 @@ def _cancel(
     action: CancelAction | None,
     **options: Unpack[Options],
 ) -> Call[None]:
-    query = queried(wait=wait, action=action)
+    query = queried(Parameters, wait=wait, action=action)
     call = _call(operation, "POST", where, None, query=query, **options)
     return replace(call, repeatable=True)  # to cancel twice is to cancel
 

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.events import EventReader, streamed, unstreamed
-from acp_langgraph.acp.methods import async_sends, async_streams, sends, streams
 from acp_langgraph.acp.models import RunOutputStream
 from acp_langgraph.acp.raw import AsyncRawResponses, RawResponses
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call
+from acp_langgraph.core.methods import async_sends, async_streams, sends, streams
 from acp_langgraph.transport import AsyncTransport, Transport
 
 if TYPE_CHECKING:

@@ -47,10 +47,14 @@ class EventReader:
             EventStreamError: If an event is too large.
             UnreadableAnswerException: If an event is no update of a run.
         """
+        return (update for _, update in self.read(chunk))
+
+    def read(self, chunk: bytes) -> Iterator[tuple[ServerSentEvent, RunOutputStream]]:
+        """Like `feed`, but every update together with the event that it came in."""
         for event in self._decoder.feed(chunk):
             update = self._update(event)
             if update is not None:
-                yield update
+                yield event, update
 
     def close(self) -> None:
         """Say that the stream has ended; what it cut off is dropped.

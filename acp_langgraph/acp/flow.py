@@ -13,6 +13,9 @@ request whose answer did not come. *Waiting* takes time-outs, empty answers, bro
 server that is away for "not yet". *Resuming* reads the run first: a question is recognized by the
 time the run was last updated, which the protocol changes with every status.
 
+If anybody watches, a wait *listens* first (`acp_langgraph.acp.listening`), which shows what the run
+emits and decides nothing: what the run comes to is read in the same way with a stream as without.
+
 A run that was cancelled is another matter than one that failed: who enters the flow again afterwards
 wants the work done, so the order is carried out by a new run, under a key of its own.
 """
@@ -21,11 +24,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NoReturn, TypeAlias
 
 from acp_langgraph.acp import calls
+from acp_langgraph.acp.listening import Listening, is_at_work, listen_to_run, stop_listening
 from acp_langgraph.acp.lookup import find_run
 from acp_langgraph.acp.models import (
     CANCELLED,
@@ -54,6 +58,7 @@ from acp_langgraph.errors import (
     RunTimeoutError,
     ServiceException,
     TooManyRequestsException,
+    UnprocessableEntityException,
     UnreadableAnswerException,
 )
 
@@ -76,7 +81,8 @@ _LOOKS_BEFORE_LOST: Final = 3
 _LOOKS_FOR_A_LATE_RUN: Final = (0.1, 0.2, 0.4, 0.8, 0.0)
 
 Leg: TypeAlias = dict[str, Any]
-"""From a start or an answer to the next outcome: `run_id`, and `since` when, for the deadline."""
+"""From a start or an answer to the next outcome: `run_id`; `since` when, for the deadline; and the id
+of the last event `heard` before, for listening."""
 
 Outcome: TypeAlias = dict[str, Any]
 """What a wait came to: `type` `result` or `interrupt`, `run_id`, and what belongs to the type."""
@@ -91,11 +97,13 @@ class Entry:
             before it is created.
         was_cancelled: Tells whether a run is known to have been cancelled from here.
         seen_alive: Whether the run was started, answered or seen at work during this entry.
+        listening: How to listen to the run while it works; `None` if nobody wants to know.
     """
 
     again: bool = False
     was_cancelled: Callable[[str], bool] = lambda _: False
     seen_alive: bool = False
+    listening: Listening | None = None
 
 
 def run_agent(
@@ -213,10 +221,23 @@ def _create(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[Leg]:
         yield from policy.repeat(call)
     run = (yield from find_run(order, policy)) if entry.again else None
     if run is None:
-        run = yield from _start(order, policy)
+        run = yield from _start_streaming(order, policy, entry)
         entry.seen_alive = True
     yield Progress("created", run.run_id)
     return _leg(run.run_id, policy)
+
+
+def _start_streaming(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[AnyRun]:
+    """Start the run, asking for what is to be streamed if anything is and the server can be asked."""
+    listening = entry.listening
+    if listening is None or not listening.modes or listening.refuses_modes:
+        return (yield from _start(order, policy))
+    try:
+        return (yield from _start(replace(order, stream_mode=listening.modes), policy))
+    except UnprocessableEntityException:
+        run = yield from _start(order, policy)
+        listening.refuses_modes = True
+        return run
 
 
 def _start(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun]:
@@ -248,7 +269,7 @@ def _find_after_failure(order: RunOrder, policy: RunPolicy, wait: float) -> Flow
 
 def _create_and_wait(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[Outcome]:
     """Start the run and wait for it in one request; fall back to two where that breaks off."""
-    if entry.again or order.thread_id is not None:
+    if entry.again or order.thread_id is not None or entry.listening is not None:
         leg = yield from _create(order, policy, entry)
         return (yield from _wait(order, policy, entry, leg))
     leg = _leg("", policy)
@@ -279,6 +300,7 @@ def _wait(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> Flow[Ou
         return {"type": "cancelled", "run_id": run_id}
     vigil = _Vigil(policy, leg)
     while True:
+        yield from _listen(order, policy, entry, leg, vigil)
         seconds = vigil.seconds()
         if seconds <= 0:
             yield from _give_up(order, policy, run_id)
@@ -290,13 +312,25 @@ def _wait(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> Flow[Ou
         else:
             if entry.again and not entry.seen_alive and _was_cancelled(answer):
                 return {"type": "cancelled", "run_id": run_id}
+            heard = yield from stop_listening(order, entry.listening, leg, answer)
             outcome = _outcome(order, answer, run_id)
             if outcome is not None:
-                return outcome
+                return {**outcome, **heard}
             problem = ApiTimeoutError("the server says that the run is not done", sent=True)
         yield from _look(order, vigil, entry, run_id, problem)
         if pause := vigil.pause(problem):
             yield Pause(pause)
+
+
+def _listen(
+    order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg, vigil: _Vigil
+) -> Flow[None]:
+    """Show what the run emits, if anybody wants to see it."""
+    if entry.listening is None:
+        return
+    if entry.again and not entry.seen_alive:  # a stream may tell of what was long ago
+        entry.seen_alive = yield from is_at_work(order, leg["run_id"])
+    yield from listen_to_run(order, policy, entry.listening, leg, vigil)
 
 
 def _was_cancelled(answer: RunWaitResponse) -> bool:
@@ -329,6 +363,10 @@ class _Vigil:
         if self._deadline is None:
             return self.policy.long_poll
         return min(self.policy.long_poll, self._deadline - self.policy.clock())
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the run's deadline, if it has one."""
+        return None if self._deadline is None else self._deadline - self.policy.clock()
 
     def alive(self) -> None:
         """The server gave a sign of life."""
@@ -416,7 +454,7 @@ def _resume(
             continue
         break
     yield Progress("resumed", run_id)
-    return _leg(run_id, policy)
+    return {**_leg(run_id, policy), "heard": question.get("heard", "")}
 
 
 def _still_asks(order: RunOrder, policy: RunPolicy, run_id: str, question: Outcome) -> Flow[bool]:

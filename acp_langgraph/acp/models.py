@@ -10,12 +10,14 @@ and stateful runs by `allOf`; here they are subclasses.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from pydantic_core import to_jsonable_python
+
+from acp_langgraph.core.wire import Wire, dump, with_zone
 
 __all__ = [
     "CANCELLED",
@@ -63,28 +65,8 @@ __all__ = [
 ]
 
 
-class Wire(BaseModel):
-    """Base of everything on the wire: unknown fields are kept."""
-
-    model_config = ConfigDict(
-        extra="allow",
-        hide_input_in_errors=True,
-        protected_namespaces=(),
-        ser_json_inf_nan="constants",
-    )
-
-
-def dump(model: Wire) -> dict[str, Any]:
-    """The JSON object that stands for a model; fields that were not set are left out."""
-    return model.model_dump(mode="json", exclude_unset=True)
-
-
-def _with_zone(moment: datetime) -> datetime:
-    # The specification demands RFC 3339; AGNTCY's server leaves the zone out and means UTC.
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-Moment: TypeAlias = Annotated[datetime, AfterValidator(_with_zone)]
+# The specification demands RFC 3339; AGNTCY's server leaves the zone out and means UTC.
+Moment: TypeAlias = Annotated[datetime, AfterValidator(with_zone)]
 # What is inside belongs to the agent: sent whole, with the defaults of a model of the user's, and
 # with a NaN left for the encoder to refuse where pydantic would make it null.
 JSON: TypeAlias = Annotated[Any, PlainSerializer(to_jsonable_python, when_used="json")]
@@ -308,7 +290,7 @@ class RunError(Wire):
 
     type: Literal["error"]
     run_id: str | None = None
-    errcode: int | None = None
+    errcode: int | str | None = None
     description: str = ""
 
 
@@ -403,7 +385,7 @@ class Thread(Wire):
     thread_id: str
     created_at: Moment | None = None
     updated_at: Moment | None = None
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)
     status: AnyThreadStatus
     values: JSON = None
     messages: list[Message] | None = None

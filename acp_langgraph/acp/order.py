@@ -36,6 +36,7 @@ class RunOrder:
         thread_id: The remote thread to run on; `None` for a stateless run.
         multitask_strategy: What a busy remote thread does with one more run.
         node: The name of the node that wants it, for errors.
+        stream_mode: What the run's streams are to carry; empty to leave it to the server.
     """
 
     key: str
@@ -46,6 +47,7 @@ class RunOrder:
     thread_id: str | None = None
     multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] = "enqueue"
     node: str = ""
+    stream_mode: tuple[str, ...] = ()
 
     def body(self) -> dict[str, Any]:
         """The body that creates the run."""
@@ -61,6 +63,8 @@ class RunOrder:
             body["agent_id"] = self.agent_id
         if self.thread_id is not None:
             body["multitask_strategy"] = self.multitask_strategy
+        if self.stream_mode:
+            body["stream_mode"] = list(self.stream_mode)
         return body
 
     def ids(self, run_id: str | None = None) -> dict[str, Any]:
@@ -89,6 +93,18 @@ class RunOrder:
         if self.thread_id is None:
             return calls.create_and_wait_for_stateless_run_output(self.body())
         return calls.create_and_wait_for_thread_run_output(self.thread_id, self.body())
+
+    def create_and_stream(self) -> Call[Any]:
+        """Start the run and join its stream, so that nothing of it is missed."""
+        if self.thread_id is None:
+            return calls.create_and_stream_stateless_run_output(self.body())
+        return calls.create_and_stream_thread_run_output(self.thread_id, self.body())
+
+    def stream(self, run_id: str) -> Call[Any]:
+        """Join the run's stream."""
+        if self.thread_id is None:
+            return calls.stream_stateless_run_output(run_id)
+        return calls.stream_thread_run_output(self.thread_id, run_id)
 
     def get(self, run_id: str) -> Call[Any]:
         """Read the run."""

@@ -6,15 +6,15 @@ from typing import TypeVar
 
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.events import read_events, streamed, unstreamed
-from acp_langgraph.acp.methods import (
+from acp_langgraph.acp.models import RunOutputStream
+from acp_langgraph.core.calls import Call
+from acp_langgraph.core.methods import (
     ApiResponse,
     async_collects,
     async_replies,
     collects,
     replies,
 )
-from acp_langgraph.acp.models import RunOutputStream
-from acp_langgraph.core.calls import Call
 from acp_langgraph.transport import AsyncTransport, Transport
 
 __all__ = ["AsyncRawResponses", "RawResponses"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Protocol, TypeVar
 
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.flow import Ask, Effect, Flow, Pause, Progress, Step, Work
+from acp_langgraph.core.flow import Ask, Effect, Flow, Listen, Pause, Progress, Step, Work
 
 __all__ = ["AsyncPerformer", "Performer", "adrive", "drive"]
 
@@ -22,6 +22,9 @@ class Performer(Protocol):
 
     def call(self, call: Call[Any], /) -> Reply:
         """Exchange one request for one reply."""
+
+    def listen(self, listen: Listen, /) -> None:
+        """Read a stream to its end, and tell whoever listens."""
 
     def ask(self, ask: Ask, /) -> Any:
         """Have a question answered."""
@@ -44,6 +47,9 @@ class AsyncPerformer(Protocol):
 
     async def call(self, call: Call[Any], /) -> Reply:
         """Exchange one request for one reply."""
+
+    async def listen(self, listen: Listen, /) -> None:
+        """Read a stream to its end, and tell whoever listens."""
 
     async def ask(self, ask: Ask, /) -> Any:
         """Have a question answered."""
@@ -105,6 +111,7 @@ async def adrive(flow: Flow[T], performer: AsyncPerformer) -> T:
 
 _METHODS = {
     Call: "call",
+    Listen: "listen",
     Ask: "ask",
     Pause: "pause",
     Progress: "progress",

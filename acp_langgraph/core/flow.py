@@ -3,6 +3,7 @@
 A flow yields what it needs done and receives what came of it:
 
     Call       one exchange with a server       -> Reply
+    Listen     a stream, read as it arrives     -> None
     Pause      wait some seconds                -> None
     Progress   tell whoever listens             -> None
     Ask        put a question to a human        -> the answer
@@ -18,17 +19,33 @@ steps of a flow stays the same however often it is entered again. Two rules foll
 
 * a flow never catches what a step raises: a remembered flow must not depend on a failure;
 * what a step needs is passed to its body; what it found out is in its result.
+
+A `Listen` keeps its exchange open while events are passed on, which a flow by itself cannot. So it
+brings a `Reader`: bytes in, `Progress` out. The performer reads on only when whoever listens has
+taken what was there: a slow listener slows the reading. What the reader found out, it keeps for the
+flow, whether the stream came to its end or broke.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypedDict, TypeVar
 
 from acp_langgraph.core.calls import Call
 
-__all__ = ["Ask", "Effect", "Flow", "Pause", "Progress", "Step", "Work"]
+__all__ = [
+    "Ask",
+    "Effect",
+    "Flow",
+    "Listen",
+    "Pause",
+    "Progress",
+    "Reader",
+    "RemoteEvent",
+    "Step",
+    "Work",
+]
 
 T = TypeVar("T")
 
@@ -51,9 +68,15 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Do nothing for some seconds."""
+    """Do nothing for some seconds.
+
+    Attributes:
+        seconds: How long.
+        may_leave: Whether nothing is lost if the flow is left here, to be entered again later.
+    """
 
     seconds: float
+    may_leave: bool = False
 
     def __iter__(self) -> Generator[Pause, Any, None]:
         yield self
@@ -64,7 +87,8 @@ class Progress:
     """Something happened that a watcher may want to see; also a sign of life.
 
     Attributes:
-        kind: What happened, e.g. `created`, `waiting`, `resumed`.
+        kind: What happened, e.g. `created`, `waiting`, `resumed`; for `event` the payload is a
+            `RemoteEvent`.
         run_id: The remote job's id, once known.
         payload: JSON, whatever belongs to the kind.
     """
@@ -74,6 +98,55 @@ class Progress:
     payload: Any = None
 
     def __iter__(self) -> Generator[Progress, Any, None]:
+        yield self
+
+
+class RemoteEvent(TypedDict):
+    """Something that a remote agent emitted while it worked: the payload of a Progress `event`.
+
+    JSON throughout.
+
+    Attributes:
+        node: The name of the node.
+        agent: The agent, as the node names it.
+        run_id: The remote run; tells several executions of one node apart.
+        kind: `custom` for an update of the agent's own, `values` for the output so far, and `gap`
+            where some of these may be missing because the connection was lost.
+        payload: The update; the output so far, which replaces the one before; for a gap the ids of
+            the events `after` and `before` which it is, as far as there are any.
+    """
+
+    node: str
+    agent: str
+    run_id: str
+    kind: str
+    payload: Any
+
+
+class Reader(Protocol):
+    """Makes something of the bytes of a stream, without I/O."""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is wanted of the stream; asked after every piece."""
+
+    def feed(self, chunk: bytes, /) -> Iterable[Progress]:
+        """Take in the next bytes; what they tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Read a stream as it arrives, and tell whoever listens; `yield from` it to its end.
+
+    Attributes:
+        call: What is answered with the stream. It is not repeated.
+        reader: A fresh reader.
+    """
+
+    call: Call[Any]
+    reader: Reader
+
+    def __iter__(self) -> Generator[Listen, Any, None]:
         yield self
 
 
@@ -114,5 +187,5 @@ class Step(Generic[T]):
         return (yield self)  # type: ignore[no-any-return]  # a step's reply is its body's result
 
 
-Effect: TypeAlias = Call[Any] | Ask | Pause | Progress | Work[Any] | Step[Any]
+Effect: TypeAlias = Call[Any] | Listen | Ask | Pause | Progress | Work[Any] | Step[Any]
 Flow: TypeAlias = Generator[Effect, Any, T]

@@ -57,10 +57,12 @@ class Trace:
 
     Attributes:
         begun: Whether an attempt began the work and does not know what came of it.
+        since: When it began, on the clock of `Once`.
         done: The work's result, in a list, once there is one.
     """
 
     begun: bool = False
+    since: float = 0.0
     done: list[Any] = field(default_factory=list)
 
 
@@ -75,6 +77,8 @@ class Once:
         on_unknown: What to do where it cannot be told whether the work was done: `raise`
             UnknownOutcomeError, or `rerun` and accept that it is done twice.
         not_done: Tells of an error that the work has certainly not been done.
+        look: Looks for what came of work that was begun at a time, where there is anything to look
+            at: a list with the result, or an empty one to begin anew. It may raise, too.
         trace: Shared by the attempts of one execution.
         clock: Tells the time in seconds since the epoch.
     """
@@ -84,6 +88,7 @@ class Once:
     node: str = ""
     on_unknown: Literal["raise", "rerun"] = "raise"
     not_done: Callable[[Exception], bool] = never_left
+    look: Callable[[float], Flow[list[Any]]] | None = None
     trace: Trace = field(default_factory=Trace)
     clock: Callable[[], float] = time.time
 
@@ -100,15 +105,18 @@ class Once:
         """
         trace = self.trace
         while not trace.done:
-            if trace.begun and self.on_unknown == "raise":
+            before = {"since": trace.since} if trace.begun else None
+            if before and self.look is None and self.on_unknown == "raise":
                 self._doubt("an earlier attempt ended without telling")
-            trace.begun = True
             intend, began_here = noting(
                 Step(f"intend_{self.name}", self._intend, anchored=True, settled=True)
             )
             intention = yield from intend
+            if before is None:
+                trace.begun, trace.since = True, intention["since"]
             failures: list[Exception] = []
-            attempt = partial(self._attempt, work, failures, None if began_here else intention)
+            earlier = before if began_here else intention
+            attempt = partial(self._attempt, work, failures, earlier)
             outcome = yield from Step(self.name, attempt)
             trace.begun = False
             if "result" in outcome:
@@ -127,7 +135,11 @@ class Once:
         failures: list[Exception],
         earlier: dict[str, Any] | None,
     ) -> Flow[dict[str, Any]]:
-        if earlier is not None and self.on_unknown == "raise":
+        if earlier is not None and self.look is not None:
+            found = yield from self.look(earlier["since"])
+            if found:
+                return {"result": found[0]}
+        elif earlier is not None and self.on_unknown == "raise":
             self._doubt(f"it was begun at {_moment(earlier['since'])} and broken off")
         try:
             return {"result": (yield from work())}

@@ -1,23 +1,27 @@
-"""Serves the campaign's agents, in a process of their own.
+"""Serves the campaign's agents, and an API Bridge to send mail with, in a process of their own.
 
-    python -m acp_langgraph.demo.agents --database agents.sqlite
+    python -m acp_langgraph.demo.agents --database agents.sqlite --outbox outbox
 
-The first line on standard output is the server's URL. The process ends with its parent: when standard
+The first line on standard output is JSON with the URLs of both. The process ends with its parent: when standard
 input is closed, which also happens when the parent is killed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from acp_langgraph.demo import email_reviewer, mailcomposer
 from acp_langgraph.demo.mailcomposer import Approval, Question
+from acp_langgraph.demo.outbox import mail_service
 from acp_langgraph.server import AgentInterrupt, ServedAgent, run_server
+from acp_langgraph.testing import FakeBridge
 
 __all__ = ["main", "served"]
 
@@ -66,14 +70,16 @@ def main() -> None:
     """Serve until the parent goes away."""
     parser = argparse.ArgumentParser(prog="acp_langgraph.demo.agents", description=__doc__)
     parser.add_argument("--database", help="SQLite file that runs are kept in")
+    parser.add_argument("--outbox", type=Path, default=Path("outbox"), help="folder for mails")
     parser.add_argument("--model", help="provider:name of a chat model")
     options = parser.parse_args()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    run_server(
-        served(chat_model(options.model)),
-        database=options.database,
-        on_ready=lambda url: print(url, flush=True),  # noqa: T201 - how the parent learns it
-    )
+    with FakeBridge({"sendgrid": mail_service(options.outbox)}) as bridge:
+
+        def tell(url: str) -> None:
+            print(json.dumps({"agents": url, "bridge": bridge.url}), flush=True)  # noqa: T201 - for the parent
+
+        run_server(served(chat_model(options.model)), database=options.database, on_ready=tell)
 
 
 def _end_with_parent() -> None:

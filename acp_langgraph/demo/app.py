@@ -7,6 +7,7 @@ from theirs: both are SQLite files beside the outbox.
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import uuid
@@ -14,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import aiosqlite
 from langchain_core.runnables import RunnableConfig
@@ -22,6 +23,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 
+from acp_langgraph.bridge.models import APIBridgeOutput
 from acp_langgraph.demo import campaign
 from acp_langgraph.demo.brief import Order
 from acp_langgraph.demo.models import Brief, Draft, Problem, Review
@@ -30,8 +32,10 @@ from acp_langgraph.errors import AcpLangGraphError
 
 __all__ = ["Demo", "NobodyAnswersError", "NothingToResumeError"]
 
-_START_WITHIN: Final = 60.0
-_END_WITHIN: Final = 10.0
+_END_WITHIN: Final = 10.0  # seconds
+
+Hosts: TypeAlias = dict[str, str]
+"""The URLs of the `agents` and of the `bridge`."""
 
 
 class NobodyAnswersError(Exception):
@@ -102,19 +106,19 @@ class Demo:
         return self.state / "current"
 
     def _go_on(self, thread: str, value: Any) -> Path:
-        with self._agents() as host:
-            self.screen.opens(host, thread, resumed=value is None)
+        with self._agents() as hosts:
+            self.screen.opens(hosts, thread, resumed=value is None)
             if value is None:
-                question = asyncio.run(self._pending(host, thread))
+                question = asyncio.run(self._pending(hosts, thread))
                 if question is not None:
                     value = Command(resume=self._answered(question))
             while True:
-                question = asyncio.run(self._run(host, thread, value))
+                question = asyncio.run(self._run(hosts, thread, value))
                 if question is None:
                     break
                 value = Command(resume=self._answered(question))
-            state = asyncio.run(self._values(host, thread))
-        written = Path(state["written"])
+            state = asyncio.run(self._values(hosts, thread))
+        written = Path(state["sent"].result.partition(" written to ")[2])
         self._current.unlink(missing_ok=True)
         self.screen.ends(state, written)
         return written
@@ -126,10 +130,10 @@ class Demo:
             raise NobodyAnswersError
         return answer
 
-    async def _run(self, host: str, thread: str, value: Any) -> dict[str, Any] | None:
+    async def _run(self, hosts: Hosts, thread: str, value: Any) -> dict[str, Any] | None:
         """Run the graph until it ends or asks; the question, if it asks."""
         config = _on(thread)
-        async with self._graph(host) as graph:
+        async with self._graph(hosts) as graph:
             # With `custom` among them, LangGraph streams while nodes are at work, and not after a step.
             async for mode, event in graph.astream(
                 value, config, stream_mode=["tasks", "custom"], durability="sync"
@@ -138,30 +142,32 @@ class Demo:
                     self.screen.shows(event)
             return _question(await graph.aget_state(config))
 
-    async def _pending(self, host: str, thread: str) -> dict[str, Any] | None:
-        async with self._graph(host) as graph:
+    async def _pending(self, hosts: Hosts, thread: str) -> dict[str, Any] | None:
+        async with self._graph(hosts) as graph:
             state = await graph.aget_state(_on(thread))
             if not state.created_at:
                 raise NothingToResumeError("the campaign was stopped before it began; begin anew")
             return _question(state)
 
-    async def _values(self, host: str, thread: str) -> dict[str, Any]:
-        async with self._graph(host) as graph:
+    async def _values(self, hosts: Hosts, thread: str) -> dict[str, Any]:
+        async with self._graph(hosts) as graph:
             values: dict[str, Any] = (await graph.aget_state(_on(thread))).values
             return values
 
     @asynccontextmanager
-    async def _graph(self, host: str) -> AsyncIterator[Any]:
-        types = JsonPlusSerializer(allowed_msgpack_modules=[Brief, Draft, Problem, Review])
+    async def _graph(self, hosts: Hosts) -> AsyncIterator[Any]:
+        types = JsonPlusSerializer(
+            allowed_msgpack_modules=[APIBridgeOutput, Brief, Draft, Problem, Review]
+        )
         async with aiosqlite.connect(self.state / "campaign.sqlite") as connection:
             saver = AsyncSqliteSaver(connection, serde=types)
-            yield campaign.build(host, self.outbox).compile(checkpointer=saver)
+            yield campaign.build(hosts["agents"], hosts["bridge"]).compile(checkpointer=saver)
 
     @contextmanager
-    def _agents(self) -> Iterator[str]:
-        """The agents' server in a process of its own; its URL."""
+    def _agents(self) -> Iterator[Hosts]:
+        """The agents and the bridge in a process of their own; their URLs."""
         command = [sys.executable, "-m", "acp_langgraph.demo.agents"]
-        command += ["--database", str(self.state / "agents.sqlite")]
+        command += ["--database", str(self.state / "agents.sqlite"), "--outbox", str(self.outbox)]
         command += ["--model", self.model] if self.model else []
         # In a session of its own, Ctrl-C reaches this process alone, which then ends the agents.
         with subprocess.Popen(  # noqa: S603 - our own module
@@ -173,10 +179,11 @@ class Demo:
         ) as process:
             try:
                 assert process.stdout is not None  # noqa: S101 - it is a pipe
-                url = process.stdout.readline().strip()
-                if not url:
+                told = process.stdout.readline()
+                if not told:
                     raise AgentsError(f"the agents did not start (exit {process.wait()})")
-                yield url
+                hosts: Hosts = json.loads(told)
+                yield hosts
             finally:
                 process.terminate()
                 try:

@@ -1,20 +1,21 @@
-"""The campaign: a graph whose work is done by remote agents.
+"""The campaign: a graph whose work is done elsewhere.
 
-This is all that a user of the package writes. Both agents run elsewhere; what `mailcomposer` asks
-becomes an interrupt of this graph.
+This is all that a user of the package writes. Two agents run on an ACP server, and the mail goes out
+through an API Bridge; what `mailcomposer` asks becomes an interrupt of this graph.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, TypedDict
 
-from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 
+from acp_langgraph.bridge.models import APIBridgeOutput
 from acp_langgraph.demo.models import Brief, Draft, Review
-from acp_langgraph.demo.outbox import write_mail
+from acp_langgraph.demo.outbox import SEND
+from acp_langgraph.mapping import coalesce
 from acp_langgraph.nodes import ACPNode
+from acp_langgraph.nodes.bridge import APIBridgeAgentNode
 
 __all__ = ["Campaign", "build"]
 
@@ -27,20 +28,21 @@ class Campaign(TypedDict, total=False):
     recipient: str
     draft: Draft
     review: Review
-    written: str
+    mail: Draft
+    sent: APIBridgeOutput
 
 
-def build(host: str, outbox: Path) -> StateGraph[Any, Any, Any, Any]:
+def build(agents: str, bridge: str) -> StateGraph[Any, Any, Any, Any]:
     """The graph, still to be compiled with a checkpointer.
 
     Args:
-        host: URL of the server with the agents.
-        outbox: The folder that mails are written to.
+        agents: URL of the server with the agents.
+        bridge: URL of the gateway with the API Bridge.
     """
     mailcomposer = ACPNode(
         "mailcomposer",
         "mailcomposer",
-        host,
+        agents,
         input_path="brief",
         input_type=Brief,
         output_path="draft",
@@ -50,31 +52,30 @@ def build(host: str, outbox: Path) -> StateGraph[Any, Any, Any, Any]:
     email_reviewer = ACPNode(
         "email_reviewer",
         "email_reviewer",
-        host,
+        agents,
         input_path="draft",
         input_type=Draft,
-        output_path="review",
+        # What needed no correction goes out as it was drafted.
+        output={"review": "", "mail": coalesce("corrected", "state:draft")},
         output_type=Review,
+        state_type=Campaign,
         on_cancel="detach",
     )
-
-    def write(state: Campaign, config: RunnableConfig) -> Campaign:
-        draft = state["review"].corrected or state["draft"]
-        file = write_mail(
-            outbox,
-            draft,
-            sender=state["sender"],
-            recipient=state["recipient"],
-            key=config["configurable"]["thread_id"],
-        )
-        return {"written": str(file)}
-
+    sendgrid = APIBridgeAgentNode(
+        "sendgrid",
+        bridge,
+        "sendgrid",
+        input=SEND,
+        output_path="sent",
+        state_type=Campaign,
+        check="accepted",  # a bridge answers 200 whatever the service said
+    )
     builder = StateGraph(Campaign)
     builder.add_node(mailcomposer)
     builder.add_node(email_reviewer)
-    builder.add_node("write", write)
+    builder.add_node(sendgrid)
     builder.add_edge(START, "mailcomposer")
     builder.add_edge("mailcomposer", "email_reviewer")
-    builder.add_edge("email_reviewer", "write")
-    builder.add_edge("write", END)
+    builder.add_edge("email_reviewer", "sendgrid")
+    builder.add_edge("sendgrid", END)
     return builder

@@ -70,6 +70,13 @@ def _calmed(found: re.Match[str]) -> str:
     return found[0].capitalize() if found.start() == 0 else found[0].lower()
 
 
+def _spaced(found: re.Match[str]) -> str:
+    """A space after the mark, unless it is part of an address of the web or of mail."""
+    before = found.string[: found.start()].split()
+    token = (before or [""])[-1] + found.string[found.end() :].split()[0]
+    return found[0] if "/" in token or "@" in token else f"{found[1]} "
+
+
 _Rule = tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]]
 
 # In this order: a later rule sees the text as the earlier ones left it.
@@ -80,7 +87,7 @@ _CORRECTIONS: Final[tuple[_Rule, ...]] = (
         re.compile(r"\b([a-z]+)(?:[ \n]+\1\b)+(?<!\bthat that)(?<!\bhad had)", re.IGNORECASE),
         lambda found: found[1],
     ),
-    ("shouting", re.compile(r"\b[A-Z]{6,}\b"), _calmed),
+    ("shouting", re.compile(r"\b[A-Z]{8,}\b"), _calmed),
     ("too many marks", re.compile(r"([!?])\1+"), lambda found: found[1]),
     (
         "a space before a mark",
@@ -90,7 +97,7 @@ _CORRECTIONS: Final[tuple[_Rule, ...]] = (
     (
         "no space after a mark",
         re.compile(r"(?<=[a-z])([,;!?])(?=[A-Za-z])"),
-        lambda found: f"{found[1]} ",
+        _spaced,
     ),
     ("several spaces", re.compile(r"(?<=\S)[ \t]{2,}(?=\S)"), lambda _: " "),
     (
@@ -107,7 +114,7 @@ _CORRECTIONS: Final[tuple[_Rule, ...]] = (
     ),
     (
         "a small letter begins a sentence",
-        re.compile(r"(?:(?<=[a-z][.!?] )|(?<=\n\n))([a-z])(?=[a-z]* )"),
+        re.compile(r"(?:(?<=[a-z]{3}[.!?] )|(?<=\n\n))([a-z])(?=[a-z]* )"),
         lambda found: found[1].upper(),
     ),
 )
@@ -176,6 +183,8 @@ def _corrected(text: str, problems: list[Problem]) -> str:
             correct: Callable[[re.Match[str]], str] = correct,
         ) -> str:
             better = correct(found)
+            if better == found[0]:
+                return better
             problems.append(
                 Problem(
                     what=what, found=_around(found, found[0]), correction=_around(found, better)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ __all__ = ["Screen"]
 _REMOTE: Final = {
     "mailcomposer": "drafts the mail and asks for approval",
     "email_reviewer": "looks for problems and corrects them",
+    "sendgrid": "sends the mail through the API Bridge",
 }
 _WIDTH: Final = 88
 
@@ -30,28 +32,28 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._node = ""
-        self._host = ""
+        self._begun: set[str] = set()
+        self._width = min(_WIDTH, console.width)
 
-    def opens(self, host: str, thread: str, *, resumed: bool) -> None:
+    def opens(self, hosts: dict[str, str], thread: str, *, resumed: bool) -> None:
         """The agents are up, and the graph starts or goes on."""
-        self._host = host
         verb = "goes on" if resumed else "starts"
         self._print(
             Text.assemble(
                 ("Marketing campaign ", "bold"), (thread, "bold cyan"), (f" {verb}", "bold")
             )
         )
-        self._print(Text(f"The agents run in a process of their own, at {host}", "dim"))
+        self._print(Text(f"agents at {hosts['agents']}, in a process of their own", "dim"))
+        self._print(Text(f"API Bridge at {hosts['bridge']}", "dim"))
         self._print()
 
     def shows(self, task: dict[str, Any]) -> None:
         """A task of the graph began or ended."""
         name, ended = task["name"], "result" in task
         if name in _REMOTE and not ended:
-            self._node = name
-            line = Text.assemble(("▸ ", "cyan"), (name, "bold"), f"  {_REMOTE[name]}")
-            self._print(line)
+            does = "goes on" if name in self._begun else _REMOTE[name]
+            self._begun.add(name)
+            self._print(Text.assemble(("▸ ", "cyan"), (name, "bold"), f"  {does}"))
         elif name == "create_run" and ended and isinstance(task["result"], dict):
             (started,) = task["result"].values()
             run = started["run_id"]
@@ -60,8 +62,6 @@ class Screen:
             self._print(Text("  the answer goes to the same remote run", "dim"))
         elif name in _REMOTE and ended and not task.get("interrupts"):
             self._print(Text.assemble(("✓ ", "green"), name, "  done"))
-        elif name == "write" and not ended:
-            self._print(Text.assemble(("▸ ", "cyan"), ("write", "bold"), "  into the outbox"))
 
     def asks(self, question: dict[str, Any]) -> None:
         """An agent asks something."""
@@ -73,10 +73,10 @@ class Screen:
                 title="[bold]mailcomposer asks[/bold]",
                 title_align="left",
                 border_style="yellow",
-                width=_WIDTH,
+                width=self._width,
             )
         )
-        self._print(Text(question["question"], "yellow"))
+        self._print(Text(textwrap.fill(question["question"], self._width), "yellow"))
 
     def answered(self, answer: str) -> None:
         """The answer was given without a human."""
@@ -87,16 +87,16 @@ class Screen:
         """The campaign is done."""
         review: Review = state["review"]
         self._print()
-        self._print(_problems(review))
+        self._print(self._problems(review))
         self._print(
             Panel(
-                _mail(review.corrected or state["draft"]),
+                _mail(state["mail"]),
                 title="[bold]sent[/bold]",
                 title_align="left",
                 subtitle=f"{state['sender']} → {state['recipient']}",
                 subtitle_align="left",
                 border_style="green",
-                width=_WIDTH,
+                width=self._width,
             )
         )
         self._print(Text.assemble(("✓ ", "green"), "written to ", (str(written), "bold")))
@@ -107,6 +107,26 @@ class Screen:
         self._print(Text(f"{why} Nothing is left running, and nothing is lost.", "yellow"))
         self._print(Text.assemble("Go on with: ", (resume, "bold")))
 
+    def _problems(self, review: Review) -> Text | Table:
+        if not review.problems:
+            return Text("The reviewer found nothing to correct.", "dim")
+        table = Table(
+            title=f"The reviewer found {len(review.problems)}",
+            title_justify="left",
+            title_style="bold",
+            width=self._width,
+        )
+        for heading in ("what", "found", "correction"):
+            table.add_column(heading, overflow="fold")
+        for problem in review.problems:
+            correction = (
+                Text("left to you", "dim")
+                if problem.correction is None
+                else Text(problem.correction)
+            )
+            table.add_row(Text(problem.what), Text(problem.found), correction)
+        return table
+
     def _print(self, what: Any = "") -> None:
         # Whatever agents and users wrote is shown as it is, and not read as markup.
         self._console.print(what, markup=False, highlight=False, soft_wrap=isinstance(what, Text))
@@ -114,22 +134,3 @@ class Screen:
 
 def _mail(draft: Draft) -> Group:
     return Group(Text(draft.subject, "bold"), Text(""), Text(draft.body.rstrip()))
-
-
-def _problems(review: Review) -> Text | Table:
-    if not review.problems:
-        return Text("The reviewer found nothing to correct.", "dim")
-    table = Table(
-        title=f"The reviewer found {len(review.problems)}",
-        title_justify="left",
-        title_style="bold",
-        width=_WIDTH,
-    )
-    for heading in ("what", "found", "correction"):
-        table.add_column(heading, overflow="fold")
-    for problem in review.problems:
-        correction = (
-            Text("left to you", "dim") if problem.correction is None else Text(problem.correction)
-        )
-        table.add_row(Text(problem.what), Text(problem.found), correction)
-    return table

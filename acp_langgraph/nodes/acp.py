@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -11,6 +11,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from acp_langgraph.acp.agents import describe_agent, is_agent_id, resolve_agent, resume_schema
 from acp_langgraph.acp.flow import Entry, cancel_run, run_agent
+from acp_langgraph.acp.listening import Listening
 from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.acp.order import RunOrder, RunPolicy
 from acp_langgraph.config import ApiClientConfiguration
@@ -18,10 +19,14 @@ from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
-from acp_langgraph.nodes.ports import InputPort, OutputPort
+from acp_langgraph.nodes.plans import input_of, output_of
+from acp_langgraph.nodes.ports import InputPort
 
 __all__ = ["ACPNode"]
 
+Mode: TypeAlias = Literal["values", "custom"]
+
+_MODES: Final = frozenset({"values", "custom"})
 _GRAPHS_OWN: Final = ("langgraph_", "checkpoint", "__", "ls_")
 _DEFAULT_RECURSION_LIMIT: Final = 25  # what LangChain fills in where the user set none
 _GRAPHS_OWN_TAGS: Final = ("graph:", "seq:", "langsmith:", "branch:")
@@ -45,6 +50,22 @@ class ACPNode(RemoteNode):
     `Command(resume=...)`, goes to the same remote run, from whichever process. That needs a
     checkpointer.
 
+    What the agent emits while it works appears in the graph's stream, as it happens:
+
+    * `stream_mode="custom"`: everything, as a `RemoteEvent`: a dict with `node`, `agent`, `run_id`,
+      `kind` and `payload`. The kind is `custom` for an update of the agent's own, `values` for the
+      output so far, and `gap` where the connection was lost and some may be missing.
+    * `stream_mode="messages"`: what the agent says, as message objects with the node's metadata.
+      Updates that are messages, or pieces of one (`AIMessageChunk`), and new entries of a list
+      `messages` in the output.
+    * `stream_mode="values"` with `subgraphs=True`: the output so far, under the node's namespace.
+    * `astream_events`: every event as `on_custom_event` named `remote_event`, messages as a chat
+      model's.
+
+    Questions, errors and the result are the graph's own, and the same with a stream as without. If
+    nobody watches, nothing is streamed and no request is made for it. On its own, `node.stream()`
+    yields the events, and last what `invoke` returns.
+
     Args:
         name: The node's name in the graph.
         agent_id: The agent's id on the server, or its name there.
@@ -61,8 +82,16 @@ class ACPNode(RemoteNode):
         auth_header: Headers that this node adds to every request.
         use_threads: Whether the agent runs on a remote thread, one per thread of the graph and
             place in it, so that it remembers from one execution to the next.
-        state_type: The type of the graph's state, where that is a TypedDict with typed objects
-            inside: a dict does not tell of what class a missing parent of `output_path` is.
+        input: Instead of a path, a mapping plan: rules by field of the input, or one rule for all of
+            it, e.g. `{"email": coalesce("review.corrected", "draft"), "to": "config:recipient"}` or
+            `"Please send {mail.subject} to {recipient}"`. See `acp_langgraph.mapping`.
+        output: Instead of a path, a mapping plan: rules by path in the state, which read the answer,
+            e.g. `{"final": "corrected_email"}`.
+        llm: A chat model, or the key in `config["configurable"]` that holds one, for fields of the
+            plans that only a model can tell.
+        state_type: The type of the graph's state. With it, plans are checked when the node is made;
+            and it is needed where the state is a TypedDict with typed objects inside: a dict does
+            not tell of what class a missing parent of `output_path` is.
         client: A blocking client of your own.
         async_client: An awaiting client of your own.
         auth: Authentication of your own.
@@ -75,6 +104,8 @@ class ACPNode(RemoteNode):
             execution is cancelled: by its caller, a time-out, or a failed sibling. An interrupt
             cancels nothing.
         multitask_strategy: What a busy remote thread does with one more run.
+        stream_mode: What the agent is asked to stream, if anybody watches: `values`, `custom`, both
+            in a list; `auto` for all that its descriptor says it can; `None` for nothing.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -86,15 +117,18 @@ class ACPNode(RemoteNode):
         name: str,
         agent_id: str,
         client_config: ApiClientConfiguration | str | None,
-        input_path: str,
-        input_type: Any,
-        output_path: str,
-        output_type: Any,
+        input_path: str | None = None,
+        input_type: Any = None,
+        output_path: str | None = None,
+        output_type: Any = None,
         config_path: str | None = None,
         config_type: Any = None,
         auth_header: Mapping[str, str] | None = None,
         use_threads: bool = False,
         *,
+        input: Any = None,  # noqa: A002 - what it is
+        output: Any = None,
+        llm: Any = None,
         state_type: Any = None,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
@@ -104,6 +138,7 @@ class ACPNode(RemoteNode):
         on_unknown: Literal["raise", "rerun"] = "raise",
         on_cancel: Literal["cancel", "detach"] = "cancel",
         multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] = "enqueue",
+        stream_mode: Literal["auto"] | Mode | Sequence[Mode] | None = "auto",
     ) -> None:
         super().__init__(
             name,
@@ -121,7 +156,17 @@ class ACPNode(RemoteNode):
             raise NodeConfigurationError("config_type needs a config_path", node=name)
         if run_timeout is not None and run_timeout <= 0:
             raise NodeConfigurationError("run_timeout is a number of seconds above 0", node=name)
+        modes: tuple[str, ...] = tuple(stream_mode or ())
+        if isinstance(stream_mode, str):
+            modes = (stream_mode,)
+        if not (modes == ("auto",) or set(modes) <= _MODES):
+            raise NodeConfigurationError(
+                f"stream_mode is 'auto', 'values', 'custom', a list of these two, or None; "
+                f"not {stream_mode!r}. What you watch is for the graph's stream_mode to say",
+                node=name,
+            )
         self.agent = agent_id
+        self.stream_mode = modes
         self.use_threads = use_threads
         self.multitask_strategy = multitask_strategy
         self.policy = RunPolicy(
@@ -131,27 +176,35 @@ class ACPNode(RemoteNode):
             retries=self.transport.retries,
             long_poll=min(30.0, self.transport.endpoint.configuration.timeout or 30.0),
         )
-        self._input = InputPort("input", input_path, input_type, name)
-        self._output = OutputPort(output_path, output_type, state_type, name)
+        self.input = input_of(name, input, input_path, input_type, state_type, llm)
+        self.input_path, self.output_path = input_path, output_path
+        self.output = output_of(name, output, output_path, output_type, state_type, llm)
         self._config = None
         if config_path is not None:
             self._config = InputPort("config", config_path, config_type, name)
         self._agent_id = agent_id if is_agent_id(agent_id) else None
         self._descriptor: AgentACPDescriptor | None = None
+        self._listening: Listening | None = None
 
     def life(
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         """Read the input, have the agent run, write the answer."""
-        order = self._order(state, execution, config, (yield from self._resolve()))
+        value = yield from self.input.take(state, config)
+        agent_id = yield from self._resolve()
+        order = self._order(state, value, agent_id, execution, config)
         outcome = yield from run_agent(
             order,
             self.policy,
             can_ask=execution.remembered,
-            entry=Entry(again=execution.again, was_cancelled=self.was_cancelled),
+            entry=Entry(
+                again=execution.again,
+                was_cancelled=self.was_cancelled,
+                listening=(yield from self._listen()) if execution.audience.is_there else None,
+            ),
             answer_schema=self._answer_schema,
         )
-        return self._output.write(state, _answer(outcome))
+        return (yield from self.output.put(state, _answer(outcome), config))
 
     def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
         """Cancel the remote run, which may have to be found first."""
@@ -159,7 +212,12 @@ class ACPNode(RemoteNode):
         return (yield from cancel_run(order, run_id))
 
     def _order(
-        self, state: Any, execution: Execution, config: RunnableConfig, agent_id: str
+        self,
+        state: Any,
+        value: Any,
+        agent_id: str,
+        execution: Execution,
+        config: RunnableConfig,
     ) -> RunOrder:
         run_config = _forwarded(config)
         if self._config is not None:
@@ -167,7 +225,7 @@ class ACPNode(RemoteNode):
         return RunOrder(
             key=execution.key,
             agent_id=agent_id,
-            input=self._input.read(state),
+            input=value,
             config=run_config,
             metadata=_metadata(config),
             thread_id=self._thread(execution),
@@ -186,10 +244,34 @@ class ACPNode(RemoteNode):
                 raise UnknownAgentError(str(error), node=self.name) from None
         return self._agent_id
 
-    def _answer_schema(self, payload: Any) -> Flow[dict[str, Any] | None]:
+    def _describe(self) -> Flow[AgentACPDescriptor | None]:
         if self._descriptor is None and self._agent_id is not None:
             self._descriptor = yield from describe_agent(self._agent_id, self.policy.retries)
-        return resume_schema(self._descriptor, payload)
+        return self._descriptor
+
+    def _answer_schema(self, payload: Any) -> Flow[dict[str, Any] | None]:
+        return resume_schema((yield from self._describe()), payload)
+
+    def _listen(self) -> Flow[Listening | None]:
+        """How to listen to the agent's runs, for there is somebody to hear; decided once."""
+        if self._listening is None and self.stream_mode:
+            modes = self.stream_mode
+            if modes == ("auto",):
+                descriptor = yield from self._describe()
+                modes = () if descriptor is None else _streamed(descriptor)
+                if descriptor is not None and not modes:
+                    return None
+            size = self.transport.endpoint.configuration.max_answer_bytes
+            self._listening = Listening(self.agent, modes, size)
+        return self._listening
+
+
+def _streamed(descriptor: AgentACPDescriptor) -> tuple[str, ...]:
+    """What an agent says that it can stream."""
+    streaming = descriptor.specs.capabilities.streaming
+    if streaming is None:
+        return ()
+    return tuple(mode for mode in sorted(_MODES) if getattr(streaming, mode))
 
 
 def _answer(outcome: Mapping[str, Any]) -> Any:

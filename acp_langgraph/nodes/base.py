@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import httpx
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
+from langgraph.func import entrypoint
+from langgraph.types import StreamMode
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.drive import adrive, drive
@@ -131,6 +133,64 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
                 self._end_in_background(performer)
             raise
 
+    def stream(
+        self,
+        input: Any,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        *,
+        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        **options: Any,
+    ) -> Iterator[Any]:
+        """Do the work, and yield what the remote side emits while it works.
+
+        Args:
+            input: As for `invoke`.
+            config: As for `invoke`.
+            stream_mode: What a graph that consists of this node would yield for it. By default the
+                remote events, and last what `invoke` returns.
+            **options: As for `stream` of a graph.
+        """
+        if _is_in_a_graph(config):  # which takes what is emitted by itself
+            yield self.invoke(input, config)
+            return
+
+        def work(state: Any, config: RunnableConfig) -> dict[str, Any]:
+            return self.invoke(state, config)
+
+        work.__name__ = self.name
+        graph = entrypoint()(work)
+        if stream_mode is not None:
+            yield from graph.stream(input, config, stream_mode=stream_mode, **options)
+            return
+        for _, item in graph.stream(input, config, stream_mode=["custom", "values"], **options):
+            yield item
+
+    async def astream(
+        self,
+        input: Any,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        *,
+        stream_mode: StreamMode | Sequence[StreamMode] | None = None,
+        **options: Any,
+    ) -> AsyncIterator[Any]:
+        """`stream`, awaiting."""
+        if _is_in_a_graph(config):
+            yield await self.ainvoke(input, config)
+            return
+
+        async def work(state: Any, config: RunnableConfig) -> dict[str, Any]:
+            return await self.ainvoke(state, config)
+
+        work.__name__ = self.name
+        graph = entrypoint()(work)
+        if stream_mode is not None:
+            async for item in graph.astream(input, config, stream_mode=stream_mode, **options):
+                yield item
+            return
+        stream = graph.astream(input, config, stream_mode=["custom", "values"], **options)
+        async for _, item in stream:
+            yield item
+
     def close(self) -> None:
         """Close the blocking connections."""
         self.transport.close()
@@ -194,3 +254,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
                 self.name,
                 run_id or "",
             )
+
+
+def _is_in_a_graph(config: RunnableConfig | None) -> bool:
+    return "__pregel_runtime" in ensure_config(config).get("configurable", {})

@@ -32,7 +32,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
-from acp_langgraph.nodes.ports import InputPort, OutputPort
+from acp_langgraph.nodes.plans import input_of, output_of
 
 __all__ = ["APIBridgeAgentNode"]
 
@@ -71,6 +71,9 @@ class APIBridgeAgentNode(RemoteNode):
         output_type: The answer's type: `APIBridgeOutput`, any type that can be made of its fields,
             or `str` for just the text. `None` for its fields as a dict.
         apikey: The gateway's key, sent as `apikey`.
+        input: Instead of a path, a mapping plan, e.g. `"Please send {mail.subject} to {recipient}"`.
+        output: Instead of a path, a mapping plan, e.g. `{"sent": "result"}`.
+        llm: A chat model for what only a model can tell, as for `ACPNode`.
         mode: `service`; `direct` for one operation of it, where the gateway is set up for that;
             `cross_api`, `mcp` or `any`, where the bridge picks what answers. See
             `acp_langgraph.bridge.calls`.
@@ -106,13 +109,16 @@ class APIBridgeAgentNode(RemoteNode):
         name: str,
         hostname: ApiClientConfiguration | str,
         service_name: str | None,
-        input_path: str,
-        output_path: str,
+        input_path: str | None = None,
+        output_path: str | None = None,
         service_api_key: str | None = None,
         input_type: Any = APIBridgeInput,
         output_type: Any = APIBridgeOutput,
         apikey: str | None = None,
         *,
+        input: Any = None,  # noqa: A002 - what it is
+        output: Any = None,
+        llm: Any = None,
         mode: Mode = "service",
         generation: Generation = "current",
         path: str | None = None,
@@ -162,8 +168,11 @@ class APIBridgeAgentNode(RemoteNode):
         self._confirm = confirm
         self._on_refusal = on_refusal
         self._on_unknown = on_unknown
-        self._input = InputPort("input", input_path, input_type, name)
-        self._output = OutputPort(output_path, output_type, state_type, name)
+        text = input is not None and not isinstance(input, Mapping)
+        taken = str if text and input_type is APIBridgeInput else input_type
+        self.input = input_of(name, input, input_path, taken, state_type, llm)
+        self.input_path, self.output_path = input_path, output_path
+        self.output = output_of(name, output, output_path, output_type, state_type, llm)
         self._wants_text = output_type is str
 
     @override
@@ -171,7 +180,7 @@ class APIBridgeAgentNode(RemoteNode):
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         """Read the query, have it confirmed, send it once, write the answer."""
-        query = self._query(state)
+        query = self._query((yield from self.input.take(state, config)))
         if self._confirm:
             if not execution.remembered:
                 raise CheckpointerRequiredError(
@@ -194,9 +203,8 @@ class APIBridgeAgentNode(RemoteNode):
             trace=execution.trace,
             node=self.name,
         )
-        return self._output.write(
-            state, output.result if self._wants_text else output.model_dump(mode="json")
-        )
+        answer = output.result if self._wants_text else output.model_dump(mode="json")
+        return (yield from self.output.put(state, answer, config))
 
     @override
     def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
@@ -204,8 +212,7 @@ class APIBridgeAgentNode(RemoteNode):
         yield from ()
         return False
 
-    def _query(self, state: Any) -> Query:
-        value = self._input.read(state)
+    def _query(self, value: Any) -> Query:
         text = value.get("query") if isinstance(value, Mapping) else value
         if not isinstance(text, str):
             raise NodeInputError(

@@ -1,4 +1,4 @@
-"""What LangGraph tells a node about its execution; the one file that reads LangGraph's private keys.
+"""What LangGraph tells a node about its execution, in part under private names.
 
 Public: `Runtime.execution_info` with the thread, the checkpoint namespace of the task, which stays
 the same over retries, re-entries and processes and differs for every `Send` item and loop pass, and
@@ -9,6 +9,8 @@ the attempt. Private, for want of a public name, and pinned by tests:
 * `__pregel_resuming`: whether the step is entered again, so that its tasks may have run before;
 * `__pregel_read`: one object per execution of a task and for all of its attempts, to keep what they
   must know of each other.
+
+Who watches the execution is `acp_langgraph.nodes.streaming`'s to tell.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from langgraph.runtime import Runtime
 
 from acp_langgraph.core.once import Trace
 from acp_langgraph.nodes.ledger import Ledger
+from acp_langgraph.nodes.streaming import Audience
 
 __all__ = ["Execution"]
 
@@ -49,11 +52,13 @@ class Execution:
         again: Whether the node may have been at work on this before.
         runtime: LangGraph's runtime; `None` outside of a graph.
         ledger: Where what is remembered is stored, if a crash does not erase it.
+        audience: Who watches.
         trace: What its attempts in this process know of each other.
     """
 
     key: str
     path: str
+    audience: Audience
     thread_id: str | None = None
     remembered: bool = False
     again: bool = False
@@ -68,15 +73,18 @@ class Execution:
         runtime = configurable.get("__pregel_runtime")
         info = runtime.execution_info if isinstance(runtime, Runtime) else None
         if info is None:
-            return cls(key=str(uuid.uuid4()), path=node)
+            key = str(uuid.uuid4())
+            return cls(key=key, path=node, audience=Audience(key, config, None))
         task = configurable.get("__pregel_read")
         count = _count(task, node, info.node_attempt)
         thread_id = None if info.thread_id is None else str(info.thread_id)
         checkpointer = configurable.get("__pregel_checkpointer")
         place = [thread_id or "", info.checkpoint_ns, node, str(count)]
+        key = str(uuid.uuid5(_NAMESPACE, "\n".join(place)))
         return cls(
-            key=str(uuid.uuid5(_NAMESPACE, "\n".join(place))),
+            key=key,
             path="|".join((_TASK_ID.sub("", info.checkpoint_ns), node)),
+            audience=Audience(key, config, runtime),
             thread_id=thread_id,
             remembered=checkpointer is not None,
             again=info.node_attempt > 1 or configurable.get("__pregel_resuming") is True,

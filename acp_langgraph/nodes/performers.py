@@ -2,13 +2,15 @@
 
 A step becomes a LangGraph task, so that the checkpointer remembers its result; a question becomes
 an interrupt of the graph; every sign of life from the other side is a heartbeat for the node's idle
-time-out. What a step does inside, it does through the transport.
+time-out, and what a remote agent emits goes to whoever watches. What a step does inside, it does
+through the transport.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 from langgraph.errors import GraphDrained
 from langgraph.func import task
@@ -17,11 +19,13 @@ from langgraph.types import interrupt
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.core.flow import Ask, Pause, Progress, Step, Work
+from acp_langgraph.core.flow import Ask, Listen, Pause, Progress, Step, Work
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.transport import AsyncTransport, Transport
 
 __all__ = ["AsyncGraphPerformer", "GraphPerformer", "StoppedError"]
+
+T = TypeVar("T")
 
 _LOOK_FOR_DRAIN: Final = 1.0  # seconds
 
@@ -83,17 +87,34 @@ class GraphPerformer(_Watch):
             self.leave_if_drained()
         return self._transport.exchange(call)
 
+    def listen(self, listen: Listen) -> None:
+        """Read a stream, showing what it brings, until the node is stopped or the graph drained."""
+        try:
+            self._transport.listen(listen, self._tell)
+        finally:
+            self.execution.audience.hush()
+
     def ask(self, ask: Ask) -> Any:
         """Put the question as the graph's interrupt."""
         return self.ask_graph(ask)
 
     def pause(self, pause: Pause) -> None:
-        """Sleep."""
-        self._transport.pause(pause)
+        """Sleep; where nothing is lost by it, not while draining."""
+        left = pause.seconds
+        while pause.may_leave and left > 0:
+            if self.stopped:
+                raise StoppedError("the node was stopped")
+            self.leave_if_drained()
+            self._transport.pause(Pause(min(left, _LOOK_FOR_DRAIN)))
+            left -= _LOOK_FOR_DRAIN
+        if not pause.may_leave:
+            self._transport.pause(pause)
 
     def progress(self, progress: Progress) -> None:
-        """Give a sign of life."""
+        """Give a sign of life, and show what a remote agent emitted."""
         self.note(progress)
+        if progress.kind == "event":
+            self.execution.audience.tell(progress.payload)
 
     def work(self, work: Work[Any]) -> Any:
         """Do it in the node's own context, so that what is nested keeps its place in the graph."""
@@ -118,6 +139,12 @@ class GraphPerformer(_Watch):
             ledger.await_result(ran[0])
         return result
 
+    def _tell(self, progress: Progress) -> None:
+        if self.stopped:
+            raise StoppedError("the node was stopped")
+        self.leave_if_drained()
+        self.progress(progress)
+
 
 class AsyncGraphPerformer(_Watch):
     """Performs the effects of a flow inside a graph, awaiting."""
@@ -128,28 +155,36 @@ class AsyncGraphPerformer(_Watch):
 
     async def call(self, call: Call[Any]) -> Reply:
         """Exchange one request for one reply; one that may take long is left when draining."""
-        if call.timeout is None or self.execution.runtime is None:
+        if call.timeout is None:
             return await self._transport.exchange(call)
-        exchange = asyncio.ensure_future(self._transport.exchange(call))
+        return await self._unless_drained(self._transport.exchange(call))
+
+    async def listen(self, listen: Listen) -> None:
+        """Read a stream, showing what it brings; it is left when draining."""
         try:
-            while not exchange.done():
-                self.leave_if_drained()
-                await asyncio.wait({exchange}, timeout=_LOOK_FOR_DRAIN)
-            return exchange.result()
+            await self._unless_drained(self._transport.listen(listen, self.progress))
         finally:
-            exchange.cancel()
+            await self.execution.audience.ahush()
 
     async def ask(self, ask: Ask) -> Any:
         """Put the question as the graph's interrupt."""
         return self.ask_graph(ask)
 
     async def pause(self, pause: Pause) -> None:
-        """Sleep."""
-        await self._transport.pause(pause)
+        """Sleep; where nothing is lost by it, not while draining."""
+        left = pause.seconds
+        while pause.may_leave and left > 0:
+            self.leave_if_drained()
+            await self._transport.pause(Pause(min(left, _LOOK_FOR_DRAIN)))
+            left -= _LOOK_FOR_DRAIN
+        if not pause.may_leave:
+            await self._transport.pause(pause)
 
     async def progress(self, progress: Progress) -> None:
-        """Give a sign of life."""
+        """Give a sign of life, and show what a remote agent emitted."""
         self.note(progress)
+        if progress.kind == "event":
+            await self.execution.audience.atell(progress.payload)
 
     async def work(self, work: Work[Any]) -> Any:
         """Do it in the node's own context, so that what is nested keeps its place in the graph."""
@@ -173,6 +208,18 @@ class AsyncGraphPerformer(_Watch):
         if step.settled and ledger is not None and ran:
             await ledger.aawait_result(ran[0])
         return result
+
+    async def _unless_drained(self, work: Coroutine[Any, Any, T]) -> T:
+        if self.execution.runtime is None:
+            return await work
+        job = asyncio.ensure_future(work)
+        try:
+            while not job.done():
+                self.leave_if_drained()
+                await asyncio.wait({job}, timeout=_LOOK_FOR_DRAIN)
+            return job.result()
+        finally:
+            job.cancel()
 
 
 def _task_id() -> str:

@@ -1,4 +1,7 @@
-"""Where a node takes its input from the state, and where it puts the answer."""
+"""Where a node takes its input from the state, and where it puts the answer.
+
+Here by a path, which is the simple case; `acp_langgraph.nodes.plans` does it by mapping plans.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import is_typeddict
 
+from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError, NodeError, NodeInputError, NodeOutputError
-from acp_langgraph.mapping import validation
+from acp_langgraph.mapping import MappingPlan, validation
 from acp_langgraph.mapping.paths import StatePath
 
 __all__ = ["InputPort", "OutputPort"]
@@ -34,6 +38,13 @@ class InputPort:
         self._path = _parse(f"{what}_path", path, node)
         self._type = declared
         self._adapter = _adapter(f"{what}_type", declared, node)
+        self.path = path
+        self.plan: MappingPlan | None = None
+
+    def take(self, state: Any, _: Any) -> Flow[Any]:
+        """`read` as a flow, as an input by a plan is one."""
+        yield from ()
+        return self.read(state)
 
     def read(self, state: Any) -> Any:
         """The JSON to send.
@@ -86,6 +97,13 @@ class OutputPort:
         self._type = declared
         _adapter("output_type", declared, node)
         self._state_type = state_type
+        self.path = path
+        self.plan: MappingPlan | None = None
+
+    def put(self, state: Any, values: Any, _: Any) -> Flow[dict[str, Any]]:
+        """`write` as a flow, as an output by a plan is one."""
+        yield from ()
+        return self.write(state, values)
 
     def write(self, state: Any, values: Any) -> dict[str, Any]:
         """The changed channel, or channels; the state itself stays as it is.

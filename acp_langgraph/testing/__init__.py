@@ -21,6 +21,8 @@ They run in threads of the test's own process, on a free port of 127.0.0.1, and 
   `Work`. It keeps a `FakeRun` of each run; `ACPBehavior` names the ways in which servers differ.
 * `FakeBridge`: an API Bridge in front of `BridgeService`s, which are plain functions; it keeps every
   `BridgeQuery` that reached one.
+* `FakeQuant`: Quant's AI service with `FakeTool`s, orchestrations, durable chats and tasks, in the time
+  that they take or a fraction of it; `acp_langgraph.testing.quant` has more.
 * `Fault`: what can go wrong with a request, added to `server.faults`.
 * `Gate`: holds a request, an answer or a run until the test opens it; nobody needs to sleep.
 * `FaultyProxy`: the same faults and the same log in front of any other server.
@@ -35,6 +37,7 @@ from acp_langgraph.testing.faults import Fault, FaultRule, Faults
 from acp_langgraph.testing.gate import Gate
 from acp_langgraph.testing.http import FakeHTTPServer
 from acp_langgraph.testing.proxy import FaultyProxy
+from acp_langgraph.testing.quant import FakeQuant, FakeTool
 from acp_langgraph.testing.requests import RecordedRequest, RequestLog
 from acp_langgraph.testing.responses import Response
 from acp_langgraph.testing.runs import FakeAgent, FakeRun, FakeThread
@@ -56,8 +59,10 @@ __all__ = [
     "FakeAgent",
     "FakeBridge",
     "FakeHTTPServer",
+    "FakeQuant",
     "FakeRun",
     "FakeThread",
+    "FakeTool",
     "Fault",
     "FaultRule",
     "Faults",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -14,7 +15,7 @@ import httpx
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import drive
-from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step, Work
+from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.exchange import Endpoint, refuse_to_ask
 
@@ -123,6 +124,15 @@ class Transport:
     # The performer's side: what a flow's effects mean outside of a graph.
 
     call = exchange
+
+    def listen(self, listen: Listen, tell: Callable[[Progress], None] | None = None) -> None:
+        """Read a stream, telling what it says before reading on."""
+        with closing(self.stream(listen.call)) as pieces:
+            for piece in pieces:
+                for progress in listen.reader.feed(piece):
+                    (tell or self.progress)(progress)
+                if listen.reader.done:
+                    return
 
     def ask(self, ask: Ask) -> Any:
         """Refuse: outside of a graph nobody is there to answer."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -20,7 +21,7 @@ from httpx_aiohttp import AiohttpTransport
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import adrive
-from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step, Work
+from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.exchange import Endpoint, refuse_to_ask
 
@@ -130,6 +131,17 @@ class AsyncTransport:
     # The performer's side: what a flow's effects mean outside of a graph.
 
     call = exchange
+
+    async def listen(
+        self, listen: Listen, tell: Callable[[Progress], Awaitable[None]] | None = None
+    ) -> None:
+        """Read a stream, telling what it says before reading on."""
+        async with aclosing(self.stream(listen.call)) as pieces:
+            async for piece in pieces:
+                for progress in listen.reader.feed(piece):
+                    await (tell or self.progress)(progress)
+                if listen.reader.done:
+                    return
 
     async def ask(self, ask: Ask) -> Any:
         """Refuse: outside of a graph nobody is there to answer."""

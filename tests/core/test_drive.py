@@ -9,7 +9,7 @@ import pytest
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
+from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step
 
 
 class Recorder:
@@ -28,6 +28,9 @@ class Recorder:
     def call(self, call: Call[Any]) -> Reply:
         return self.perform(call, Reply(200, content=b'"reply"'))
 
+    def listen(self, listen: Listen) -> None:
+        self.perform(listen)
+
     def ask(self, ask: Ask) -> Any:
         return self.perform(ask, "answer")
 
@@ -44,7 +47,7 @@ class Recorder:
 class AsyncRecorder(Recorder):
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
-        if name not in {"call", "ask", "pause", "progress", "step"}:
+        if name not in {"call", "listen", "ask", "pause", "progress", "step"}:
             return found
 
         async def performed(effect: Any) -> Any:
@@ -62,19 +65,29 @@ def run(color: Any, flow: Flow[Any], failing: type | None = None) -> tuple[Any, 
     return asyncio.run(adrive(flow, recorder)), recorder.seen
 
 
+class Mute:
+    """Reads a stream and makes nothing of it."""
+
+    done = False
+
+    def feed(self, chunk: bytes) -> list[Progress]:
+        return []
+
+
 CALL: Call[str] = Call("read", "GET", "/x", dict | str)
 
 
 def everything() -> Flow[list[Any]]:
     found = [(yield from CALL), (yield from Ask("why?")), (yield from Pause(1.0))]
     found += [(yield from Progress("going")), (yield from Step("part", everything))]
+    found += [(yield from Listen(CALL, Mute()))]
     return found
 
 
 def test_every_effect_is_performed_in_order_and_its_reply_comes_back(color: Any) -> None:
     result, seen = run(color, everything())
-    assert result == ["reply", "answer", None, None, "remembered"]
-    assert [type(effect) for effect in seen] == [Call, Ask, Pause, Progress, Step]
+    assert result == ["reply", "answer", None, None, "remembered", None]
+    assert [type(effect) for effect in seen] == [Call, Ask, Pause, Progress, Step, Listen]
 
 
 def test_what_a_performer_raises_can_be_caught_at_the_yield(color: Any) -> None:
@@ -111,5 +124,5 @@ def test_a_flow_that_yields_something_else_is_told_what_it_may_yield(color: Any)
     def flow() -> Flow[None]:
         yield "nonsense"  # type: ignore[misc]  # the fault that is tested
 
-    with pytest.raises(TypeError, match="Call, Ask, Pause, Progress, Step"):
+    with pytest.raises(TypeError, match="Call, Listen, Ask, Pause, Progress, Work, Step"):
         run(color, flow())

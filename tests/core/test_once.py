@@ -211,3 +211,36 @@ def test_a_second_attempt_after_success_has_the_result_already() -> None:
     process.enter("sent", trace=trace)
     assert process.enter("again", trace=trace, first=2) == "sent"
     assert process.sent == 1
+
+
+@pytest.mark.parametrize("found", [["found"], []], ids=["done", "not done"])
+def test_where_there_is_something_to_look_at_a_crash_in_the_gap_is_settled(found: Any) -> None:
+    looked: list[float] = []
+
+    def look(since: float) -> Flow[list[Any]]:
+        yield from ()
+        looked.append(since)
+        return found
+
+    process = Process(look=look, clock=lambda: 7.0)
+    with pytest.raises(Crash):
+        process.enter(Crash)
+    assert process.enter("again") == (found or ["again"])[0]
+    assert looked == [7.0]
+    assert process.sent == (1 if found else 2)
+
+
+def test_a_second_attempt_looks_from_when_the_first_one_began() -> None:
+    looked: list[float] = []
+
+    def look(since: float) -> Flow[list[Any]]:
+        yield from ()
+        looked.append(since)
+        return ["found"]
+
+    times = iter((7.0, 8.0))
+    process, trace = Process(look=look, clock=lambda: next(times)), Trace()
+    with pytest.raises(UnknownOutcomeError):
+        process.enter(LOST, trace=trace)
+    assert process.enter("again", trace=trace, first=2) == "found"
+    assert looked == [7.0]

@@ -185,7 +185,11 @@ def test_the_error_is_one_that_a_retry_does_not_help():
     assert issubclass(EventStreamError, RuntimeError)
 
 
-# Anything at all
+# Anything at all. A million streams instead of a few hundred, in about 20 minutes:
+#
+#     python -m pytest tests/core/test_sse.py --hypothesis-profile million
+
+OFTEN = settings(max_examples=5 * settings.default.max_examples, deadline=None)
 
 
 def by_the_standard(stream: bytes):
@@ -228,13 +232,13 @@ PIECES = [
 streams = st.lists(st.sampled_from(PIECES) | st.binary(max_size=4), max_size=40).map(b"".join)
 
 
-@settings(max_examples=500, deadline=None)
+@OFTEN
 @given(streams, st.randoms(use_true_random=False))
 def test_any_stream_in_any_pieces_gives_what_the_standard_says(stream, chance):
     assert decode(*cut(stream, chance)) == by_the_standard(stream)
 
 
-@settings(max_examples=500, deadline=None)
+@OFTEN
 @given(streams, st.randoms(use_true_random=False), st.integers(3, 40))
 def test_any_stream_in_any_pieces_raises_nothing_but_the_decoders_own_error(stream, chance, limit):
     outcomes = set()

@@ -15,7 +15,7 @@ from support.zygote import Zygote
 
 from acp_langgraph.acp.order import KEY
 from acp_langgraph.server import serve
-from acp_langgraph.testing import Answer, Ask, FakeACPServer
+from acp_langgraph.testing import Answer, Ask, Emit, FakeACPServer
 
 ANSWERS = {"color?": "blue", "food?": "rice"}
 TIMES_STARTED_AT_MOST = 6
@@ -115,3 +115,27 @@ def test_where_runs_cannot_be_searched_there_is_no_second_run(
                 assert [run.completed for run in runs] == [True], (kills, runs)
             outcomes.append(ended["exit"])
         assert 0 in outcomes
+
+
+@pytest.mark.parametrize("color_name", ["sync", "async"])
+def test_a_graph_that_is_killed_while_it_is_watched_has_one_remote_run_in_the_end(
+    zygote: Zygote, color_name: str, points: int, tmp_path: Path
+) -> None:
+    script = [
+        *[Emit({"n": 1}), Emit({"n": 2}), Ask("color?"), Emit({"n": 3}), Ask("food?")],
+        Answer(lambda run: {"answers": run.answers}),
+    ]
+    with FakeACPServer(script) as server:
+
+        def make() -> dict[str, Any]:
+            job = job_for(server, server.agent_id, color_name, "async", tmp_path)()
+            return {**job, "watched": True}
+
+        for kills in jobs(points, count_ticks(zygote, make)):
+            job = make()
+            ended = until_done(zygote, job, kills)
+            assert ended["exit"] == 0, (kills, ended)
+            assert ended["values"]["answers"] == ["blue", "rice"], (kills, ended)
+            runs = [run for run in server.runs if run.input == {"text": job["thread"]}]
+            assert [run.completed for run in runs] == [True], (kills, runs)
+        assert [request for request in server.requests if request.path.endswith("/stream")]

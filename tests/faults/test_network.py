@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command
 from support.agents import asking
 from support.colors import Color
 from support.counted import answered, graph_with, make_node
@@ -92,8 +94,6 @@ def run_named(color: Color, server: FakeACPServer) -> Any:
     """Run against a server that puts a question under the name of its kind."""
     graph = graph_with(make_node(server.url, server.agent_id), attempts=5)
     state = color.invoke(graph, {"ask": {"text": "hi"}}, ON_A_THREAD)
-    from langgraph.types import Command  # noqa: PLC0415 - beside its only use
-
     while questions := state.get("__interrupt__"):
         (question,) = questions[0].value.values()
         state = color.invoke(graph, Command(resume=ANSWERS[question]), ON_A_THREAD)
@@ -184,3 +184,21 @@ def test_a_permanent_failure_is_tried_once_and_a_transient_one_as_often_as_asked
         looked_up = [seen for seen in server.requests if seen.operation == "search_stateless_runs"]
         assert len(looked_up) >= 4  # a look-up begins every further attempt
         assert server.created == 0
+
+
+def test_our_own_server_may_restart_between_question_and_answer(
+    color: Color, tmp_path: Path
+) -> None:
+    agents = {"ask": asking(*ANSWERS, exactly=True)}
+    database = str(tmp_path / "server.sqlite")
+    with serve(agents, database=database) as server:
+        port = int(server.url.rpartition(":")[2])
+        graph = graph_with(make_node(server.url, server.agent_ids["ask"]), attempts=5)
+        state = color.invoke(graph, {"ask": {"text": "hi"}}, ON_A_THREAD)
+    while questions := state.get("__interrupt__"):
+        with serve(agents, database=database, port=port) as server:
+            answer = Command(resume=ANSWERS[questions[0].value])
+            state = color.invoke(graph, answer, ON_A_THREAD)
+            counts = server.count_runs()
+    assert state["answer"]["answers"] == ["blue", "rice"]
+    assert counts == {"success": 1}

@@ -7,6 +7,7 @@ import operator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
+from uuid import UUID
 
 import pytest
 from langchain_core.runnables import RunnableConfig
@@ -14,7 +15,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from support.agents import Text, agent
 from support.colors import Color
 
@@ -29,6 +30,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.nodes import ACPNode
 from acp_langgraph.server import serve
+from acp_langgraph.testing import Answer, FakeACPServer
 
 ON_A_THREAD: RunnableConfig = {"configurable": {"thread_id": "1"}}
 
@@ -482,3 +484,41 @@ def test_an_answer_that_fits_nowhere_is_an_error_of_the_node(
 ) -> None:
     with pytest.raises(NodeOutputError, match=says):
         color.invoke(make(server, **changes), {"ask": {"text": "hi"}})
+
+
+@dataclass
+class Letter:
+    text: str
+    copies: int = 1
+
+
+class Note(TypedDict):
+    text: str
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "sent"),
+    [
+        (Mail, Mail(text="a"), {"text": "a", "seen": False}),
+        (Mail, {"text": "a"}, {"text": "a", "seen": False}),
+        (Mail, Letter("a"), {"text": "a", "seen": False}),
+        (Note, {"text": "a", "more": 1}, {"text": "a"}),
+        (Letter, Letter("a", 2), {"text": "a", "copies": 2}),
+        (Letter, {"text": "a"}, {"text": "a", "copies": 1}),
+        (str, "a", "a"),
+        (list[int], [1, 2], [1, 2]),
+        (int | None, None, None),
+        (dict[str, float], {"a": 0.5}, {"a": 0.5}),
+        (UUID, UUID(int=1), str(UUID(int=1))),
+        (None, {"any": [1, None, "x"]}, {"any": [1, None, "x"]}),
+    ],
+)
+def test_inputs_and_outputs_of_every_type_go_out_and_come_back(
+    color: Color, declared: Any, value: Any, sent: Any
+) -> None:
+    with FakeACPServer([Answer(lambda run: run.input)]) as echoing:
+        node = make(echoing, echoing.agent_id, input_type=declared, output_type=declared)
+        change = color.invoke(node, {"ask": value})
+        assert echoing.run.input == sent
+    expected = TypeAdapter(declared).validate_python(sent) if declared not in {None, Note} else sent
+    assert change == {"answer": expected}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.flow import Flow, Pause, Progress, Step
+from acp_langgraph.core.flow import Flow, Listen, Pause, Progress, Step
 
 __all__ = ["Hand", "reply"]
 
@@ -23,14 +24,17 @@ def reply(body: Any = _NOTHING, status: int = 200, **headers: str) -> Reply:
 class Hand:
     """Steps through a flow, into its steps, until something from outside is needed.
 
-    Pauses and progress are noted and passed over.
+    Pauses and progress are noted and passed over. The results of the first steps may be remembered.
     """
 
-    def __init__(self, flow: Flow[Any]) -> None:
+    def __init__(self, flow: Flow[Any], remembered: Iterable[Any] = ()) -> None:
         self._flows = [flow]
-        self._returned: list[Step[Any]] = []
+        self._names: list[str] = []
+        self._remembered = iter(remembered)
+        self.returned: dict[str, Any] = {}
         self.pauses: list[float] = []
         self.progress: list[str] = []
+        self.events: list[Any] = []
         self.steps: list[str] = []
         self.result: Any = _NOTHING
         self.next: Any = None
@@ -46,6 +50,19 @@ class Hand:
         assert isinstance(self.next, Call), f"the flow wants {self.next}"
         assert self.next.operation == operation, f"the flow wants {self.next.operation}"
         return self.next
+
+    def wants_to_listen(self, operation: str) -> Listen:
+        """The stream that the flow wants to listen to now, which must be this operation's."""
+        assert isinstance(self.next, Listen), f"the flow wants {self.next}"
+        assert self.next.call.operation == operation
+        return self.next
+
+    def hears(self, chunk: bytes) -> None:
+        """Bytes of the stream arrive; hang up once the reader wants no more."""
+        for progress in self.next.reader.feed(chunk):
+            self._note(progress)
+        if self.next.reader.done:
+            self.give(None)
 
     def give(self, answer: Any) -> None:
         """Hand the flow what it asked for; an exception is raised inside it."""
@@ -65,16 +82,23 @@ class Hand:
                     self.result, self.next = end.value, None
                     return
                 json.dumps(end.value, allow_nan=False)  # what a step returns is remembered as JSON
+                self.returned[self._names.pop()] = end.value
                 resume = self._sender(end.value)
                 continue
             except Exception as error:
                 self._flows.pop()
                 if not self._flows:
                     raise
+                self._names.pop()
                 resume = self._thrower(error)
                 continue
             if isinstance(effect, Step):
                 self.steps.append(effect.name)
+                result = next(self._remembered, _NOTHING)
+                if result is not _NOTHING:
+                    resume = self._sender(result)
+                    continue
+                self._names.append(effect.name)
                 body = effect.body()
                 self._flows.append(body)
                 resume = body.__next__
@@ -82,11 +106,16 @@ class Hand:
                 self.pauses.append(effect.seconds)
                 resume = self._sender(None)
             elif isinstance(effect, Progress):
-                self.progress.append(effect.kind)
+                self._note(effect)
                 resume = self._sender(None)
             else:
                 self.next = effect
                 return
+
+    def _note(self, progress: Progress) -> None:
+        self.progress.append(progress.kind)
+        if progress.kind == "event":
+            self.events.append(progress.payload)
 
     def _sender(self, value: Any) -> Any:
         flow = self._flows[-1]

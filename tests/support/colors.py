@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 __all__ = ["Color"]
+
+_END = object()
 
 
 class Color:
@@ -25,6 +27,27 @@ class Color:
         if self.name == "sync":
             return runnable.invoke(value, config, **options)
         return asyncio.run(runnable.ainvoke(value, config, **options))
+
+    def stream(self, runnable: Any, value: Any, config: Any = None, **options: Any) -> list[Any]:
+        """All that a graph or a node yields."""
+        with self.streaming(runnable, value, config, **options) as items:
+            return list(items)
+
+    @contextmanager
+    def streaming(
+        self, runnable: Any, value: Any, config: Any = None, **options: Any
+    ) -> Iterator[Iterator[Any]]:
+        """What a graph or a node yields, as it does; leaving early closes it."""
+        if self.name == "sync":
+            with closing(runnable.stream(value, config, **options)) as items:
+                yield items
+            return
+        with asyncio.Runner() as runner:
+            items = runnable.astream(value, config, **options)
+            try:
+                yield _pulled(runner, items)
+            finally:
+                runner.run(items.aclose())
 
     def invoke_each(self, runnable: Any, values: list[Any], config: Any = None) -> list[Any]:
         """Invoke one after the other; if async, all on one event loop."""
@@ -45,6 +68,14 @@ class Color:
                 yield _Compiled(builder.compile(checkpointer=saver))
         else:
             yield _AsyncOverSqlite(builder, database)
+
+
+def _pulled(runner: asyncio.Runner, items: AsyncGenerator[Any]) -> Iterator[Any]:
+    async def pull() -> Any:
+        return await anext(items, _END)
+
+    while (item := runner.run(pull())) is not _END:
+        yield item
 
 
 class _Compiled:

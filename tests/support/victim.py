@@ -2,8 +2,9 @@
 
 It is a zygote: everything is imported once, and every line of JSON on standard input is a job that is
 done in a fork. A job names its module's `build(job)`, which gives the graph's builder, and what to
-invoke it with. The fork kills itself with SIGKILL at the given tick; ticks are counted before, during
-and after every HTTP exchange and before and after every write of the checkpointer.
+invoke it with; it may be `watched`. The fork kills itself with SIGKILL at the given tick; ticks are
+counted before, during and after every HTTP exchange, before and after every write of the checkpointer,
+and at everything that is watched.
 
 Answers, a line each: {"exit": status, "ticks": ticks so far, "error": ..., "values": ...}.
 """
@@ -44,12 +45,17 @@ class Ticks:
 tick = Ticks()
 
 
+def streams(response: httpx.Response) -> bool:
+    return response.headers.get("content-type", "").startswith("text/event-stream")
+
+
 class Transport(httpx.HTTPTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         tick()
         response = super().handle_request(request)
         tick()
-        response.read()
+        if not streams(response):
+            response.read()
         tick()
         return response
 
@@ -59,7 +65,8 @@ class AsyncTransport(AiohttpTransport):
         tick()
         response = await super().handle_async_request(request)
         tick()
-        await response.aread()
+        if not streams(response):
+            await response.aread()
         tick()
         return response
 
@@ -103,7 +110,8 @@ def async_client() -> httpx.AsyncClient:
 def next_input(state: Any, job: dict[str, Any]) -> Any:
     """What to invoke the graph with, as someone would who finds it in this state."""
     if state.interrupts:
-        return Command(resume=job["answers"][state.interrupts[0].value])
+        answer = job.get("answer")
+        return Command(resume=answer or job["answers"][state.interrupts[0].value])
     return None if state.created_at else job["input"]
 
 
@@ -119,7 +127,12 @@ def run(job: dict[str, Any]) -> Any:
     with Saver.from_conn_string(job["database"]) as saver:
         graph = importlib.import_module(job["module"]).build(job).compile(checkpointer=saver)
         while not is_done(state := graph.get_state(config)):
-            graph.invoke(next_input(state, job), config, **options)
+            given = next_input(state, job)
+            if job.get("watched"):
+                for _ in graph.stream(given, config, stream_mode="custom", **options):
+                    tick()
+            else:
+                graph.invoke(given, config, **options)
         return state.values
 
 
@@ -131,7 +144,12 @@ async def arun(job: dict[str, Any]) -> Any:
         saver = AsyncSaver(connection)
         graph = importlib.import_module(job["module"]).build(job).compile(checkpointer=saver)
         while not is_done(state := await graph.aget_state(config)):
-            await graph.ainvoke(next_input(state, job), config, **options)
+            given = next_input(state, job)
+            if job.get("watched"):
+                async for _ in graph.astream(given, config, stream_mode="custom", **options):
+                    tick()
+            else:
+                await graph.ainvoke(given, config, **options)
         return state.values
 
 

@@ -4,7 +4,7 @@ A client's class body lists the operations, one line each:
 
     get_thread = sends(calls.get_thread)
 
-The method takes what the function in `acp_langgraph.acp.calls` takes, hands the `Call` to the
+The method takes what the function in the protocol's `calls` takes, hands the `Call` to the
 client's own `send` or `stream`, and returns that one's result. Its signature and documentation are
 the function's, for type checkers as well as for `help`. There is one function for every kind of
 result, as Python's types have no other way of saying it.
@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapp
 from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from acp_langgraph.acp.arguments import Options
+from acp_langgraph.core.arguments import Options
 from acp_langgraph.core.calls import Call
 
 __all__ = [

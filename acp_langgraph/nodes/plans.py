@@ -1,0 +1,146 @@
+"""A node's input and output by mapping plans, beside the paths of `acp_langgraph.nodes.ports`.
+
+What a plan's rules cannot tell a model is asked; its answers are a step of the node's flow, so that
+they are remembered and the model is not asked again.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Protocol
+
+from langchain_core.runnables import RunnableConfig
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from acp_langgraph.core.flow import Flow, Step, Work
+from acp_langgraph.errors import NodeConfigurationError, NodeInputError, NodeOutputError
+from acp_langgraph.mapping import MappingPlan, aask, ask, compile_input, compile_output, validation
+from acp_langgraph.nodes.ports import InputPort, OutputPort, describe_faults
+
+__all__ = ["Input", "Output", "input_of", "output_of"]
+
+
+class Input(Protocol):
+    """Where a node takes its input from."""
+
+    @property
+    def plan(self) -> MappingPlan | None:
+        """The plan, if it is by one."""
+
+    def take(self, state: Any, config: RunnableConfig) -> Flow[Any]:
+        """The JSON to send."""
+
+
+class Output(Protocol):
+    """Where a node puts the answer."""
+
+    @property
+    def plan(self) -> MappingPlan | None:
+        """The plan, if it is by one."""
+
+    def put(self, state: Any, values: Any, config: RunnableConfig) -> Flow[dict[str, Any]]:
+        """The node's change of the state."""
+
+
+def input_of(
+    node: str, plan: Any, path: str | None, declared: Any, state_type: Any, model: Any
+) -> Input:
+    """The input that a node was given, by plan or by path.
+
+    Args:
+        node: The node's name.
+        plan: Rules by field of the input, or one rule for all of it.
+        path: Where in the state the input is.
+        declared: The input's type; `None` for any JSON.
+        state_type: The state's declaration, if known.
+        model: A chat model, or where in `configurable` one is, for what rules cannot tell.
+
+    Raises:
+        NodeConfigurationError: If both are given, or one that can never work.
+    """
+    if plan is None:
+        return InputPort("input", path or "", declared, node)
+    if path is not None:
+        raise NodeConfigurationError("give either input or input_path, not both", node=node)
+    return _PlannedInput(node, plan, declared, state_type, model)
+
+
+def output_of(
+    node: str, plan: Any, path: str | None, declared: Any, state_type: Any, model: Any
+) -> Output:
+    """The output that a node was given; see `input_of`."""
+    if plan is None:
+        return OutputPort(path or "", declared, state_type, node)
+    if path is not None:
+        raise NodeConfigurationError("give either output or output_path, not both", node=node)
+    return _PlannedOutput(node, plan, declared, state_type, model)
+
+
+class _PlannedInput:
+    def __init__(self, node: str, rules: Any, declared: Any, state_type: Any, model: Any) -> None:
+        self.plan = compile_input(rules, state=state_type, agent=declared, name=f"{node}.input")
+        self._node = node
+        self._model = model
+
+    def take(self, state: Any, config: RunnableConfig) -> Flow[Any]:
+        """The JSON to send, as the rules make it."""
+        plan = self.plan
+        answers = yield from _answers("map_input", plan, self._model, plan.value, state, config)
+        value = plan.value(state, config, answers=answers)
+        try:
+            return to_jsonable_python(value, by_alias=True)
+        except (PydanticSerializationError, ValueError):
+            raise NodeInputError(
+                "input: the plan gives a value that cannot be sent as JSON", node=self._node
+            ) from None
+
+
+class _PlannedOutput:
+    def __init__(self, node: str, rules: Any, declared: Any, state_type: Any, model: Any) -> None:
+        self.plan = compile_output(rules, state=state_type, agent=declared, name=f"{node}.output")
+        self._node = node
+        self._declared = declared
+        self._model = model
+
+    def put(self, state: Any, values: Any, config: RunnableConfig) -> Flow[dict[str, Any]]:
+        """The change of the state, as the rules make it of the answer."""
+        plan, answer = self.plan, self._fitting(values)
+        check = partial(plan.delta, state=state)
+        answers = yield from _answers(
+            "map_output", plan, self._model, check, answer, config, state=state
+        )
+        return plan.delta(answer, config, state=state, answers=answers)
+
+    def _fitting(self, values: Any) -> Any:
+        if self._declared is None:
+            return values
+        try:
+            return validation.validate(self._declared, values)
+        except ValidationError as error:
+            faults = error.errors(include_input=False, include_url=False, include_context=False)
+            raise NodeOutputError(
+                f"the agent's answer does not fit its output_type: {describe_faults(faults)}",
+                node=self._node,
+            ) from None
+
+
+def _answers(
+    step: str,
+    plan: MappingPlan,
+    model: Any,
+    check: Any,
+    source: Any,
+    config: RunnableConfig,
+    **more: Any,
+) -> Flow[dict[str, Any]]:
+    """What a model says of the fields that rules cannot tell; nothing is asked if there are none."""
+    if not plan.semantic:
+        return {}
+    asked = (plan, source, config)
+    options = {"model": model, "check": check, **more}
+
+    def body() -> Flow[dict[str, Any]]:
+        return (yield from Work(partial(ask, *asked, **options), partial(aask, *asked, **options)))
+
+    return (yield from Step(step, body))

@@ -1,0 +1,121 @@
+"""What Quant's nodes have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import httpx
+from langchain_core.runnables import RunnableConfig
+from langgraph.config import get_config
+
+from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.flow import Flow
+from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.quant.config import Spelling, quant_configuration
+from acp_langgraph.quant.keeping import Keeper, Save
+from acp_langgraph.quant.pace import Pace, QuantPolicy
+from acp_langgraph.quant.sharing import SharedPolling, shared_polling
+
+__all__ = ["QuantNode", "current_config"]
+
+_log = logging.getLogger("acp_langgraph.nodes")
+
+
+def current_config(config: RunnableConfig) -> RunnableConfig:
+    """The configuration for what is run inside of a step: the step's own, so that it is nested there.
+
+    Args:
+        config: The node's, for when there is no graph.
+    """
+    try:
+        return get_config()
+    except RuntimeError:
+        return config
+
+
+class QuantNode(RemoteNode):
+    """Base of the nodes that have work done by Quant's AI API.
+
+    Args:
+        name: The node's name in the graph.
+        configuration: The API's host, or all there is to say of it; left out, `QUANT_BASE_URL` or
+            the public cloud, with the token in `QUANT_API_TOKEN`.
+        organisation: The organisation's machine name; left out, `QUANT_ORGANISATION`.
+        spelling: How paths spell it.
+        prefix: What comes before it in paths.
+        headers: Sent with every request of this node.
+        client: A blocking client of the caller's own.
+        async_client: An awaiting client of the caller's own.
+        auth: Authentication of the caller's own, for both.
+        pace: How often to look, and when to give up.
+        on_unknown: What to do where it cannot be told whether something was started: `raise`
+            UnknownOutcomeError, or `rerun` and accept that it may run twice.
+        save_to: Where binary results go: a directory, or a function; `None` leaves references to
+            them in the result. They are never part of the state.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        configuration: ApiClientConfiguration | str | None = None,
+        *,
+        organisation: str | None = None,
+        spelling: Spelling = "organizations",
+        prefix: str = "/api/v3",
+        headers: Mapping[str, str] | None = None,
+        client: httpx.Client | None = None,
+        async_client: httpx.AsyncClient | None = None,
+        auth: httpx.Auth | None = None,
+        pace: Pace,
+        on_unknown: Literal["raise", "rerun"] = "raise",
+        save_to: str | os.PathLike[str] | Save | None = None,
+    ) -> None:
+        whole = quant_configuration(configuration, organisation, spelling=spelling, prefix=prefix)
+        super().__init__(
+            name,
+            whole,
+            headers=headers,
+            client=client,
+            async_client=async_client,
+            auth=auth,
+            on_cancel="detach",  # the API cannot cancel anything
+        )
+        self.base_url = whole.base_url
+        self.policy = QuantPolicy(pace, retries=whole.retries, on_unknown=on_unknown)
+        self.keeper = Keeper(save_to)
+        # Nodes with credentials of their own making cannot be told to be the same user.
+        own = client or async_client or auth or headers
+        self.sharing = SharedPolling() if own else shared_polling(whole)
+
+    async def ainvoke(
+        self,
+        input: Any,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Do the work, awaiting. Cancelling ends the waiting; what was started goes on."""
+        try:
+            return await super().ainvoke(input, config, **options)
+        except asyncio.CancelledError as cancelled:
+            said = (
+                f"node {self.name!r} stopped waiting; what it started goes on on the server, which "
+                "cannot cancel it"
+            )
+            cancelled.add_note(said)
+            _log.warning(said)
+            raise
+
+    def ending(
+        self,
+        execution: Execution,  # noqa: ARG002 - the base's
+        key: str,  # noqa: ARG002 - the base's
+        run_id: str | None,  # noqa: ARG002 - the base's
+    ) -> Flow[bool]:
+        """Nothing can be ended."""
+        yield from ()
+        return False

@@ -1,0 +1,223 @@
+"""Who watches a graph, and how what a remote agent emits gets there.
+
+What LangGraph offers in public is used in public ways: the stream writer for `custom`, LangChain's
+callbacks for `messages` and for `astream_events`. But no public name tells whether anybody watches,
+and neither stream slows its writer down. What is private in the following is read with care, so that
+a LangGraph without it streams on, and pinned by tests:
+
+* a stream writer that writes nowhere closes over nothing, one that does over the queue `stream`;
+* handlers that stream have a method `tap_output_iter`;
+* `__pregel_stream` takes what a subgraph emits, for those who watch `values` with `subgraphs`.
+
+The events of a step are told from within the task that it is. They are the node's all the same, so
+they are written in the context in which the node was invoked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Iterator
+from contextvars import Context, copy_context
+from functools import lru_cache, partial
+from typing import Any, Final
+
+from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
+from langchain_core.callbacks.manager import adispatch_custom_event, dispatch_custom_event
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import (
+    get_async_callback_manager_for_config,
+    get_callback_manager_for_config,
+)
+from langgraph.runtime import Runtime
+
+from acp_langgraph.core.flow import RemoteEvent
+from acp_langgraph.errors import EventStreamError
+from acp_langgraph.nodes.messages import MessageFinder
+
+__all__ = ["EVENT_NAME", "Audience"]
+
+EVENT_NAME: Final = "remote_event"
+"""The name of a remote event among the custom events of `astream_events`."""
+
+_WAITING_AT_MOST: Final = 100  # items in the graph's queue
+_LOOK_AGAIN: Final = 0.005  # seconds
+_GIVE_UP: Final = 60.0  # seconds in which nobody takes anything
+_SILENT: Final = {
+    BaseCallbackHandler.on_custom_event,
+    AsyncCallbackHandler.on_custom_event,
+}
+
+
+class Audience:
+    """Those who watch one execution of a node.
+
+    Args:
+        key: Identifies the execution, however often it is entered.
+        config: What LangGraph gave the node.
+        runtime: LangGraph's runtime; `None` outside of a graph, where nobody watches.
+    """
+
+    def __init__(self, key: str, config: RunnableConfig, runtime: Runtime[Any] | None) -> None:
+        self._key = key
+        self._config = config
+        self._context: Context = copy_context()
+        configurable = config.get("configurable", {})
+        self._place = tuple(str(configurable.get("checkpoint_ns", "")).split("|"))
+        self._writer: Callable[[Any], None] | None = None
+        self._subgraph: Any = None
+        handlers: list[Any] = []
+        if runtime is not None:
+            if runtime.stream_writer.__closure__:
+                self._writer = runtime.stream_writer
+            stream = configurable.get("__pregel_stream")
+            if stream is not None and "values" in stream.modes:
+                self._subgraph = stream
+            handlers = list(getattr(config.get("callbacks"), "handlers", ()))
+        self._follows = any(map(_follows, handlers))
+        streams = [handler.stream for handler in handlers if hasattr(handler, "stream")]
+        self._queues = list(_queues([self._writer, *streams]))
+        self._spoken: _Utterance | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anybody watches."""
+        return self._writer is not None or self._subgraph is not None or self._follows
+
+    def tell(self, event: RemoteEvent) -> None:
+        """Show an event, and wait while too much of what was shown is not taken yet."""
+        self._write(event)
+        if self._follows:
+            dispatch_custom_event(EVENT_NAME, event, config=self._config)
+            for message in _finder(self._key).find(event["kind"], event["payload"]):
+                self._say(event["agent"], message)
+        for pause in self._patience():
+            time.sleep(pause)
+
+    async def atell(self, event: RemoteEvent) -> None:
+        """`tell`, awaiting."""
+        self._write(event)
+        if self._follows:
+            await adispatch_custom_event(EVENT_NAME, event, config=self._config)
+            for message in _finder(self._key).find(event["kind"], event["payload"]):
+                await self._asay(event["agent"], message)
+        await asyncio.sleep(0)  # the others on the loop see it now, and not after all that came
+        for pause in self._patience():
+            await asyncio.sleep(pause)
+
+    def hush(self) -> None:
+        """End the message that is being said piece by piece, if one is."""
+        spoken, self._spoken = self._spoken, None
+        if spoken is not None:
+            spoken.run.on_llm_end(_whole(spoken.message))
+
+    async def ahush(self) -> None:
+        """`hush`, awaiting."""
+        spoken, self._spoken = self._spoken, None
+        if spoken is not None:
+            await spoken.run.on_llm_end(_whole(spoken.message))
+
+    def _write(self, event: RemoteEvent) -> None:
+        if self._writer is not None:
+            self._context.run(self._writer, event)
+        payload = event["payload"]
+        if self._subgraph is not None and event["kind"] == "values" and isinstance(payload, dict):
+            self._subgraph((self._place, "values", dict(payload)))
+
+    def _say(self, agent: str, message: BaseMessage) -> None:
+        """Have a message appear as a chat model's, which is how messages get into the stream."""
+        is_piece = isinstance(message, AIMessageChunk)
+        if self._spoken is not None and (not is_piece or self._spoken.message.id != message.id):
+            self.hush()
+        if self._spoken is None:
+            manager = get_callback_manager_for_config(self._config)
+            (run,) = manager.on_chat_model_start({"name": agent}, [[]], name=agent)
+            if not isinstance(message, AIMessageChunk):
+                run.on_llm_end(_whole(message))
+                return
+            self._spoken = _Utterance(run)
+        if isinstance(message, AIMessageChunk):
+            chunk = self._spoken.add(message)
+            self._spoken.run.on_llm_new_token(str(chunk.text), chunk=chunk)
+
+    async def _asay(self, agent: str, message: BaseMessage) -> None:
+        """`_say`, awaiting."""
+        is_piece = isinstance(message, AIMessageChunk)
+        if self._spoken is not None and (not is_piece or self._spoken.message.id != message.id):
+            await self.ahush()
+        if self._spoken is None:
+            manager = get_async_callback_manager_for_config(self._config)
+            (run,) = await manager.on_chat_model_start({"name": agent}, [[]], name=agent)
+            if not isinstance(message, AIMessageChunk):
+                await run.on_llm_end(_whole(message))
+                return
+            self._spoken = _Utterance(run)
+        if isinstance(message, AIMessageChunk):
+            chunk = self._spoken.add(message)
+            await self._spoken.run.on_llm_new_token(str(chunk.text), chunk=chunk)
+
+    def _patience(self) -> Iterator[float]:
+        """Pauses to make until there is room for more.
+
+        Raises:
+            EventStreamError: If nobody takes anything for long: an iteration was given up, or is
+                stuck, and must not hold the run.
+        """
+        for queue in self._queues:
+            before, since = queue.qsize(), time.monotonic()
+            while (waiting := queue.qsize()) > _WAITING_AT_MOST:
+                if waiting < before:
+                    before, since = waiting, time.monotonic()
+                elif time.monotonic() - since > _GIVE_UP:
+                    raise EventStreamError(f"nobody took what is streamed for {_GIVE_UP:.0f} s")
+                yield _LOOK_AGAIN
+
+
+class _Utterance:
+    """A message that is being said piece by piece."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        self.message = AIMessageChunk(content="")
+
+    def add(self, piece: AIMessageChunk) -> ChatGenerationChunk:
+        self.message = self.message + piece if self.message.id else piece
+        return ChatGenerationChunk(message=piece)
+
+
+@lru_cache(maxsize=1000)
+def _finder(key: str) -> MessageFinder:  # noqa: ARG001 - one for each key
+    """Finds the messages of an execution; after a question, those before it are known."""
+    return MessageFinder()
+
+
+def _whole(message: BaseMessage) -> LLMResult:
+    return LLMResult(generations=[[ChatGeneration(message=message)]])
+
+
+def _follows(handler: Any) -> bool:
+    """Whether a callback handler shows things while they happen, and does not only record them."""
+    silent = BaseCallbackHandler.on_custom_event
+    listens = getattr(type(handler), "on_custom_event", silent) not in _SILENT
+    return listens or hasattr(handler, "tap_output_iter")
+
+
+def _queues(functions: list[Any]) -> Iterator[Any]:
+    """The queues behind LangGraph's streaming functions, each once."""
+    found: list[Any] = []
+    for function in functions:
+        if isinstance(function, partial):  # of a loop's call_soon_threadsafe
+            function = function.args[0] if function.args else None  # noqa: PLW2901 - unwrapped
+        if inspect.ismethod(function):
+            queue = function.__self__
+        elif inspect.isfunction(function) and function.__closure__:
+            cells = dict(zip(function.__code__.co_freevars, function.__closure__, strict=True))
+            queue = cells["stream"].cell_contents if "stream" in cells else None
+        else:
+            continue
+        if hasattr(queue, "qsize") and not any(queue is other for other in found):
+            found.append(queue)
+            yield queue

@@ -1,0 +1,1 @@
+"""QuantCDN's AI API: asynchronous tools, orchestrations, durable chat, tasks."""

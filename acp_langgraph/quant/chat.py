@@ -1,0 +1,196 @@
+"""The life of one durable chat, as a flow.
+
+    start_chat          the chat, of a model or of an agent
+    wait_for_chat       until it ends, fails or wants tools run on this side       <-+
+    (the tools are run, or somebody is asked)                                       | as often as
+    submit_callback     once: a callback id that was used is 404, and then is done --+ it wants
+
+A callback that may have been taken is sent again: the second is refused, and polling tells the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeAlias
+
+from acp_langgraph.core.flow import Flow, Progress, Step
+from acp_langgraph.core.once import Trace
+from acp_langgraph.core.retry import with_retries
+from acp_langgraph.core.wire import dump
+from acp_langgraph.errors import NotFoundException, QuantRunError
+from acp_langgraph.quant import calls
+from acp_langgraph.quant.keeping import Keeper
+from acp_langgraph.quant.models import ENDED, DurableAccepted, DurableError, DurableExecution
+from acp_langgraph.quant.pace import QuantPolicy
+from acp_langgraph.quant.polling import Subject, wait_until
+from acp_langgraph.quant.reading import durable_id, joined_text
+from acp_langgraph.quant.starting import Order, start_once
+
+__all__ = ["ChatOrder", "PendingTools", "converse", "wrapped"]
+
+PendingTools: TypeAlias = Sequence[Mapping[str, Any]]
+"""The tools that a chat wants run here: dicts with `name`, `toolUseId`, `input`."""
+
+_WAITING = "waiting_callback"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOrder:
+    """A durable chat that is wanted.
+
+    Attributes:
+        key: Identifies the order.
+        request: The body of the chat.
+        base_url: The configured host, which poll URLs must lead to.
+        agent_id: The agent to talk to; `None` for a model.
+        keeper: Where binary results go.
+        node: The node that wants it.
+    """
+
+    key: str
+    request: Mapping[str, Any] = field(repr=False)
+    base_url: str
+    agent_id: str | None = None
+    keeper: Keeper = field(default_factory=Keeper)
+    node: str = ""
+
+
+def converse(
+    order: ChatOrder,
+    policy: QuantPolicy,
+    trace: Trace,
+    answer: Callable[[PendingTools], Flow[Mapping[str, Any]]],
+) -> Flow[dict[str, Any]]:
+    """Have a chat once, however often this flow is entered.
+
+    Args:
+        order: The chat.
+        policy: How patient to be; the deadline counts anew after every callback.
+        trace: Shared by the attempts of one execution.
+        answer: Has the pending tools run; gives their results by `toolUseId`.
+
+    Returns:
+        `text`, `requestId`, `sessionId`, `usage` (of the last turn only), `toolExecutions`.
+
+    Raises:
+        QuantRunError: If the chat failed.
+        UnknownOutcomeError: If it cannot be told whether it was started.
+        RunTimeoutError, RunExpiredError, OpenApiException: See `wait_until`.
+    """
+    if order.agent_id is None:
+        call = calls.chat_inference_async(order.request)
+    else:
+        call = calls.chat_with_ai_agent_async(order.agent_id, order.request)
+    started = yield from start_once(
+        Order(
+            "the durable chat",
+            "start_chat",
+            order.key,
+            call,
+            partial(_started, order.base_url),
+            node=order.node,
+        ),
+        policy,
+        trace,
+    )
+    leg = {"at": started["at"], "used": []}
+    while True:
+        yield from Progress("running", started["requestId"])
+        wait = partial(_wait, order, policy, started["requestId"], leg)
+        outcome = yield from Step("wait_for_chat", wait)
+        if outcome["status"] != _WAITING:
+            return {**outcome, "sessionId": started["sessionId"]}
+        results = yield from answer(outcome["pendingTools"])
+        submit = partial(_submit, policy, leg, outcome, results)
+        leg = yield from Step("submit_callback", submit)
+
+
+def wrapped(result: Any) -> dict[str, Any]:
+    """A tool's result as a callback takes it: an object."""
+    return result if isinstance(result, dict) else {"result": result}
+
+
+def _started(base_url: str, accepted: DurableAccepted) -> dict[str, Any]:
+    return {"requestId": durable_id(accepted, base_url), "sessionId": accepted.session_id}
+
+
+def _wait(
+    order: ChatOrder, policy: QuantPolicy, request_id: str, leg: Mapping[str, Any]
+) -> Flow[dict[str, Any]]:
+    def is_settled(record: DurableExecution) -> bool:
+        if record.status != _WAITING:
+            return record.status in ENDED or (not record.status and record.error is not None)
+        if record.callback_id not in leg["used"]:
+            return record.callback_id is not None
+        # The server is still to notice what it was sent, or it refused a callback id of its own.
+        return not leg.get("taken", True) and policy.clock() - leg["at"] > policy.grace
+
+    subject = Subject(
+        "durable chat",
+        request_id,
+        calls.get_durable_execution_status(request_id),
+        lambda record: record.status,
+        leg["at"],
+        node=order.node,
+    )
+    record = yield from wait_until(subject, policy, is_settled)
+    if record.status == _WAITING and record.callback_id in leg["used"]:
+        said = "it waits for a callback, and the server does not know the callback's id"
+        raise QuantRunError("chat", said, node=order.node, run_id=request_id)
+    if record.status == _WAITING:
+        return {
+            "status": record.status,
+            "callbackId": record.callback_id,
+            "pendingTools": [
+                {"name": tool.name, "toolUseId": tool.tool_use_id, "input": tool.input}
+                for tool in record.pending_tools
+            ],
+        }
+    if record.status != "complete":
+        error = record.error
+        why = dump(error) if isinstance(error, DurableError) else error
+        raise QuantRunError("chat", why, node=order.node, run_id=request_id)
+    return _result(order, record, request_id)
+
+
+def _submit(
+    policy: QuantPolicy,
+    leg: Mapping[str, Any],
+    outcome: Mapping[str, Any],
+    results: Mapping[str, Any],
+) -> Flow[dict[str, Any]]:
+    callback_id = outcome["callbackId"]
+    call = calls.submit_tool_callback(
+        {
+            "callbackId": callback_id,
+            "toolResults": [
+                {"toolUseId": use, "result": wrapped(result)} for use, result in results.items()
+            ],
+        }
+    )
+    taken = True
+    try:
+        yield from with_retries(call, policy.retries)
+    except NotFoundException:
+        taken = False  # used already, by a try whose answer got lost; or never known
+    return {"at": policy.clock(), "used": [*leg["used"], callback_id], "taken": taken}
+
+
+def _result(order: ChatOrder, record: DurableExecution, request_id: str) -> dict[str, Any]:
+    result = record.result
+    said: Any = None
+    if result is not None and result.response is not None:
+        said = result.response.content
+        if said is None:
+            said = dump(result.response).get("text")
+    return {
+        "status": record.status,
+        "requestId": request_id,
+        "text": order.keeper.keep(joined_text(said), request_id),
+        "usage": result.usage if result is not None else None,
+        "toolExecutions": order.keeper.keep(
+            result.tool_executions if result is not None else [], request_id
+        ),
+    }

@@ -1,0 +1,217 @@
+"""The clients: `QuantClient` blocks, `AsyncQuantClient` awaits; otherwise they are equals.
+
+    with QuantClient(organisation="acme") as client:
+        names = client.list_ai_tool_names().tools
+        accepted = client.chat_inference_async({"modelId": ..., "messages": [...]})
+
+    async with AsyncQuantClient("https://dashboard.quantcdn.io", organisation="acme") as client:
+        async for event in client.chat_inference_stream({"modelId": ..., "messages": [...]}):
+            print(event.delta, end="")
+
+A method is an operation of the API under its own name; what it takes and does is written once, in
+`acp_langgraph.quant.calls`. `run` runs a flow, such as `acp_langgraph.quant.executions.wait`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.calls import Call
+from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.methods import async_sends, async_streams, sends, streams
+from acp_langgraph.quant import calls
+from acp_langgraph.quant.config import Spelling, quant_configuration
+from acp_langgraph.quant.events import ChatEvent, ChatEventReader
+from acp_langgraph.transport import AsyncTransport, Transport
+
+__all__ = ["AsyncQuantClient", "QuantClient"]
+
+T = TypeVar("T")
+
+
+class QuantClient:
+    """A blocking client of Quant's AI API, for one organisation.
+
+    Every method also takes `timeout`, seconds to wait for the answer, and `headers`. Calls that may
+    be repeated without harm are, as configured; a chat and `create_task` are not, once sent.
+
+    A client may be shared by threads. It is a context manager; without `with`, `close` it.
+
+    Args:
+        configuration: The API's host, or all there is to say of it; left out, `QUANT_BASE_URL` or
+            the public cloud, with the token in `QUANT_API_TOKEN`.
+        organisation: The organisation's machine name; left out, `QUANT_ORGANISATION`.
+        spelling: How paths spell it.
+        prefix: What comes before it in paths.
+        client: A client of the caller's own, which stays open when this is closed.
+        auth: Authentication of the caller's own.
+
+    Raises, all methods:
+        ApiTypeError: If an argument has the wrong type. Nothing was sent.
+        ApiValueError: If an argument has an impossible value. Nothing was sent.
+        ApiConnectionError: If no answer came, with `ApiTimeoutError` for none in time.
+        ApiException: If the answer is an error or cannot be read; its child classes tell which.
+    """
+
+    def __init__(
+        self,
+        configuration: ApiClientConfiguration | str | None = None,
+        organisation: str | None = None,
+        *,
+        spelling: Spelling = "organizations",
+        prefix: str = "/api/v3",
+        client: httpx.Client | None = None,
+        auth: httpx.Auth | None = None,
+    ) -> None:
+        self._transport = Transport(
+            quant_configuration(configuration, organisation, spelling=spelling, prefix=prefix),
+            client=client,
+            auth=auth,
+        )
+
+    def send(self, call: Call[T], /) -> T:
+        """Perform any call and return its result."""
+        return self._transport.send(call)
+
+    def stream(self, call: Call[ChatEvent], /) -> Generator[ChatEvent, None, None]:
+        """Perform a call that streams and yield the events as they come."""
+        reader = ChatEventReader(call, self._transport.endpoint.configuration.max_answer_bytes)
+        with closing(self._transport.stream(call)) as chunks:
+            for chunk in chunks:
+                yield from reader.feed(chunk)
+        reader.close()
+
+    def run(self, flow: Flow[T], /) -> T:
+        """Run a flow to its end, such as one that waits for something."""
+        return self._transport.run(flow)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Tools
+
+    list_ai_tools = sends(calls.list_ai_tools)
+    list_ai_tool_names = sends(calls.list_ai_tool_names)
+    list_ai_tool_executions = sends(calls.list_ai_tool_executions)
+    get_ai_tool_execution_status = sends(calls.get_ai_tool_execution_status)
+    get_ai_orchestration_status = sends(calls.get_ai_orchestration_status)
+
+    # Chat
+
+    chat_inference = sends(calls.chat_inference)
+    chat_inference_async = sends(calls.chat_inference_async)
+    chat_inference_stream = streams(calls.chat_inference_stream)
+    get_durable_execution_status = sends(calls.get_durable_execution_status)
+    submit_tool_callback = sends(calls.submit_tool_callback)
+    chat_with_ai_agent = sends(calls.chat_with_ai_agent)
+    chat_with_ai_agent_async = sends(calls.chat_with_ai_agent_async)
+
+    # Tasks
+
+    create_task = sends(calls.create_task)
+    list_tasks = sends(calls.list_tasks)
+    get_task = sends(calls.get_task)
+    update_task = sends(calls.update_task)
+    delete_task = sends(calls.delete_task)
+    get_dependency_graph = sends(calls.get_dependency_graph)
+
+
+class AsyncQuantClient:
+    """An awaiting client of Quant's AI API, for one organisation; otherwise `QuantClient`.
+
+    A client may be shared by tasks, also of several event loops. It is a context manager; without
+    `async with`, `aclose` it.
+    """
+
+    def __init__(
+        self,
+        configuration: ApiClientConfiguration | str | None = None,
+        organisation: str | None = None,
+        *,
+        spelling: Spelling = "organizations",
+        prefix: str = "/api/v3",
+        client: httpx.AsyncClient | None = None,
+        auth: httpx.Auth | None = None,
+    ) -> None:
+        self._transport = AsyncTransport(
+            quant_configuration(configuration, organisation, spelling=spelling, prefix=prefix),
+            client=client,
+            auth=auth,
+        )
+
+    async def send(self, call: Call[T], /) -> T:
+        """Perform any call and return its result."""
+        return await self._transport.send(call)
+
+    async def stream(self, call: Call[ChatEvent], /) -> AsyncGenerator[ChatEvent, None]:
+        """Perform a call that streams and yield the events as they come."""
+        reader = ChatEventReader(call, self._transport.endpoint.configuration.max_answer_bytes)
+        async with aclosing(self._transport.stream(call)) as chunks:
+            async for chunk in chunks:
+                for event in reader.feed(chunk):
+                    yield event
+        reader.close()
+
+    async def run(self, flow: Flow[T], /) -> T:
+        """Run a flow to its end, such as one that waits for something."""
+        return await self._transport.run(flow)
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    # Tools
+
+    list_ai_tools = async_sends(calls.list_ai_tools)
+    list_ai_tool_names = async_sends(calls.list_ai_tool_names)
+    list_ai_tool_executions = async_sends(calls.list_ai_tool_executions)
+    get_ai_tool_execution_status = async_sends(calls.get_ai_tool_execution_status)
+    get_ai_orchestration_status = async_sends(calls.get_ai_orchestration_status)
+
+    # Chat
+
+    chat_inference = async_sends(calls.chat_inference)
+    chat_inference_async = async_sends(calls.chat_inference_async)
+    chat_inference_stream = async_streams(calls.chat_inference_stream)
+    get_durable_execution_status = async_sends(calls.get_durable_execution_status)
+    submit_tool_callback = async_sends(calls.submit_tool_callback)
+    chat_with_ai_agent = async_sends(calls.chat_with_ai_agent)
+    chat_with_ai_agent_async = async_sends(calls.chat_with_ai_agent_async)
+
+    # Tasks
+
+    create_task = async_sends(calls.create_task)
+    list_tasks = async_sends(calls.list_tasks)
+    get_task = async_sends(calls.get_task)
+    update_task = async_sends(calls.update_task)
+    delete_task = async_sends(calls.delete_task)
+    get_dependency_graph = async_sends(calls.get_dependency_graph)

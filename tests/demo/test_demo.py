@@ -1,0 +1,171 @@
+"""`acp-langgraph demo`, as a user runs it."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BRIEF = """\
+To: Zoë Ångström <zoe@example.com>
+From: Meadow <hello@meadow.example>
+Sign: Grace
+
+Our summer fair is on  the the 3rd of June!! Come and definately bring friends. Ünïcödé is welcome.
+"""
+
+
+def command(outbox: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "acp_langgraph", "demo", "--outbox", str(outbox), *options]
+
+
+def run(outbox: Path, *options: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(outbox, *options),
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def brief(tmp_path: Path) -> Path:
+    file = tmp_path / "brief.txt"
+    file.write_text(BRIEF, encoding="utf-8")
+    return file
+
+
+def only_mail(outbox: Path) -> Any:
+    (file,) = outbox.glob("*.eml")
+    with file.open("rb") as opened:
+        return email.message_from_binary_file(opened, policy=email.policy.default)
+
+
+@contextmanager
+def asked(outbox: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """The demo, once its agent has asked; killed at the latest at the end."""
+    with subprocess.Popen(
+        command(outbox, *options),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if "May this mail be sent?" in line:
+                    break
+            yield process
+        finally:
+            process.kill()
+
+
+def agents_running(outbox: Path) -> list[str]:
+    """The agents' processes that belong to an outbox."""
+    found = []
+    for proc in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (proc / "cmdline").read_bytes().decode().replace("\0", " ")
+            state = (proc / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if "demo.agents" in line and str(outbox) in line and state != "Z":
+            found.append(line)
+    return found
+
+
+def test_a_brief_becomes_a_mail_that_a_mail_program_reads(brief: Path, tmp_path: Path) -> None:
+    outbox = tmp_path / "out"
+    done = run(outbox, "--yes", "--brief", str(brief))
+    assert done.returncode == 0, done.stdout + done.stderr
+    mail = only_mail(outbox)
+    assert mail["to"] == "Zoë Ångström <zoe@example.com>"
+    assert mail["from"] == "Meadow <hello@meadow.example>"
+    assert mail["date"].datetime
+    body = mail.get_content()
+    assert "on the 3rd of June! Come and definitely bring friends." in " ".join(body.split())
+    assert "Ünïcödé" in body
+    assert "a word twice" in done.stdout
+    assert not mail.defects
+    assert agents_running(outbox) == []
+
+
+def test_what_the_human_wants_changed_is_changed(brief: Path, tmp_path: Path) -> None:
+    outbox = tmp_path / "out"
+    answers = "subject: Come to the fair\nadd: Bring an umbrella\nsign as Ada\nyes\n"
+    done = run(outbox, "--brief", str(brief), typed=answers)
+    assert done.returncode == 0, done.stdout + done.stderr
+    mail = only_mail(outbox)
+    assert mail["subject"] == "Come to the fair"
+    assert "Bring an umbrella." in mail.get_content()
+    assert mail.get_content().rstrip().endswith("Ada")
+
+
+def test_without_an_answer_the_campaign_waits_and_is_resumed(brief: Path, tmp_path: Path) -> None:
+    outbox = tmp_path / "out"
+    stopped = run(outbox, "--brief", str(brief))
+    assert stopped.returncode == 1
+    assert "--resume" in stopped.stdout
+    assert not list(outbox.glob("*.eml"))
+    done = run(outbox, "--resume", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert only_mail(outbox)["to"]
+    assert "drafts the mail" in done.stdout
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_however_it_is_stopped_nothing_is_left_running_and_nothing_is_lost(
+    brief: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    outbox = tmp_path / "out"
+    with asked(outbox, "--brief", str(brief)) as process:
+        assert agents_running(outbox)
+        process.send_signal(how)
+        process.communicate(timeout=30)
+        assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
+    done = run(outbox, "--resume", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert only_mail(outbox)["to"]
+    assert agents_running(outbox) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"\xff\xfe\xfa", "no text in UTF-8"),
+        (b"  \n", "is empty"),
+        (b"To: nobody\n\nText", "'nobody' is no mail address"),
+        (b"Audience: cats\n\nText", "use general, technical, business"),
+        (b"x" * 200_000, "longer than 100000 bytes"),
+    ],
+)
+def test_a_brief_that_cannot_be_used_is_refused_before_anything_starts(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    file = tmp_path / "brief.txt"
+    if content is not None:
+        file.write_bytes(content)
+    done = run(tmp_path / "out", "--yes", "--brief", str(file))
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
+    done = run(tmp_path / "out", "--resume")
+    assert done.returncode == 2
+    assert "nothing to resume" in done.stderr

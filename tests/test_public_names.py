@@ -1,0 +1,53 @@
+"""The names that users import."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import acp_langgraph
+
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(acp_langgraph.__path__, "acp_langgraph.")
+    if not module.name.endswith("__main__")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_a_module_exports_is_there(name: str) -> None:
+    module: Any = importlib.import_module(name)
+    exported = getattr(module, "__all__", [])
+    assert not [each for each in exported if not hasattr(module, each)]
+
+
+def test_the_package_exports_what_the_readme_and_the_examples_use() -> None:
+    for name in ("ACPNode", "ACPClient", "AsyncACPClient", "ApiClientConfiguration"):
+        assert name in acp_langgraph.__all__
+        assert getattr(acp_langgraph, name).__doc__
+
+
+def test_every_public_name_is_documented() -> None:
+    undocumented = [
+        name for name in acp_langgraph.__all__ if not getattr(acp_langgraph, name).__doc__
+    ]
+    assert not undocumented
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, acp_langgraph; print(sorted({'langgraph', 'httpx', 'pydantic'} & {*sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_lazy_name_is_exported_and_known_to_type_checkers() -> None:
+    assert sorted(acp_langgraph._HOME_OF) == acp_langgraph.__all__
+    source = Path(acp_langgraph.__file__).read_text()
+    checked = source.split("if TYPE_CHECKING:")[1].split("__all__")[0]
+    assert not [name for name in acp_langgraph.__all__ if name not in checked]
