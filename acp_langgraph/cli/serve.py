@@ -23,7 +23,7 @@ def serve(
     graphs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[GRAPH]...",
+            metavar="GRAPH",
             help="A langgraph.json, or a graph: path/to/file.py:graph, package.module:graph, or "
             "either with name= before it. By default the langgraph.json of the current folder.",
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -21,6 +20,7 @@ from acp_langgraph.server.agents import Registry, ServedAgent
 from acp_langgraph.server.database import Database
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.journal import Journal
+from acp_langgraph.server.lifecycle import Lifecycle
 from acp_langgraph.server.limits import Limits
 from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest
 from acp_langgraph.server.openapi import openapi
@@ -59,7 +59,8 @@ def create_app(
         webhooks: Where webhooks may point; by default to public addresses.
 
     Returns:
-        The application. Its lifespan ends all runs; its `state.engine` is the engine.
+        The application. Mounted into another one, it starts with its first request; to have it
+        end in order, let the outer one's lifespan enter `app.router.lifespan_context(app)`.
 
     Raises:
         ACPDescriptorValidationException: If an agent's descriptor is not valid.
@@ -76,24 +77,15 @@ def create_app(
     engine = Engine(registry, storage, journal, notices, limits)
     operations = Operations(engine, limits)
 
-    def prepare(connection: sqlite3.Connection) -> None:
-        for part in (storage, saver, journal, notices):
-            part.prepare(connection)
+    lifecycle = Lifecycle(kept_in, (storage, saver, journal, notices), engine)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        try:
-            kept_in.open(prepare)
-            await engine.start()
-        except Exception as error:
-            app.state.failure = error  # for whoever started the server; ASGI carries only a text
-            kept_in.close()
-            raise
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await lifecycle.start()
         try:
             yield
         finally:
-            await engine.close()
-            kept_in.close()
+            await lifecycle.stop()
 
     middleware = []
     if on_request is not None:
@@ -103,7 +95,7 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/openapi.json", _document),
-            *[_route(path, methods, operations) for path, methods in OPERATIONS.items()],
+            *[_route(path, methods, operations, lifecycle) for path, methods in OPERATIONS.items()],
         ],
         middleware=middleware,
         exception_handlers={
@@ -115,7 +107,7 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.engine = engine
-    app.state.failure = None
+    app.state.lifecycle = lifecycle
     return app
 
 
@@ -123,12 +115,19 @@ async def _document(_: Request) -> Response:
     return JSONResponse(openapi())
 
 
-def _route(path: str, methods: Mapping[str, tuple[str, str]], operations: Operations) -> Route:
+def _route(
+    path: str,
+    methods: Mapping[str, tuple[str, str]],
+    operations: Operations,
+    lifecycle: Lifecycle,
+) -> Route:
     handlers: dict[str, Callable[[Request], Awaitable[Response]]] = {
         method: getattr(operations, endpoint) for method, (_, endpoint) in methods.items()
     }
 
     async def dispatch(request: Request) -> Response:
+        if not lifecycle.started:
+            await lifecycle.start()
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
     # An id that is no UUID names nothing, so that no word of a path is taken for one.

@@ -20,6 +20,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
@@ -127,6 +128,9 @@ class Database:
                 self._batch = []
 
     def _connected(self, prepare: Job[None]) -> sqlite3.Connection:
+        if self.path != ":memory:":
+            with suppress(OSError):  # SQLite says better what is wrong
+                Path(self.path).touch(mode=0o600)  # what clients send is nobody else's business
         try:
             connection = sqlite3.connect(
                 self.path,

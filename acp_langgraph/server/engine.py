@@ -28,23 +28,23 @@ import logging
 from typing import Any, Final
 from uuid import uuid4
 
-from acp_langgraph.acp.models import RunCreate, RunStatus, ThreadStatus
+from acp_langgraph.acp.models import RunCreate, RunStatus
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent, Registry
+from acp_langgraph.server.archive import Archive
 from acp_langgraph.server.execution import (
     Outcome,
     answers_to,
     cancelled,
     execute,
     failed,
-    jsonable,
     timed_out,
 )
 from acp_langgraph.server.journal import Journal
 from acp_langgraph.server.lanes import Lanes
 from acp_langgraph.server.limits import Limits
 from acp_langgraph.server.problems import busy, conflict, stopping
-from acp_langgraph.server.records import RunRecord, ThreadRecord, moment_after
+from acp_langgraph.server.records import RunRecord, moment_after
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Feed, Subscription
 from acp_langgraph.server.webhooks import Webhooks
@@ -55,16 +55,8 @@ _log = logging.getLogger(__name__)
 
 _GRACE: Final = 10.0  # seconds that a cancelled graph has to clean up when the server stops
 _LOOK_AGAIN: Final = 0.01  # seconds
-_SWEEP_EVERY: Final = 60.0  # seconds
-_LONGEST_DELAY: Final = 10 * 365 * 86_400  # seconds; what a timer surely takes
 
-_THREAD_STATUS: Final = {
-    RunStatus.PENDING: ThreadStatus.BUSY,
-    RunStatus.SUCCESS: ThreadStatus.IDLE,
-    RunStatus.INTERRUPTED: ThreadStatus.INTERRUPTED,
-    RunStatus.ERROR: ThreadStatus.ERROR,
-    RunStatus.TIMEOUT: ThreadStatus.ERROR,
-}
+_LONGEST_DELAY: Final = 10 * 365 * 86_400  # seconds; what a timer surely takes
 
 
 class _Live:
@@ -103,6 +95,7 @@ class Engine:
         self.agents = agents
         self.storage = storage
         self.journal = journal
+        self._archive = Archive(agents, storage, webhooks)
         self._webhooks = webhooks
         self._limits = limits
         self._slots = asyncio.Semaphore(limits.running)
@@ -121,7 +114,7 @@ class Engine:
         for agent in self.agents:
             await checkpoints.check_usable(agent)
         self._webhooks.start()
-        self._sweeper = asyncio.create_task(self._sweep(), name="acp-sweeper")
+        self._sweeper = asyncio.create_task(self._archive.sweep(self._limits), name="acp-sweeper")
         unfinished = await self.storage.unfinished_runs()
         for run in unfinished:
             self._lanes.enter(run.run_id, run.thread_id)
@@ -190,11 +183,7 @@ class Engine:
         self._lanes.enter(record.run_id, record.thread_id)
         self._live[record.run_id] = live
         try:
-            await self.storage.add_run(record, wait=told)
-            if record.stateless and _has_thread(record):
-                await self.storage.add_thread(
-                    ThreadRecord(record.thread_id, now, now, agent_id=agent.agent_id)
-                )
+            await self._archive.add(record, wait=told)
         except BaseException:
             self._leave_lane(record)
             self._forget(live)
@@ -243,7 +232,7 @@ class Engine:
         live = self._live[run.run_id] = _Live(resumed, feed)
         won = False
         try:
-            won = await self._replace(run, resumed)
+            won = await self._archive.replace(run, resumed)
         finally:
             if not won:
                 self._forget(live)
@@ -272,8 +261,7 @@ class Engine:
         """Cancel a run if need be, and forget it."""
         await self.cancel(run.run_id, wait=True)
         await self.storage.delete_run(run.run_id)
-        if not _has_thread(run):
-            await self._drop_checkpoints(run)
+        await self._archive.tidy(run)
 
     def is_busy(self, thread_id: str) -> bool:
         """Whether a run is pending on a thread."""
@@ -312,23 +300,6 @@ class Engine:
             self._sweeper.cancel()
         await self._webhooks.close()
 
-    async def _replace(self, old: RunRecord, new: RunRecord) -> bool:
-        """Put a record in another's place; tell the client's webhook if the status changed."""
-        notice = self._webhooks.notice(new) if new.status is not old.status else None
-        won = await self.storage.replace_run(old, new, notice)
-        if won and notice:
-            self._webhooks.wake()
-        return won
-
-    async def _sweep(self) -> None:
-        """Forget, every now and then, what ended long ago."""
-        while True:
-            try:
-                await self.storage.forget_runs(self._limits.kept_seconds, self._limits.kept_runs)
-            except Exception:  # noqa: BLE001 - the next time it may work
-                _log.exception("old runs could not be forgotten")
-            await asyncio.sleep(_SWEEP_EVERY)
-
     def _refuse_when_closed(self) -> None:
         if self._closed:
             raise stopping()
@@ -355,15 +326,11 @@ class Engine:
         if run.answers is None:
             await asyncio.sleep(_delay(run))
         agent = self.agents.get(run.agent_id)
-        if _has_thread(run):
+        if run.has_thread:
+            base = run.base_checkpoint
             if run.answers is None and not live.again:
                 base = await checkpoints.head(agent, run.thread_id)
-                changed = run.changed(base_checkpoint=base)
-                if await self.storage.replace_run(run, changed):
-                    run = live.record = changed
-            await self.storage.update_thread(
-                run.thread_id, status=ThreadStatus.BUSY, agent_id=agent.agent_id
-            )
+            run = live.record = await self._archive.begin(run, base=base)
         try:
             async with self._slots, asyncio.timeout(self._limits.run_seconds):
                 return await execute(agent, run, live.feed.publish, again=live.again)
@@ -392,9 +359,7 @@ class Engine:
             asked_at=outcome.asked_at,
         )
         try:
-            if _has_thread(new):
-                await self._update_thread(new)
-            if await self._replace(old, new):
+            if await self._archive.end(old, new):
                 live.outcome = new
                 live.feed.end(new)
         except Exception:  # noqa: BLE001 - whatever a storage raises, nobody may wait forever
@@ -403,22 +368,8 @@ class Engine:
             self._forget(live)
             if new.finished:
                 self._leave_lane(new)
-        if new.finished and not _has_thread(new):
-            await self._drop_checkpoints(new)
-
-    async def _drop_checkpoints(self, run: RunRecord) -> None:
-        if agent := self.agents.find(run.agent_id):
-            await checkpoints.drop_thread(agent, run.thread_id)
-
-    async def _update_thread(self, run: RunRecord) -> None:
-        changes: dict[str, Any] = {"status": _THREAD_STATUS[run.status]}
-        try:
-            agent = self.agents.get(run.agent_id)
-            snapshot = await agent.graph.aget_state(checkpoints.thread_config(run.thread_id))
-            changes["values"] = jsonable(snapshot.values, whatever=True)
-        except Exception:  # noqa: BLE001 - a state that cannot be shown is no fault of the run
-            _log.warning("the state of thread %s cannot be shown", run.thread_id, exc_info=True)
-        await self.storage.update_thread(run.thread_id, **changes)
+        if new.finished:
+            await self._archive.tidy(new)
 
     async def _cancel(self, run_id: str, *, rollback: bool) -> None:
         while not self._closed:
@@ -431,7 +382,7 @@ class Engine:
                 await self._cancel_interrupted(run)
             elif run.finished:
                 if rollback:
-                    await self._roll_back(run)
+                    await self._archive.roll_back(run)
                 return
             else:
                 await asyncio.sleep(_LOOK_AGAIN)  # it settled between the two looks
@@ -448,23 +399,13 @@ class Engine:
     async def _cancel_interrupted(self, run: RunRecord) -> None:
         outcome = cancelled(run)
         new = run.changed(status=outcome.status, output=outcome.output, questions=())
-        if not await self._replace(run, new):
+        if not await self._archive.replace(run, new):
             return  # somebody was faster; the caller looks again
-        if _has_thread(new):
-            await self._update_thread(new)
-        else:
-            await self._drop_checkpoints(new)
+        if new.has_thread:
+            await self._archive.show_thread(new)
+        await self._archive.tidy(new)
+        Feed(new, self.journal, heard=True).end(new)  # for whoever joins its stream later
         self._leave_lane(new)
-
-    async def _roll_back(self, run: RunRecord) -> None:
-        agent = self.agents.find(run.agent_id)
-        if run.stateless:
-            await self._drop_checkpoints(run)
-            await self.storage.delete_thread(run.thread_id)
-        elif agent:
-            await checkpoints.rewind(agent, run.thread_id, run.base_checkpoint)
-            await self._update_thread(run.changed(status=RunStatus.SUCCESS))
-        await self.storage.delete_run(run.run_id)
 
     def _leave_lane(self, run: RunRecord) -> None:
         """Take a run out of its thread's lane and let the next one in."""
@@ -476,11 +417,6 @@ class Engine:
             del self._live[live.record.run_id]
         live.feed.close()
         live.settled.set()
-
-
-def _has_thread(run: RunRecord) -> bool:
-    """Whether the run's thread is one that clients see, now or afterwards."""
-    return not run.stateless or run.creation.get("on_completion") == "keep"
 
 
 def _delay(run: RunRecord) -> float:

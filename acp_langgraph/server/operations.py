@@ -43,9 +43,9 @@ from acp_langgraph.server.wire import (
     path_id,
     read_json,
     read_model,
-    run_model,
-    thread_model,
-    wait_model,
+    run_json,
+    thread_json,
+    wait_json,
 )
 
 __all__ = ["OPERATIONS", "Operations"]
@@ -97,7 +97,7 @@ class Operations:
         body = await read_model(request, ThreadCreate, self._limits.body)
         if body.thread_id is not None:
             body.thread_id = given_id("thread_id", body.thread_id)
-        return answer(thread_model(await self._threads.create(body)))
+        return answer(thread_json(await self._threads.create(body)))
 
     async def search_threads(self, request: Request) -> Response:
         """List the threads that match, newest first."""
@@ -105,17 +105,17 @@ class Operations:
         found = await self._engine.storage.find_threads(
             ThreadQuery(body.status, body.metadata, body.values, body.limit, body.offset)
         )
-        return answer(map(thread_model, found))
+        return answer(map(thread_json, found))
 
     async def get_thread(self, request: Request) -> Response:
         """Tell a thread's status and state."""
-        return answer(thread_model(await self._threads.get(path_id(request, "thread"))))
+        return answer(thread_json(await self._threads.get(path_id(request, "thread"))))
 
     async def patch_thread(self, request: Request) -> Response:
         """Merge metadata into a thread, write values into its state."""
         thread_id = path_id(request, "thread")
         body = await read_model(request, ThreadPatch, self._limits.body)
-        return answer(thread_model(await self._threads.patch(thread_id, body)))
+        return answer(thread_json(await self._threads.patch(thread_id, body)))
 
     async def delete_thread(self, request: Request) -> Response:
         """Forget a thread with its runs and checkpoints."""
@@ -124,7 +124,7 @@ class Operations:
 
     async def copy_thread(self, request: Request) -> Response:
         """Make a new thread with the state and history of another."""
-        return answer(thread_model(await self._threads.copy(path_id(request, "thread"))))
+        return answer(thread_json(await self._threads.copy(path_id(request, "thread"))))
 
     async def get_thread_history(self, request: Request) -> Response:
         """List the states of a thread, newest first."""
@@ -139,7 +139,7 @@ class Operations:
 
     async def create_run(self, request: Request) -> Response:
         """Accept a run and answer at once."""
-        return answer(run_model(await self._create(request)))
+        return answer(run_json(await self._create(request)))
 
     async def create_and_wait(self, request: Request) -> Response:
         """Accept a run and answer when it stops."""
@@ -155,7 +155,7 @@ class Operations:
 
     async def get_run(self, request: Request) -> Response:
         """Tell where a run stands."""
-        return answer(run_model(await self._find(request)))
+        return answer(run_json(await self._find(request)))
 
     async def wait_for_run(self, request: Request) -> Response:
         """Answer when a run stops."""
@@ -171,7 +171,7 @@ class Operations:
         """Answer what a run asks."""
         run = await self._find(request)
         payload = await read_json(request, self._limits.body)
-        return answer(run_model(await self._engine.resume(run, payload)))
+        return answer(run_json(await self._engine.resume(run, payload)))
 
     async def cancel_run(self, request: Request) -> Response:
         """Cancel a run, if need be with all that it did to its thread."""
@@ -199,7 +199,7 @@ class Operations:
             limit=body.limit,
             offset=body.offset,
         )
-        return answer(map(run_model, await self._engine.storage.find_runs(query)))
+        return answer(map(run_json, await self._engine.storage.find_runs(query)))
 
     async def list_thread_runs(self, request: Request) -> Response:
         """List the runs on a thread, newest first."""
@@ -210,7 +210,7 @@ class Operations:
             limit=number(request, "limit", 10, least=1, most=_MOST_LISTED),
             offset=number(request, "offset", 0, least=0, most=_LARGEST_OFFSET),
         )
-        return answer(map(run_model, await self._engine.storage.find_runs(query)))
+        return answer(map(run_json, await self._engine.storage.find_runs(query)))
 
     async def _find(self, request: Request) -> RunRecord:
         run_id = path_id(request, "run")
@@ -320,7 +320,7 @@ def _nothing() -> Response:
 def _outcome(run_id: str, run: RunRecord | None) -> Response:
     if run is None:
         raise not_found("run", run_id)
-    return answer(wait_model(run))
+    return answer(wait_json(run))
 
 
 async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T | None:

@@ -79,6 +79,11 @@ class RunRecord:
         """Whether nothing more can come of it."""
         return self.status not in {RunStatus.PENDING, RunStatus.INTERRUPTED}
 
+    @property
+    def has_thread(self) -> bool:
+        """Whether the run's thread is one that clients see, now or afterwards."""
+        return not self.stateless or self.creation.get("on_completion") == "keep"
+
     def changed(self, **changes: Any) -> Self:
         """The record after a change, with an `updated_at` of its own."""
         return replace(self, updated_at=moment_after(self.updated_at), **changes)

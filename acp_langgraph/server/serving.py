@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from acp_langgraph.server.agents import ServedAgent
 from acp_langgraph.server.app import create_app
 from acp_langgraph.server.engine import Engine
+from acp_langgraph.server.lifecycle import Lifecycle
 from acp_langgraph.server.middleware import SeenRequest
 from acp_langgraph.server.schemas import Graph
 
@@ -244,8 +245,8 @@ def _url(host: str, bound: socket.socket) -> str:
 
 def _why(app: Starlette) -> Exception | None:
     """Why an application did not start."""
-    error: Exception | None = app.state.failure
-    return error
+    lifecycle: Lifecycle = app.state.lifecycle
+    return lifecycle.failure
 
 
 def _both(

@@ -2,92 +2,44 @@
 
 `replace_run` puts a record in another's place only if nobody was faster. That comparison is what
 lets exactly one of two simultaneous answers to a question win.
-
-Metadata is found through an index of labels: a digest of each name with its value, so that a search
-costs the same among a hundred runs and among a hundred thousand. Values count as equal if they are
-the same JSON.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
-from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final, Protocol
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
-from acp_langgraph.acp.models import RunStatus, ThreadStatus
 from acp_langgraph.server.database import Database, DatabaseError
 from acp_langgraph.server.records import (
-    Question,
     RunQuery,
     RunRecord,
     ThreadQuery,
     ThreadRecord,
     moment_after,
 )
+from acp_langgraph.server.rows import (
+    RUN,
+    SCHEMA,
+    THREAD,
+    VERSION,
+    add_labels,
+    canonical,
+    labels,
+    microseconds,
+    progress_of,
+    run_of,
+    thread_of,
+)
 
 __all__ = ["Kept", "Storage"]
 
-_VERSION: Final = 1
-_SCHEMA: Final = """
-CREATE TABLE runs (
-    seq INTEGER PRIMARY KEY,
-    run_id TEXT NOT NULL UNIQUE,
-    thread_id TEXT NOT NULL,
-    agent_id TEXT NOT NULL,
-    stateless INTEGER NOT NULL,
-    status TEXT NOT NULL,
-    created_at INTEGER NOT NULL,  -- microseconds since 1970, UTC
-    updated_at INTEGER NOT NULL,
-    creation TEXT NOT NULL,       -- JSON
-    progress TEXT NOT NULL        -- JSON: output, questions, answers and more
-);
-CREATE INDEX runs_of_thread ON runs (thread_id, seq);
-CREATE INDEX runs_unfinished ON runs (seq) WHERE status IN ('pending', 'interrupted');
-CREATE INDEX runs_ended ON runs (updated_at) WHERE status NOT IN ('pending', 'interrupted');
-CREATE TABLE run_labels (
-    label BLOB NOT NULL,
-    seq INTEGER NOT NULL,
-    PRIMARY KEY (label, seq)
-) WITHOUT ROWID;
-CREATE INDEX labels_of_run ON run_labels (seq);
-CREATE TRIGGER labels_go_with_their_run AFTER DELETE ON runs BEGIN
-    DELETE FROM run_labels WHERE seq = OLD.seq;
-END;
-CREATE TABLE threads (
-    seq INTEGER PRIMARY KEY,
-    thread_id TEXT NOT NULL UNIQUE,
-    agent_id TEXT,
-    status TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL,
-    metadata TEXT NOT NULL,       -- JSON
-    "values" TEXT NOT NULL        -- JSON
-);
-CREATE TABLE thread_labels (
-    label BLOB NOT NULL,
-    seq INTEGER NOT NULL,
-    PRIMARY KEY (label, seq)
-) WITHOUT ROWID;
-CREATE INDEX labels_of_thread ON thread_labels (seq);
-CREATE TRIGGER labels_go_with_their_thread AFTER DELETE ON threads BEGIN
-    DELETE FROM thread_labels WHERE seq = OLD.seq;
-END;
-"""
-_RUN: Final = (
-    "run_id, thread_id, agent_id, stateless, status, created_at, updated_at, creation, progress"
-)
-_THREAD: Final = 'thread_id, agent_id, status, created_at, updated_at, metadata, "values"'
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _FORGOTTEN_AT_ONCE: Final = 500
 _LARGEST: Final = 2**62  # a client may send any integer as an offset
 
@@ -116,13 +68,13 @@ class Storage:
             DatabaseError: If the file was made by a version with other tables.
         """
         [version] = connection.execute("PRAGMA user_version").fetchone()
-        if version not in {0, _VERSION}:
+        if version not in {0, VERSION}:
             raise DatabaseError(
                 f"the database {self._database.path} has format {version}, this version of "
-                f"acp-langgraph has {_VERSION}; give it another file"
+                f"acp-langgraph has {VERSION}; give it another file"
             )
         if version == 0:
-            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
 
     async def add_run(self, run: RunRecord, *, wait: bool = True) -> None:
         """Keep a new run; return when it is on file, if that is to be waited for."""
@@ -194,26 +146,26 @@ class Storage:
 
 def _add_run(run: RunRecord, connection: sqlite3.Connection) -> None:
     added = connection.execute(
-        f"INSERT INTO runs ({_RUN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO runs ({RUN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             run.run_id,
             run.thread_id,
             run.agent_id,
             run.stateless,
             run.status,
-            _number(run.created_at),
-            _number(run.updated_at),
+            microseconds(run.created_at),
+            microseconds(run.updated_at),
             to_json(run.creation),
-            _progress(run),
+            progress_of(run),
         ),
     )
-    _label("run", added.lastrowid, run.creation.get("metadata"), connection)
+    add_labels("run", added.lastrowid, run.creation.get("metadata"), connection)
 
 
 def _get_run(run_id: str, connection: sqlite3.Connection) -> RunRecord | None:
-    found = connection.execute(f"SELECT {_RUN} FROM runs WHERE run_id = ?", (run_id,))
+    found = connection.execute(f"SELECT {RUN} FROM runs WHERE run_id = ?", (run_id,))
     row = found.fetchone()
-    return _run(row) if row else None
+    return run_of(row) if row else None
 
 
 def _replace_run(
@@ -223,7 +175,13 @@ def _replace_run(
     changed = connection.execute(
         "UPDATE runs SET status = ?, updated_at = ?, progress = ? "
         "WHERE run_id = ? AND updated_at = ?",
-        (new.status, _number(new.updated_at), _progress(new), old.run_id, _number(old.updated_at)),
+        (
+            new.status,
+            microseconds(new.updated_at),
+            progress_of(new),
+            old.run_id,
+            microseconds(old.updated_at),
+        ),
     )
     if changed.rowcount == 1 and notice is not None:
         notice.keep(connection)
@@ -234,7 +192,7 @@ def _forget_runs(seconds: float | None, most: int | None, connection: sqlite3.Co
     oldest = "SELECT seq FROM runs WHERE status NOT IN ('pending', 'interrupted')"
     forgotten = 0
     if seconds is not None:
-        before = _number(moment_after() - timedelta(seconds=seconds))
+        before = microseconds(moment_after() - timedelta(seconds=seconds))
         forgotten += connection.execute(
             f"DELETE FROM runs WHERE seq IN "
             f"({oldest} AND updated_at < ? ORDER BY updated_at LIMIT {_FORGOTTEN_AT_ONCE})",
@@ -262,41 +220,41 @@ def _find_runs(query: RunQuery, connection: sqlite3.Connection) -> list[RunRecor
     }
     where, values = _where("run", rules, query.metadata)
     found = connection.execute(
-        f"SELECT {_RUN} FROM runs {where} ORDER BY seq DESC LIMIT ? OFFSET ?",
+        f"SELECT {RUN} FROM runs {where} ORDER BY seq DESC LIMIT ? OFFSET ?",
         (*values, query.limit, min(query.offset, _LARGEST)),
     )
-    return list(map(_run, found))
+    return list(map(run_of, found))
 
 
 def _unfinished_runs(connection: sqlite3.Connection) -> list[RunRecord]:
     found = connection.execute(
-        f"SELECT {_RUN} FROM runs WHERE status IN ('pending', 'interrupted') ORDER BY seq"
+        f"SELECT {RUN} FROM runs WHERE status IN ('pending', 'interrupted') ORDER BY seq"
     )
-    return list(map(_run, found))
+    return list(map(run_of, found))
 
 
 def _add_thread(thread: ThreadRecord, connection: sqlite3.Connection) -> bool:
     added = connection.execute(
-        f"INSERT OR IGNORE INTO threads ({_THREAD}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR IGNORE INTO threads ({THREAD}) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             thread.thread_id,
             thread.agent_id,
             thread.status,
-            _number(thread.created_at),
-            _number(thread.updated_at),
+            microseconds(thread.created_at),
+            microseconds(thread.updated_at),
             to_json(thread.metadata),
             to_json(thread.values),
         ),
     )
     if added.rowcount == 1:
-        _label("thread", added.lastrowid, thread.metadata, connection)
+        add_labels("thread", added.lastrowid, thread.metadata, connection)
     return added.rowcount == 1
 
 
 def _get_thread(thread_id: str, connection: sqlite3.Connection) -> ThreadRecord | None:
-    found = connection.execute(f"SELECT {_THREAD} FROM threads WHERE thread_id = ?", (thread_id,))
+    found = connection.execute(f"SELECT {THREAD} FROM threads WHERE thread_id = ?", (thread_id,))
     row = found.fetchone()
-    return _thread(row) if row else None
+    return thread_of(row) if row else None
 
 
 def _update_thread(
@@ -320,7 +278,7 @@ def _update_thread(
         (
             new.agent_id,
             new.status,
-            _number(new.updated_at),
+            microseconds(new.updated_at),
             to_json(new.metadata),
             to_json(new.values),
             thread_id,
@@ -330,7 +288,7 @@ def _update_thread(
         found = connection.execute("SELECT seq FROM threads WHERE thread_id = ?", (thread_id,))
         [seq] = found.fetchone()
         connection.execute("DELETE FROM thread_labels WHERE seq = ?", (seq,))
-        _label("thread", seq, new.metadata, connection)
+        add_labels("thread", seq, new.metadata, connection)
     return new
 
 
@@ -343,111 +301,29 @@ def _delete_thread(thread_id: str, connection: sqlite3.Connection) -> bool:
 def _find_threads(query: ThreadQuery, connection: sqlite3.Connection) -> list[ThreadRecord]:
     where, values = _where("thread", {"status = ?": query.status}, query.metadata)
     offset = min(query.offset, _LARGEST)
-    statement = f"SELECT {_THREAD} FROM threads {where} ORDER BY seq DESC"
+    statement = f"SELECT {THREAD} FROM threads {where} ORDER BY seq DESC"
     if not query.values:
         page = (*values, query.limit, offset)
-        return list(map(_thread, connection.execute(f"{statement} LIMIT ? OFFSET ?", page)))
-    found = _having(query.values, map(_thread, connection.execute(statement, values)))
+        return list(map(thread_of, connection.execute(f"{statement} LIMIT ? OFFSET ?", page)))
+    found = _having(query.values, map(thread_of, connection.execute(statement, values)))
     return list(islice(found, offset, offset + query.limit))
-
-
-def _having(wanted: Mapping[str, Any], threads: Iterable[ThreadRecord]) -> Iterator[ThreadRecord]:
-    """The threads whose values hold the wanted ones."""
-    canonical = {name: _canonical(value) for name, value in wanted.items()}
-    for thread in threads:
-        values = thread.values
-        if isinstance(values, dict) and all(
-            name in values and _canonical(values[name]) == text for name, text in canonical.items()
-        ):
-            yield thread
 
 
 def _where(
     kind: str, rules: Mapping[str, Any], metadata: Mapping[str, Any] | None
 ) -> tuple[str, list[Any]]:
     given = {rule: value for rule, value in rules.items() if value is not None}
-    wanted = list(_labels(metadata))
+    wanted = list(labels(metadata))
     terms = [*given, *[f"seq IN (SELECT seq FROM {kind}_labels WHERE label = ?)"] * len(wanted)]
     return f"WHERE {' AND '.join(terms)}" if terms else "", [*given.values(), *wanted]
 
 
-def _label(
-    kind: str, seq: int | None, metadata: Mapping[str, Any] | None, connection: sqlite3.Connection
-) -> None:
-    if metadata:
-        connection.executemany(
-            f"INSERT INTO {kind}_labels (label, seq) VALUES (?, ?)",
-            [(label, seq) for label in _labels(metadata)],
-        )
-
-
-def _labels(metadata: Mapping[str, Any] | None) -> Iterator[bytes]:
-    for name, value in (metadata or {}).items():
-        yield blake2b(f"{_canonical(name)}:{_canonical(value)}".encode(), digest_size=16).digest()
-
-
-def _canonical(value: Any) -> str:
-    """The same text for the same JSON value: 1.0 is 1, the order of names does not count."""
-    return json.dumps(_with_whole_numbers(value), sort_keys=True)
-
-
-def _with_whole_numbers(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {name: _with_whole_numbers(each) for name, each in value.items()}
-    return list(map(_with_whole_numbers, value)) if isinstance(value, list) else value
-
-
-def _number(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def _moment(number: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=number)
-
-
-def _progress(run: RunRecord) -> bytes:
-    progress: dict[str, Any] = {"output": run.output}
-    if run.questions:
-        progress["questions"] = list(map(asdict, run.questions))
-    if run.answers is not None:
-        progress["answers"] = run.answers
-    if run.base_checkpoint is not None:
-        progress["base_checkpoint"] = run.base_checkpoint
-    if run.asked_at is not None:
-        progress["asked_at"] = run.asked_at
-    return to_json(progress)
-
-
-def _run(row: tuple[Any, ...]) -> RunRecord:
-    run_id, thread_id, agent_id, stateless, status, created_at, updated_at, creation, rest = row
-    progress = from_json(rest)
-    return RunRecord(
-        run_id=run_id,
-        agent_id=agent_id,
-        thread_id=thread_id,
-        stateless=bool(stateless),
-        creation=from_json(creation),
-        created_at=_moment(created_at),
-        updated_at=_moment(updated_at),
-        status=RunStatus(status),
-        output=progress["output"],
-        questions=tuple(Question(**each) for each in progress.get("questions", ())),
-        answers=progress.get("answers"),
-        base_checkpoint=progress.get("base_checkpoint"),
-        asked_at=progress.get("asked_at"),
-    )
-
-
-def _thread(row: tuple[Any, ...]) -> ThreadRecord:
-    thread_id, agent_id, status, created_at, updated_at, metadata, values = row
-    return ThreadRecord(
-        thread_id=thread_id,
-        created_at=_moment(created_at),
-        updated_at=_moment(updated_at),
-        metadata=from_json(metadata),
-        status=ThreadStatus(status),
-        agent_id=agent_id,
-        values=from_json(values),
-    )
+def _having(wanted: Mapping[str, Any], threads: Iterable[ThreadRecord]) -> Iterator[ThreadRecord]:
+    """The threads whose values hold the wanted ones."""
+    texts = {name: canonical(value) for name, value in wanted.items()}
+    for thread in threads:
+        values = thread.values
+        if isinstance(values, dict) and all(
+            name in values and canonical(values[name]) == text for name, text in texts.items()
+        ):
+            yield thread

@@ -28,11 +28,10 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic_core import to_json
 
-from acp_langgraph.acp.models import dump
 from acp_langgraph.server.database import Database, DatabaseError
 from acp_langgraph.server.problems import invalid
 from acp_langgraph.server.records import RunRecord
-from acp_langgraph.server.wire import run_model
+from acp_langgraph.server.wire import run_json
 
 __all__ = ["Notice", "WebhookPolicy", "Webhooks"]
 
@@ -157,7 +156,7 @@ class Webhooks:
         url = run.creation.get("webhook")
         if not url or not self.policy.allow:
             return None
-        return Notice(run.run_id, url, to_json(dump(run_model(run))))
+        return Notice(run.run_id, url, to_json(run_json(run)))
 
     def start(self) -> None:
         """Send what is due, from now on."""

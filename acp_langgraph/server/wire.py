@@ -17,15 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from acp_langgraph.acp.models import (
-    RunStateful,
-    RunStateless,
-    RunWaitResponseStateful,
-    RunWaitResponseStateless,
-    Thread,
-    Wire,
-    dump,
-)
+from acp_langgraph.acp.models import Wire, dump
 from acp_langgraph.server.problems import Problem, invalid
 from acp_langgraph.server.records import RunRecord, ThreadRecord
 
@@ -40,18 +32,22 @@ __all__ = [
     "path_id",
     "read_json",
     "read_model",
-    "run_model",
-    "thread_model",
-    "wait_model",
+    "run_json",
+    "thread_json",
+    "wait_json",
 ]
 
 W = TypeVar("W", bound=Wire)
 
 
-def answer(content: Wire | Iterable[Wire]) -> Response:
-    """200 with a model, or a list of models, as JSON."""
-    body = dump(content) if isinstance(content, Wire) else [dump(each) for each in content]
+def answer(content: Wire | dict[str, Any] | Iterable[Wire | dict[str, Any]]) -> Response:
+    """200 with an object, or a list of objects, as JSON."""
+    body = _plain(content) if isinstance(content, (Wire, dict)) else [*map(_plain, content)]
     return Response(to_json(body, inf_nan_mode="null"), media_type="application/json")
+
+
+def _plain(content: Wire | dict[str, Any]) -> dict[str, Any]:
+    return dump(content) if isinstance(content, Wire) else content
 
 
 def error_answer(problem: Problem) -> Response:
@@ -174,9 +170,9 @@ def last_event_id(request: Request) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None  # noqa: PLR2004 - digits of any id there is
 
 
-def run_model(run: RunRecord) -> RunStateless | RunStateful:
-    """A run as clients see it."""
-    fields: dict[str, Any] = {
+def run_json(run: RunRecord) -> dict[str, Any]:
+    """A run as clients see it: the specification's `RunStateless` or `RunStateful`."""
+    shown: dict[str, Any] = {
         "run_id": run.run_id,
         "agent_id": run.agent_id,
         "created_at": run.created_at,
@@ -184,27 +180,25 @@ def run_model(run: RunRecord) -> RunStateless | RunStateful:
         "status": run.status,
         "creation": run.creation,
     }
-    if not run.stateless:
-        return RunStateful(thread_id=run.thread_id, **fields)
-    if run.creation.get("on_completion") == "keep":
-        fields["thread_id"] = run.thread_id
-    return RunStateless(**fields)
+    if not run.stateless or run.creation.get("on_completion") == "keep":
+        shown["thread_id"] = run.thread_id
+    return shown
 
 
-def wait_model(run: RunRecord) -> Wire:
-    """A run that is not pending, with what it came to."""
-    kind = RunWaitResponseStateless if run.stateless else RunWaitResponseStateful
-    return kind.model_validate({"run": run_model(run), "output": run.output})
+def wait_json(run: RunRecord) -> dict[str, Any]:
+    """A run that is not pending, with what it came to: `RunWaitResponseStateless` or `-Stateful`."""
+    return {"run": run_json(run), "output": run.output}
 
 
-def thread_model(thread: ThreadRecord) -> Thread:
-    """A thread as clients see it."""
-    fields: dict[str, Any] = {} if thread.values is None else {"values": thread.values}
-    return Thread(
-        thread_id=thread.thread_id,
-        created_at=thread.created_at,
-        updated_at=thread.updated_at,
-        metadata=thread.metadata,
-        status=thread.status,
-        **fields,
-    )
+def thread_json(thread: ThreadRecord) -> dict[str, Any]:
+    """A thread as clients see it: the specification's `Thread`."""
+    shown: dict[str, Any] = {
+        "thread_id": thread.thread_id,
+        "created_at": thread.created_at,
+        "updated_at": thread.updated_at,
+        "metadata": thread.metadata,
+        "status": thread.status,
+    }
+    if thread.values is not None:
+        shown["values"] = thread.values
+    return shown

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 
 import pytest
@@ -77,6 +78,12 @@ async def test_a_file_is_used_by_one_server_at_a_time(database, monkeypatch):
 
     with pytest.raises(DatabaseError, match="in use by another server"):
         Database(database.path).open(tables)
+
+
+async def test_a_new_file_is_for_its_owner_alone(database):
+    made = await asyncio.to_thread(os.stat, database.path)
+
+    assert made.st_mode & 0o077 == 0
 
 
 async def test_a_file_that_is_no_database_is_refused(tmp_path):

@@ -251,6 +251,17 @@ def test_an_answered_run_streams_on_and_ends_anew(serving):
     assert asked not in missed
 
 
+def test_a_cancelled_question_is_no_longer_the_end_of_the_stream(serving):
+    client = serving({"agent": asking("one")})
+    streamed(client, "agent")
+    [run] = client.post("/runs/search", json={}).json()
+
+    client.post(f"/runs/{run['run_id']}/cancel").raise_for_status()
+    [end] = reconnected(client, run, "no id of ours")
+
+    assert (end.data.type, end.data.errcode) == ("error", 2)
+
+
 def test_a_last_event_that_is_no_number_is_ignored(serving):
     client = serving({"agent": streaming(opened())})
     run = client.outcome("agent")["run"]
