@@ -48,14 +48,13 @@ class Archive:
         self._storage = storage
         self._webhooks = webhooks
 
-    async def add(self, run: RunRecord, *, wait: bool) -> None:
-        """Put a new run on file, and its thread if that is to be kept."""
-        await self._storage.add_run(run, wait=wait)
+    def add(self, run: RunRecord) -> asyncio.Future[None]:
+        """Put a new run on file, and its thread if that is to be kept; done when it is there."""
+        thread = None
         if run.stateless and run.has_thread:
             now = run.created_at
-            await self._storage.add_thread(
-                ThreadRecord(run.thread_id, now, now, agent_id=run.agent_id)
-            )
+            thread = ThreadRecord(run.thread_id, now, now, agent_id=run.agent_id)
+        return self._storage.add_run(run, thread)
 
     async def begin(self, run: RunRecord, *, base: str | None) -> RunRecord:
         """Note that a run works on its thread from now on, and from which checkpoint it does."""

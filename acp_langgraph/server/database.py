@@ -89,15 +89,23 @@ class Database:
             self._thread.join()
             self._thread = None
 
-    async def run(self, job: Job[T]) -> T:
-        """Do a job; return its result when it is committed.
+    def submit(self, job: Job[T]) -> asyncio.Future[T]:
+        """Have a job done; its result comes when it is committed.
 
         Raises:
             DatabaseError: If the database is closed.
         """
         waiting: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._hand_in(job, waiting)
-        return await waiting
+        return waiting
+
+    async def run(self, job: Job[T]) -> T:
+        """Do a job; return its result when it is committed.
+
+        Raises:
+            DatabaseError: If the database is closed.
+        """
+        return await self.submit(job)
 
     def call(self, job: Job[T]) -> T:
         """The same, from any thread, blocking it."""

@@ -43,7 +43,7 @@ from acp_langgraph.server.execution import (
 from acp_langgraph.server.journal import Journal
 from acp_langgraph.server.lanes import Lanes
 from acp_langgraph.server.limits import Limits
-from acp_langgraph.server.problems import busy, conflict, stopping
+from acp_langgraph.server.problems import busy, conflict, stopping, unstored
 from acp_langgraph.server.records import RunRecord, moment_after
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Feed, Subscription
@@ -66,7 +66,9 @@ class _Live:
         self.record = record
         self.again = again  # another server may have begun it
         self.settled = asyncio.Event()
+        self.stored: asyncio.Future[None] | None = None  # done when the run is on file
         self.outcome: RunRecord | None = None  # what it came to, once that is on file
+        self.unstored = False  # it came to something that could not be put on file
         self.feed = feed
         self.ready = False  # stored, and what it replaces is out of the way
         self.leg: asyncio.Task[Outcome] | None = None
@@ -183,7 +185,9 @@ class Engine:
         self._lanes.enter(record.run_id, record.thread_id)
         self._live[record.run_id] = live
         try:
-            await self._archive.add(record, wait=told)
+            live.stored = self._archive.add(record)
+            if told:
+                await live.stored
         except BaseException:
             self._leave_lane(record)
             self._forget(live)
@@ -199,13 +203,15 @@ class Engine:
         """The run as soon as it is no longer pending; `None` if it is deleted meanwhile.
 
         Raises:
-            Problem: 503, if the server stops first.
+            Problem: 503, if the server stops first; 500, if what it came to cannot be stored.
         """
         while True:
             if live := self._live.get(run_id):
                 await live.settled.wait()
                 if live.outcome is not None:
                     return live.outcome
+                if live.unstored:
+                    raise unstored()
             run = await self.storage.get_run(run_id)
             if run is None or run.status is not RunStatus.PENDING:
                 return run
@@ -359,11 +365,14 @@ class Engine:
             asked_at=outcome.asked_at,
         )
         try:
+            if live.stored is not None:
+                await live.stored
             if await self._archive.end(old, new):
                 live.outcome = new
                 live.feed.end(new)
         except Exception:  # noqa: BLE001 - whatever a storage raises, nobody may wait forever
             _log.exception("the outcome of run %s could not be stored", old.run_id)
+            live.unstored = True
         finally:
             self._forget(live)
             if new.finished:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-__all__ = ["Problem", "busy", "conflict", "invalid", "not_found", "stopping"]
+__all__ = ["Problem", "busy", "conflict", "invalid", "not_found", "stopping", "unstored"]
 
 _LIMIT: Final = 2000
 _LATER: Final = {"retry-after": "1"}
@@ -53,6 +53,11 @@ def busy() -> Problem:
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "too many runs are pending; try again later", _LATER
     )
+
+
+def unstored() -> Problem:
+    """500: a run ended, and nobody will know how."""
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the outcome of the run could not be stored")
 
 
 def stopping() -> Problem:

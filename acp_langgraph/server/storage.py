@@ -6,6 +6,7 @@ lets exactly one of two simultaneous answers to a question win.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -76,13 +77,9 @@ class Storage:
         if version == 0:
             connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
 
-    async def add_run(self, run: RunRecord, *, wait: bool = True) -> None:
-        """Keep a new run; return when it is on file, if that is to be waited for."""
-        job = partial(_add_run, run)
-        if wait:
-            await self._database.run(job)
-        else:
-            self._database.post(job)
+    def add_run(self, run: RunRecord, thread: ThreadRecord | None = None) -> asyncio.Future[None]:
+        """Keep a new run, and its thread if that is new, too; done when both are on file."""
+        return self._database.submit(partial(_add_run, run, thread))
 
     async def get_run(self, run_id: str) -> RunRecord | None:
         """The run of an id."""
@@ -144,7 +141,9 @@ class Storage:
         return await self._database.run(partial(_find_threads, query))
 
 
-def _add_run(run: RunRecord, connection: sqlite3.Connection) -> None:
+def _add_run(run: RunRecord, thread: ThreadRecord | None, connection: sqlite3.Connection) -> None:
+    if thread is not None:
+        _add_thread(thread, connection)
     added = connection.execute(
         f"INSERT INTO runs ({RUN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (

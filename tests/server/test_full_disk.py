@@ -1,0 +1,31 @@
+"""A database that can take no more, as on a full disk."""
+
+from __future__ import annotations
+
+import pytest
+from support.graphs import echo
+
+
+@pytest.fixture
+def full(serving, tmp_path):
+    client = serving({"echo": echo()}, database=tmp_path / "db")
+    client.outcome("echo", input={"text": "hi"})
+    database = client.server.app.state.lifecycle._database
+    database.call(lambda connection: connection.execute("PRAGMA max_page_count=1").fetchone())
+    return client
+
+
+@pytest.mark.parametrize("path", ["/runs", "/runs/wait", "/threads"])
+def test_what_cannot_be_stored_is_told_and_not_waited_for(full, path):
+    large = {"text": "x" * 1_000_000}
+
+    answer = full.post(path, json={"input": large, "metadata": large}, timeout=20)
+
+    assert answer.status_code == 500
+    assert isinstance(answer.json(), str)
+
+
+def test_what_was_stored_before_is_still_read(full):
+    [run] = full.post("/runs/search", json={}).json()
+
+    assert full.wait(run)["output"]["values"] == {"text": "HI"}
