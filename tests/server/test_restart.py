@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -155,6 +157,53 @@ def test_a_breakpoint_is_not_passed_unasked(serving, database, steps):
 
     assert asked["output"]["interrupt"] == {"interrupt_type": "breakpoint", "next": ["third"]}
     assert client.wait(run)["output"]["values"]["notes"] == ["first", "second", "third"]
+
+
+def unnoted(database):
+    """Make the runs on file look as if the server was killed just before it noted their outcome."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE runs SET status = 'pending', progress = '{\"output\": null}'")
+        connection.commit()
+
+
+def test_a_breakpoint_that_was_reached_but_not_noted_is_not_passed(serving, database, steps):
+    graph = steps.graph(("first", {}), ("second", {}), interrupt_before=["second"])
+    with serve({"agent": graph}, database=database) as server:
+        asked = httpx.post(f"{server.url}/runs/wait", json={}).json()
+    unnoted(database)
+
+    client = serving({"agent": graph}, database=database)
+    again = client.wait(asked["run"])
+    client.resume(asked["run"], "go")
+
+    assert again["output"] == asked["output"]
+    assert client.wait(asked["run"])["output"]["values"]["notes"] == ["first", "second"]
+
+
+def test_a_question_that_was_not_noted_is_asked_again(serving, database):
+    with serve({"asking": asking("one")}, database=database) as server:
+        asked = httpx.post(f"{server.url}/runs/wait", json={}).json()
+    unnoted(database)
+
+    client = serving({"asking": asking("one")}, database=database)
+    again = client.wait(asked["run"])
+    client.resume(asked["run"], "yes")
+
+    assert again["output"] == asked["output"]
+    assert client.wait(asked["run"])["output"]["values"]["notes"] == ["yes"]
+
+
+def test_a_run_that_had_ended_without_being_noted_is_not_executed_again(serving, database, steps):
+    graph = steps.graph(("first", {}), ("second", {}))
+    with serve({"agent": graph}, database=database) as server:
+        body = {"input": {"text": "hi"}, "on_completion": "keep"}  # else its checkpoints are gone
+        ended = httpx.post(f"{server.url}/runs/wait", json=body).json()
+    unnoted(database)
+
+    again = serving({"agent": graph}, database=database).wait(ended["run"])
+
+    assert again["output"] == ended["output"]
+    assert steps.executed == ["first", "second"]
 
 
 def test_runs_on_a_thread_keep_their_order(serving, database):
