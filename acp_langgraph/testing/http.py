@@ -374,6 +374,7 @@ class FakeHTTPServer:
                 f"{type(self).__name__}: request {request!r} was still held at the gate "
                 f"{gate.name!r} when the test left; gate.open() lets it go"
                 for request, gate in self._held.values()
+                if not gate.is_open  # else it is on its way out
             )
 
     def _situation(self) -> str:
