@@ -10,7 +10,9 @@ from langchain_core.runnables import RunnableConfig
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from acp_langgraph.acp.agents import describe_agent, is_agent_id, resolve_agent, resume_schema
-from acp_langgraph.acp.flow import Entry, cancel_run, run_agent
+from acp_langgraph.acp.cancelling import cancel_run
+from acp_langgraph.acp.entry import Entry
+from acp_langgraph.acp.flow import run_agent
 from acp_langgraph.acp.listening import Listening
 from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.acp.order import RunOrder, RunPolicy

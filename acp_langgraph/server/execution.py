@@ -32,7 +32,7 @@ from langgraph.types import Command, Interrupt, StateSnapshot
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from acp_langgraph.acp.descriptor import schema_faults
-from acp_langgraph.acp.models import RunStatus, StreamingMode
+from acp_langgraph.acp.models import CANCELLED, RunStatus, StreamingMode
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.problems import invalid
@@ -41,7 +41,6 @@ from acp_langgraph.server.recovery import at_breakpoint, going_on
 from acp_langgraph.server.schemas import Graph
 
 __all__ = [
-    "CANCELLED",
     "FAILED",
     "TIMED_OUT",
     "Outcome",
@@ -57,7 +56,6 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 FAILED: Final = 1
-CANCELLED: Final = 2
 TIMED_OUT: Final = 3
 
 _LONGEST_DESCRIPTION: Final = 2000

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from support.byhand import Hand, reply
 
-from acp_langgraph.acp.flow import Entry, cancel_run, run_agent
+from acp_langgraph.acp.cancelling import cancel_run
+from acp_langgraph.acp.entry import Entry
+from acp_langgraph.acp.flow import run_agent
 from acp_langgraph.acp.order import KEY, RunOrder, RunPolicy
 from acp_langgraph.core.flow import Ask
 from acp_langgraph.errors import (

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from support.byhand import Hand, reply
 
-from acp_langgraph.acp.flow import Entry, run_agent
+from acp_langgraph.acp.entry import Entry
+from acp_langgraph.acp.flow import run_agent
 from acp_langgraph.acp.listening import Listening
 from acp_langgraph.acp.models import CANCELLED
 from acp_langgraph.acp.order import RunOrder, RunPolicy

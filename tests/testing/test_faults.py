@@ -12,13 +12,13 @@ import pytest
 from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, RecordedRequest, Response
 
 ANSWER = {"text": "done", "more": "x" * 40}
-REQUEST = b"POST /work HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi"
+REQUEST = b"POST /jobs HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi"
 
 
 class Worker(FakeHTTPServer):
     """Does a unit of work for each request."""
 
-    operations = {"work": "POST /work", "look": "GET /work/{id}", "list": "GET /work/all"}  # noqa: RUF012 - as the base has it
+    operations = {"work": "POST /jobs", "look": "GET /jobs/{id}", "list": "GET /jobs/all"}  # noqa: RUF012 - as the base has it
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ def test_a_dropped_connection_sends_nothing_and_works_only_as_far_as_it_got(
 
 def test_drop_unread_leaves_a_body_that_never_came(server):
     server.faults.add(Fault.drop_unread())
-    head = b"POST /work HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
+    head = b"POST /jobs HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
     assert on_the_wire(server, head) == (b"", False)
     assert server.requests[0].body == b""
 
@@ -102,22 +102,22 @@ def test_drop_after_more_than_there_is_ends_the_connection_after_all_of_it(serve
 def test_a_client_sees_the_dropped_connection_and_can_try_again(server, send, fault, error):
     server.faults.add(fault)
     with pytest.raises(error):
-        send("POST", f"{server.url}/work", content="hi")
-    assert send("POST", f"{server.url}/work", content="hi").json() == ANSWER
+        send("POST", f"{server.url}/jobs", content="hi")
+    assert send("POST", f"{server.url}/jobs", content="hi").json() == ANSWER
     assert server.connections == 2
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_burst_of_statuses_ends_after_its_times_and_no_work_is_done_in_it(server, send, status):
     server.faults.add(Fault.status(status), times=2)
-    statuses = [send("POST", f"{server.url}/work").status_code for _ in range(3)]
+    statuses = [send("POST", f"{server.url}/jobs").status_code for _ in range(3)]
     assert statuses == [status, status, 200]
     assert (server.done, server.connections) == (1, 1)
 
 
 def test_a_status_can_come_although_the_work_was_done(server, send):
     server.faults.add(Fault.status(504, after_work=True))
-    assert send("POST", f"{server.url}/work").status_code == 504
+    assert send("POST", f"{server.url}/jobs").status_code == 504
     assert server.done == 1
 
 
@@ -132,7 +132,7 @@ def test_retry_after_is_sent_in_seconds_or_as_an_http_date(server, send):
 @pytest.mark.parametrize("status", [200, 502])
 def test_an_html_page_stands_where_json_should(server, send, status):
     server.faults.add(Fault.html(status))
-    answer = send("POST", f"{server.url}/work")
+    answer = send("POST", f"{server.url}/jobs")
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
     assert answer.text.startswith("<html>")
@@ -146,7 +146,7 @@ def test_no_content_has_neither_body_nor_length(server):
 
 def test_truncated_json_is_complete_as_http_and_incomplete_as_json(server, send):
     server.faults.add(Fault.truncated_json(), Fault.truncated_json(keep=3))
-    half, three = (send("POST", f"{server.url}/work") for _ in range(2))
+    half, three = (send("POST", f"{server.url}/jobs") for _ in range(2))
     assert json.dumps(ANSWER).startswith(half.text)
     assert three.text == '{"t'
     assert half.headers["content-length"] == str(len(half.content))
@@ -156,7 +156,7 @@ def test_truncated_json_is_complete_as_http_and_incomplete_as_json(server, send)
 @pytest.mark.parametrize("announced", [True, False])
 def test_an_oversized_body_is_as_long_as_said(server, send, announced):
     server.faults.add(Fault.oversized(200_000, announced=announced))
-    answer = send("POST", f"{server.url}/work")
+    answer = send("POST", f"{server.url}/jobs")
     assert len(answer.json()) == 199_998
     assert ("content-length" in answer.headers) is announced
 
@@ -169,10 +169,10 @@ def test_a_slow_trickle_arrives_in_pieces_and_whole(server):
 
 def test_a_stale_connection_resets_the_next_request_unread(server, send):
     server.faults.add(Fault.stale())
-    assert send("POST", f"{server.url}/work").json() == ANSWER
+    assert send("POST", f"{server.url}/jobs").json() == ANSWER
     with pytest.raises(httpx.NetworkError):
-        send("POST", f"{server.url}/work")
-    assert send("POST", f"{server.url}/work").json() == ANSWER
+        send("POST", f"{server.url}/jobs")
+    assert send("POST", f"{server.url}/jobs").json() == ANSWER
     assert (server.done, server.requests.count(), server.connections) == (2, 2, 2)
 
 
@@ -220,7 +220,7 @@ def test_hold_stops_in_the_middle_of_an_answer(server):
 
 def test_delay_waits_by_the_clock(server, send):
     server.faults.add(Fault.delay(0.01) | Fault.status(503))
-    assert send("POST", f"{server.url}/work").status_code == 503
+    assert send("POST", f"{server.url}/jobs").status_code == 503
 
 
 def test_combined_faults_act_together_and_the_right_one_wins():
@@ -232,20 +232,20 @@ def test_combined_faults_act_together_and_the_right_one_wins():
 
 def test_respond_answers_what_the_test_wants(server, send):
     server.faults.add(Fault.respond(Response.json(["own"], status=418)))
-    assert send("POST", f"{server.url}/work").json() == ["own"]
+    assert send("POST", f"{server.url}/jobs").json() == ["own"]
     assert server.done == 0
 
 
 def test_several_faults_happen_one_after_another(server, send):
-    rule = server.faults.add(Fault.status(500), Fault.none(), Fault.status(503), on="POST /work")
-    statuses = [send("POST", f"{server.url}/work").status_code for _ in range(4)]
+    rule = server.faults.add(Fault.status(500), Fault.none(), Fault.status(503), on="POST /jobs")
+    statuses = [send("POST", f"{server.url}/jobs").status_code for _ in range(4)]
     assert statuses == [500, 200, 503, 200]
     assert (rule.hits, rule.seen) == (1, 4)
 
 
 def test_a_fault_can_begin_with_the_nth_request(server, send):
     server.faults.add(Fault.status(500), on="work", nth=2, times=2)
-    statuses = [send("POST", f"{server.url}/work").status_code for _ in range(4)]
+    statuses = [send("POST", f"{server.url}/jobs").status_code for _ in range(4)]
     assert statuses == [200, 500, 500, 200]
 
 
@@ -253,31 +253,31 @@ def test_the_first_rule_that_fits_wins_and_the_default_takes_the_rest(server, se
     server.faults.default = Fault.status(504)
     server.faults.add(Fault.status(500), on="POST /*", times=None)
     server.faults.add(Fault.status(503), on="*", times=None)
-    server.faults.add(Fault.status(502), on="POST /work")
-    assert send("POST", f"{server.url}/work").status_code == 500
-    assert send("GET", f"{server.url}/work/1").status_code == 503
+    server.faults.add(Fault.status(502), on="POST /jobs")
+    assert send("POST", f"{server.url}/jobs").status_code == 500
+    assert send("GET", f"{server.url}/jobs/1").status_code == 503
     server.faults.clear()
     server.faults.default = Fault.status(504)
-    assert send("GET", f"{server.url}/work/1").status_code == 504
+    assert send("GET", f"{server.url}/jobs/1").status_code == 504
     server.faults.clear()
-    assert send("GET", f"{server.url}/work/1").status_code == 200
+    assert send("GET", f"{server.url}/jobs/1").status_code == 200
 
 
 @pytest.mark.parametrize(
     ("on", "hit"),
     [
-        ("look", ["GET /work/7"]),
-        ("GET /work/{anything}", ["GET /work/7"]),
-        ("GET /work/all", ["GET /work/all"]),
-        ("GET *", ["GET /work/7", "GET /work/all"]),
-        ("/work/*", ["GET /work/7", "GET /work/all"]),
-        ("POST /work", ["POST /work"]),
-        (lambda request: request.path.endswith("7"), ["GET /work/7"]),
+        ("look", ["GET /jobs/7"]),
+        ("GET /jobs/{anything}", ["GET /jobs/7"]),
+        ("GET /jobs/all", ["GET /jobs/all"]),
+        ("GET *", ["GET /jobs/7", "GET /jobs/all"]),
+        ("/jobs/*", ["GET /jobs/7", "GET /jobs/all"]),
+        ("POST /jobs", ["POST /jobs"]),
+        (lambda request: request.path.endswith("7"), ["GET /jobs/7"]),
     ],
 )
 def test_requests_are_named_by_operation_path_or_function(server, client, on, hit):
     server.faults.add(Fault.status(500), on=on, times=None)
-    for target in ("POST /work", "GET /work/7", "GET /work/all"):
+    for target in ("POST /jobs", "GET /jobs/7", "GET /jobs/all"):
         method, path = target.split()
         client.request(method, server.url + path)
     assert [f"{r.method} {r.path}" for r in server.requests if r.status == 500] == hit
@@ -295,9 +295,9 @@ def test_adding_no_fault_is_refused(server):
 
 def test_the_log_tells_which_fault_met_a_request(server, client):
     server.faults.add(Fault.status(503))
-    client.post(f"{server.url}/work")
-    client.post(f"{server.url}/work")
+    client.post(f"{server.url}/jobs")
+    client.post(f"{server.url}/jobs")
     assert [repr(request) for request in server.requests] == [
-        "<#1 POST /work -> 503, Fault.status(503)>",
-        "<#2 POST /work -> 200>",
+        "<#1 POST /jobs -> 503, Fault.status(503)>",
+        "<#2 POST /jobs -> 200>",
     ]

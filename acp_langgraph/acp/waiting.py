@@ -1,0 +1,205 @@
+"""Waiting for a remote run, through whatever happens on the way.
+
+Time-outs, empty answers, broken connections and a server that is away mean "not yet". After each of
+them the run's status is read, which is cheap and a sign of life; without one for too long, or with a
+run that the server no longer knows, waiting ends.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NoReturn
+
+from acp_langgraph.acp.cancelling import cancel_run
+from acp_langgraph.acp.entry import Entry, Leg, Outcome
+from acp_langgraph.acp.listening import is_at_work, listen_to_run, stop_listening
+from acp_langgraph.acp.models import (
+    CANCELLED,
+    RunError,
+    RunInterrupt,
+    RunResult,
+    RunStatus,
+    RunWaitResponse,
+)
+from acp_langgraph.acp.order import RunOrder, RunPolicy
+from acp_langgraph.core.flow import Flow, Pause, Progress
+from acp_langgraph.core.retry import retry_after
+from acp_langgraph.errors import (
+    ACPRunException,
+    ApiConnectionError,
+    ApiException,
+    ApiTimeoutError,
+    NotFoundException,
+    OpenApiException,
+    RequestTimeoutException,
+    RunLostError,
+    RunTimeoutError,
+    ServiceException,
+    TooManyRequestsException,
+    UnreadableAnswerException,
+)
+
+__all__ = ["Vigil", "outcome_of", "wait_for_run"]
+
+_NOT_YET: Final = (
+    ApiConnectionError,
+    ServiceException,
+    RequestTimeoutException,
+    TooManyRequestsException,
+    UnreadableAnswerException,
+)
+_LOOKS_BEFORE_LOST: Final = 3
+
+
+def wait_for_run(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> Flow[Outcome]:
+    """Wait until the run ends or asks, through whatever happens on the way."""
+    run_id = leg["run_id"]
+    if entry.was_cancelled(run_id):
+        return {"type": "cancelled", "run_id": run_id}
+    vigil = Vigil(policy, leg)
+    while True:
+        yield from _listen(order, policy, entry, leg, vigil)
+        seconds = vigil.seconds()
+        if seconds <= 0:
+            yield from _give_up(order, policy, run_id)
+        problem: OpenApiException
+        try:
+            answer = yield from order.wait(run_id).with_options(timeout=seconds)
+        except (*_NOT_YET, NotFoundException) as error:
+            problem = error
+        else:
+            if entry.again and not entry.seen_alive and _was_cancelled(answer):
+                return {"type": "cancelled", "run_id": run_id}
+            heard = yield from stop_listening(order, entry.listening, leg, answer)
+            outcome = outcome_of(order, answer, run_id)
+            if outcome is not None:
+                return {**outcome, **heard}
+            problem = ApiTimeoutError("the server says that the run is not done", sent=True)
+        yield from _look(order, vigil, entry, run_id, problem)
+        if pause := vigil.pause(problem):
+            yield Pause(pause)
+
+
+def _listen(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg, vigil: Vigil) -> Flow[None]:
+    """Show what the run emits, if anybody wants to see it."""
+    if entry.listening is None:
+        return
+    if entry.again and not entry.seen_alive:  # a stream may tell of what was long ago
+        entry.seen_alive = yield from is_at_work(order, leg["run_id"])
+    yield from listen_to_run(order, policy, entry.listening, leg, vigil)
+
+
+def _was_cancelled(answer: RunWaitResponse) -> bool:
+    """Whether a run was cancelled.
+
+    The protocol has neither a status nor an error code for it; this project's server uses `CANCELLED`
+    and says so in words.
+    """
+    output = answer.output
+    return (
+        isinstance(output, RunError)
+        and output.errcode == CANCELLED
+        and "cancelled" in output.description
+    )
+
+
+class Vigil:
+    """How long a wait has gone on, how long without a sign of life, and how often without sense."""
+
+    def __init__(self, policy: RunPolicy, leg: Leg) -> None:
+        self.policy = policy
+        self.misses = 0
+        self._alive = policy.clock()
+        self._waits = policy.backoff.waits()
+        since: float = leg["since"]
+        self._deadline = None if policy.run_timeout is None else since + policy.run_timeout
+
+    def seconds(self) -> float:
+        """How long the next wait may stay open; nothing is left once the deadline has passed."""
+        if self._deadline is None:
+            return self.policy.long_poll
+        return min(self.policy.long_poll, self._deadline - self.policy.clock())
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the run's deadline, if it has one."""
+        return None if self._deadline is None else self._deadline - self.policy.clock()
+
+    def alive(self) -> None:
+        """The server gave a sign of life."""
+        self._alive = self.policy.clock()
+
+    def is_hopeless(self) -> bool:
+        """Whether there was no sign of life for too long."""
+        return self.policy.clock() - self._alive > self.policy.patience
+
+    def pause(self, problem: OpenApiException) -> float:
+        """Seconds to pause before the next wait; none after one that stayed open for long."""
+        if isinstance(problem, ApiTimeoutError) and problem.sent:
+            self._waits = self.policy.backoff.waits()
+            return 0.0
+        asked = retry_after(problem.headers) if isinstance(problem, ApiException) else None
+        return max(next(self._waits), asked or 0.0)
+
+
+def _look(
+    order: RunOrder, vigil: Vigil, entry: Entry, run_id: str, problem: OpenApiException
+) -> Flow[None]:
+    """After a wait without an outcome: read the run's status, which is cheap and a sign of life.
+
+    Raises:
+        RunLostError: If the server says again and again that there is no such run.
+        OpenApiException: The problem, if waiting on makes no sense.
+    """
+    try:
+        run = yield from order.get(run_id)
+    except NotFoundException:
+        vigil.misses += 1
+        if vigil.misses >= _LOOKS_BEFORE_LOST:
+            raise RunLostError(
+                "the server once accepted the run and no longer knows it", **order.ids(run_id)
+            ) from None
+    except _NOT_YET:
+        if vigil.is_hopeless():
+            raise problem from None
+    else:
+        vigil.alive()
+        yield Progress("waiting", run_id, {"status": str(run.status)})
+        entry.seen_alive = entry.seen_alive or run.status == RunStatus.PENDING
+        if run.status == RunStatus.PENDING or isinstance(problem, ApiConnectionError):
+            vigil.misses = 0
+            return
+        # The run is done, says its status, and still the wait for its output makes no sense.
+        vigil.misses += 1
+        if vigil.misses > vigil.policy.retries:
+            raise problem
+
+
+def _give_up(order: RunOrder, policy: RunPolicy, run_id: str) -> Flow[NoReturn]:
+    ended = policy.on_timeout == "cancel" and (yield from cancel_run(order, run_id))
+    raise RunTimeoutError(
+        f"the remote run was not done after {policy.run_timeout} s; it was "
+        + ("cancelled" if ended else "left running and can be waited for again"),
+        **order.ids(run_id),
+    )
+
+
+def outcome_of(order: RunOrder, answer: RunWaitResponse, run_id: str | None) -> Outcome | None:
+    """What a wait came to; `None` if the run is not done.
+
+    Raises:
+        ACPRunException: If the run failed.
+    """
+    run, output = answer.run, answer.output
+    match output:
+        case RunResult():
+            result = output.model_dump(mode="json", include={"type", "values", "messages"})
+            return {**result, "run_id": run_id}
+        case RunInterrupt():
+            at = run.updated_at.isoformat() if run is not None and run.updated_at else None
+            payload = output.interrupt
+            return {"type": "interrupt", "payload": payload, "asked_at": at, "run_id": run_id}
+        case RunError():
+            ids = order.ids(run_id or output.run_id)
+            raise ACPRunException(output.errcode, output.description, **ids)
+    if run is not None and run.status in {RunStatus.ERROR, RunStatus.TIMEOUT, RunStatus.SUCCESS}:
+        raise ACPRunException(None, f"status {run.status} without an output", **order.ids(run_id))
+    return None
