@@ -18,8 +18,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from functools import cached_property
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.events import EventReader, streamed, unstreamed
@@ -29,6 +28,7 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.methods import async_sends, async_streams, sends, streams
 from acp_langgraph.transport import AsyncTransport, Transport
+from acp_langgraph.transport.closing import AsyncClosing, Closing
 
 if TYPE_CHECKING:
     import httpx
@@ -38,7 +38,7 @@ __all__ = ["ACPClient", "AsyncACPClient"]
 T = TypeVar("T")
 
 
-class ACPClient:
+class ACPClient(Closing):
     """A blocking client of one server that speaks the Agent Connect Protocol.
 
     Every method also takes `timeout`, seconds to wait for the answer or for the next piece of a
@@ -94,17 +94,6 @@ class ACPClient:
         """Close the connections."""
         self._transport.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     # Agents
 
     search_agents = sends(calls.search_agents)
@@ -148,7 +137,7 @@ class ACPClient:
     delete_thread_run = sends(calls.delete_thread_run)
 
 
-class AsyncACPClient:
+class AsyncACPClient(AsyncClosing):
     """An awaiting client of one server that speaks the Agent Connect Protocol.
 
     Every method also takes `timeout`, seconds to wait for the answer or for the next piece of a
@@ -204,17 +193,6 @@ class AsyncACPClient:
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         await self._transport.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     # Agents
 

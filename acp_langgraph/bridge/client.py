@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from acp_langgraph.bridge import access
 from acp_langgraph.bridge.models import Generation
@@ -27,6 +26,7 @@ from acp_langgraph.bridge.operations import Operations
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.transport import AsyncTransport, Transport
+from acp_langgraph.transport.closing import AsyncClosing, Closing
 
 if TYPE_CHECKING:
     import httpx
@@ -69,7 +69,7 @@ def _described(method: Callable[..., Any], operation: Callable[..., Any]) -> Cal
     return method
 
 
-class BridgeClient:
+class BridgeClient(Closing):
     """A blocking client of one API Bridge.
 
     May be shared by threads. It is a context manager; without `with`, `close` it.
@@ -114,19 +114,8 @@ class BridgeClient:
         """Close the connections."""
         self._transport.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class AsyncBridgeClient:
+class AsyncBridgeClient(AsyncClosing):
     """An awaiting client of one API Bridge.
 
     May be shared by tasks, also of several event loops. It is a context manager; without
@@ -171,14 +160,3 @@ class AsyncBridgeClient:
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         await self._transport.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()

@@ -16,8 +16,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import httpx
 
@@ -29,13 +28,14 @@ from acp_langgraph.quant import calls
 from acp_langgraph.quant.config import Spelling, quant_configuration
 from acp_langgraph.quant.events import ChatEvent, ChatEventReader
 from acp_langgraph.transport import AsyncTransport, Transport
+from acp_langgraph.transport.closing import AsyncClosing, Closing
 
 __all__ = ["AsyncQuantClient", "QuantClient"]
 
 T = TypeVar("T")
 
 
-class QuantClient:
+class QuantClient(Closing):
     """A blocking client of Quant's AI API, for one organisation.
 
     Every method also takes `timeout`, seconds to wait for the answer, and `headers`. Calls that may
@@ -95,17 +95,6 @@ class QuantClient:
         """Close the connections."""
         self._transport.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     # Tools
 
     list_ai_tools = sends(calls.list_ai_tools)
@@ -134,7 +123,7 @@ class QuantClient:
     get_dependency_graph = sends(calls.get_dependency_graph)
 
 
-class AsyncQuantClient:
+class AsyncQuantClient(AsyncClosing):
     """An awaiting client of Quant's AI API, for one organisation; otherwise `QuantClient`.
 
     A client may be shared by tasks, also of several event loops. It is a context manager; without
@@ -177,17 +166,6 @@ class AsyncQuantClient:
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         await self._transport.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     # Tools
 

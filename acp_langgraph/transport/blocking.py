@@ -7,8 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -17,6 +16,7 @@ from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import drive
 from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work
 from acp_langgraph.core.retry import exchange, with_retries
+from acp_langgraph.transport.closing import Closing
 from acp_langgraph.transport.exchange import Endpoint, refuse_to_ask
 
 __all__ = ["Transport"]
@@ -24,7 +24,7 @@ __all__ = ["Transport"]
 T = TypeVar("T")
 
 
-class Transport:
+class Transport(Closing):
     """Performs calls with one pooled `httpx.Client`, and runs flows outside of a graph.
 
     Args:
@@ -109,17 +109,6 @@ class Transport:
             made, self._made = self._made, None
         if made is not None:
             made.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # The performer's side: what a flow's effects mean outside of a graph.
 

@@ -11,8 +11,7 @@ import asyncio
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 import httpx
@@ -23,6 +22,7 @@ from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import adrive
 from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work
 from acp_langgraph.core.retry import exchange, with_retries
+from acp_langgraph.transport.closing import AsyncClosing
 from acp_langgraph.transport.exchange import Endpoint, refuse_to_ask
 
 __all__ = ["AsyncTransport"]
@@ -30,7 +30,7 @@ __all__ = ["AsyncTransport"]
 T = TypeVar("T")
 
 
-class AsyncTransport:
+class AsyncTransport(AsyncClosing):
     """Performs calls with one pooled `httpx.AsyncClient` per event loop, and runs flows.
 
     Args:
@@ -116,17 +116,6 @@ class AsyncTransport:
         made = self._made.pop(asyncio.get_running_loop(), None)
         if made is not None:
             await made[1].aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     # The performer's side: what a flow's effects mean outside of a graph.
 
