@@ -15,6 +15,10 @@ if TYPE_CHECKING:
         ACPClient,
         AsyncACPClient,
     )
+    from acp_langgraph.auth import (
+        HeaderAuth,
+        TokenAuth,
+    )
     from acp_langgraph.bridge.client import (
         AsyncBridgeClient,
         BridgeClient,
@@ -40,7 +44,9 @@ if TYPE_CHECKING:
         ApiException,
         ApiTimeoutError,
         CheckpointerRequiredError,
+        CredentialsUnavailableError,
         MappingError,
+        MissingCredentialsError,
         NodeConfigurationError,
         NodeError,
         NodeInputError,
@@ -96,9 +102,12 @@ __all__ = [
     "AsyncQuantClient",
     "BridgeClient",
     "CheckpointerRequiredError",
+    "CredentialsUnavailableError",
     "FieldMetadata",
+    "HeaderAuth",
     "IOMappingAgentMetadata",
     "MappingError",
+    "MissingCredentialsError",
     "NodeConfigurationError",
     "NodeError",
     "NodeInputError",
@@ -113,6 +122,7 @@ __all__ = [
     "RunError",
     "RunLostError",
     "RunTimeoutError",
+    "TokenAuth",
     "UnknownAgentError",
     "UnknownOutcomeError",
     "add_io_mapped_conditional_edge",
@@ -121,6 +131,7 @@ __all__ = [
 
 _HOMES = {
     "acp.client": ("ACPClient", "AsyncACPClient"),
+    "auth": ("HeaderAuth", "TokenAuth"),
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
     "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
     "config": ("ApiClientConfiguration",),
@@ -134,7 +145,9 @@ _HOMES = {
         "ApiException",
         "ApiTimeoutError",
         "CheckpointerRequiredError",
+        "CredentialsUnavailableError",
         "MappingError",
+        "MissingCredentialsError",
         "NodeConfigurationError",
         "NodeError",
         "NodeInputError",

@@ -21,6 +21,7 @@ from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.identity import Auth, Headers
 from acp_langgraph.nodes.plans import input_of, output_of
 from acp_langgraph.nodes.ports import InputPort
 
@@ -81,7 +82,8 @@ class ACPNode(RemoteNode):
         output_type: The answer's type, as `input_type`.
         config_path: Where in the state the agent's configuration is.
         config_type: The configuration's type, as `input_type`.
-        auth_header: Headers that this node adds to every request.
+        auth_header: Headers that this node adds to every request; or a function that makes them, as
+            `headers`.
         use_threads: Whether the agent runs on a remote thread, one per thread of the graph and
             place in it, so that it remembers from one execution to the next.
         input: Instead of a path, a mapping plan: rules by field of the input, or one rule for all of
@@ -125,7 +127,7 @@ class ACPNode(RemoteNode):
         output_type: Any = None,
         config_path: str | None = None,
         config_type: Any = None,
-        auth_header: Mapping[str, str] | None = None,
+        auth_header: Headers | None = None,
         use_threads: bool = False,
         *,
         input: Any = None,  # noqa: A002 - what it is
@@ -134,7 +136,8 @@ class ACPNode(RemoteNode):
         state_type: Any = None,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
-        auth: httpx.Auth | None = None,
+        headers: Headers | None = None,
+        auth: Auth | None = None,
         run_timeout: float | None = None,
         on_timeout: Literal["cancel", "leave"] = "cancel",
         on_unknown: Literal["raise", "rerun"] = "raise",
@@ -145,12 +148,16 @@ class ACPNode(RemoteNode):
         super().__init__(
             name,
             client_config,
-            headers=auth_header,
+            headers=auth_header if headers is None else headers,
             client=client,
             async_client=async_client,
             auth=auth,
             on_cancel=on_cancel,
         )
+        if headers is not None and auth_header is not None:
+            raise NodeConfigurationError(
+                "auth_header and headers are two names for the same; give one of them", node=name
+            )
         agent_id = str(agent_id)
         if not agent_id:
             raise NodeConfigurationError("agent_id is empty; give an agent's id or name", node=name)

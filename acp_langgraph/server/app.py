@@ -38,7 +38,7 @@ __all__ = ["create_app"]
 def create_app(
     agents: Mapping[str, Graph] | Sequence[ServedAgent],
     *,
-    api_key: str | None = None,
+    api_key: str | Callable[[str], bool] | None = None,
     database: Path | str | None = None,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     on_request: Callable[[SeenRequest], None] | None = None,
@@ -50,7 +50,9 @@ def create_app(
     Args:
         agents: The graphs by name, or with all that is to be said of them. The first is the
             default agent.
-        api_key: Demanded from every client, as header `x-api-key` or as bearer token.
+        api_key: Demanded from every client, as header `x-api-key` or as bearer token. Instead of the
+            one key, a function that tells whether a key is good; it is called in the event loop, also
+            with an empty text.
         database: SQLite file that runs, threads and checkpoints are kept in, made if there is
             none. `None` or `:memory:` keeps them in memory, for as long as the server runs.
         checkpointer: For graphs that were compiled without one, instead of the database.
@@ -66,7 +68,7 @@ def create_app(
         ACPDescriptorValidationException: If an agent's descriptor is not valid.
         ValueError: If there are no agents, two have the same id, or the key is empty.
     """
-    if api_key is not None and not api_key.strip():
+    if isinstance(api_key, str) and not api_key.strip():
         raise ValueError("api_key is empty; leave it out to serve without one")
     kept_in = Database(database)
     saver, storage = DatabaseSaver(kept_in), Storage(kept_in)
@@ -91,7 +93,7 @@ def create_app(
     if on_request is not None:
         middleware.append(Middleware(Observer, on_request=on_request))
     if api_key is not None:
-        middleware.append(Middleware(ApiKeyGuard, api_key=api_key.strip()))
+        middleware.append(Middleware(ApiKeyGuard, api_key=api_key))
     app = Starlette(
         routes=[
             Route("/openapi.json", _document),

@@ -211,7 +211,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _refuse_open_door(host: str, api_key: str | None) -> None:
+def _refuse_open_door(host: str, api_key: Any) -> None:
     try:
         loopback = ip_address(host).is_loopback
     except ValueError:
