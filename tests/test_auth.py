@@ -422,13 +422,11 @@ def test_a_token_takes_the_place_of_what_the_configuration_says(
 
 def test_many_that_need_a_token_at_once_wait_for_one_call(color: Color) -> None:
     asked: list[int] = []
-    started = threading.Event()
     count = 20
+    all_are_here = threading.Barrier(count)
 
     def fetch() -> str:
         asked.append(1)
-        started.set()
-        time.sleep(0.02)  # the others come meanwhile; if they do not, the test shows less
         return f"sesame-{len(asked)}"
 
     auth = TokenAuth(fetch)
@@ -436,17 +434,17 @@ def test_many_that_need_a_token_at_once_wait_for_one_call(color: Color) -> None:
 
     def get() -> None:
         credentials = credentials_of([auth], {}, "n")
+        all_are_here.wait()
         first = drive(credentials.shown(), transport)
+        all_are_here.wait()
         found.append(drive(credentials.renewed(first), transport))
 
-    async def aget(transport: AsyncTransport) -> Any:
-        credentials = credentials_of([auth], {}, "n")
-        first = await adrive(credentials.shown(), transport)
-        return await adrive(credentials.renewed(first), transport)
-
     async def get_all() -> list[Any]:
+        credentials = [credentials_of([auth], {}, "n") for _ in range(count)]
         async with AsyncTransport("http://127.0.0.1:9") as transport:
-            return await asyncio.gather(*(aget(transport) for _ in range(count)))
+            first = await asyncio.gather(*(adrive(c.shown(), transport) for c in credentials))
+            again = [c.renewed(shown) for c, shown in zip(credentials, first, strict=True)]
+            return await asyncio.gather(*(adrive(flow, transport) for flow in again))
 
     if color.name == "sync":
         with Transport("http://127.0.0.1:9") as transport:

@@ -34,6 +34,7 @@ __all__ = ["RemoteNode"]
 
 _log = logging.getLogger("acp_langgraph.nodes")
 
+_RUNTIME: Final = "__pregel_runtime"
 _CANCEL_WITHIN: Final = 10.0  # seconds
 _REMEMBERED: Final = 10_000
 
@@ -121,7 +122,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         Returns:
             The changed channels of the state, and nothing else.
         """
-        config = ensure_config(config)
+        config = _whole(config)
         execution = self._execution(config)
         performer = GraphPerformer(self.transport_for(execution), execution)
         try:
@@ -137,7 +138,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         **_: Any,
     ) -> dict[str, Any]:
         """Do the work, awaiting; otherwise `invoke`."""
-        config = ensure_config(config)
+        config = _whole(config)
         execution = self._execution(config)
         performer = AsyncGraphPerformer(self.async_transport_for(execution), execution)
         await self._until_ended(execution)
@@ -307,4 +308,11 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
 
 
 def _is_in_a_graph(config: RunnableConfig | None) -> bool:
-    return "__pregel_runtime" in ensure_config(config).get("configurable", {})
+    return _RUNTIME in ensure_config(config).get("configurable", {})
+
+
+def _whole(config: RunnableConfig | None) -> RunnableConfig:
+    """The configuration with what its context adds; a graph has seen to that already."""
+    if config is not None and _RUNTIME in config.get("configurable", {}):
+        return config
+    return ensure_config(config)
