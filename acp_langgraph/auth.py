@@ -47,9 +47,11 @@ Refuse: TypeAlias = Callable[[Mapping[str, str]], None]
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OFFERED: Final = frozenset({"config", "runtime", "refresh"})
 _ANYBODY: Final = "anybody"
-# What fails for one of these reasons fails again, as LangGraph's own `RetryPolicy` sees it.
+# What fails for one of these reasons fails again; most are what LangGraph's `RetryPolicy` leaves alone.
 _STAYS: Final = (
     ArithmeticError,
+    AssertionError,
+    AttributeError,
     ImportError,
     LookupError,
     NameError,

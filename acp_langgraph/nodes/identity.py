@@ -12,7 +12,12 @@ from langchain_core.runnables import RunnableConfig
 from acp_langgraph.auth import HeaderAuth, Refuse, credentials_of
 from acp_langgraph.core.credentials import Credentials, Shown
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.errors import ApiTypeError, ApiValueError, NodeConfigurationError
+from acp_langgraph.errors import (
+    ApiTypeError,
+    ApiValueError,
+    CredentialsUnavailableError,
+    NodeConfigurationError,
+)
 
 __all__ = ["Auth", "Headers", "Identity"]
 
@@ -93,16 +98,18 @@ class Identity:
 
     def settled(
         self, credentials: Credentials, config: RunnableConfig, *, remembered: bool
-    ) -> Flow[Shown]:
+    ) -> Flow[None]:
         """Make sure, before anything is done, that there is something to show.
 
         Raises:
             MissingCredentialsError: If there is not.
         """
-        shown = yield from credentials.shown()
+        try:
+            shown = yield from credentials.shown()
+        except CredentialsUnavailableError:
+            return  # the calls try again, as often as a connection
         if remembered and self._says_what_is_stored:
             self._say_what_is_stored(shown, config)
-        return shown
 
     def _say_what_is_stored(self, shown: Shown, config: RunnableConfig) -> None:
         values = [value for grant in shown for value in grant.headers.values()]
