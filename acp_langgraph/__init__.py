@@ -5,8 +5,13 @@
 Names are imported when they are first used, so that a client costs no graph and a graph no server. The
 server and the fakes for tests have modules of their own: `acp_langgraph.server` (extra `server`) and
 `acp_langgraph.testing`.
+
+Nothing is printed unless the application configures logging. `acp_langgraph.runs` tells of the life of
+remote runs, `acp_langgraph.nodes` of what deserves a warning, `acp_langgraph.http` of every exchange (with
+`debug=True` in the configuration), `acp_langgraph.server` of the server.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +87,8 @@ if TYPE_CHECKING:
         AsyncQuantClient,
         QuantClient,
     )
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "ACPClient",

@@ -48,6 +48,10 @@ class ApiClientConfiguration(BaseModel):
         connect_timeout: Seconds to wait for a connection.
         max_answer_bytes: An answer larger than this is refused.
         debug: Whether every exchange is logged, without bodies and credentials.
+        trace: Whether this host is told where a request belongs in a trace of LangSmith's or
+            OpenTelemetry's, by `langsmith-trace` and W3C's `traceparent` and `tracestate`.
+        trace_baggage: Whether it is sent `baggage` as well, which may hold private data: tags and
+            metadata of the run, and whatever else the application put there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -70,6 +74,8 @@ class ApiClientConfiguration(BaseModel):
     connect_timeout: float = Field(default=10.0, gt=0)
     max_answer_bytes: int = Field(default=64 * 2**20, gt=0)
     debug: bool = False
+    trace: bool = False
+    trace_baggage: bool = False
 
     def __init__(self, host: str | None = None, /, **settings: Any) -> None:
         if host is not None:
@@ -116,6 +122,8 @@ class ApiClientConfiguration(BaseModel):
             raise ValueError(
                 f"host names the variable {error}; set it in server_variables"
             ) from None
+        if self.trace_baggage and not self.trace:
+            raise ValueError("trace_baggage needs trace=True")
         if self.password is not None and self.username is None:
             raise ValueError("a password needs a username")
         return self

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Final, Literal
 
@@ -27,6 +28,7 @@ from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers, Identity
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
+from acp_langgraph.nodes.reporting import Report
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
 
@@ -60,6 +62,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
     """
 
     name: str
+    agent: str
 
     def __init__(
         self,
@@ -79,7 +82,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
             raise NodeConfigurationError(
                 f"{name!r} cannot be a node's name; LangGraph wants text without ':' and '|'"
             )
-        self.name = name
+        self.name = self.agent = name
         self.on_cancel = on_cancel
         self.identity = Identity(
             name, headers, auth, fixed=fixed_headers, more=service_auth, refuse=refuse
@@ -89,6 +92,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         self.async_transport = AsyncTransport(
             configuration, client=async_client, auth=given, headers=same
         )
+        self._traces = self.transport.endpoint.configuration.trace
         self._ended: dict[str, None] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._says_that_jobs_go_on = True
@@ -125,8 +129,10 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         config = _whole(config)
         execution = self._execution(config)
         performer = GraphPerformer(self.transport_for(execution), execution)
+        performer.report = self._report(execution, config)
         try:
-            return drive(self._life(input, execution, config), performer)
+            with performer.report or nullcontext():
+                return drive(self._life(input, execution, config), performer)
         except (KeyboardInterrupt, SystemExit):
             self._stop(performer)
             raise
@@ -141,9 +147,11 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         config = _whole(config)
         execution = self._execution(config)
         performer = AsyncGraphPerformer(self.async_transport_for(execution), execution)
+        performer.report = self._report(execution, config)
         await self._until_ended(execution)
         try:
-            return await adrive(self._life(input, execution, config), performer)
+            with performer.report or nullcontext():
+                return await adrive(self._life(input, execution, config), performer)
         except asyncio.CancelledError:
             if self.on_cancel == "cancel" and performer.key is not None:
                 self._end_in_background(performer)
@@ -218,13 +226,13 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
 
     def transport_for(self, execution: Execution) -> Transport:
         """What blocking requests of an execution are made with."""
-        if execution.credentials is None:
+        if execution.credentials is None and not self._traces:
             return self.transport
         return PerCallTransport(self.transport, lambda: execution.credentials)
 
     def async_transport_for(self, execution: Execution) -> AsyncTransport:
         """What awaiting requests of an execution are made with."""
-        if execution.credentials is None:
+        if execution.credentials is None and not self._traces:
             return self.async_transport
         return AsyncPerCallTransport(self.async_transport, lambda: execution.credentials)
 
@@ -233,6 +241,10 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         if not self.identity.varies:
             return execution
         return replace(execution, credentials=self.identity.credentials(config))
+
+    def _report(self, execution: Execution, config: RunnableConfig) -> Report | None:
+        host = self.transport.endpoint.base_url
+        return Report.of(self.name, self.agent, host, execution, config)
 
     def _life(
         self, state: Any, execution: Execution, config: RunnableConfig

@@ -182,6 +182,7 @@ class APIBridgeAgentNode(RemoteNode):
             async_client=async_client,
             on_cancel="detach",  # a bridge has nothing to cancel but the connection
         )
+        self.agent = service_name or mode
         shown = {} if self._authorization is None else {"authorization": self._authorization}
         self._hidden = access.secrets(configuration.auth_headers(), sent, shown)
         self._confirm = confirm

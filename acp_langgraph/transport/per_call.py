@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeAlias
 
 import httpx
@@ -21,6 +22,7 @@ from acp_langgraph.core.drive import adrive, drive
 from acp_langgraph.errors import ApiException, UnauthorizedException
 from acp_langgraph.transport.blocking import Transport
 from acp_langgraph.transport.nonblocking import AsyncTransport
+from acp_langgraph.transport.tracing import traced
 
 __all__ = ["AsyncPerCallTransport", "PerCallTransport", "async_transport_to", "transport_to"]
 
@@ -41,10 +43,11 @@ class PerCallTransport(Transport):
         self.retries = transport.retries
         self._transport = transport
         self._credentials = credentials
+        self._traced = _tracing(transport.endpoint.configuration)
 
     def exchange(self, call: Call[Any]) -> Reply:
         """Perform one exchange; a second one if the credentials are refused."""
-        credentials = self._credentials()
+        call, credentials = self._traced(call), self._credentials()
         if credentials is None:
             return self._transport.exchange(call)
         return drive(authorized(call, credentials), self._transport)
@@ -53,7 +56,7 @@ class PerCallTransport(Transport):
 
     def stream(self, call: Call[Any]) -> Generator[bytes]:
         """Perform a call and yield its body as it arrives; begun anew if credentials are refused."""
-        credentials = self._credentials()
+        call, credentials = self._traced(call), self._credentials()
         if credentials is None:
             yield from self._transport.stream(call)
             return
@@ -88,10 +91,11 @@ class AsyncPerCallTransport(AsyncTransport):
         self.retries = transport.retries
         self._transport = transport
         self._credentials = credentials
+        self._traced = _tracing(transport.endpoint.configuration)
 
     async def exchange(self, call: Call[Any]) -> Reply:
         """Perform one exchange; a second one if the credentials are refused."""
-        credentials = self._credentials()
+        call, credentials = self._traced(call), self._credentials()
         if credentials is None:
             return await self._transport.exchange(call)
         return await adrive(authorized(call, credentials), self._transport)
@@ -100,7 +104,7 @@ class AsyncPerCallTransport(AsyncTransport):
 
     async def stream(self, call: Call[Any]) -> AsyncGenerator[bytes]:
         """Perform a call and yield its body as it arrives; begun anew if credentials are refused."""
-        credentials = self._credentials()
+        call, credentials = self._traced(call), self._credentials()
         if credentials is None:
             async with aclosing(self._transport.stream(call)) as pieces:
                 async for piece in pieces:
@@ -152,8 +156,9 @@ def transport_to(
     """
     given = None if isinstance(auth, HeaderAuth) else auth
     transport = Transport(configuration, client=client, auth=given, headers=headers)
-    credentials = _credentials(auth, transport.endpoint.base_url, refuse)
-    return transport if credentials is None else PerCallTransport(transport, credentials)
+    if given is auth and not transport.endpoint.configuration.trace:
+        return transport
+    return PerCallTransport(transport, _credentials(auth, transport.endpoint.base_url, refuse))
 
 
 def async_transport_to(
@@ -167,12 +172,20 @@ def async_transport_to(
     """`transport_to`, awaiting."""
     given = None if isinstance(auth, HeaderAuth) else auth
     transport = AsyncTransport(configuration, client=client, auth=given, headers=headers)
-    credentials = _credentials(auth, transport.endpoint.base_url, refuse)
-    return transport if credentials is None else AsyncPerCallTransport(transport, credentials)
+    if given is auth and not transport.endpoint.configuration.trace:
+        return transport
+    return AsyncPerCallTransport(transport, _credentials(auth, transport.endpoint.base_url, refuse))
 
 
-def _credentials(auth: Any, who: str, refuse: Refuse | None) -> Credential | None:
+def _credentials(auth: Any, who: str, refuse: Refuse | None) -> Credential:
     if not isinstance(auth, HeaderAuth):
-        return None
+        return lambda: None
     # A client may be used inside of a graph, whose config then says for whom.
     return lambda: credentials_of([auth], None, who, refuse)
+
+
+def _tracing(configuration: ApiClientConfiguration) -> Callable[[Call[Any]], Call[Any]]:
+    """What adds the trace context to calls, if the host is to know of it."""
+    if not configuration.trace:
+        return lambda call: call
+    return partial(traced, baggage=configuration.trace_baggage)
