@@ -29,6 +29,7 @@ from acp_langgraph.server.problems import Problem
 from acp_langgraph.server.saver import DatabaseSaver
 from acp_langgraph.server.schemas import Graph
 from acp_langgraph.server.storage import Storage
+from acp_langgraph.server.tracing import TraceTaker
 from acp_langgraph.server.webhooks import WebhookPolicy, Webhooks
 from acp_langgraph.server.wire import error_answer
 
@@ -44,6 +45,7 @@ def create_app(
     on_request: Callable[[SeenRequest], None] | None = None,
     limits: Limits | None = None,
     webhooks: WebhookPolicy | None = None,
+    trace: bool = False,
 ) -> Starlette:
     """An ASGI application that serves LangGraph graphs over ACP 0.2.3.
 
@@ -59,6 +61,8 @@ def create_app(
         on_request: Told of every request as it arrives.
         limits: How much the server takes on.
         webhooks: Where webhooks may point; by default to public addresses.
+        trace: Whether runs take their place in the traces of whoever asks for them, as said by
+            `traceparent` or `langsmith-trace`. Only for clients that are trusted with that.
 
     Returns:
         The application. Mounted into another one, it starts with its first request; to have it
@@ -92,6 +96,8 @@ def create_app(
     middleware = []
     if on_request is not None:
         middleware.append(Middleware(Observer, on_request=on_request))
+    if trace:
+        middleware.append(Middleware(TraceTaker))
     if api_key is not None:
         middleware.append(Middleware(ApiKeyGuard, api_key=api_key))
     app = Starlette(
