@@ -19,8 +19,6 @@ How it works is told in `acp_langgraph.core.credentials`.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import math
 import re
 import sys
@@ -28,10 +26,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
 from acp_langgraph.core.credentials import Credentials, Grant, Holder
+from acp_langgraph.core.providers import Function, Provider, Question, runtime_of
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
@@ -45,7 +45,6 @@ Refuse: TypeAlias = Callable[[Mapping[str, str]], None]
 """Raises an `ApiValueError` for headers that must not be sent."""
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OFFERED: Final = frozenset({"config", "runtime", "refresh"})
 _ANYBODY: Final = "anybody"
 # What fails for one of these reasons fails again; most are what LangGraph's `RetryPolicy` leaves alone.
 _STAYS: Final = (
@@ -66,6 +65,11 @@ _WHAT_TO_DO: Final = (
     "context=... for what is secret"
 )
 
+_WHY_IT_KNOWS_NOBODY: Final = (
+    "It has no parameter config or runtime, so what it gives is kept for everybody, and it sees "
+    "nobody's context; name such a parameter if it depends on whom the request is for"
+)
+
 
 class HeaderAuth:
     """Headers that a function makes from the invocation's config or runtime.
@@ -83,8 +87,7 @@ class HeaderAuth:
             another name is the config. Values may be `SecretStr`.
         per: Whose headers these are, so that one user's are kept from one execution to the next: a name
             in the config's `configurable` or else in the runtime's context, or a function like
-            `headers`, which does not await. Left out, a function that takes neither config nor runtime
-            gives the same for everybody, and anything else is asked for each execution.
+            `headers`, which does not await. Left out, nothing is kept.
         remember: For how many users to keep them; who was away for longest is forgotten.
 
     Raises:
@@ -93,6 +96,7 @@ class HeaderAuth:
     """
 
     _what = "headers"
+    _keeps_for_everybody = False
 
     def __init__(
         self,
@@ -103,8 +107,8 @@ class HeaderAuth:
     ) -> None:
         if remember < 1:
             raise ApiValueError("remember is a number of users, at least 1")
-        self.provider = _Provider(headers, self._what)
-        self._per = per if per is None or isinstance(per, str) else _Function(per, "per")
+        self.provider = Provider(headers, self._what)
+        self._per = per if per is None or isinstance(per, str) else Function(per, "per")
         self._remember = remember
         self._holders: OrderedDict[Any, Holder] = OrderedDict()
         self._lock = threading.Lock()
@@ -122,7 +126,9 @@ class HeaderAuth:
         Raises:
             MissingCredentialsError: If the config does not say for whom it is.
         """
-        return self._holder(config, who), _Source(self, config, who, refuse)
+        identity = self._identity(config, who)
+        question = Question(config, who, for_everybody=identity is _ANYBODY)
+        return self._holder(identity), _Source(self, question, refuse)
 
     def grant(self, said: Any, who: str) -> Grant:
         """What a function's answer comes to.
@@ -138,8 +144,7 @@ class HeaderAuth:
             )
         return Grant({name.lower(): value for name, value in _sendable(said, who).items()})
 
-    def _holder(self, config: Mapping[str, Any], who: str) -> Holder:
-        identity = self._identity(config, who)
+    def _holder(self, identity: Any) -> Holder:
         if identity is None:
             return Holder()
         with self._lock:
@@ -153,12 +158,13 @@ class HeaderAuth:
         """Whose headers are wanted; `None` if nobody can tell, so that they must not be kept."""
         per = self._per
         if per is None:
-            return None if self.provider.asks_who else _ANYBODY
+            same = self._keeps_for_everybody and not self.provider.asks_who
+            return _ANYBODY if same else None
         try:
             found = _named(per, config) if isinstance(per, str) else _plain(per(config))
             hash(found)
         except Exception as error:
-            raise (_Source(self, config, who).explain(error) or error) from error
+            raise (_Source(self, Question(config, who)).explain(error) or error) from error
         if found is None or found == "":
             name = f"{per!r} is" if isinstance(per, str) else "per= finds it"
             raise MissingCredentialsError(
@@ -187,7 +193,10 @@ class TokenAuth(HeaderAuth):
             6749, section 5.1): a mapping with `access_token` and, if known, the seconds `expires_in`
             or the time `expires_at`, in seconds since 1970. A function that blocks is called in a
             thread where others await.
-        per: Whose token it is, as for `HeaderAuth`.
+        per: Whose token it is, as for `HeaderAuth`. Left out, a function that takes neither config nor
+            runtime gives one token for everybody, which is kept; it is called outside of any context,
+            so that it cannot give somebody's own by mistake. One that takes either is called for each
+            execution of a node, and for each call of a client.
         header: The header that it is sent in.
         scheme: What comes before it, if anything.
         remember: For how many users to keep one.
@@ -198,6 +207,7 @@ class TokenAuth(HeaderAuth):
     """
 
     _what = "token"
+    _keeps_for_everybody = True
 
     def __init__(
         self,
@@ -256,23 +266,19 @@ def credentials_of(
 class _Source:
     """Gets headers for one invocation."""
 
-    def __init__(
-        self, auth: HeaderAuth, config: Mapping[str, Any], who: str, refuse: Refuse | None = None
-    ) -> None:
+    def __init__(self, auth: HeaderAuth, question: Question, refuse: Refuse | None = None) -> None:
         self._auth = auth
-        self._config = config
-        self._who = who
+        self._question = question
+        self._who = question.who
         self._refuse = refuse
 
     def blocking(self, *, refused: bool) -> Grant:
         """Get headers; `refused` if the server did not accept the last."""
-        return self._grant(self._auth.provider.ask(self._config, refresh=refused, who=self._who))
+        return self._grant(self._auth.provider.ask(replace(self._question, refresh=refused)))
 
     async def awaiting(self, *, refused: bool) -> Grant:
         """`blocking`, awaiting."""
-        return self._grant(
-            await self._auth.provider.aask(self._config, refresh=refused, who=self._who)
-        )
+        return self._grant(await self._auth.provider.aask(replace(self._question, refresh=refused)))
 
     def _grant(self, said: Any) -> Grant:
         grant = self._auth.grant(said, self._who)
@@ -295,123 +301,16 @@ class _Source:
         problem = f"{self._who}: {what} failed with {said}; nothing was sent"
         if _passes(error):
             return CredentialsUnavailableError(problem)
+        if self._question.for_everybody:
+            return MissingCredentialsError(f"{problem}. {_WHY_IT_KNOWS_NOBODY}")
         return MissingCredentialsError(f"{problem}. {_WHAT_TO_DO}")
-
-
-class _Function:
-    """A user's function, which is given what its parameters name."""
-
-    def __init__(self, function: Callable[..., Any], what: str) -> None:
-        if not callable(function):
-            raise ApiTypeError(f"{what} must be a function, got {type(function).__name__}")
-        self.name = getattr(function, "__qualname__", type(function).__qualname__)
-        self.awaits = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004 - an object's own
-        )
-        self._function = function
-        self._takes = dict(self._parameters(what))
-
-    def __call__(self, config: Mapping[str, Any], *, refresh: bool = False) -> Any:
-        """Call it."""
-        offered = {"config": config, "runtime": _runtime_of(config), "refresh": refresh}
-        given = {name: offered[wanted] for name, wanted in self._takes.items() if name}
-        if "" in self._takes:
-            return self._function(config, **given)
-        return self._function(**given)
-
-    @property
-    def asks_who(self) -> bool:
-        """Whether what it gives may depend on the invocation."""
-        return not {"config", "runtime"}.isdisjoint(self._takes.values())
-
-    def _parameters(self, what: str) -> list[tuple[str, str]]:
-        """Its parameters and what is given for them; one that is given by position has no name."""
-        try:
-            parameters = inspect.signature(self._function).parameters.values()
-        except (TypeError, ValueError):  # some of C's have none
-            return []
-        found: list[tuple[str, str]] = []
-        for place, parameter in enumerate(parameters):
-            if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
-                continue
-            by_position = parameter.kind is parameter.POSITIONAL_ONLY
-            if parameter.name in _OFFERED and not by_position:
-                found.append((parameter.name, parameter.name))
-            elif parameter.default is not parameter.empty:
-                continue
-            elif place == 0 and parameter.kind is not parameter.KEYWORD_ONLY:
-                found.append(("", "config"))
-            else:
-                raise ApiTypeError(
-                    f"{what}: {self.name} wants {parameter.name!r}; there are only "
-                    f"{', '.join(sorted(_OFFERED))}"
-                )
-        return found
-
-
-class _Provider:
-    """A user's function, or an object with one for those who block and one for those who await.
-
-    Attributes:
-        in_thread: Whether what blocks is called in a thread where others await.
-    """
-
-    def __init__(self, given: Any, what: str) -> None:
-        self.in_thread = False
-        self._what = what
-        blocking, awaiting = getattr(given, what, None), getattr(given, f"a{what}", None)
-        if not callable(blocking) and not callable(awaiting):
-            if not callable(given):
-                raise ApiTypeError(
-                    f"{what} must be a function, or an object with {what}, a{what} or both; got "
-                    f"{type(given).__name__}"
-                )
-            blocking = given
-        functions = [
-            None if each is None else _Function(each, what) for each in (blocking, awaiting)
-        ]
-        self._blocking, self._awaiting = functions
-        if self._blocking is not None and self._blocking.awaits:
-            self._blocking, self._awaiting = None, self._awaiting or self._blocking
-        known = [each for each in (self._blocking, self._awaiting) if each is not None]
-        self.name = known[0].name
-        self.asks_who = any(each.asks_who for each in known)
-
-    def ask(self, config: Mapping[str, Any], *, refresh: bool, who: str) -> Any:
-        """Ask it, blocking."""
-        said = None
-        if self._blocking is not None:
-            said = self._blocking(config, refresh=refresh)
-        if self._blocking is not None and not inspect.isawaitable(said):
-            return said
-        if inspect.iscoroutine(said):
-            said.close()
-        raise ApiTypeError(
-            f"{who}: {self.name} can only be awaited, and nothing here awaits; nothing was sent. Use "
-            f"ainvoke, or an AsyncACPClient; or give an object with both {self._what} and "
-            f"a{self._what}"
-        )
-
-    async def aask(self, config: Mapping[str, Any], *, refresh: bool, who: str) -> Any:  # noqa: ARG002 - as for ask
-        """Ask it, awaiting."""
-        function = self._awaiting or self._blocking
-        assert function is not None  # noqa: S101 - there is one of the two
-        if self.in_thread and not function.awaits:
-            said = await asyncio.to_thread(function, config, refresh=refresh)
-        else:
-            said = function(config, refresh=refresh)
-        return (await said) if inspect.isawaitable(said) else said
-
-
-def _runtime_of(config: Mapping[str, Any]) -> Any:
-    return (config.get("configurable") or {}).get("__pregel_runtime")
 
 
 def _named(name: str, config: Mapping[str, Any]) -> Any:
     """What the config, or else the runtime's context, has under a name."""
     found = (config.get("configurable") or {}).get(name)
     if found is None:
-        context = getattr(_runtime_of(config), "context", None)
+        context = getattr(runtime_of(config), "context", None)
         read = context.get if isinstance(context, Mapping) else partial(getattr, context)
         found = read(name, None)
     return _plain(found)

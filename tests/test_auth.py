@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import httpx
@@ -276,6 +277,42 @@ def test_without_a_user_what_depends_on_the_config_is_not_kept() -> None:
     auth = TokenAuth(lambda config: config["configurable"]["user_id"])
     assert shown(auth, ADA) == {"authorization": "Bearer ada"}
     assert shown(auth, GRACE) == {"authorization": "Bearer grace"}
+
+
+def test_what_is_kept_for_everybody_cannot_be_somebodys_own(
+    color: Color, server: GuardedServer, tokens: Tokens
+) -> None:
+    user: ContextVar[str] = ContextVar("user")
+    auth = TokenAuth(lambda: tokens.issue(user.get()))
+    user.set("ada")
+    with pytest.raises(MissingCredentialsError, match=r"LookupError.*name such a parameter"):
+        call(color, server, auth)
+    assert not server.requests
+    call(color, server, TokenAuth(lambda config: tokens.issue(user.get())))
+    assert server.shown() == ["Bearer sesame-ada-1"]
+
+
+def test_what_is_kept_for_everybody_is_awaited_outside_of_any_context(
+    server: GuardedServer, tokens: Tokens
+) -> None:
+    user: ContextVar[str] = ContextVar("user", default="nobody")
+
+    async def fetch() -> str:
+        await asyncio.sleep(0)
+        return tokens.issue(user.get())
+
+    user.set("ada")
+    call(Color("async"), server, TokenAuth(fetch))
+    assert server.shown() == ["Bearer sesame-nobody-1"]
+
+
+def test_headers_that_take_nothing_are_made_for_each_call(
+    color: Color, server: GuardedServer
+) -> None:
+    server.accepted |= {"1", "2"}
+    numbers = iter("12")
+    call(color, server, HeaderAuth(lambda: {"authorization": next(numbers)}), times=2)
+    assert server.shown() == ["1", "2"]
 
 
 def test_a_client_in_a_graph_knows_for_whom_it_works(

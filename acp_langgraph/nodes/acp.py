@@ -82,8 +82,7 @@ class ACPNode(RemoteNode):
         output_type: The answer's type, as `input_type`.
         config_path: Where in the state the agent's configuration is.
         config_type: The configuration's type, as `input_type`.
-        auth_header: Headers that this node adds to every request; or a function that makes them, as
-            `headers`.
+        auth_header: Headers that this node adds to every request; see `headers`.
         use_threads: Whether the agent runs on a remote thread, one per thread of the graph and
             place in it, so that it remembers from one execution to the next.
         input: Instead of a path, a mapping plan: rules by field of the input, or one rule for all of
@@ -98,7 +97,10 @@ class ACPNode(RemoteNode):
             not tell of what class a missing parent of `output_path` is.
         client: A blocking client of your own.
         async_client: An awaiting client of your own.
-        auth: Authentication of your own.
+        headers: The same as `auth_header`: headers of every request; or a function that makes them, of
+            the invocation's config or runtime, so that each user's are sent. See `HeaderAuth`.
+        auth: A `TokenAuth`, which gets, keeps and renews a token for each user; a `HeaderAuth`; or an
+            `httpx.Auth` of your own.
         run_timeout: Seconds that the run may work without finishing or asking; anew after every
             answer. `None`: no limit.
         on_timeout: Whether a run that takes longer is ended (`cancel`) or left to itself (`leave`).
