@@ -189,8 +189,10 @@ def _status(error: BaseException | None) -> str:
 def _runs_in_a_trace(config: RunnableConfig) -> list[Any]:
     """The node's own run in every trace that is kept of the graph."""
     callbacks = config.get("callbacks")
+    tracers = [each for each in getattr(callbacks, "handlers", ()) if isinstance(each, BaseTracer)]
+    if not tracers:
+        return tracers
     run_id = str(getattr(callbacks, "parent_run_id", None))
-    tracers = (each for each in getattr(callbacks, "handlers", ()) if isinstance(each, BaseTracer))
     return [run for tracer in tracers if (run := tracer.run_map.get(run_id)) is not None]
 
 
