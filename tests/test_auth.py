@@ -564,6 +564,14 @@ def test_a_wrong_use_is_told_when_it_is_made(made: Any, error: Any, words: str) 
         made()
 
 
+@pytest.mark.parametrize("auth", ["sesame", ("user", "sesame"), lambda: "sesame"])
+def test_what_cannot_authenticate_is_refused_with_what_could(auth: Any) -> None:
+    for made in (ACPClient, AsyncACPClient):
+        with pytest.raises(ApiTypeError, match=r"TokenAuth\(function\).*access_token") as caught:
+            made("http://h", auth=auth)
+        assert "sesame" not in str(caught.value)
+
+
 def test_nothing_secret_is_in_a_repr() -> None:
     auth = TokenAuth(lambda: "sesame")
     shown(auth)

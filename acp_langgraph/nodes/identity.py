@@ -18,6 +18,7 @@ from acp_langgraph.errors import (
     CredentialsUnavailableError,
     NodeConfigurationError,
 )
+from acp_langgraph.transport.per_call import httpx_auth
 
 __all__ = ["Auth", "Headers", "Identity"]
 
@@ -48,7 +49,7 @@ class Identity:
         refuse: Raises for headers that must not be sent.
 
     Raises:
-        NodeConfigurationError: If a function wants what it cannot be given.
+        NodeConfigurationError: If that cannot work.
     """
 
     def __init__(
@@ -65,15 +66,15 @@ class Identity:
         self._refuse = refuse
         self._says_what_is_stored = True
         self.headers = fixed
-        self.httpx_auth = None if isinstance(auth, HeaderAuth) else auth
         parts = [auth] if isinstance(auth, HeaderAuth) else []
-        if headers is None or isinstance(headers, Mapping):
-            self.headers = {**(fixed or {}), **(headers or {})}
-        else:
-            try:
+        try:
+            self.httpx_auth = httpx_auth(auth)
+            if headers is None or isinstance(headers, Mapping):
+                self.headers = {**(fixed or {}), **(headers or {})}
+            else:
                 parts.insert(0, HeaderAuth(headers))
-            except (ApiTypeError, ApiValueError) as error:
-                raise NodeConfigurationError(str(error), node=node) from None
+        except (ApiTypeError, ApiValueError) as error:
+            raise NodeConfigurationError(str(error), node=node) from None
         self._parts = tuple(parts)
         self._more = more
 

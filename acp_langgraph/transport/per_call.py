@@ -19,12 +19,18 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.credentials import Credentials, authorized, cleansed, showing
 from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.errors import ApiException, UnauthorizedException
+from acp_langgraph.errors import ApiException, ApiTypeError, UnauthorizedException
 from acp_langgraph.transport.blocking import Transport
 from acp_langgraph.transport.nonblocking import AsyncTransport
 from acp_langgraph.transport.tracing import traced
 
-__all__ = ["AsyncPerCallTransport", "PerCallTransport", "async_transport_to", "transport_to"]
+__all__ = [
+    "AsyncPerCallTransport",
+    "PerCallTransport",
+    "async_transport_to",
+    "httpx_auth",
+    "transport_to",
+]
 
 Credential: TypeAlias = Callable[[], Credentials | None]
 """Tells what to show with the next call."""
@@ -154,7 +160,7 @@ def transport_to(
         headers: Sent with every request.
         refuse: Raises for headers that must not be sent.
     """
-    given = None if isinstance(auth, HeaderAuth) else auth
+    given = httpx_auth(auth)
     transport = Transport(configuration, client=client, auth=given, headers=headers)
     if given is auth and not transport.endpoint.configuration.trace:
         return transport
@@ -170,11 +176,28 @@ def async_transport_to(
     refuse: Refuse | None = None,
 ) -> AsyncTransport:
     """`transport_to`, awaiting."""
-    given = None if isinstance(auth, HeaderAuth) else auth
+    given = httpx_auth(auth)
     transport = AsyncTransport(configuration, client=client, auth=given, headers=headers)
     if given is auth and not transport.endpoint.configuration.trace:
         return transport
     return AsyncPerCallTransport(transport, _credentials(auth, transport.endpoint.base_url, refuse))
+
+
+def httpx_auth(auth: Any) -> httpx.Auth | None:
+    """What httpx is to do of it.
+
+    Raises:
+        ApiTypeError: If it is nothing that could authenticate.
+    """
+    if auth is None or isinstance(auth, HeaderAuth):
+        return None
+    if isinstance(auth, httpx.Auth):
+        return auth
+    raise ApiTypeError(
+        f"auth is a TokenAuth, a HeaderAuth or an httpx.Auth, not {type(auth).__name__}; for a function "
+        "that gives tokens it is TokenAuth(function), and a token that never changes is the "
+        "configuration's: ApiClientConfiguration(host, access_token=...)"
+    )
 
 
 def _credentials(auth: Any, who: str, refuse: Refuse | None) -> Credential:

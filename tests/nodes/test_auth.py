@@ -349,6 +349,13 @@ def test_two_names_for_headers_are_one_too_many(server: GuardedServer) -> None:
         make(server, headers={}, auth_header={})
 
 
+@pytest.mark.parametrize("options", [{"auth": "sesame"}, {"headers": "sesame"}])
+def test_what_cannot_authenticate_is_refused(server: GuardedServer, options: Any) -> None:
+    with pytest.raises(NodeConfigurationError, match=r"node 'remote': .* str") as caught:
+        make(server, **options)
+    assert "sesame" not in str(caught.value)
+
+
 def test_headers_that_want_what_they_cannot_be_given_are_refused(server: GuardedServer) -> None:
     with pytest.raises(NodeConfigurationError, match="wants 'state'"):
         make(server, headers=lambda config, state: {})
