@@ -16,7 +16,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
-from langgraph.types import Command
+from langgraph.types import Command, interrupt
 from pydantic import SecretStr
 from support.colors import Color
 from support.guarded import GuardedServer, Tokens
@@ -336,6 +336,23 @@ def test_a_provider_that_is_away_for_a_moment_does_not_fail_the_node(
 
     color.invoke(make(server, auth=TokenAuth(fetch)), {"ask": {"text": "hi"}})
     assert server.created == 1
+
+
+def test_who_has_to_log_in_first_is_asked_to_by_the_graph(
+    color: Color, server: GuardedServer
+) -> None:
+    server.accepted.add("Bearer sesame")
+
+    def fetch(config: RunnableConfig) -> str:
+        return interrupt(f"log in, {config['configurable']['user_id']}")
+
+    node = make(server, auth=TokenAuth(fetch, per="user_id"))
+    graph = built(node).compile(checkpointer=InMemorySaver())
+    paused = color.invoke(graph, {"ask": {"text": "hi"}}, as_user("ada"))
+    assert paused["__interrupt__"][0].value == "log in, ada"
+    assert not server.requests
+    done = color.invoke(graph, Command(resume="sesame"), as_user("ada"))
+    assert done["answer"] == {"text": "hi"}
 
 
 def test_an_auth_of_httpx_goes_on_working(color: Color, server: GuardedServer) -> None:
