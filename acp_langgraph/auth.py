@@ -31,7 +31,13 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from acp_langgraph.core.credentials import Credentials, Grant, Holder
-from acp_langgraph.core.providers import Function, Provider, Question, runtime_of
+from acp_langgraph.core.providers import (
+    Function,
+    Provider,
+    Question,
+    is_being_asked,
+    runtime_of,
+)
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
@@ -127,8 +133,14 @@ class HeaderAuth:
             MissingCredentialsError: If the config does not say for whom it is.
         """
         identity = self._identity(config, who)
-        question = Question(config, who, for_everybody=identity is _ANYBODY)
-        return self._holder(identity), _Source(self, question, refuse)
+        holder = self._holder(identity)
+        if is_being_asked(holder):  # it would wait for itself
+            raise ApiTypeError(
+                f"{who}: {self.provider.name} makes a request with the very {self._what} that it is "
+                "asked for; give its own client other credentials, or none"
+            )
+        question = Question(config, who, holder, for_everybody=identity is _ANYBODY)
+        return holder, _Source(self, question, refuse)
 
     def grant(self, said: Any, who: str) -> Grant:
         """What a function's answer comes to.

@@ -564,6 +564,21 @@ def test_a_wrong_use_is_told_when_it_is_made(made: Any, error: Any, words: str) 
         made()
 
 
+def test_a_function_that_needs_what_it_is_to_give_is_told_so(server: GuardedServer) -> None:
+    def fetch() -> str:
+        return str(call(Color("sync"), server, blocking))
+
+    async def afetch() -> str:
+        async with AsyncACPClient(server.url, auth=awaiting) as client:
+            return str(await client.search_agents({}))
+
+    blocking, awaiting = TokenAuth(fetch), TokenAuth(afetch)
+    for color, auth in (("sync", blocking), ("async", awaiting)):
+        with pytest.raises(ApiTypeError, match="the very token that it is asked for"):
+            call(Color(color), server, auth)
+    assert not server.requests
+
+
 @pytest.mark.parametrize("auth", ["sesame", ("user", "sesame"), lambda: "sesame"])
 def test_what_cannot_authenticate_is_refused_with_what_could(auth: Any) -> None:
     for made in (ACPClient, AsyncACPClient):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
 from acp_langgraph.errors import ApiTypeError
 
-__all__ = ["Function", "Provider", "Question", "runtime_of"]
+__all__ = ["Function", "Provider", "Question", "is_being_asked", "runtime_of"]
 
 _OFFERED: Final = frozenset({"config", "runtime", "refresh"})
+
+_asked: ContextVar[Any] = ContextVar("acp_credentials_asked_for", default=None)
 
 
 class Function:
@@ -78,16 +80,25 @@ class Question:
         refresh: Whether the server refused what it gave last.
         for_everybody: Whether what it gives will be shown for everybody. Then it must not depend on
             who happens to ask, and sees nothing of his context.
+        subject: Who is to hold what it gives.
     """
 
     config: Mapping[str, Any] = field(repr=False)
     who: str
+    subject: Any = field(default=None, repr=False)
     refresh: bool = False
     for_everybody: bool = False
 
     def context(self) -> Context:
         """The context in which to call it."""
-        return Context() if self.for_everybody else copy_context()
+        context = Context() if self.for_everybody else copy_context()
+        context.run(_asked.set, self.subject)
+        return context
+
+
+def is_being_asked(subject: Any) -> bool:
+    """Whether this is called by a function that is to give what the subject holds."""
+    return subject is not None and _asked.get() is subject
 
 
 class Provider:

@@ -29,6 +29,7 @@ from acp_langgraph import (
     TokenAuth,
 )
 from acp_langgraph.errors import ACPRunException, ApiValueError
+from acp_langgraph.server import serve
 from acp_langgraph.testing import (
     Answer,
     Ask,
@@ -255,6 +256,28 @@ def test_a_span_of_a_bridges_query_names_the_service(
     (span,) = spans.get_finished_spans()
     assert span.name == "invoke_agent mail"
     assert SECRET not in span.to_json()
+
+
+def test_graph_and_remote_graph_are_in_one_trace(color: Color, spans: InMemorySpanExporter) -> None:
+    def work(state: State) -> State:
+        with trace.get_tracer("remote app").start_as_current_span("inner"):
+            return {"answer": "done"}
+
+    agent = StateGraph(State).add_node(work).add_edge(START, "work").compile()
+    with (
+        serve({"agent": agent}, trace=True) as remote,
+        trace.get_tracer("app").start_as_current_span("outer"),
+    ):
+        configuration = ApiClientConfiguration(remote.url, trace=True)
+        node = ACPNode("remote", "agent", configuration, "ask", None, "answer", None)
+        graph = StateGraph(State).add_node(node).add_edge(START, "remote").compile()
+        color.invoke(graph, {"ask": {"ask": {}}})
+    by_name = {span.name: span for span in spans.get_finished_spans()}
+    inner, run, outer = (by_name[name] for name in ("inner", "invoke_agent agent", "outer"))
+    assert inner.parent is not None
+    assert run.parent is not None
+    assert inner.parent.span_id == run.context.span_id
+    assert run.parent.span_id == outer.context.span_id
 
 
 def test_a_stream_and_a_users_token_go_with_the_context(
