@@ -162,7 +162,11 @@ def __getattr__(name: str) -> Any:
 
         return version("acp-langgraph")
     if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}",
+            name=name,
+            obj=import_module(__name__),  # Python looks there for what was meant
+        )
     found = globals()[name] = getattr(import_module(f"acp_langgraph.{_HOME_OF[name]}"), name)
     return found
 

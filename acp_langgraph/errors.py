@@ -207,6 +207,13 @@ class BadRequestException(ApiException, RuntimeError):
 class UnauthorizedException(ApiException, RuntimeError):
     """401: the credentials are missing or wrong."""
 
+    def _what_the_server_said(self, content: bytes) -> str:
+        said = super()._what_the_server_said(content) or "the credentials are missing or wrong"
+        return (
+            f"{said} (here, credentials are settings of the client configuration: api_key, "
+            "access_token, or username and password)"
+        )
+
 
 class ForbiddenException(ApiException, RuntimeError):
     """403: these credentials may not do that."""

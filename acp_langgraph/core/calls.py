@@ -21,6 +21,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
+from acp_langgraph.core.sendable import unsendable
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
@@ -151,7 +152,8 @@ class Call(Generic[T]):
             ).encode()
         except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
             raise ApiValueError(
-                f"{self.operation}: the body cannot be sent as JSON: {type(error).__name__}; "
+                f"{self.operation}: the body cannot be sent as JSON: "
+                f"{unsendable(self.body) or type(error).__name__}; "
                 "use dicts, lists, strings, finite numbers, booleans and None"
             ) from None
 

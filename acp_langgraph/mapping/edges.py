@@ -147,6 +147,7 @@ def add_io_mapped_edge(
     Raises:
         NodeConfigurationError: If the mapping can never work; the message says what to change.
     """
+    _refuse_other_graphs(g)
     starts = [_node_name(g, each) for each in (start if isinstance(start, list) else [start])]
     edge = _Edge(g, starts, _node_name(g, end), name)
     made = edge.plan(iomapper_config, llm, plan, functions or {})
@@ -196,6 +197,7 @@ def add_io_mapped_conditional_edge(
     Raises:
         NodeConfigurationError: If a mapping can never work; the message says what to change.
     """
+    _refuse_other_graphs(g)
     before = _node_name(g, start)
     plans: dict[Any, MappingPlan] = {}
     ends: dict[Any, str] = {}
@@ -246,6 +248,15 @@ def _refuse_common_writers(
     nodes = [spec.runnable for spec in g.nodes.values()]
     mappings = [node for node in [*nodes, new] if isinstance(node, MappingNode)]
     refuse_common_writers([*g.edges, *more], {node.name: node.writes() for node in mappings})
+
+
+def _refuse_other_graphs(g: Any) -> None:
+    if not isinstance(g, StateGraph):
+        compiled = " (this one is compiled already)" if hasattr(g, "get_graph") else ""
+        raise NodeConfigurationError(
+            f"a mapped edge goes into a StateGraph before compile(), not into a {type(g).__name__}"
+            f"{compiled}"
+        )
 
 
 def _node_name(g: Graph, node: Any) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
+from uuid import UUID
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -19,7 +20,7 @@ from acp_langgraph.acp.order import RunOrder, RunPolicy
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
-from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.plans import input_of, output_of
 from acp_langgraph.nodes.ports import InputPort
@@ -29,6 +30,7 @@ __all__ = ["ACPNode"]
 Mode: TypeAlias = Literal["values", "custom"]
 
 _MODES: Final = frozenset({"values", "custom"})
+_STRATEGIES: Final = ("reject", "rollback", "interrupt", "enqueue")
 _GRAPHS_OWN: Final = ("langgraph_", "checkpoint", "__", "ls_")
 _DEFAULT_RECURSION_LIMIT: Final = 25  # what LangChain fills in where the user set none
 _GRAPHS_OWN_TAGS: Final = ("graph:", "seq:", "langsmith:", "branch:")
@@ -151,17 +153,29 @@ class ACPNode(RemoteNode):
             auth=auth,
             on_cancel=on_cancel,
         )
+        if not isinstance(agent_id, (str, UUID)) or not str(agent_id):
+            given = "empty" if agent_id == "" else f"of type {type(agent_id).__name__}"
+            raise NodeConfigurationError(
+                f"agent_id is {given}; give an agent's name or id as text", node=name
+            )
         agent_id = str(agent_id)
-        if not agent_id:
-            raise NodeConfigurationError("agent_id is empty; give an agent's id or name", node=name)
         if config_type is not None and config_path is None:
             raise NodeConfigurationError("config_type needs a config_path", node=name)
-        if run_timeout is not None and run_timeout <= 0:
-            raise NodeConfigurationError("run_timeout is a number of seconds above 0", node=name)
-        modes: tuple[str, ...] = tuple(stream_mode or ())
-        if isinstance(stream_mode, str):
-            modes = (stream_mode,)
-        if not (modes == ("auto",) or set(modes) <= _MODES):
+        if run_timeout is not None and not (
+            isinstance(run_timeout, (int, float)) and run_timeout > 0
+        ):
+            raise NodeConfigurationError(
+                f"run_timeout is a number of seconds above 0, or None for no limit; not "
+                f"{run_timeout!r}",
+                node=name,
+            )
+        one_of("on_timeout", on_timeout, ("cancel", "leave"), name)
+        one_of("on_unknown", on_unknown, ("raise", "rerun"), name)
+        one_of("multitask_strategy", multitask_strategy, _STRATEGIES, name)
+        wanted: Any = stream_mode or ()
+        listed = isinstance(wanted, Iterable) and not isinstance(wanted, str)
+        modes: tuple[Any, ...] = tuple(wanted) if listed else (wanted,)
+        if modes != ("auto",) and not all(mode in ("values", "custom") for mode in modes):
             raise NodeConfigurationError(
                 f"stream_mode is 'auto', 'values', 'custom', a list of these two, or None; "
                 f"not {stream_mode!r}. What you watch is for the graph's stream_mode to say",

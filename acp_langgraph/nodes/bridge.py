@@ -30,7 +30,7 @@ from acp_langgraph.errors import (
     NodeInputError,
     QueryRefusedError,
 )
-from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.plans import input_of, output_of
 
@@ -166,8 +166,8 @@ class APIBridgeAgentNode(RemoteNode):
         shown = {} if self._authorization is None else {"authorization": self._authorization}
         self._hidden = access.secrets(configuration.auth_headers(), sent, shown)
         self._confirm = confirm
-        self._on_refusal = on_refusal
-        self._on_unknown = on_unknown
+        self._on_refusal = one_of("on_refusal", on_refusal, ("raise", "skip"), name)
+        self._on_unknown = one_of("on_unknown", on_unknown, ("raise", "rerun"), name)
         text = input is not None and not isinstance(input, Mapping)
         taken = str if text and input_type is APIBridgeInput else input_type
         self.input = input_of(name, input, input_path, taken, state_type, llm)

@@ -14,7 +14,7 @@ from langgraph.config import get_config
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.quant.config import Spelling, quant_configuration
 from acp_langgraph.quant.keeping import Keeper, Save
@@ -85,6 +85,7 @@ class QuantNode(RemoteNode):
             auth=auth,
             on_cancel="detach",  # the API cannot cancel anything
         )
+        one_of("on_unknown", on_unknown, ("raise", "rerun"), name)
         self.base_url = whole.base_url
         self.policy = QuantPolicy(pace, retries=whole.retries, on_unknown=on_unknown)
         self.keeper = Keeper(save_to)

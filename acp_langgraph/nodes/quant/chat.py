@@ -104,7 +104,7 @@ class QuantChatNode(QuantNode):
                 "tools": entries,
             }
         self._input = InputPort("input", input_path, input_type, name)
-        self._output = OutputPort(output_path, output_type, state_type, name)
+        self.output = OutputPort(output_path, output_type, state_type, name)
 
     def life(
         self, state: Any, execution: Execution, config: RunnableConfig
@@ -121,7 +121,7 @@ class QuantChatNode(QuantNode):
         answer = partial(self._results, execution, config)
         outcome = yield from converse(order, self.policy, execution.trace, answer)
         del outcome["status"]
-        return self._output.write(state, outcome)
+        return self.output.write(state, outcome)
 
     def _said(self, said: Any) -> dict[str, Any]:
         if isinstance(said, str):

@@ -61,7 +61,7 @@ class QuantOrchestrationNode(QuantNode):
     ) -> None:
         super().__init__(name, configuration, pace=pace, **options)
         self._input = InputPort("input", input_path, str, name)
-        self._output = OutputPort(output_path, output_type, state_type, name)
+        self.output = OutputPort(output_path, output_type, state_type, name)
         self._tools = replace(
             Tools(on_error=on_error, keeper=self.keeper, node=name), orchestrations=self.policy
         )
@@ -77,7 +77,7 @@ class QuantOrchestrationNode(QuantNode):
         begun = yield from since(self.policy)
         yield from Progress("waiting", identifier)
         wait = partial(wait_for_orchestration, identifier, self._tools, begun)
-        return self._output.write(state, (yield from Step("wait_for_orchestration", wait)))
+        return self.output.write(state, (yield from Step("wait_for_orchestration", wait)))
 
     def _identifier(self, said: str) -> str:
         if "/" not in said:

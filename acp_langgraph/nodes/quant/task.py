@@ -150,7 +150,7 @@ class QuantTaskNode(QuantNode):
         self._task_id = task_id
         self._task = None if task_path is None else InputPort("task", task_path, None, name)
         self._input = None if input_path is None else InputPort("input", input_path, None, name)
-        self._output = OutputPort(output_path, output_type, state_type, name)
+        self.output = OutputPort(output_path, output_type, state_type, name)
         self._claim = partial(
             Claim,
             worker=worker or name,
@@ -178,7 +178,7 @@ class QuantTaskNode(QuantNode):
         return None if self._input is None else self._input.read(state)
 
     def _update(self, state: Any, outcome: dict[str, Any]) -> dict[str, Any]:
-        return self._output.write(state, outcome)
+        return self.output.write(state, outcome)
 
     def _identify(self, state: Any, execution: Execution) -> Flow[str]:
         """The task's id; the task is created if there is none yet."""

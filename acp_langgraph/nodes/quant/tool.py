@@ -110,7 +110,7 @@ class QuantToolNode(QuantNode):
         self._request = {**(request or {}), "modelId": model_id}
         self._answer = answer
         self._input = InputPort("input", input_path, input_type, name)
-        self._output = OutputPort(output_path, output_type, state_type, name)
+        self.output = OutputPort(output_path, output_type, state_type, name)
         self._ids = None
         if execution_path is not None:
             self._ids = InputPort("execution", execution_path, str | list[str], name)
@@ -136,7 +136,7 @@ class QuantToolNode(QuantNode):
             found = yield from wait_for_executions(
                 many, self._tools, (yield from since(self.policy))
             )
-            return self._output.write(state, found[0] if isinstance(ids, str) else found)
+            return self.output.write(state, found[0] if isinstance(ids, str) else found)
         entries = yield from self._look_up()
         request = {
             **self._request,
@@ -149,7 +149,7 @@ class QuantToolNode(QuantNode):
         }
         order = ToolOrder(execution.key, request, self.base_url, self._answer)
         outcome = yield from use_tools(order, self._tools, execution.trace)
-        return self._output.write(state, outcome)
+        return self.output.write(state, outcome)
 
     def _messages(self, said: Any) -> list[Any]:
         if isinstance(said, str):
