@@ -115,7 +115,7 @@ def _live_with_questions(
         refusals: list[UnprocessableEntityException] = []
         resume = partial(_resume, order, policy, entry, leg, outcome, answer, refusals)
         resumed = yield from Step("resume_run", resume)
-        if resumed is None:
+        if resumed.get("refused"):
             # Told once. That it was refused is remembered, so that who enters again is asked again.
             for refusal in refusals:
                 raise _explained(refusal)
@@ -229,11 +229,11 @@ def _resume(
     question: Outcome,
     answer: Any,
     refusals: list[UnprocessableEntityException],
-) -> Flow[Leg | None]:
+) -> Flow[Leg]:
     """Answer the question, unless the run has moved on since it was asked.
 
     Returns:
-        What begins with the answer; `None` if the agent does not take it, and why in `refusals`.
+        What begins with the answer; `refused` if the agent does not take it, and why in `refusals`.
     """
     run_id = leg["run_id"]
     waits = policy.backoff.waits()
@@ -249,7 +249,7 @@ def _resume(
                 raise error from None
         except UnprocessableEntityException as error:
             refusals.append(error)
-            return None
+            return {"refused": True}
         except NotFoundException:
             raise RunLostError(
                 "the server no longer knows the run that asked", **order.ids(run_id)

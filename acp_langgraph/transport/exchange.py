@@ -248,15 +248,16 @@ _HINTS: Final = (
         "There is no host of that name; is it spelt right?",
     ),
 )
+_HUNG_UP: Final = ("reset by peer", "disconnected", "illegal status line", "Bad status line")
 
 
 def _hint(request: httpx.Request, reason: str) -> str:
     for words, hint in _HINTS:
         if any(each in reason for each in words):
             return f". {hint}"
-    no_http = ("illegal status line", "Bad status line", "Expected HTTP/", "Invalid method")
-    if request.url.scheme == "http" and any(each in reason for each in no_http):
-        return ". That is no HTTP; is it https:// instead of http://?"
+    hung_up = any(each in reason for each in _HUNG_UP)
+    if request.url.scheme == "http" and hung_up:
+        return ". So does a server that speaks TLS; is it https:// instead of http://?"
     return ""
 
 
