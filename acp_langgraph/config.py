@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -24,6 +24,29 @@ from acp_langgraph.errors import ApiValueError
 __all__ = ["ApiClientConfiguration"]
 
 _API_KEY_HEADERS = {"xapikey": "x-api-key", "apikeyauth": "x-api-key"}
+
+
+class Settings(TypedDict, total=False):
+    """What an `ApiClientConfiguration` is made of, for type checkers and editors."""
+
+    host: str
+    api_key: str | dict[str, str] | None
+    api_key_prefix: str | dict[str, str] | None
+    username: str | None
+    password: str | None
+    access_token: str | None
+    server_variables: dict[str, str]
+    headers: dict[str, str]
+    ssl_ca_cert: str | None
+    ca_cert_data: str | bytes | None
+    verify_ssl: bool
+    client_cert: str | tuple[str, str] | None
+    proxy: str | None
+    retries: int
+    timeout: float | None
+    connect_timeout: float
+    max_answer_bytes: int
+    debug: bool
 
 
 class ApiClientConfiguration(BaseModel):
@@ -73,7 +96,7 @@ class ApiClientConfiguration(BaseModel):
     max_answer_bytes: int = Field(default=64 * 2**20, gt=0)
     debug: bool = False
 
-    def __init__(self, host: str | None = None, /, **settings: Any) -> None:
+    def __init__(self, host: str | None = None, /, **settings: Unpack[Settings]) -> None:
         if host is not None:
             settings["host"] = host
         try:
@@ -126,7 +149,7 @@ class ApiClientConfiguration(BaseModel):
         return self
 
     @classmethod
-    def from_env_prefix(cls, prefix: str, **settings: Any) -> Self:
+    def from_env_prefix(cls, prefix: str, **settings: Unpack[Settings]) -> Self:
         """Read a configuration from environment variables.
 
         `MAILCOMPOSER_HOST` (or `MAILCOMPOSER_ENDPOINT`), `MAILCOMPOSER_API_KEY`,
@@ -173,7 +196,7 @@ class ApiClientConfiguration(BaseModel):
             raise ApiValueError(f"{error} (read from {read})" if read else str(error)) from None
 
     @classmethod
-    def fromEnvPrefix(cls, prefix: str, **settings: Any) -> Self:  # noqa: N802 - as in the AGNTCY SDK
+    def fromEnvPrefix(cls, prefix: str, **settings: Unpack[Settings]) -> Self:  # noqa: N802 - as in the AGNTCY SDK
         """The name by which users of the AGNTCY SDK know `from_env_prefix`."""
         return cls.from_env_prefix(prefix, **settings)
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -21,7 +21,7 @@ from acp_langgraph.quant.keeping import Keeper, Save
 from acp_langgraph.quant.pace import Pace, QuantPolicy
 from acp_langgraph.quant.sharing import SharedPolling, shared_polling
 
-__all__ = ["QuantNode", "current_config"]
+__all__ = ["QuantNode", "QuantOptions", "current_config"]
 
 _log = logging.getLogger("acp_langgraph.nodes")
 
@@ -36,6 +36,20 @@ def current_config(config: RunnableConfig) -> RunnableConfig:
         return get_config()
     except RuntimeError:
         return config
+
+
+class QuantOptions(TypedDict, total=False):
+    """The settings that all of Quant's nodes have; see `QuantNode`."""
+
+    organisation: str | None
+    spelling: Spelling
+    prefix: str
+    headers: Mapping[str, str] | None
+    client: httpx.Client | None
+    async_client: httpx.AsyncClient | None
+    auth: httpx.Auth | None
+    on_unknown: Literal["raise", "rerun"]
+    save_to: str | os.PathLike[str] | Save | None
 
 
 class QuantNode(RemoteNode):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from langchain_core.runnables import RunnableConfig
 
+from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.core.wire import dump
 from acp_langgraph.errors import NodeConfigurationError, NodeInputError
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.ports import InputPort, OutputPort
-from acp_langgraph.nodes.quant.base import QuantNode
+from acp_langgraph.nodes.quant.base import QuantNode, QuantOptions
 from acp_langgraph.nodes.quant.waiting import since
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.models import ToolEntry
@@ -66,7 +67,8 @@ class QuantToolNode(QuantNode):
         pace: How often to look at executions, and when to give up; left out, as documented: every
             2 to 3 s for images, 1 to 5 s for others, for 5 minutes.
         orchestration_pace: The same for orchestrations: every 2 s for 10 minutes.
-        **options: What every node of Quant's takes; see `QuantNode`.
+        **options: What every node of Quant's takes: `organisation`, `spelling`, `prefix`, `headers`,
+            `client`, `async_client`, `auth`, `on_unknown` and `save_to`; see `QuantNode`.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -76,7 +78,7 @@ class QuantToolNode(QuantNode):
     def __init__(
         self,
         name: str,
-        configuration: Any = None,
+        configuration: ApiClientConfiguration | str | None = None,
         *,
         model_id: str | None = None,
         tools: Sequence[str | Mapping[str, Any] | ToolEntry] = (),
@@ -91,7 +93,7 @@ class QuantToolNode(QuantNode):
         request: Mapping[str, Any] | None = None,
         pace: Pace | None = None,
         orchestration_pace: Pace = ORCHESTRATION,
-        **options: Any,
+        **options: Unpack[QuantOptions],
     ) -> None:
         if isinstance(tools, str):
             tools = [tools]
