@@ -52,6 +52,11 @@ class Settings(TypedDict, total=False):
 class ApiClientConfiguration(BaseModel):
     """Where and as whom to connect.
 
+        config = ApiClientConfiguration("http://127.0.0.1:8000", api_key="...", timeout=30)
+
+    Wherever one is wanted, a URL will do where that is all there is to say. A configuration is never
+    changed; `config.model_copy(update={...})` makes another. Seconds may be fractions.
+
     Attributes:
         host: Base URL, `http` or `https`; may hold a path and `{variables}`. A user name and
             password in it are moved to `username` and `password`.
@@ -73,6 +78,9 @@ class ApiClientConfiguration(BaseModel):
         connect_timeout: Seconds to wait for a connection.
         max_answer_bytes: An answer larger than this is refused.
         debug: Whether every exchange is logged, without bodies and credentials.
+
+    Raises:
+        ApiValueError: If a setting is unknown or impossible; says which, never its value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -125,6 +125,16 @@ def add_io_mapped_edge(
 ) -> MappingPlan:
     """Connect two nodes by an edge that maps.
 
+        add_io_mapped_edge(
+            builder,
+            "compose",
+            "review",
+            {"field_mapping": {"review.email": "draft.body", "review.audience": "audience"}},
+        )
+
+    Rules come first: `field_mapping`, then fields matched by name and type. A model is asked only
+    for what is left, and only if one is given.
+
     Args:
         g: The graph, with both nodes in it.
         start: The node before: a name, a node, `START`, or a list of them that are all waited for.
@@ -177,6 +187,19 @@ def add_io_mapped_conditional_edge(
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> dict[Any, MappingPlan]:
     """Connect a node to others by branches, each of which may map.
+
+        add_io_mapped_conditional_edge(
+            builder,
+            "compose",
+            lambda state: "done" if state.draft.body else "again",
+            {
+                "done": {
+                    "end": "review",
+                    "metadata": {"field_mapping": {"review.email": "draft.body"}},
+                },
+                "again": {"end": END, "metadata": None},
+            },
+        )
 
     Args:
         g: The graph, with all nodes in it.

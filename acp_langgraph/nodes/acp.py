@@ -73,13 +73,14 @@ class ACPNode(RemoteNode):
     Args:
         name: The node's name in the graph.
         agent_id: The agent's id on the server, or its name there.
-        client_config: Where and as whom to connect; a URL will do.
+        client_config: Where and as whom to connect; a URL will do. `None` takes the `base_url` of
+            `client` and `async_client`, or else `http://localhost`.
         input_path: Where in the state the agent's input is, e.g. `mail.draft` or `docs.0`; empty
-            for the whole state.
+            or left out for the whole state.
         input_type: The input's type: a pydantic model, a TypedDict, a dataclass, or any type that
             pydantic can check. `None` for any JSON.
-        output_path: Where in the state the agent's answer goes; empty to take the answer's fields
-            for channels. Parents that are missing are made, siblings are kept.
+        output_path: Where in the state the agent's answer goes; empty or left out to take the
+            answer's fields for channels. Parents that are missing are made, siblings are kept.
         output_type: The answer's type, as `input_type`.
         config_path: Where in the state the agent's configuration is.
         config_type: The configuration's type, as `input_type`.
@@ -107,13 +108,28 @@ class ACPNode(RemoteNode):
         on_cancel: Whether the run is ended (`cancel`) or left to itself (`detach`) when the node's
             execution is cancelled: by its caller, a time-out, or a failed sibling. An interrupt
             cancels nothing.
-        multitask_strategy: What a busy remote thread does with one more run.
+        multitask_strategy: What a busy remote thread does with one more run: `enqueue` or `reject`
+            it, or `interrupt` or `rollback` the one that is at work. Of use with `use_threads` only.
         stream_mode: What the agent is asked to stream, if anybody watches: `values`, `custom`, both
             in a list; `auto` for all that its descriptor says it can; `None` for nothing.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
         ApiValueError: If the configuration is not valid.
+
+    Raises, when it runs:
+        NodeInputError: If the state does not give the input; nothing was sent.
+        NodeOutputError: If the answer does not fit where it should go.
+        MappingError: If a plan's value cannot be made.
+        UnknownAgentError: If the server has no such agent; names what it has.
+        ACPRunException: If the run failed.
+        CheckpointerRequiredError: If the agent asks, and nothing here can wait for the answer.
+        UnprocessableEntityException: If the agent does not take the answer; resume with another.
+        RunTimeoutError: If the run outlived `run_timeout`.
+        RunLostError: If the server forgot the run.
+        UnknownOutcomeError: If it cannot be told whether the run was started.
+        ApiConnectionError: If the server cannot be reached.
+        ApiException: If it refuses; the child classes tell which way.
     """
 
     def __init__(

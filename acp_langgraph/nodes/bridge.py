@@ -102,6 +102,16 @@ class APIBridgeAgentNode(RemoteNode):
         NodeConfigurationError: If the node can never work like that, or would send the service's
             credential where it was not meant to go.
         ApiValueError: If the configuration is not valid.
+
+    Raises, when it runs:
+        NodeInputError: If the state does not give a query; nothing was sent.
+        NodeOutputError: If the answer does not fit where it should go.
+        CheckpointerRequiredError: If `confirm` is set, and nothing here can wait for the answer.
+        QueryRefusedError: If the human refused; nothing was sent.
+        BridgeError: If the bridge or its gateway refused or failed; the child classes tell which
+            way, `AnswerRejectedError` among them where `check` does not take the answer.
+        UnknownOutcomeError: If it cannot be told whether the query was carried out.
+        ApiConnectionError: If the gateway cannot be reached.
     """
 
     def __init__(

@@ -127,20 +127,27 @@ def serve(
     """Serve graphs from a thread of this process, for as long as the block lasts.
 
         with serve({"mailcomposer": graph}) as server:
-            client = ACPClient(ApiClientConfiguration(host=server.url))
+            node = ACPNode("compose", "mailcomposer", server.url)
+            print(node.invoke({"text": "Hello"}))
+
+    The agents are reached at `server.url`, by name or by `server.agent_ids`. Nothing is printed, and
+    leaving the block stops the server.
 
     Args:
         agents: As for `create_app`.
         host: Address to bind.
         port: Port to bind; 0 takes a free one.
         stop_timeout: Seconds within which everything must have ended when the block is left.
-        **settings: Further settings of `create_app`.
+        **settings: Further settings of `create_app`: `api_key`, `database`, `checkpointer`,
+            `on_request`, `limits` and `webhooks`.
 
-    Yields:
-        The running server.
+    Returns:
+        A context manager that starts the server, gives it as a `RunningServer`, and stops it.
 
-    Raises:
+    Raises, when it is entered:
         OSError: If the port is taken.
+        TypeError: If something to serve is no compiled graph.
+        ACPDescriptorValidationException: If an agent's descriptor cannot be made of its graph.
         ValueError: If others than this machine could come in without an API key.
         DatabaseError: If the database cannot be used.
         TimeoutError: If a node of a graph does not end in time (a thread cannot be interrupted).

@@ -83,4 +83,4 @@ AsyncACPClient(URL).search_agents({})[0]  # type: ignore[index]  # pyright: igno
 serve({"a": builder})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
 serve(builder.compile())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 serve({"a": builder.compile()}, apikey="key")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-print(serve({"a": builder.compile()}).url)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+print(serve({"a": builder.compile()}).url)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType]

@@ -71,6 +71,20 @@ class QuantNode(RemoteNode):
             UnknownOutcomeError, or `rerun` and accept that it may run twice.
         save_to: Where binary results go: a directory, or a function; `None` leaves references to
             them in the result. They are never part of the state.
+
+    Raises:
+        NodeConfigurationError: If the node can never work like that.
+        ApiValueError: If the organisation is missing, or the configuration is not valid.
+
+    Raises, when it runs:
+        NodeInputError: If the state does not give the input; nothing was sent.
+        NodeOutputError: If the answer does not fit where it should go.
+        QuantRunError: If what was started failed.
+        RunTimeoutError: If `pace` gives up; the ids allow picking it up again.
+        RunLostError: If the API no longer knows what was started.
+        UnknownOutcomeError: If it cannot be told whether something was started.
+        ApiConnectionError: If the API cannot be reached.
+        ApiException: If it refuses; the child classes tell which way.
     """
 
     def __init__(

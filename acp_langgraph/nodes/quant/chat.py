@@ -51,6 +51,7 @@ class QuantChatNode(QuantNode):
         output_path: Where in the state the answer goes; empty to take its fields for channels.
         input_type: The input's type, if it is to be checked.
         output_type: The answer's type, if it is to be checked.
+        state_type: The type of the graph's state, where a dict of it does not tell.
         tools: LangChain tools, or functions, that are run here.
         declared: Entries of more tools that the model may ask for, whose results come by interrupt,
             or which Quant runs if `request` allows it.

@@ -37,6 +37,7 @@ class QuantOrchestrationNode(QuantNode):
         input_path: Where in the state the orchestration's id is, or the URL to poll it by.
         output_path: Where in the state the answer goes; empty to take its fields for channels.
         output_type: The answer's type, if it is to be checked.
+        state_type: The type of the graph's state, where a dict of it does not tell.
         on_error: Whether a tool that failed is an error (`raise`), or told with the others (`keep`).
             An orchestration that failed always is.
         pace: How often to look, and when to give up: every 2 s for 10 minutes.

@@ -60,6 +60,7 @@ class QuantToolNode(QuantNode):
         output_path: Where in the state the answer goes; empty to take its fields for channels.
         input_type: The input's type, if it is to be checked.
         output_type: The answer's type, if it is to be checked.
+        state_type: The type of the graph's state, where a dict of it does not tell.
         execution_path: Where in the state the id of an execution is, or a list of them.
         answer: Whether the results go back to the model, for the final text.
         on_error: Whether a tool that failed is an error (`raise`), or told with the others (`keep`).
