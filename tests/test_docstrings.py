@@ -59,8 +59,15 @@ def test_the_example_of_a_docstring_runs(
     builder.add_edge(START, "compose").add_edge("review", END)
     names = {
         **{name: getattr(acp_langgraph, name) for name in acp_langgraph.__all__},
-        **{"os": os, "serve": serve, "END": END, "Draft": Draft, "Review": Review},
-        **{"builder": builder, "graph": echo(), "look_up": str.upper, "reviewer": echo()},
+        "os": os,
+        "serve": serve,
+        "END": END,
+        "Draft": Draft,
+        "Review": Review,
+        "builder": builder,
+        "graph": echo(),
+        "look_up": str.upper,
+        "reviewer": echo(),
     }
     with serve({"mailcomposer": echo()}) as server:
         code = example(found).replace("http://127.0.0.1:8000", server.url)
