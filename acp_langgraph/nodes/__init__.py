@@ -1,4 +1,4 @@
-"""What users add to a graph."""
+"""What users add to a graph, a module each; `acp_langgraph` itself has their public names."""
 
 try:
     from langgraph.errors import GraphDrained
@@ -10,23 +10,5 @@ except ImportError as error:
         'pip install --upgrade "langgraph>=1.2,<2"',
         name=error.name,
     ) from error
-
-from acp_langgraph.nodes.acp import ACPNode
-from acp_langgraph.nodes.bridge import APIBridgeAgentNode
-from acp_langgraph.nodes.quant import (
-    QuantChatNode,
-    QuantOrchestrationNode,
-    QuantTaskNode,
-    QuantToolNode,
-)
-
-__all__ = [
-    "ACPNode",
-    "APIBridgeAgentNode",
-    "QuantChatNode",
-    "QuantOrchestrationNode",
-    "QuantTaskNode",
-    "QuantToolNode",
-]
 
 del GraphDrained

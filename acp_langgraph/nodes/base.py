@@ -32,6 +32,7 @@ __all__ = ["RemoteNode", "one_of"]
 
 _log = logging.getLogger("acp_langgraph.nodes")
 
+_RUNTIME: Final = "__pregel_runtime"
 _CANCEL_WITHIN: Final = 10.0  # seconds
 _REMEMBERED: Final = 10_000
 
@@ -111,7 +112,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         Returns:
             The changed channels of the state, and nothing else.
         """
-        config = ensure_config(config)
+        config = _whole(config)
         self._refuse_without("client")
         channels = self._channels(input, config)
         execution = Execution.of(self.name, config)
@@ -129,7 +130,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         **_: Any,
     ) -> dict[str, Any]:
         """Do the work, awaiting; otherwise `invoke`."""
-        config = ensure_config(config)
+        config = _whole(config)
         self._refuse_without("async_client")
         channels = self._channels(input, config)
         execution = Execution.of(self.name, config)
@@ -211,7 +212,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         await self.async_transport.aclose()
         self.transport.close()
 
-    def _channels(self, state: Any, config: RunnableConfig) -> frozenset[str] | None:
+    def _channels(self, state: Any, config: RunnableConfig) -> Mapping[str, Any] | None:
         """The channels that the change goes to, once it is certain that it has a place there."""
         channels = channels_taking(self, config)
         port = getattr(self, "output", None)
@@ -219,7 +220,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
             refuse_lost(port.names_in(state), channels, self.name, "output_path")
         return channels
 
-    def _taken(self, change: dict[str, Any], channels: frozenset[str] | None) -> dict[str, Any]:
+    def _taken(self, change: dict[str, Any], channels: Mapping[str, Any] | None) -> dict[str, Any]:
         port = getattr(self, "output", None)
         where = "the answer would be lost" if isinstance(port, OutputPort) else "output"
         refuse_lost(change, channels, self.name, where)
@@ -303,4 +304,11 @@ def one_of(what: str, given: Any, choices: Sequence[str], node: str) -> Any:
 
 
 def _is_in_a_graph(config: RunnableConfig | None) -> bool:
-    return "__pregel_runtime" in ensure_config(config).get("configurable", {})
+    return _RUNTIME in ensure_config(config).get("configurable", {})
+
+
+def _whole(config: RunnableConfig | None) -> RunnableConfig:
+    """The configuration with what its context adds; a graph has seen to that already."""
+    if config is not None and _RUNTIME in config.get("configurable", {}):
+        return config
+    return ensure_config(config)

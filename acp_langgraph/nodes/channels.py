@@ -11,7 +11,7 @@ is told by private names only, pinned by tests; where they tell nothing, nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -22,7 +22,7 @@ from acp_langgraph.mapping.access import near
 __all__ = ["channels_taking", "refuse_lost"]
 
 
-def channels_taking(node: Any, config: RunnableConfig) -> frozenset[str] | None:
+def channels_taking(node: Any, config: RunnableConfig) -> Mapping[str, Any] | None:
     """The channels of the graph that takes the node's change as it is; `None` if not known."""
     configurable = config.get("configurable", {})
     try:
@@ -32,14 +32,12 @@ def channels_taking(node: Any, config: RunnableConfig) -> frozenset[str] | None:
     except (KeyError, AttributeError, IndexError, TypeError, ValueError):
         return None
     writes = all(type(each).__name__.startswith("ChannelWrite") for each in others)
-    if first is not node or not writes or not isinstance(channels, Mapping):
-        return None
-    names = frozenset(name for name in channels if not name.startswith(("__", "branch:")))
-    return None if "__root__" in channels else names
+    known = first is node and writes and isinstance(channels, Mapping)
+    return channels if known and "__root__" not in channels else None
 
 
 def refuse_lost(
-    named: Iterable[str], channels: frozenset[str] | None, node: str, what: str
+    named: Collection[str], channels: Mapping[str, Any] | None, node: str, what: str
 ) -> None:
     """Refuse a change that the graph would drop.
 
@@ -52,14 +50,13 @@ def refuse_lost(
     Raises:
         NodeOutputError: If there is a change, and all of it would be dropped.
     """
-    wanted = list(named)
-    if channels is None or not wanted or channels & {*wanted}:
+    if channels is None or not named or any(each in channels for each in named):
         return
-    if len(wanted) == 1:
-        problem = f"the state has no channel {wanted[0]!r}{near(wanted[0], channels)}"
+    there = [name for name in channels if not name.startswith(("__", "branch:"))]
+    if len(named) == 1:
+        (only,) = named
+        problem = f"the state has no channel {only!r}{near(only, there)}"
     else:
-        problem = (
-            f"the state has none of the channels {', '.join(map(repr, sorted(wanted)))}"
-            f"{near('', channels)}"
-        )
+        wanted = ", ".join(map(repr, sorted(named)))
+        problem = f"the state has none of the channels {wanted}{near('', there)}"
     raise NodeOutputError(f"{what}: {problem}", node=node)
