@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import ssl
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any, TypedDict
 
 import httpx
@@ -23,9 +19,9 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
-from pydantic import BaseModel
 from support.agents import asking, echo
 from support.colors import Color
+from support.newcomer import HI, Mistake, Newcomer, State, StateModel, deaf_server, tls_server
 
 import acp_langgraph
 from acp_langgraph import (
@@ -43,9 +39,7 @@ from acp_langgraph.errors import ApiConnectionError, UnprocessableEntityExceptio
 from acp_langgraph.server import AgentInterrupt, ServedAgent, serve
 from acp_langgraph.testing import FakeHTTPServer, FakeQuant, FakeTool, Response
 
-HI: dict[str, Any] = {"question": {"text": "hi"}}
 THREAD: Any = {"configurable": {"thread_id": "1"}}
-PATHS: dict[str, Any] = {"input_path": "question", "output_path": "answer"}
 KEY = "sk-live-4711"
 
 STRICT = ServedAgent(
@@ -53,61 +47,6 @@ STRICT = ServedAgent(
     asking("Send it?", exactly=True),
     interrupts=[AgentInterrupt("approval", payload=str, resume=bool)],
 )
-
-
-class State(TypedDict, total=False):
-    question: Any
-    answer: Any
-
-
-class StateModel(BaseModel):
-    question: Any = None
-    answer: Any = None
-
-
-class Newcomer:
-    """Somebody with a server that serves `echo`, `asks` and `strict`, and a way to invoke things."""
-
-    def __init__(self, url: str, color: Color, stack: ExitStack) -> None:
-        self.url = url
-        self._color = color
-        self._stack = stack
-
-    def quick(self, url: str | None = None, **settings: Any) -> ApiClientConfiguration:
-        """A configuration with which nothing is tried again."""
-        return ApiClientConfiguration(url or self.url, retries=0, **settings)
-
-    def node(self, agent: Any = "echo", where: Any = "", **settings: Any) -> Any:
-        settings = {**PATHS, **settings}
-        node = ACPNode("reviewer", agent, self.url if where == "" else where, **settings)
-        self._stack.callback(node.close)
-        return node
-
-    def graph(self, node: Any, state: Any = State, **options: Any) -> Any:
-        builder = StateGraph(state)
-        builder.add_node(node).add_edge(START, node.name)
-        return builder.compile(**options)
-
-    def invoke(self, node: Any, state: Any = HI, **options: Any) -> Any:
-        return self._color.invoke(self.graph(node, **options), state)
-
-    def run(self, runnable: Any, *arguments: Any) -> Any:
-        return self._color.invoke(runnable, *arguments)
-
-    def enter(self, manager: Any) -> Any:
-        return self._stack.enter_context(manager)
-
-    @property
-    def is_async(self) -> bool:
-        return self._color.name == "async"
-
-
-@dataclass(frozen=True)
-class Mistake:
-    sentence: str
-    told: tuple[str, ...]
-    make: Callable[[Newcomer], Any]
-    kind: type[Exception] | tuple[type[Exception], ...]
 
 
 BUILT: list[Mistake] = []
@@ -455,7 +394,7 @@ def _(by: Newcomer) -> None:
     builder = StateGraph(State)
     for name in ("question", "answer"):
         node = ACPNode(name, "asks", by.url, input_path="question", output_path=name)
-        by.enter(contextmanager(closing_node)(node))
+        by.keep(node)
         builder.add_node(node).add_edge(START, name)
     graph = builder.compile(checkpointer=InMemorySaver())
     by.run(graph, HI, THREAD)
@@ -495,7 +434,7 @@ def _(by: Newcomer) -> None:
 @when_run("takes an ACP server for a bridge", "/sendgrid/ answered 404", "service's listen path")
 def _(by: Newcomer) -> None:
     node = APIBridgeAgentNode("send", by.url, "sendgrid", "question", "answer")
-    by.enter(contextmanager(closing_node)(node))
+    by.keep(node)
     by.invoke(node, {"question": {"query": "mail it"}})
 
 
@@ -518,7 +457,7 @@ def _(by: Newcomer) -> None:
             input_path="question",
             output_path="answer",
         )
-        by.enter(contextmanager(closing_node)(node))
+        by.keep(node)
         by.invoke(node, {"question": "a cat"})
 
 
@@ -698,52 +637,6 @@ def test_a_missing_extra_and_an_old_langgraph_are_named_with_the_command_that_he
     assert re.search(
         r'needs langgraph 1\.2 or newer, and 1\.\S+ is installed: pip.*"langgraph>', old
     )
-
-
-def closing_node(node: Any) -> Iterator[Any]:
-    """Closes a node's connections in the end."""
-    try:
-        yield node
-    finally:
-        node.close()
-
-
-@contextmanager
-def deaf_server() -> Iterator[str]:
-    """Answers anything like a server that was not spoken to in HTTP."""
-    with answering(
-        lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-    ) as url:
-        yield url
-
-
-@contextmanager
-def tls_server() -> Iterator[str]:
-    """Speaks TLS; it has no certificate, but what is no TLS at all does not come that far."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with answering(lambda connection: context.wrap_socket(connection, server_side=True)) as url:
-        yield url
-
-
-@contextmanager
-def answering(answer: Callable[[socket.socket], Any]) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def serve_one() -> None:
-            connection, _ = listening.accept()
-            with connection:
-                try:
-                    connection.recv(1, socket.MSG_PEEK)
-                    answer(connection)
-                except OSError:
-                    pass  # which is what the client is told of
-
-        thread = threading.Thread(target=serve_one)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            thread.join()
 
 
 def test_a_broken_connection_says_whether_the_request_may_have_arrived() -> None:
