@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 import sys
@@ -58,11 +59,9 @@ MAPPING = ["ask", "make_delta", "make_value", "propose"]
 def test_what_is_promised_is_what_is_written_down() -> None:
     written = Path(__file__).with_name("public_api.txt").read_text(encoding="utf-8").splitlines()
     now = list(described())
-    gone = [line for line in written if line not in now]
-    new = [line for line in now if line not in written]
+    changes = [line for line in difflib.ndiff(written, now) if line[0] in "-+"]
     told = "if that is meant: python tests/support/public_api.py > tests/public_api.txt"
-    assert (gone, new) == ([], []), told
-    assert written == now, told
+    assert not changes, "\n".join([told, *changes])
 
 
 @pytest.mark.parametrize(("blocking", "awaiting"), PAIRS, ids=lambda kind: kind.__name__)
