@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -106,7 +107,14 @@ def _(by: Newcomer) -> None:
 
 @when_run("misspells the host", "no-such-host.invalid", "no host of that name", "spelt right")
 def _(by: Newcomer) -> None:
-    by.invoke(by.node(where=by.quick("http://no-such-host.invalid:8000")))
+    def unknown(
+        *_: Any, **__: Any
+    ) -> Any:  # as the operating system says it, without asking anyone
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", unknown)
+        by.invoke(by.node(where=by.quick("http://no-such-host.invalid:8000")))
 
 
 @when_run("writes https for http", "https://127", "speaks no TLS", "http:// instead of https://")
