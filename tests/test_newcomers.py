@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, TypedDict
 
 import httpx
@@ -546,13 +547,20 @@ def test_the_list_of_mistakes_is_long_enough() -> None:
     assert len({each.sentence for each in (*BUILT, *RUN)}) == len(BUILT) + len(RUN) >= 20
 
 
-def test_an_answer_that_the_agent_refused_can_be_given_anew(newcomer: Newcomer) -> None:
-    graph = newcomer.graph(newcomer.node("strict"), checkpointer=InMemorySaver())
-    newcomer.run(graph, HI, THREAD)
+def test_an_answer_that_the_agent_refused_can_be_given_anew_by_another_process(
+    newcomer: Newcomer, color: Color, tmp_path: Path
+) -> None:
+    builder = StateGraph(State).add_node(newcomer.node("strict")).add_edge(START, "reviewer")
+
+    def later(value: Any) -> Any:
+        with color.graph_over(builder, tmp_path / "graph.sqlite") as graph:
+            return color.invoke(graph, value, THREAD)
+
+    later(HI)
     for wrong in ("perhaps", "well"):
         with pytest.raises(UnprocessableEntityException):
-            newcomer.run(graph, Command(resume=wrong), THREAD)
-    assert newcomer.run(graph, Command(resume=True), THREAD)["answer"]["answers"] == [True]
+            later(Command(resume=wrong))
+    assert later(Command(resume=True))["answer"]["answers"] == [True]
 
 
 def test_entering_again_after_a_refused_answer_tells_the_same_and_keeps_the_question(

@@ -11,7 +11,9 @@ enter again is inside it.
 *Starting* looks the run up first wherever it may have been started before: on re-entry, and after a
 request whose answer did not come. *Waiting* takes time-outs, empty answers, broken connections and a
 server that is away for "not yet". *Resuming* reads the run first: a question is recognized by the
-time the run was last updated, which the protocol changes with every status.
+time the run was last updated, which the protocol changes with every status. An answer that the agent
+does not take is an error once; that it was refused is the step's result, so that whoever enters again
+is asked again instead of being stuck with it.
 
 If anybody watches, a wait *listens* first (`acp_langgraph.acp.listening`), which shows what the run
 emits and decides nothing: what the run comes to is read in the same way with a stream as without.

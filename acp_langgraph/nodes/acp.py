@@ -97,9 +97,9 @@ class ACPNode(RemoteNode):
         state_type: The type of the graph's state. With it, plans are checked when the node is made;
             and it is needed where the state is a TypedDict with typed objects inside: a dict does
             not tell of what class a missing parent of `output_path` is.
-        client: A blocking client of your own.
-        async_client: An awaiting client of your own.
-        auth: Authentication of your own.
+        client: A blocking client of your own, for `invoke`; it stays yours to close.
+        async_client: An awaiting client of your own, for `ainvoke`; it stays yours to close.
+        auth: Authentication of your own, for both.
         run_timeout: Seconds that the run may work without finishing or asking; anew after every
             answer. `None`: no limit.
         on_timeout: Whether a run that takes longer is ended (`cancel`) or left to itself (`leave`).
