@@ -20,7 +20,6 @@ How it works is told in `acp_langgraph.core.credentials`.
 from __future__ import annotations
 
 import math
-import re
 import sys
 import threading
 import time
@@ -38,6 +37,7 @@ from acp_langgraph.core.providers import (
     is_being_asked,
     runtime_of,
 )
+from acp_langgraph.core.sendable import sendable_headers
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
@@ -50,7 +50,6 @@ __all__ = ["HeaderAuth", "Refuse", "TokenAuth", "credentials_of"]
 Refuse: TypeAlias = Callable[[Mapping[str, str]], None]
 """Raises an `ApiValueError` for headers that must not be sent."""
 
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ANYBODY: Final = "anybody"
 # What fails for one of these reasons fails again; most are what LangGraph's `RetryPolicy` leaves alone.
 _STAYS: Final = (
@@ -80,7 +79,7 @@ _WHY_IT_KNOWS_NOBODY: Final = (
 class HeaderAuth:
     """Headers that a function makes from the invocation's config or runtime.
 
-        HeaderAuth(lambda runtime: {"x-api-key": runtime.context.api_key})
+        auth = HeaderAuth(lambda runtime: {"x-api-key": runtime.context.api_key})
 
     The function is called once for each execution of a node, and for each call of a client; and once
     more where the server answers 401, in case it knows something better by then. The call is repeated
@@ -113,13 +112,13 @@ class HeaderAuth:
     ) -> None:
         if remember < 1:
             raise ApiValueError("remember is a number of users, at least 1")
-        self.provider = Provider(headers, self._what)
+        self._provider = Provider(headers, self._what)
         self._per = per if per is None or isinstance(per, str) else Function(per, "per")
         self._remember = remember
         self._holders: OrderedDict[Any, Holder] = OrderedDict()
         self._lock = threading.Lock()
 
-    def part(
+    def _part(
         self, config: Mapping[str, Any], who: str, refuse: Refuse | None = None
     ) -> tuple[Holder, _Source]:
         """What holds the headers of whom an invocation is for, and where to get them from.
@@ -136,13 +135,13 @@ class HeaderAuth:
         holder = self._holder(identity)
         if is_being_asked(holder):  # it would wait for itself
             raise ApiTypeError(
-                f"{who}: {self.provider.name} makes a request with the very {self._what} that it is "
+                f"{who}: {self._provider.name} makes a request with the very {self._what} that it is "
                 "asked for; give its own client other credentials, or none"
             )
         question = Question(config, who, holder, for_everybody=identity is _ANYBODY)
-        return holder, _Source(self, question, refuse)
+        return holder, _Source(self._provider, self._grant, question, refuse)
 
-    def grant(self, said: Any, who: str) -> Grant:
+    def _grant(self, said: Any, who: str) -> Grant:
         """What a function's answer comes to.
 
         Raises:
@@ -170,13 +169,14 @@ class HeaderAuth:
         """Whose headers are wanted; `None` if nobody can tell, so that they must not be kept."""
         per = self._per
         if per is None:
-            same = self._keeps_for_everybody and not self.provider.asks_who
+            same = self._keeps_for_everybody and not self._provider.asks_who
             return _ANYBODY if same else None
         try:
             found = _named(per, config) if isinstance(per, str) else _plain(per(config))
             hash(found)
         except Exception as error:
-            raise (_Source(self, Question(config, who)).explain(error) or error) from error
+            source = _Source(self._provider, self._grant, Question(config, who))
+            raise (source.explain(error) or error) from error
         if found is None or found == "":
             name = f"{per!r} is" if isinstance(per, str) else "per= finds it"
             raise MissingCredentialsError(
@@ -187,14 +187,18 @@ class HeaderAuth:
         return type(found), found
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.provider.name})"
+        return f"{type(self).__name__}({self._provider.name})"
 
 
 class TokenAuth(HeaderAuth):
     """A token that is got when it is needed, kept for its user, and got anew when it is refused.
 
-        TokenAuth(fetch_token, per="user_id")                  # Authorization: Bearer ...
-        TokenAuth(fetch_key, header="x-api-key", scheme="")
+        async def token_of(config):
+            return await vault.issue(config["configurable"]["user_id"])
+
+        auth = TokenAuth(token_of, per="user_id")
+
+    It is sent as `Authorization: Bearer ...`, unless told otherwise.
 
     Requests that need one at the same time, be it the first or another one after a 401, wait for one
     call of the function. A request that is refused is repeated once.
@@ -234,9 +238,9 @@ class TokenAuth(HeaderAuth):
         _sendable({header: scheme or "-"}, "TokenAuth")
         self._header = header.lower()
         self._scheme = scheme.strip()
-        self.provider.in_thread = True
+        self._provider.in_thread = True
 
-    def grant(self, said: Any, who: str) -> Grant:
+    def _grant(self, said: Any, who: str) -> Grant:
         """What a function's answer comes to."""
         lasts = None
         if isinstance(said, Mapping):
@@ -272,28 +276,35 @@ def credentials_of(
     """
     if config is None:
         config = _surrounding()
-    return Credentials([auth.part(config, who, refuse) for auth in auths])
+    return Credentials([auth._part(config, who, refuse) for auth in auths])  # noqa: SLF001 - its own
 
 
 class _Source:
     """Gets headers for one invocation."""
 
-    def __init__(self, auth: HeaderAuth, question: Question, refuse: Refuse | None = None) -> None:
-        self._auth = auth
+    def __init__(
+        self,
+        provider: Provider,
+        grant: Callable[[Any, str], Grant],
+        question: Question,
+        refuse: Refuse | None = None,
+    ) -> None:
+        self._provider = provider
+        self._grant = grant
         self._question = question
         self._who = question.who
         self._refuse = refuse
 
     def blocking(self, *, refused: bool) -> Grant:
         """Get headers; `refused` if the server did not accept the last."""
-        return self._grant(self._auth.provider.ask(replace(self._question, refresh=refused)))
+        return self._granted(self._provider.ask(replace(self._question, refresh=refused)))
 
     async def awaiting(self, *, refused: bool) -> Grant:
         """`blocking`, awaiting."""
-        return self._grant(await self._auth.provider.aask(replace(self._question, refresh=refused)))
+        return self._granted(await self._provider.aask(replace(self._question, refresh=refused)))
 
-    def _grant(self, said: Any) -> Grant:
-        grant = self._auth.grant(said, self._who)
+    def _granted(self, said: Any) -> Grant:
+        grant = self._grant(said, self._who)
         if self._refuse is not None:
             self._refuse(grant.headers)
         return grant
@@ -304,7 +315,7 @@ class _Source:
             return None
         if isinstance(error, ApiValueError | ApiTypeError):
             return type(error)(*error.args)
-        what = self._auth.provider.name
+        what = self._provider.name
         said = type(error).__name__
         if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
             said = f"{said}: {error.args[0]!r}"
@@ -341,28 +352,21 @@ def _plain(value: Any) -> Any:
 
 
 def _sendable(headers: Mapping[Any, Any], who: str) -> dict[str, str]:
-    """The headers as text.
+    """The headers as texts that can be sent.
 
     Raises:
         MissingCredentialsError: If one is empty.
-        ApiValueError: If one cannot be sent; the message does not hold it.
+        ApiTypeError, ApiValueError: If one cannot be sent; the message does not hold it.
     """
     found = {}
     for name, given in headers.items():
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise ApiValueError(f"{who}: a header's name has characters that cannot be sent")
         value = _plain(given)
         if value is None or value == "":
             raise MissingCredentialsError(
                 f"{who}: there is no value for the header {name}; nothing was sent. {_WHAT_TO_DO}"
             )
-        if not isinstance(value, str) or not value.isascii() or not value.isprintable():
-            raise ApiValueError(
-                f"{who}: the value of the header {name} must be printable ASCII text, which "
-                f"{type(value).__name__} given is not; nothing was sent"
-            )
         found[name] = value
-    return found
+    return sendable_headers(found, who)
 
 
 def _lasts(said: Mapping[str, Any]) -> float | None:

@@ -408,9 +408,9 @@ def test_a_failure_of_a_provider_tells_whether_it_may_pass(
     assert caught.value.__cause__ is failure
 
 
-@pytest.mark.parametrize("value", ["sesame\r\nx-more: 1", "sesäme-lock", "sesame\x00", 5])
+@pytest.mark.parametrize("value", ["sesame\r\nx-more: 1", "sesäme-lock", "sesame\x00", b"sesame"])
 def test_what_no_header_can_hold_is_refused_without_being_shown(value: Any) -> None:
-    with pytest.raises(ApiValueError, match="header x-key") as caught:
+    with pytest.raises((ApiValueError, ApiTypeError), match="header 'x-key'") as caught:
         shown(HeaderAuth(lambda: {"x-key": value}))
     assert "ses" not in str(caught.value)
 
@@ -554,8 +554,8 @@ def test_who_waits_for_somebody_who_is_cancelled_asks_himself() -> None:
         (lambda: TokenAuth("sesame"), ApiTypeError, "must be a function, or an object with token"),
         (lambda: TokenAuth(lambda config, state: ""), ApiTypeError, "'state'.*config, refresh"),
         (lambda: TokenAuth(str, remember=0), ApiValueError, "at least 1"),
-        (lambda: TokenAuth(str, header="a b"), ApiValueError, "header's name"),
-        (lambda: TokenAuth(str, scheme="\n"), ApiValueError, "header"),
+        (lambda: TokenAuth(str, header="a b"), ApiValueError, "name of a header"),
+        (lambda: TokenAuth(str, scheme="a\nb"), ApiValueError, "line break"),
         (lambda: HeaderAuth(str, per=5), ApiTypeError, "per must be a function"),
     ],
 )

@@ -25,14 +25,16 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.drive import adrive, drive
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError
+from acp_langgraph.nodes.channels import channels_taking, refuse_lost
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers, Identity
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
+from acp_langgraph.nodes.ports import OutputPort
 from acp_langgraph.nodes.reporting import Report
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
 
-__all__ = ["RemoteNode"]
+__all__ = ["RemoteNode", "one_of"]
 
 _log = logging.getLogger("acp_langgraph.nodes")
 
@@ -83,7 +85,10 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
                 f"{name!r} cannot be a node's name; LangGraph wants text without ':' and '|'"
             )
         self.name = self.agent = name
-        self.on_cancel = on_cancel
+        self.on_cancel = one_of("on_cancel", on_cancel, ("cancel", "detach"), name)
+        self._known_to_one_client = ""
+        if configuration is None and (client is None) != (async_client is None):
+            self._known_to_one_client = "client" if client is not None else "async_client"
         self.identity = Identity(
             name, headers, auth, fixed=fixed_headers, more=service_auth, refuse=refuse
         )
@@ -127,12 +132,15 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
             The changed channels of the state, and nothing else.
         """
         config = _whole(config)
+        self._refuse_without("client")
+        channels = self._channels(input, config)
         execution = self._execution(config)
-        performer = GraphPerformer(self.transport_for(execution), execution)
+        performer = GraphPerformer(self._transport_for(execution), execution)
         performer.report = self._report(execution, config)
         try:
             with performer.report or nullcontext():
-                return drive(self._life(input, execution, config), performer)
+                change = drive(self._life(input, execution, config), performer)
+                return self._taken(change, channels)
         except (KeyboardInterrupt, SystemExit):
             self._stop(performer)
             raise
@@ -145,13 +153,16 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
     ) -> dict[str, Any]:
         """Do the work, awaiting; otherwise `invoke`."""
         config = _whole(config)
+        self._refuse_without("async_client")
+        channels = self._channels(input, config)
         execution = self._execution(config)
-        performer = AsyncGraphPerformer(self.async_transport_for(execution), execution)
+        performer = AsyncGraphPerformer(self._async_transport_for(execution), execution)
         performer.report = self._report(execution, config)
         await self._until_ended(execution)
         try:
             with performer.report or nullcontext():
-                return await adrive(self._life(input, execution, config), performer)
+                change = await adrive(self._life(input, execution, config), performer)
+                return self._taken(change, channels)
         except asyncio.CancelledError:
             if self.on_cancel == "cancel" and performer.key is not None:
                 self._end_in_background(performer)
@@ -224,13 +235,13 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         await self.async_transport.aclose()
         self.transport.close()
 
-    def transport_for(self, execution: Execution) -> Transport:
+    def _transport_for(self, execution: Execution) -> Transport:
         """What blocking requests of an execution are made with."""
         if execution.credentials is None and not self._traces:
             return self.transport
         return PerCallTransport(self.transport, lambda: execution.credentials)
 
-    def async_transport_for(self, execution: Execution) -> AsyncTransport:
+    def _async_transport_for(self, execution: Execution) -> AsyncTransport:
         """What awaiting requests of an execution are made with."""
         if execution.credentials is None and not self._traces:
             return self.async_transport
@@ -262,12 +273,34 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         )
         return (yield from self.life(state, execution, config))
 
+    def _channels(self, state: Any, config: RunnableConfig) -> Mapping[str, Any] | None:
+        """The channels that the change goes to, once it is certain that it has a place there."""
+        channels = channels_taking(self, config)
+        port = getattr(self, "output", None)
+        if channels is not None and isinstance(port, OutputPort):
+            refuse_lost(port.names_in(state), channels, self.name, "output_path")
+        return channels
+
+    def _taken(self, change: dict[str, Any], channels: Mapping[str, Any] | None) -> dict[str, Any]:
+        port = getattr(self, "output", None)
+        where = "the answer would be lost" if isinstance(port, OutputPort) else "output"
+        refuse_lost(change, channels, self.name, where)
+        return change
+
+    def _refuse_without(self, wanted: str) -> None:
+        if self._known_to_one_client not in {"", wanted}:
+            raise NodeConfigurationError(
+                f"only {self._known_to_one_client}= knows where the server is, and this way of "
+                f"invoking needs {wanted}=; give that as well, or a client_config for both",
+                node=self.name,
+            )
+
     def _stop(self, performer: GraphPerformer) -> None:
         """Let go of a step that is at work in a thread of its own, as far as a thread can be."""
         performer.stopped = True
         self.transport.close()
         if self.on_cancel == "cancel" and performer.key is not None:
-            last = GraphPerformer(self.transport_for(performer.execution), performer.execution)
+            last = GraphPerformer(self._transport_for(performer.execution), performer.execution)
             last.run_id = performer.run_id
             ending = self.ending(performer.execution, performer.key, performer.run_id)
             self._note_end(last, ended=drive(ending, last))
@@ -289,7 +322,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
     async def _end(self, performer: AsyncGraphPerformer) -> None:
         assert performer.key is not None  # noqa: S101 - the caller has checked
         execution = performer.execution
-        last = AsyncGraphPerformer(self.async_transport_for(execution), execution)
+        last = AsyncGraphPerformer(self._async_transport_for(execution), execution)
         last.run_id = performer.run_id
         # An event loop that shuts down cancels its tasks once, and then waits for them.
         for _ in range(2):
@@ -317,6 +350,19 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
                 self.name,
                 run_id or "",
             )
+
+
+def one_of(what: str, given: Any, choices: Sequence[str], node: str) -> Any:
+    """A setting with a few possible values.
+
+    Raises:
+        NodeConfigurationError: If it is none of them.
+    """
+    if given not in choices:
+        raise NodeConfigurationError(
+            f"{what} is {' or '.join(map(repr, choices))}, not {given!r}", node=node
+        )
+    return given
 
 
 def _is_in_a_graph(config: RunnableConfig | None) -> bool:

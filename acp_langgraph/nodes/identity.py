@@ -69,10 +69,10 @@ class Identity:
         parts = [auth] if isinstance(auth, HeaderAuth) else []
         try:
             self.httpx_auth = httpx_auth(auth)
-            if headers is None or isinstance(headers, Mapping):
-                self.headers = {**(fixed or {}), **(headers or {})}
-            else:
+            if headers is not None and not isinstance(headers, Mapping | str):
                 parts.insert(0, HeaderAuth(headers))
+            elif fixed is None:
+                self.headers = headers
         except (ApiTypeError, ApiValueError) as error:
             raise NodeConfigurationError(str(error), node=node) from None
         self._parts = tuple(parts)
