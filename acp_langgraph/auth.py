@@ -31,7 +31,11 @@ from typing import Any, Final, TypeAlias
 
 from acp_langgraph.core.credentials import Credentials, Grant, Holder
 from acp_langgraph.core.providers import (
+    AwaitsHeaders,
+    AwaitsToken,
     Function,
+    GivesHeaders,
+    GivesToken,
     Provider,
     Question,
     is_being_asked,
@@ -105,7 +109,7 @@ class HeaderAuth:
 
     def __init__(
         self,
-        headers: Any,
+        headers: Callable[..., Any] | GivesHeaders | AwaitsHeaders,
         *,
         per: str | Callable[..., Any] | None = None,
         remember: int = 1000,
@@ -227,14 +231,14 @@ class TokenAuth(HeaderAuth):
 
     def __init__(
         self,
-        token: Any,
+        token: Callable[..., Any] | GivesToken | AwaitsToken,
         *,
         per: str | Callable[..., Any] | None = None,
         header: str = "authorization",
         scheme: str = "Bearer",
         remember: int = 1000,
     ) -> None:
-        super().__init__(token, per=per, remember=remember)
+        super().__init__(token, per=per, remember=remember)  # type: ignore[arg-type]  # by `_what`
         _sendable({header: scheme or "-"}, "TokenAuth")
         self._header = header.lower()
         self._scheme = scheme.strip()

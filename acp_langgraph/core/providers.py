@@ -8,15 +8,57 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from acp_langgraph.errors import ApiTypeError
 
-__all__ = ["Function", "Provider", "Question", "is_being_asked", "runtime_of"]
+__all__ = [
+    "AwaitsHeaders",
+    "AwaitsToken",
+    "Function",
+    "GivesHeaders",
+    "GivesToken",
+    "Provider",
+    "Question",
+    "is_being_asked",
+    "runtime_of",
+]
 
 _OFFERED: Final = frozenset({"config", "runtime", "refresh"})
 
 _asked: ContextVar[Any] = ContextVar("acp_credentials_asked_for", default=None)
+
+
+class GivesHeaders(Protocol):
+    """An object that makes headers, blocking."""
+
+    @property
+    def headers(self) -> Callable[..., Any]:
+        """Makes them, as a function for `HeaderAuth` does."""
+
+
+class AwaitsHeaders(Protocol):
+    """An object that makes headers, awaiting."""
+
+    @property
+    def aheaders(self) -> Callable[..., Any]:
+        """Makes them, as a function for `HeaderAuth` does."""
+
+
+class GivesToken(Protocol):
+    """An object that gives a token, blocking."""
+
+    @property
+    def token(self) -> Callable[..., Any]:
+        """Gives it, as a function for `TokenAuth` does."""
+
+
+class AwaitsToken(Protocol):
+    """An object that gives a token, awaiting."""
+
+    @property
+    def atoken(self) -> Callable[..., Any]:
+        """Gives it, as a function for `TokenAuth` does."""
 
 
 class Function:
