@@ -15,6 +15,9 @@ if TYPE_CHECKING:
         ACPClient,
         AsyncACPClient,
     )
+    from acp_langgraph.acp.descriptor import (
+        validate_descriptor,
+    )
     from acp_langgraph.bridge.client import (
         AsyncBridgeClient,
         BridgeClient,
@@ -22,6 +25,16 @@ if TYPE_CHECKING:
     from acp_langgraph.bridge.models import (
         APIBridgeInput,
         APIBridgeOutput,
+    )
+    from acp_langgraph.checking.check import (
+        acheck_graph,
+        achecked,
+        check_graph,
+        checked,
+    )
+    from acp_langgraph.checking.findings import (
+        Finding,
+        GraphReport,
     )
     from acp_langgraph.config import (
         ApiClientConfiguration,
@@ -40,6 +53,7 @@ if TYPE_CHECKING:
         ApiException,
         ApiTimeoutError,
         CheckpointerRequiredError,
+        GraphCheckError,
         MappingError,
         NodeConfigurationError,
         NodeError,
@@ -97,6 +111,9 @@ __all__ = [
     "BridgeClient",
     "CheckpointerRequiredError",
     "FieldMetadata",
+    "Finding",
+    "GraphCheckError",
+    "GraphReport",
     "IOMappingAgentMetadata",
     "MappingError",
     "NodeConfigurationError",
@@ -115,14 +132,22 @@ __all__ = [
     "RunTimeoutError",
     "UnknownAgentError",
     "UnknownOutcomeError",
+    "acheck_graph",
+    "achecked",
     "add_io_mapped_conditional_edge",
     "add_io_mapped_edge",
+    "check_graph",
+    "checked",
+    "validate_descriptor",
 ]
 
 _HOMES = {
     "acp.client": ("ACPClient", "AsyncACPClient"),
+    "acp.descriptor": ("validate_descriptor",),
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
     "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
+    "checking.check": ("acheck_graph", "achecked", "check_graph", "checked"),
+    "checking.findings": ("Finding", "GraphReport"),
     "config": ("ApiClientConfiguration",),
     "core.flow": ("RemoteEvent",),
     "core.methods": ("ApiResponse",),
@@ -134,6 +159,7 @@ _HOMES = {
         "ApiException",
         "ApiTimeoutError",
         "CheckpointerRequiredError",
+        "GraphCheckError",
         "MappingError",
         "NodeConfigurationError",
         "NodeError",

@@ -32,6 +32,7 @@
     |           +-- AnswerRejectedError        a success that the caller's own check does not take
     +-- NodeError                              what the nodes raise
     |   +-- NodeConfigurationError             the node can never work like this
+    |   |   +-- GraphCheckError                nodes of a graph do not fit their agents
     |   +-- NodeInputError                     the state does not give what the agent needs
     |   +-- NodeOutputError                    the agent's answer does not fit the state
     |   +-- UnknownAgentError                  the server knows no such agent
@@ -375,6 +376,19 @@ class NodeError(AcpLangGraphError, RuntimeError):
 
 class NodeConfigurationError(NodeError, ValueError):
     """The node can never work the way it was made."""
+
+
+class GraphCheckError(NodeConfigurationError):
+    """Nodes of a graph do not fit the agents that they run, or that could not be told.
+
+    Attributes:
+        findings: What was found: `acp_langgraph.Finding`s.
+    """
+
+    def __init__(self, findings: Sequence[Any]) -> None:
+        lines = "".join(f"\n- {finding}" for finding in findings)
+        super().__init__(f"the graph does not fit its agents:{lines}")
+        self.findings = list(findings)
 
 
 class NodeInputError(NodeError, ValueError):

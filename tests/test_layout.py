@@ -20,14 +20,17 @@ MAY_IMPORT = {
     "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping"},
     "server": {"core", "acp"},
     "testing": {"core", "acp"},
+    "json_schema": set(),
+    "checking": {"core", "transport", "acp", "mapping", "nodes", "json_schema"},
+    "codegen": {"core", "acp", "json_schema"},
     "demo": {"nodes", "server", "testing", "mapping", "bridge"},
-    "cli": set(),
+    "cli": {"core", "acp", "transport", "json_schema", "checking", "codegen"},
 }
 
 ONLY_HERE = {
     "httpx": {"transport", "acp/client", "bridge/client", "quant/client", "nodes"},
     "aiohttp": {"transport", "server/webhooks"},
-    "langgraph": {"nodes", "mapping", "server", "demo"},
+    "langgraph": {"nodes", "mapping", "server", "demo", "checking"},
     "starlette": {"server"},
     "uvicorn": {"server"},
 }

@@ -181,9 +181,9 @@ class ACPNode(RemoteNode):
         self.input = input_of(name, input, input_path, input_type, state_type, llm)
         self.input_path, self.output_path = input_path, output_path
         self.output = output_of(name, output, output_path, output_type, state_type, llm)
-        self._config = None
+        self.config: InputPort | None = None
         if config_path is not None:
-            self._config = InputPort("config", config_path, config_type, name)
+            self.config = InputPort("config", config_path, config_type, name)
         self._agent_id = agent_id if is_agent_id(agent_id) else None
         self._descriptor: AgentACPDescriptor | None = None
         self._listening: Listening | None = None
@@ -222,8 +222,8 @@ class ACPNode(RemoteNode):
         config: RunnableConfig,
     ) -> RunOrder:
         run_config = _forwarded(config)
-        if self._config is not None:
-            run_config["configurable"] = self._config.read(state)
+        if self.config is not None:
+            run_config["configurable"] = self.config.read(state)
         return RunOrder(
             key=execution.key,
             agent_id=agent_id,
