@@ -51,6 +51,7 @@
     |           +-- TaskFailedError            the work on it failed
     |           +-- TaskTakenError             another worker has it
     +-- ACPDescriptorValidationException       an agent's descriptor contradicts itself or the spec
+    +-- ModelGenerationError                   no Python types can be made of an agent's descriptor
 
 A plain LangGraph `RetryPolicy()` repeats what is neither a `ValueError` nor a `RuntimeError` nor one
 of a few more built-in types. Errors marked (r) are worth repeating and so inherit from none of them;
@@ -88,6 +89,7 @@ __all__ = [
     "GatewayError",
     "GatewayTimeoutError",
     "MappingError",
+    "ModelGenerationError",
     "NoMatchingOperationError",
     "NoServiceError",
     "NodeConfigurationError",
@@ -582,6 +584,13 @@ class ACPDescriptorValidationException(AcpLangGraphError, ValueError):
         lines = "".join(f"\n- {fault}" for fault in faults)
         super().__init__(f"the descriptor of {subject} is not valid:{lines}")
         self.faults = list(faults)
+
+
+class ModelGenerationError(AcpLangGraphError, ValueError):
+    """No Python types can be made of an agent's descriptor."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"no types can be made of the agent's descriptor: {problem}")
 
 
 def _spoken(content: bytes) -> str:

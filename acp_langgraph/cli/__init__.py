@@ -11,6 +11,7 @@ from acp_langgraph.cli.agents import agents
 from acp_langgraph.cli.check import check
 from acp_langgraph.cli.demo import demo
 from acp_langgraph.cli.serve import serve
+from acp_langgraph.cli.types import types
 
 __all__ = ["app"]
 
@@ -36,12 +37,13 @@ def main(
 ) -> None:
     """Remote agents in LangGraph graphs, over AGNTCY's Agent Connect Protocol.
 
-    Find an agent with `agents`, put it into a graph as an `ACPNode`, and `check` that it fits. With
-    `serve`, a graph of your own is an agent; `demo` shows it all at work.
+    Find an agent with `agents`, have its `types` written, put it into a graph as an `ACPNode`, and
+    `check` that it fits. With `serve`, a graph of your own is an agent; `demo` shows it at work.
     """
 
 
 app.command()(agents)
+app.command()(types)
 app.command()(check)
 app.command()(serve)
 app.command()(demo)

@@ -57,7 +57,8 @@ def _described(retries: int) -> Any:
 
     found = []
     for each in (yield from list_agents(retries)):
-        found.append((each, (yield from describe_agent(each.agent_id, retries))))
+        descriptor = yield from describe_agent(each.agent_id, retries)
+        found.append((each, descriptor))
     return found
 
 

@@ -68,14 +68,14 @@ class Document:
         self, keyword: str, value: Any, rest: dict[str, Any], depth: int
     ) -> Iterable[Form]:
         if keyword == "$ref":
-            return self._alternatives(_joined(rest, self._target(value)), depth)
+            return self._alternatives(_joined(rest, self.target(value)), depth)
         parts = value if isinstance(value, list) else []
         if keyword == "allOf":
             whole: Schema = rest
             for part in parts:
                 while isinstance(part, Mapping) and "$ref" in part and depth < _DEEPEST:
                     others = {name: each for name, each in part.items() if name != "$ref"}
-                    part = _joined(others, self._target(part["$ref"]))  # noqa: PLW2901 - followed
+                    part = _joined(others, self.target(part["$ref"]))  # noqa: PLW2901 - followed
                     depth += 1
                 whole = _joined(whole, part)
             return self._alternatives(whole, depth)
@@ -86,7 +86,7 @@ class Document:
                 return [ANYTHING]
         return found
 
-    def _target(self, reference: Any) -> Schema:
+    def target(self, reference: Any) -> Schema:
         """What a reference leads to; anything, if that is not in this document."""
         if not isinstance(reference, str) or not reference.startswith("#"):
             return True
