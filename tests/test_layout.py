@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "bridge": {"core", "transport"},
     "quant": {"core", "transport"},
     "mapping": {"core", "transport"},
-    "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping"},
+    "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping", "json_schema"},
     "server": {"core", "acp"},
     "testing": {"core", "acp"},
     "json_schema": set(),
