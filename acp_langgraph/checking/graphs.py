@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from langchain_core.runnables import Runnable
+from langgraph.func import task
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 
@@ -126,6 +127,7 @@ def _inner(candidate: Any) -> Iterator[tuple[Any, bool]]:
         branches = getattr(candidate, "steps__", None)  # side by side
         for branch in branches.values() if isinstance(branches, dict) else ():
             yield branch, True
+    if isinstance(candidate, Runnable) or _is_task(candidate):
         yield getattr(candidate, "func", None), True
         yield getattr(candidate, "afunc", None), True
     elif inspect.isfunction(candidate) or inspect.ismethod(candidate):
@@ -140,10 +142,20 @@ def _named_by(function: Any) -> Iterator[Any]:
     except (TypeError, ValueError):
         return
     for value in (*used.nonlocals.values(), *used.globals.values()):
-        if isinstance(value, Runnable) or isinstance(
-            getattr(value, "__self__", None), (RemoteNode, Pregel)
+        owner = getattr(value, "__self__", None)
+        if (
+            isinstance(value, Runnable)
+            or isinstance(owner, (RemoteNode, Pregel))
+            or _is_task(value)
         ):
             yield value
+
+
+def _is_task(value: Any) -> bool:
+    """Whether this is what LangGraph's `task` makes of a function."""
+    return type(value).__module__ == task.__module__ and inspect.isfunction(
+        getattr(value, "func", None)
+    )
 
 
 def _state(graph: Any, name: str) -> State | None:
