@@ -3,7 +3,7 @@
 pydantic generates most of it. What its schemas say more strictly than pydantic itself is, or less,
 is put right, so that nothing is called wrong that works:
 
-* what is sent of a model is exactly its fields, so its schema is closed;
+* what is sent of a model is exactly its fields, with their defaults, and nothing else;
 * a validator that runs first, or a serializer that does not say what it gives, may make anything of
   anything;
 * a field with an alias is taken under either name;
@@ -133,6 +133,13 @@ class _Truthful(GenerateJsonSchema):
         return self._closed(made, None) if self.mode == "serialization" else made
 
     @override
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        if self.mode != "serialization" or field["type"] == "typed-dict-field":
+            return super().field_is_required(field, total)
+        left_out = field.get("serialization_exclude_if") or _may_be_missing(field["schema"])
+        return not left_out
+
+    @override
     def function_before_schema(
         self, schema: core_schema.BeforeValidatorFunctionSchema
     ) -> JsonSchemaValue:
@@ -183,3 +190,15 @@ class _Truthful(GenerateJsonSchema):
                 required = set(made.get("required", ()))
             made["required"] = [each for each in made.get("required", ()) if each not in required]
         return made
+
+
+def _may_be_missing(schema: Any) -> bool:
+    """Whether a field may hold pydantic's `MISSING`, which is not sent."""
+    match schema:
+        case {"type": "missing-sentinel"}:
+            return True
+        case {"type": "union", "choices": [*choices]}:
+            return any(map(_may_be_missing, choices))
+        case {"type": "default", "schema": inner}:
+            return _may_be_missing(inner)
+    return False
