@@ -37,7 +37,7 @@ _CONSTRAINTS: Final = {
     "multipleOf": "multiple_of",
 }
 
-_MOST_SCHEMAS: Final = 10_000
+_MOST_SCHEMAS: Final = 2_000
 _DEEPEST: Final = 50
 
 _TEXT_OR_LIST: Final = frozenset({"minLength", "maxLength", "minItems", "maxItems"})
