@@ -5,6 +5,7 @@ What an agent says of itself is printed as text: no markup, and nothing that mov
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -60,7 +61,7 @@ def show_agent(agent: FoundAgent, url: str) -> None:
     )
     if metadata.description.strip():
         console.print(Text(printable(metadata.description.strip())[:_LONGEST_DESCRIPTION]))
-    facts = Table.grid(padding=(0, 2))
+    facts = Table.grid(padding=(0, 2), expand=False)
     facts.add_row(Text("id", "dim"), one_line(agent.agent_id, 60))
     facts.add_row(Text("at", "dim"), Text(url))
     facts.add_row(Text("can", "dim"), _abilities(agent.descriptor))
@@ -104,11 +105,14 @@ def _section(console: Console, title: str, what: str, schema: Schema) -> None:
         console.print(Padding(Text(said(schema, document)), (0, 0, 0, 2), expand=False))
         return
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=False, ratio=3)
-    table.add_column(ratio=4)
-    table.add_column(ratio=5)
+    table.add_column(max_width=30, overflow="fold")
+    table.add_column(max_width=34, overflow="fold")
+    remarked = any(words for _, _, words in rows)
+    if remarked:
+        table.add_column(overflow="fold")
     for name, kind, words in rows[:_MOST_ROWS]:
-        table.add_row(Text(name, "cyan"), Text(kind), Text(words, "dim"))
+        remarks = [Text(words, "dim")] if remarked else []
+        table.add_row(Text(name, "cyan"), Text(kind), *remarks)
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
     if len(rows) > _MOST_ROWS:
         console.print(Text(f"  ... and {len(rows) - _MOST_ROWS} more; --json shows all", "dim"))
@@ -147,7 +151,7 @@ def _remarks(schema: Any, document: Document, *, optional: bool) -> str:
     said_of = schema if isinstance(schema, dict) else {}
     remarks = []
     if "default" in said_of:
-        remarks.append(f"default {one_line(repr(said_of['default']), 40)}")
+        remarks.append(f"default {one_line(json.dumps(said_of['default']), 40)}")
     elif optional:
         remarks.append("optional")
     described = [said_of, *document.forms(schema)]

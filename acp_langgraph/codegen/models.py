@@ -29,11 +29,10 @@ HEADER: Final = "# Types of the agent "
 
 _MODULES: Final = frozenset({"__future__", "datetime", "pydantic", "typing", "uuid"})
 _CALLED: Final = frozenset({"ConfigDict", "Field"})  # of pydantic's
+_AT_THE_TOP: Final = (ast.ImportFrom, ast.ClassDef, ast.Expr)
 _WRITTEN: Final = (
     ast.Module,
-    ast.ImportFrom,
     ast.alias,
-    ast.ClassDef,
     ast.Pass,
     ast.AnnAssign,
     ast.Assign,
@@ -128,15 +127,18 @@ def _inspect(text: str) -> None:
         for alias in node.names
         if alias.name in _CALLED
     }
-    for node in ast.walk(tree):
-        if not _declares(node, called):
-            line = getattr(node, "lineno", "?")
-            raise ModelGenerationError(
-                f"what was written would do more than declare types (line {line})"
-            )
+    strange: list[ast.AST] = [node for node in tree.body if not isinstance(node, _AT_THE_TOP)]
+    strange += [node for node in ast.walk(tree) if not _declares(node, called)]
+    if strange:
+        line = getattr(strange[0], "lineno", "?")
+        raise ModelGenerationError(
+            f"what was written would do more than declare types (line {line})"
+        )
 
 
-def _declares(node: Any, called: set[str]) -> bool:
+def _declares(  # noqa: PLR0911 - a return for each kind of node
+    node: Any, called: set[str]
+) -> bool:
     match node:
         case ast.ImportFrom(module=module, level=level):
             return level == 0 and module in _MODULES
@@ -146,6 +148,8 @@ def _declares(node: Any, called: set[str]) -> bool:
             return not args and not node.keywords
         case ast.Call():
             return False
+        case ast.ClassDef(decorator_list=decorators, keywords=keywords):
+            return not (decorators or keywords)
         case ast.Attribute(attr=attr):
             return attr == "model_rebuild"
     return isinstance(node, _WRITTEN)

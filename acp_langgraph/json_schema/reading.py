@@ -44,6 +44,10 @@ class Document:
 
         The same objects every time, so that who walks a recursive schema can tell where it was.
         """
+        for _ in range(_DEEPEST):
+            if not (isinstance(schema, Mapping) and schema.keys() == {"$ref"}):
+                break
+            schema = self.target(schema["$ref"])
         known = self._forms.get(id(schema))
         if known is not None and known[0] is schema:
             return known[1]
