@@ -14,6 +14,7 @@ from rich.text import Text
 
 from acp_langgraph import errors
 from acp_langgraph.cli.terminal import fail, needing
+from acp_langgraph.json_schema.words import printable
 
 if TYPE_CHECKING:
     from acp_langgraph.checking.findings import CheckedNode, Finding, GraphReport
@@ -111,5 +112,7 @@ def _show_node(console: Console, node: CheckedNode, found: list[Finding]) -> Non
     for each in found:
         told = Text.assemble((each.level, _STYLES[each.level]), " ", (each.path, "bold"))
         console.print(Padding(told, (0, 0, 0, 6), expand=False))
-        console.print(Padding(Text(each.problem), (0, 0, 0, 8), expand=False))
-        console.print(Padding(Text(f"-> {each.advice}", "dim"), (0, 0, 0, 8), expand=False))
+        console.print(Padding(Text(printable(each.problem)), (0, 0, 0, 8), expand=False))
+        console.print(
+            Padding(Text(f"-> {printable(each.advice)}", "dim"), (0, 0, 0, 8), expand=False)
+        )

@@ -41,6 +41,7 @@ Header: TypeAlias = Annotated[
 
 _TIMEOUT = 20.0  # seconds; a person waits
 _RETRIES = 1
+_FAILED = 500
 _NOT_IMPLEMENTED = 501  # what servers of files say to a POST
 
 
@@ -91,12 +92,10 @@ class Server:
             fail(f"{url} cannot be reached: {why}\nIs the server running, and is this its URL?", 1)
         except errors.UnprocessableEntityException as error:
             fail(f"{url} does not list its agents; name one ({error})", 1)
-        except errors.ServiceException as error:
-            if error.status != _NOT_IMPLEMENTED:
-                fail(f"{url} failed: {error}", 1)
-            fail(f"there is no ACP server at {url}: {error}", 1)
         except errors.ApiException as error:
-            fail(f"there is no ACP server at {url}: {error}", 1)
+            if error.status < _FAILED or error.status == _NOT_IMPLEMENTED:
+                fail(f"there is no ACP server at {url}, or not as it should be: {error}", 1)
+            fail(f"{url} failed: {error}", 1)
         except errors.OpenApiException as error:
             fail(str(error), 1)
 

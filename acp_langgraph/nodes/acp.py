@@ -56,6 +56,9 @@ class ACPNode(RemoteNode):
         )
         builder.add_node(reviewer)
 
+    `from_agent` makes one from what the server says of the agent, and `acp_langgraph.check_graph`
+    tells whether the nodes of a graph fit their agents.
+
     What the agent asks becomes the graph's interrupt; the answer, given with
     `Command(resume=...)`, goes to the same remote run, from whichever process. That needs a
     checkpointer.
@@ -218,7 +221,9 @@ class ACPNode(RemoteNode):
             name: The node's name in the graph; by default the agent's.
             **options: As for `ACPNode`. Without `input_path` and `input`, the channels that have the
                 names of the input's fields are sent; without `output_path` and `output`, the fields
-                of the answer go to the channels of their names.
+                of the answer go to the channels of their names. A remote thread is used only if
+                `use_threads` says so: it remembers, and what the graph sends again would be there
+                twice.
 
         Raises:
             UnknownAgentError: If the server knows no such agent; names what it has.

@@ -134,7 +134,7 @@ def test_what_is_no_acp_server_is_told(run, status):
             self.rfile.read(int(self.headers["content-length"]))
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(b"<html>hello</html>")
+            self.wfile.write(b"\x1b]0;title\x07")
 
         def log_message(self, *_: object) -> None:
             pass
@@ -149,6 +149,7 @@ def test_what_is_no_acp_server_is_told(run, status):
 
     assert told.exit_code == 1
     assert f"there is no ACP server at {url}" in told.stderr
+    assert not {"\x1b", "\x07"} & set(told.stderr)
 
 
 def test_a_server_that_lists_nothing_without_a_name_says_what_to_do(run):
@@ -159,3 +160,16 @@ def test_a_server_that_lists_nothing_without_a_name_says_what_to_do(run):
     assert told.exit_code == 1
     assert "does not list its agents; name one" in told.stderr
     assert named.exit_code == 0
+
+
+def test_a_descriptor_without_an_end_is_told(run):
+    schema: dict[str, object] = {}
+    for _ in range(300):
+        schema = {"properties": {"a": schema}}
+    with FakeACPServer(agents=[FakeAgent("deep", [], input=schema)]) as server:
+        listed = run("agents", server.url)
+        shown = run("agents", server.url, "deep")
+
+    assert "gives no descriptor" in listed.stdout
+    assert shown.exit_code == 1
+    assert "Invalid JSON: recursion limit exceeded" in shown.stderr
