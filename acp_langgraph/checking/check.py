@@ -54,7 +54,12 @@ def check_graph(graph: Any, *, checkpointer: bool | None = None) -> GraphReport:
 
 
 async def acheck_graph(graph: Any, *, checkpointer: bool | None = None) -> GraphReport:
-    """`check_graph`, awaiting."""
+    """`check_graph`, awaiting.
+
+    Args:
+        graph: As for `check_graph`.
+        checkpointer: As for `check_graph`.
+    """
     return _report(
         [
             await placed.node.async_transport.run(_checked_node(placed))
@@ -66,7 +71,10 @@ async def acheck_graph(graph: Any, *, checkpointer: bool | None = None) -> Graph
 def checked(graph: G) -> G:
     """The graph that was given, once it is checked.
 
-        graph = checked(builder.compile(checkpointer=checkpointer))
+        graph = checked(builder.compile())
+
+    Args:
+        graph: A compiled graph.
 
     Raises:
         GraphCheckError: If a node does not fit its agent, or that could not be told.
@@ -77,7 +85,11 @@ def checked(graph: G) -> G:
 
 
 async def achecked(graph: G) -> G:
-    """`checked`, awaiting."""
+    """`checked`, awaiting.
+
+    Args:
+        graph: As for `checked`.
+    """
     (await acheck_graph(graph)).raise_for_errors()
     return graph
 

@@ -16,21 +16,24 @@ a field where an event begins, which nobody has a reason to send.
 
 from __future__ import annotations
 
+import codecs
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 from acp_langgraph.errors import EventStreamError
 
 __all__ = ["SSEDecoder", "ServerSentEvent"]
 
-_BOM: Final = b"\xef\xbb\xbf"
-_GLUED: Final = re.compile(r"\A\n*:+(?=(?:id|event|data|retry):)")
+_UTF8: Final = codecs.getincrementaldecoder("utf-8")
+_BOM: Final = "\ufeff"
+_GLUED: Final = re.compile(r"\A:+(?=(?:id|event|data|retry):)")
+_Partial: TypeAlias = tuple[list[str], str, str | None, int | None, int, bool]
+"""Of an event that is not complete: `data`, `event`, `id` and `retry`; its size, line ends included; and
+whether there is more to it than colons."""
 _MILLISECONDS: Final = re.compile(r"[0-9]{1,15}")
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSentEvent:
+class ServerSentEvent(NamedTuple):
     """An event of a stream.
 
     Attributes:
@@ -55,18 +58,31 @@ class SSEDecoder:
             server gave none. It stays until the server sends another one.
 
     Args:
-        max_event_size: Bytes that may come without a blank line.
+        max_event_size: Characters that may come without a blank line.
     """
 
-    __slots__ = ("_after_cr", "_failure", "_limit", "_pending", "_started", "last_event_id")
+    __slots__ = (
+        "_after_cr",
+        "_begun",
+        "_decode",
+        "_event",
+        "_failure",
+        "_limit",
+        "_loose",
+        "_loose_size",
+        "last_event_id",
+    )
 
     def __init__(self, *, max_event_size: int = 16 * 2**20) -> None:
         self.last_event_id = ""
         self._limit = max_event_size
-        self._pending = bytearray()  # an event that is not complete yet
-        self._started = False
+        self._decode = _UTF8("replace").decode
+        self._begun = False
         self._after_cr = False
         self._failure: EventStreamError | None = None
+        self._event: _Partial = ([], "", None, None, 0, False)
+        self._loose: list[str] = []  # pieces of a line that is not complete yet
+        self._loose_size = 0
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Take in the next bytes of the stream.
@@ -80,28 +96,25 @@ class SSEDecoder:
         """
         if self._failure:
             raise self._failure
-        if self._after_cr or b"\r" in chunk:
-            chunk = self._with_newlines(chunk)
+        text = self._decode(chunk)
+        if not self._begun and text:
+            self._begun = True
+            text = text.removeprefix(_BOM)
+        if self._after_cr or "\r" in text:
+            text = self._with_newlines(text)
+        *lines, rest = text.split("\n")
         events: list[ServerSentEvent] = []
-        pending = self._pending
-        if b"\n\n" in chunk or (chunk.startswith(b"\n") and pending.endswith(b"\n")):
-            if pending:
-                pending += chunk
-                chunk = bytes(pending)
-                pending.clear()
-            *blocks, rest = chunk.split(b"\n\n")
-            pending += rest
-            for block in blocks:
-                if len(block) > self._limit:
-                    self._fail()
-                    break
-                event = self._event(block)
-                if event:
-                    events.append(event)
-        else:
-            pending += chunk
+        if lines:
+            if self._loose:
+                lines[0] = "".join([*self._loose, lines[0]])
+                self._loose.clear()
+                self._loose_size = 0
+            self._take(lines, events)
+        if rest:
+            self._loose.append(rest)
+            self._loose_size += len(rest)
         # A newline at the end may be half of the blank line, and so no part of the event.
-        if len(pending) > self._limit and len(pending) - pending.endswith(b"\n") > self._limit:
+        if self._event[4] + self._loose_size > self._limit + (not self._loose_size):
             self._fail()
         if self._failure and not events:
             raise self._failure
@@ -118,34 +131,48 @@ class SSEDecoder:
         """
         if self._failure:
             raise self._failure
-        cut_off = bool(self._pending.strip(b":\n"))
-        self._pending.clear()
+        data, *_, counts = self._event
+        self._loose.append(self._decode(b"", final=True))
+        cut_off = bool(data) or counts or bool("".join(self._loose).strip(":"))
+        self._event = ([], "", None, None, 0, False)
+        self._loose.clear()
+        self._loose_size = 0
         return cut_off
 
-    def _with_newlines(self, chunk: bytes) -> bytes:
-        """The chunk with LF as its only line end.
+    def _with_newlines(self, text: str) -> str:
+        """The text with LF as its only line end.
 
         A CR at its end counts as one at once, for the LF that makes it a CRLF may be long in
         coming.
         """
-        if not chunk:
-            return chunk
+        if not text:
+            return text
         if self._after_cr:
-            chunk = chunk.removeprefix(b"\n")
-        self._after_cr = chunk.endswith(b"\r")
-        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            text = text.removeprefix("\n")
+        self._after_cr = text.endswith("\r")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
 
-    def _event(self, block: bytes) -> ServerSentEvent | None:
-        """What the lines up to a blank line say; `None` if they have no data."""
-        if not self._started:
-            self._started = True
-            block = block.removeprefix(_BOM)
-        text = block.decode("utf-8", "replace")
-        if text.startswith((":", "\n")):
-            text = _GLUED.sub("", text)
-        kind, own_id, retry = "", None, None
-        data: list[str] = []
-        for line in text.split("\n"):
+    def _take(self, lines: list[str], events: list[ServerSentEvent]) -> None:  # noqa: C901 - one loop, for speed
+        """Take in whole lines, and add the events that they complete."""
+        data, kind, own_id, retry, size, counts = self._event
+        for line in lines:
+            if not line:
+                if size > self._limit + 1:  # what is counted ends with a newline
+                    self._fail()
+                    return
+                if own_id is not None:
+                    self.last_event_id = own_id
+                if data:
+                    whole = data[0] if len(data) == 1 else "\n".join(data)
+                    events.append(ServerSentEvent(kind or "message", whole, own_id, retry))
+                data, kind, own_id, retry, size, counts = [], "", None, None, 0, False
+                continue
+            if not size and line.startswith(":"):
+                line = _GLUED.sub("", line)  # noqa: PLW2901 - see the module's docstring
+            size += len(line) + 1
+            if line.startswith("data: "):  # may be large, and is not copied twice
+                data.append(line[6:])
+                continue
             name, _, value = line.partition(":")
             value = value.removeprefix(" ")
             if name == "data":
@@ -154,13 +181,14 @@ class SSEDecoder:
                 kind = value
             elif name == "id":
                 if "\0" not in value:
-                    self.last_event_id = own_id = value
+                    own_id = value
             elif name == "retry" and _MILLISECONDS.fullmatch(value):
                 retry = int(value)
-        return ServerSentEvent(kind or "message", "\n".join(data), own_id, retry) if data else None
+            counts = counts or bool(line.strip(":"))
+        self._event = data, kind, own_id, retry, size, counts
 
     def _fail(self) -> None:
-        self._pending.clear()
+        self._loose.clear()
         self._failure = EventStreamError(
-            f"an event of the stream is larger than {self._limit} bytes"
+            f"an event of the stream is larger than {self._limit} characters"
         )

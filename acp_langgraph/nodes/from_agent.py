@@ -9,14 +9,16 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import httpx
 from typing_extensions import TypedDict, is_typeddict
 
-from acp_langgraph.acp.agents import FoundAgent
+from acp_langgraph.acp.agents import FoundAgent, find_agent
+from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.reading import Document, Schema
 from acp_langgraph.json_schema.words import printable, said
 from acp_langgraph.mapping.json_schema import type_from_json_schema
 from acp_langgraph.mapping.typeinfo import strip
+from acp_langgraph.transport import AsyncTransport, Transport
 
-__all__ = ["Mode", "NodeOptions", "node_name", "options_for"]
+__all__ = ["Mode", "NodeOptions", "alook_up", "look_up", "node_name", "options_for"]
 
 Mode: TypeAlias = Literal["values", "custom"]
 
@@ -47,6 +49,26 @@ class NodeOptions(TypedDict, total=False):
     on_cancel: Literal["cancel", "detach"]
     multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"]
     stream_mode: Literal["auto"] | Mode | Sequence[Mode] | None
+
+
+def look_up(
+    client_config: ApiClientConfiguration | str | None, agent: str, options: NodeOptions
+) -> FoundAgent:
+    """Ask the server for the agent, as the node will ask it."""
+    client, auth, headers = options.get("client"), options.get("auth"), options.get("auth_header")
+    with Transport(client_config, client=client, auth=auth, headers=headers) as transport:
+        return transport.run(find_agent(str(agent), transport.retries))
+
+
+async def alook_up(
+    client_config: ApiClientConfiguration | str | None, agent: str, options: NodeOptions
+) -> FoundAgent:
+    """`look_up`, awaiting."""
+    auth, headers = options.get("auth"), options.get("auth_header")
+    async with AsyncTransport(
+        client_config, client=options.get("async_client"), auth=auth, headers=headers
+    ) as transport:
+        return await transport.run(find_agent(str(agent), transport.retries))
 
 
 def node_name(agent: FoundAgent) -> str:

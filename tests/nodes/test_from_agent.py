@@ -11,7 +11,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from support.declaring import declaring_agents
-from typing_extensions import TypedDict, get_type_hints
+from typing_extensions import TypedDict
 
 from acp_langgraph import (
     ACPNode,
@@ -241,10 +241,10 @@ def test_a_schema_that_grows_without_end_says_nothing():
         assert node.invoke({"x": {"a": {}}}) == {"out": {}}
 
 
-def test_the_options_are_those_of_the_node():
-    parameters = list(inspect.signature(ACPNode.__init__).parameters)
-    taken = [
-        name for name in parameters if name not in {"self", "name", "agent_id", "client_config"}
-    ]
+def test_type_checkers_know_every_option():
+    parameters = inspect.signature(ACPNode.__init__).parameters
+    taken = set(parameters) - {"self", "name", "agent_id", "client_config"}
 
-    assert sorted(get_type_hints(NodeOptions)) == sorted(taken)
+    assert set(NodeOptions.__annotations__) == taken
+    for name in taken:
+        assert NodeOptions.__annotations__[name].__forward_arg__ == parameters[name].annotation
