@@ -108,6 +108,9 @@ def _reached(
     seen.add(id(candidate))
     if isinstance(candidate, (RemoteNode, Pregel)):
         yield candidate, direct
+        if isinstance(candidate, RemoteNode):  # a node for tasks has another do the work
+            work = getattr(candidate, "runnable", None)
+            yield from _reached(work, seen, depth + 1, direct=False)
         return
     owner = getattr(candidate, "__self__", None)  # node.invoke, graph.ainvoke
     if isinstance(owner, (RemoteNode, Pregel)):

@@ -11,7 +11,13 @@ from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
-from acp_langgraph import ACPNode, APIBridgeAgentNode, NodeConfigurationError, check_graph
+from acp_langgraph import (
+    ACPNode,
+    APIBridgeAgentNode,
+    NodeConfigurationError,
+    QuantTaskNode,
+    check_graph,
+)
 from acp_langgraph.checking.graphs import remote_nodes
 
 
@@ -91,6 +97,12 @@ def test_nodes_of_the_functional_api_are_found():
         return work(state).result()
 
     assert places(flow) == ["flow:remote"]
+
+
+def test_the_node_that_does_a_task_of_quants_is_found():
+    doing = QuantTaskNode("do", node("worker"), "http://127.0.0.1:9", organisation="a", task_id="7")
+
+    assert places(built(do=doing).compile()) == ["do", "do:worker"]
 
 
 def test_a_node_called_by_a_function_may_be_handed_another_state():
