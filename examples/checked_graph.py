@@ -10,10 +10,9 @@ shell with `acp-langgraph check my_graph.py:graph`.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypedDict
 
 from langgraph.graph import START, StateGraph
-from typing_extensions import TypedDict
 
 from acp_langgraph import ACPNode, GraphCheckError, checked
 from acp_langgraph.server import ServedAgent, serve
@@ -41,9 +40,9 @@ class State(TypedDict, total=False):
     typo: Typo
 
 
-def correct(mail: Mail) -> Mail:
+def correct(state: Mail) -> Mail:
     """Stands for an agent that works for a while."""
-    return {**mail, "email": mail["email"].replace("teh", "the")}
+    return {**state, "email": state["email"].replace("teh", "the")}
 
 
 def main() -> None:

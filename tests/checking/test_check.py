@@ -23,6 +23,7 @@ from acp_langgraph import (
     check_graph,
     checked,
 )
+from acp_langgraph.demo import agents, campaign
 from acp_langgraph.server import serve
 from acp_langgraph.testing import FakeACPServer
 from acp_langgraph.testing.runs import FakeAgent
@@ -285,4 +286,19 @@ def test_nothing_is_run(declaring):
     assert [(each.method, each.path.split("/")[1]) for each in declaring.requests[before:]] == [
         ("POST", "agents"),
         ("GET", "agents"),
+    ]
+
+
+def test_the_campaign_of_the_demo_fits_its_agents(color):
+    with serve(agents.served()) as server:
+        graph = campaign.build(server.url, "http://127.0.0.1:9").compile(
+            checkpointer=InMemorySaver()
+        )
+        report = check(color, graph)
+
+    assert report.findings == ()
+    assert [(each.node, set(each.compared)) for each in report.nodes] == [
+        ("mailcomposer", {"input", "output"}),
+        ("email_reviewer", {"input", "output"}),
+        ("sendgrid", set()),
     ]
