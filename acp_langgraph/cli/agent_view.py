@@ -123,17 +123,16 @@ def _rows(
 ) -> Iterator[tuple[str, str, str]]:
     """A row for each field: its name, what it may be, and what is said of it."""
     record = _record(schema, document)
-    if record is None or id(record) in inside or depth > _DEEPEST:
+    if record is None or id(record["properties"]) in inside or depth > _DEEPEST:
         return
+    inside = {*inside, id(record["properties"])}
     required = record.get("required")
     needed = required if isinstance(required, list) else []
     for name, below in record["properties"].items():
         shown = "  " * depth + one_line(name, 40)
         yield shown, said(below, document), _remarks(below, document, optional=name not in needed)
         items = _items(below, document)
-        yield from _rows(
-            below if items is None else items, document, depth + 1, {*inside, id(record)}
-        )
+        yield from _rows(below if items is None else items, document, depth + 1, inside)
 
 
 def _record(schema: Schema, document: Document) -> Form | None:

@@ -119,6 +119,8 @@ class _Reader:
             target = self._document.target(reference)
             if not isinstance(target, Mapping):
                 return {}
+            if _is_plain(target):
+                return self.read(target, depth + 1)
             return {"$ref": f"#/$defs/{self._bundle.define(reference, target, self)}"}
         made = self._composed(schema, depth) or self._plain(schema, depth)
         description = schema.get("description")
@@ -184,6 +186,15 @@ class _Reader:
         elif isinstance(further, Mapping) and not made:
             made["additionalProperties"] = self.read(further, depth + 1)
         return made
+
+
+def _is_plain(schema: Mapping[str, Any]) -> bool:
+    """Whether a type needs no model of its own: a text, a number, a choice."""
+    kind = schema.get("type")
+    is_choice = "const" in schema or isinstance(schema.get("enum"), list)
+    return is_choice or (
+        isinstance(kind, str) and kind not in {"object", "array"} and kind in TYPES
+    )
 
 
 def _is_number(value: Any) -> bool:

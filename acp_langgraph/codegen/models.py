@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import tempfile
+from pathlib import Path
 from typing import Any, Final
 
 from acp_langgraph.acp.agents import FoundAgent
@@ -65,36 +67,44 @@ def models_of(agent: FoundAgent, url: str) -> str:
         ModelGenerationError: If its descriptor is too large, or no sound module comes of it.
     """
     definitions = bundled(agent.descriptor.specs)
-    config = GenerateConfig(
-        input_file_type=InputFileType.JsonSchema,
-        output_model_type=DataModelType.PydanticV2BaseModel,
-        target_python_version=PythonVersion.PY_311,
-        target_pydantic_version=TargetPydanticVersion.V2_14,
-        formatters=[Formatter.BUILTIN],
-        custom_file_header=_header(agent, url),
-        disable_timestamp=True,
-        skip_root_model=True,
-        strict_nullable=True,
-        use_missing_sentinel=True,
-        use_annotated=True,
-        use_double_quotes=True,
-        use_schema_description=True,
-        use_field_description=True,
-        enum_field_as_literal="all",
-        allow_remote_refs=False,
-    )
     try:
-        text = generate(json.dumps({"$defs": definitions}), config=config)
+        text = _generated(json.dumps({"$defs": definitions}), _header(agent, url))
     except Exception as error:
         raise ModelGenerationError(
             f"{type(error).__name__}: {one_line(str(error), 300)}"
         ) from error
-    assert isinstance(text, str)  # noqa: S101 - it is given back where no file is named
     _inspect(text)
     missing = [name for name in definitions if name not in model_names(text)]
     if missing:
         raise ModelGenerationError(f"no model was made of {', '.join(missing)}")
     return text.rstrip() + "\n"
+
+
+def _generated(schema: str, header: str) -> str:
+    # The generator looks for settings of its formatter in the current folder and above it. The text
+    # must not depend on where the command is run.
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "pyproject.toml").touch()
+        config = GenerateConfig(
+            input_file_type=InputFileType.JsonSchema,
+            output_model_type=DataModelType.PydanticV2BaseModel,
+            target_python_version=PythonVersion.PY_311,
+            target_pydantic_version=TargetPydanticVersion.V2_14,
+            formatters=[Formatter.BUILTIN],
+            settings_path=Path(folder),
+            custom_file_header=header,
+            disable_timestamp=True,
+            skip_root_model=True,
+            strict_nullable=True,
+            use_missing_sentinel=True,
+            use_annotated=True,
+            use_double_quotes=True,
+            use_schema_description=True,
+            use_field_description=True,
+            enum_field_as_literal="all",
+            allow_remote_refs=False,
+        )
+        return str(generate(schema, config=config))
 
 
 def model_names(text: str) -> list[str]:

@@ -75,8 +75,15 @@ def test_what_an_agent_says_of_itself_moves_no_cursor_and_is_no_markup(run):
     assert "\x1b" not in as_json
 
 
-def test_a_schema_inside_itself_is_shown_once(run):
-    again = {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#"}}}}
+@pytest.mark.parametrize(
+    "kids",
+    [
+        {"type": "array", "items": {"$ref": "#"}},
+        {"anyOf": [{"$ref": "#"}, {"type": "null"}]},
+    ],
+)
+def test_a_schema_inside_itself_is_shown_once(run, kids):
+    again = {"type": "object", "properties": {"kids": kids}}
     with FakeACPServer(agents=[FakeAgent("tree", [], input=again)]) as server:
         told = run("agents", server.url, "tree").stdout
 

@@ -155,7 +155,13 @@ def test_the_module_is_imported_and_its_models_take_and_refuse(text):
     assert module.Config(anything=1).model_dump() == {"anything": 1}
 
 
-def test_the_same_descriptor_gives_the_same_text(text):
+def test_the_same_descriptor_gives_the_same_text_wherever_it_is_written(
+    text, tmp_path, monkeypatch
+):
+    settings = "[tool.black]\nline-length = 40\n[tool.isort]\nforce_single_line = true\n"
+    (tmp_path / "pyproject.toml").write_text(settings)
+    monkeypatch.chdir(tmp_path)
+
     assert models_of(nasty(), f"http://host/{QUOTES}") == text
 
 
@@ -275,7 +281,7 @@ def test_what_would_do_more_than_declare_is_refused(line):
         (
             {
                 "properties": {f"f{at}": {"$ref": f"#/$defs/d{at}"} for at in range(600)},
-                "$defs": {f"d{at}": {"type": "string"} for at in range(600)},
+                "$defs": {f"d{at}": {"type": "object"} for at in range(600)},
             },
             "more than 500 definitions",
         ),
@@ -284,6 +290,15 @@ def test_what_would_do_more_than_declare_is_refused(line):
 def test_a_descriptor_that_is_too_large_is_refused(input_, words):
     with pytest.raises(ModelGenerationError, match=words):
         models_of(found(input=input_), "u")
+
+
+def test_a_choice_that_is_defined_by_itself_is_a_literal_where_it_is_used():
+    color = {"enum": ["red", "blue"]}
+    input_ = {"properties": {"c": {"$ref": "#/$defs/Color"}}, "$defs": {"Color": color}}
+    text = models_of(found(input=input_), "u")
+
+    assert 'c: Literal["red", "blue"] | MISSING = MISSING' in text
+    assert "Color" not in model_names(text)
 
 
 def test_a_schema_that_only_leads_in_circles_may_be_anything():
