@@ -31,7 +31,7 @@ from acp_langgraph.mapping import MappingPlan, validation
 from acp_langgraph.mapping.plan import Assignment
 from acp_langgraph.mapping.rules import Const, Template
 
-__all__ = ["planned_schema", "sent_schema", "state_schema", "taken_schema"]
+__all__ = ["held_schema", "planned_schema", "sent_schema", "state_schema", "taken_schema"]
 
 
 def sent_schema(declared: Any) -> Schema:
@@ -45,9 +45,14 @@ def taken_schema(declared: Any) -> Schema:
     return _schema(declared, "validation")
 
 
+def held_schema(declared: Any) -> Schema:
+    """What is sent of what a state holds under a type; nobody validates it, so it may hold more."""
+    return _schema(declared, "serialization", _Held)
+
+
 def state_schema(declared: Any) -> Schema:
     """What a node that takes the whole state sends: any of its channels, and nothing else."""
-    schema = _closed(_schema(declared, "serialization"))
+    schema = _closed(held_schema(declared))
     return {name: rule for name, rule in schema.items() if name != "required"}
 
 
@@ -86,14 +91,16 @@ def _ruled(assignment: Assignment) -> Schema:
     return True
 
 
-def _schema(declared: Any, mode: JsonSchemaMode) -> Schema:
+def _schema(
+    declared: Any, mode: JsonSchemaMode, generator: type[GenerateJsonSchema] | None = None
+) -> Schema:
     if declared is None or declared is Any:
         return True
     if isinstance(declared, Mapping):
         return dict(declared)
     try:
         adapter = validation.adapter(declared)
-        return adapter.json_schema(schema_generator=_Truthful, mode=mode)
+        return adapter.json_schema(schema_generator=generator or _Truthful, mode=mode)
     except (PydanticUserError, ValueError, TypeError, RecursionError):
         return True  # a type that has no schema says nothing
 
@@ -189,6 +196,14 @@ class _Truthful(GenerateJsonSchema):
             else:
                 required = set(made.get("required", ()))
             made["required"] = [each for each in made.get("required", ()) if each not in required]
+        return made
+
+
+class _Held(_Truthful):
+    """Of a model in a state, a subclass may be there, and is sent as what it is."""
+
+    @override
+    def _closed(self, made: JsonSchemaValue, extra: str | None) -> JsonSchemaValue:
         return made
 
 

@@ -9,6 +9,7 @@ from acp_langgraph.acp.agents import FoundAgent
 from acp_langgraph.acp.descriptor import contradictions, descriptor_faults
 from acp_langgraph.acp.models import AgentACPSpec
 from acp_langgraph.checking.declared import (
+    held_schema,
     planned_schema,
     sent_schema,
     state_schema,
@@ -113,14 +114,7 @@ def _sent(placed: PlacedNode, port: Any) -> Schema:
         return True
     if not port.path:
         return state_schema(placed.state.read)
-    declared = compile_path(placed.state.read, port.path).type
-    schema = sent_schema(declared)
-    # Nobody validates what is in a state: a dict that is declared as a TypedDict may hold more.
-    return {**schema, "additionalProperties": True} if _is_open(declared, schema) else schema
-
-
-def _is_open(declared: Any, schema: Schema) -> bool:
-    return isinstance(schema, dict) and hasattr(declared, "__required_keys__")
+    return held_schema(compile_path(placed.state.read, port.path).type)
 
 
 def _output_misfits(placed: PlacedNode, given: Schema, wanted: Schema) -> Iterator[Finding]:

@@ -179,10 +179,15 @@ def test_paths_are_looked_up_in_the_state(declaring):
     assert "did you mean 'draft'" in report.findings[0].problem
 
 
-def test_what_has_no_type_is_taken_from_the_state(declaring):
-    node = reviewing(declaring, input_path="review", input_type=None)
+def test_what_has_no_type_is_taken_from_the_state_which_may_hold_more_than_it_says(declaring):
+    by_model = reviewing(declaring, input_path="review", input_type=None)
+    by_text = reviewing(declaring, input_path="text", input_type=None)
 
-    assert ("error", "input.email") in found(check_graph(graph_of(node)))
+    assert found(check_graph(graph_of(by_model))) == [
+        ("warning", "input.email"),
+        ("warning", "input.audience"),
+    ]
+    assert found(check_graph(graph_of(by_text))) == [("error", "input")]
 
 
 def test_a_whole_state_is_compared_by_its_channels(declaring):
