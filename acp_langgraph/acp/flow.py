@@ -202,7 +202,7 @@ def _create_and_wait(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[O
         return (yield from wait_for_run(order, policy, entry, leg))
     leg = begin_leg("", policy)
     entry.seen_alive = True
-    call = order.create_and_wait().with_options(timeout=Vigil(policy, leg).seconds())
+    call = order.create_and_wait(Vigil(policy, leg).seconds())
     try:
         answer = yield from policy.repeat(call)
     except NotFoundException as error:
