@@ -5,8 +5,13 @@
 Names are imported when they are first used, so that a client costs no graph and a graph no server. The
 server and the fakes for tests have modules of their own: `acp_langgraph.server` (extra `server`) and
 `acp_langgraph.testing`.
+
+Nothing is printed unless the application configures logging. `acp_langgraph.runs` tells of the life of
+remote runs, `acp_langgraph.nodes` of what deserves a warning, `acp_langgraph.http` of every exchange (with
+`debug=True` in the configuration), `acp_langgraph.server` of the server.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +22,10 @@ if TYPE_CHECKING:
     )
     from acp_langgraph.acp.descriptor import (
         validate_descriptor,
+    )
+    from acp_langgraph.auth import (
+        HeaderAuth,
+        TokenAuth,
     )
     from acp_langgraph.bridge.client import (
         AsyncBridgeClient,
@@ -53,8 +62,10 @@ if TYPE_CHECKING:
         ApiException,
         ApiTimeoutError,
         CheckpointerRequiredError,
+        CredentialsUnavailableError,
         GraphCheckError,
         MappingError,
+        MissingCredentialsError,
         NodeConfigurationError,
         NodeError,
         NodeInputError,
@@ -91,6 +102,8 @@ if TYPE_CHECKING:
         QuantClient,
     )
 
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
 __all__ = [
     "ACPClient",
     "ACPDescriptorValidationException",
@@ -110,12 +123,15 @@ __all__ = [
     "AsyncQuantClient",
     "BridgeClient",
     "CheckpointerRequiredError",
+    "CredentialsUnavailableError",
     "FieldMetadata",
     "Finding",
     "GraphCheckError",
     "GraphReport",
+    "HeaderAuth",
     "IOMappingAgentMetadata",
     "MappingError",
+    "MissingCredentialsError",
     "NodeConfigurationError",
     "NodeError",
     "NodeInputError",
@@ -130,6 +146,7 @@ __all__ = [
     "RunError",
     "RunLostError",
     "RunTimeoutError",
+    "TokenAuth",
     "UnknownAgentError",
     "UnknownOutcomeError",
     "acheck_graph",
@@ -146,6 +163,7 @@ __version__: str
 _HOMES = {
     "acp.client": ("ACPClient", "AsyncACPClient"),
     "acp.descriptor": ("validate_descriptor",),
+    "auth": ("HeaderAuth", "TokenAuth"),
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
     "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
     "checking.check": ("acheck_graph", "achecked", "check_graph", "checked"),
@@ -162,7 +180,9 @@ _HOMES = {
         "ApiTimeoutError",
         "CheckpointerRequiredError",
         "GraphCheckError",
+        "CredentialsUnavailableError",
         "MappingError",
+        "MissingCredentialsError",
         "NodeConfigurationError",
         "NodeError",
         "NodeInputError",

@@ -261,5 +261,5 @@ def _said(misfit: Misfit, what: str, giver: str, taker: str) -> tuple[str, str]:
 
 
 def _found(placed: PlacedNode, level: Level, path: str, problem: str, advice: str) -> Finding:
-    agent = getattr(placed.node, "agent", "")
-    return Finding(level, placed.place, str(agent), path, problem, advice)
+    agent = placed.node.agent if isinstance(placed.node, ACPNode) else ""
+    return Finding(level, placed.place, agent, path, problem, advice)

@@ -14,7 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from acp_langgraph.core.wire import Wire, dump
 from acp_langgraph.errors import ApiTypeError, ApiValueError
 
-__all__ = ["JSONObject", "Options", "Query", "Ready", "as_json", "checked_options", "queried", "sent"]
+__all__ = [
+    "JSONObject",
+    "Options",
+    "Query",
+    "Ready",
+    "as_json",
+    "checked_options",
+    "queried",
+    "sent",
+]
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)

@@ -37,6 +37,7 @@ from acp_langgraph.nodes.from_agent import (
     node_name,
     options_for,
 )
+from acp_langgraph.nodes.identity import Auth, Headers
 from acp_langgraph.nodes.plans import input_of, output_of
 from acp_langgraph.nodes.ports import InputPort
 
@@ -100,7 +101,7 @@ class ACPNode(RemoteNode):
         output_type: The answer's type, as `input_type`.
         config_path: Where in the state the agent's configuration is.
         config_type: The configuration's type, as `input_type`.
-        auth_header: Headers that this node adds to every request.
+        auth_header: Headers that this node adds to every request; see `headers`.
         use_threads: Whether the agent runs on a remote thread, one per thread of the graph and
             place in it, so that it remembers from one execution to the next.
         input: Instead of a path, a mapping plan: rules by field of the input, or one rule for all of
@@ -115,7 +116,10 @@ class ACPNode(RemoteNode):
             not tell of what class a missing parent of `output_path` is.
         client: A blocking client of your own, for `invoke`; it stays yours to close.
         async_client: An awaiting client of your own, for `ainvoke`; it stays yours to close.
-        auth: Authentication of your own, for both.
+        headers: The same as `auth_header`: headers of every request; or a function that makes them, of
+            the invocation's config or runtime, so that each user's are sent. See `HeaderAuth`.
+        auth: A `TokenAuth`, which gets, keeps and renews a token for each user; a `HeaderAuth`; or an
+            `httpx.Auth` of your own.
         run_timeout: Seconds that the run may work without finishing or asking; anew after every
             answer. `None`: no limit.
         on_timeout: Whether a run that takes longer is ended (`cancel`) or left to itself (`leave`).
@@ -159,7 +163,7 @@ class ACPNode(RemoteNode):
         output_type: Any = None,
         config_path: str | None = None,
         config_type: Any = None,
-        auth_header: Mapping[str, str] | None = None,
+        auth_header: Headers | None = None,
         use_threads: bool = False,
         *,
         input: Any = None,  # noqa: A002 - what it is
@@ -168,7 +172,8 @@ class ACPNode(RemoteNode):
         state_type: Any = None,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
-        auth: httpx.Auth | None = None,
+        headers: Headers | None = None,
+        auth: Auth | None = None,
         run_timeout: float | None = None,
         on_timeout: Literal["cancel", "leave"] = "cancel",
         on_unknown: Literal["raise", "rerun"] = "raise",
@@ -179,12 +184,16 @@ class ACPNode(RemoteNode):
         super().__init__(
             name,
             client_config,
-            headers=auth_header,
+            headers=auth_header if headers is None else headers,
             client=client,
             async_client=async_client,
             auth=auth,
             on_cancel=on_cancel,
         )
+        if headers is not None and auth_header is not None:
+            raise NodeConfigurationError(
+                "auth_header and headers are two names for the same; give one of them", node=name
+            )
         if not isinstance(agent_id, (str, UUID)) or not str(agent_id):
             given = "empty" if agent_id == "" else f"of type {type(agent_id).__name__}"
             raise NodeConfigurationError(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import httpx
+from langchain_core.runnables.config import ensure_config
 from typing_extensions import TypedDict, is_typeddict
 
 from acp_langgraph.acp.agents import FoundAgent, find_agent
@@ -16,7 +17,9 @@ from acp_langgraph.json_schema.reading import Document, Schema
 from acp_langgraph.json_schema.words import printable, said
 from acp_langgraph.mapping.json_schema import type_from_json_schema
 from acp_langgraph.mapping.typeinfo import strip
+from acp_langgraph.nodes.identity import Auth, Headers, Identity
 from acp_langgraph.transport import AsyncTransport, Transport
+from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
 
 __all__ = ["Mode", "NodeOptions", "alook_up", "look_up", "node_name", "options_for"]
 
@@ -34,7 +37,7 @@ class NodeOptions(TypedDict, total=False):
     output_type: Any
     config_path: str | None
     config_type: Any
-    auth_header: Mapping[str, str] | None
+    auth_header: Headers | None
     use_threads: bool
     input: Any
     output: Any
@@ -42,7 +45,8 @@ class NodeOptions(TypedDict, total=False):
     state_type: Any
     client: httpx.Client | None
     async_client: httpx.AsyncClient | None
-    auth: httpx.Auth | None
+    headers: Headers | None
+    auth: Auth | None
     run_timeout: float | None
     on_timeout: Literal["cancel", "leave"]
     on_unknown: Literal["raise", "rerun"]
@@ -55,20 +59,37 @@ def look_up(
     client_config: ApiClientConfiguration | str | None, agent: str, options: NodeOptions
 ) -> FoundAgent:
     """Ask the server for the agent, as the node will ask it."""
-    client, auth, headers = options.get("client"), options.get("auth"), options.get("auth_header")
-    with Transport(client_config, client=client, auth=auth, headers=headers) as transport:
-        return transport.run(find_agent(str(agent), transport.retries))
+    identity = _identity(options)
+    with Transport(
+        client_config,
+        client=options.get("client"),
+        auth=identity.httpx_auth,
+        headers=identity.headers,
+    ) as transport:
+        asking = PerCallTransport(transport, lambda: identity.credentials(ensure_config()))
+        return asking.run(find_agent(str(agent), transport.retries))
 
 
 async def alook_up(
     client_config: ApiClientConfiguration | str | None, agent: str, options: NodeOptions
 ) -> FoundAgent:
     """`look_up`, awaiting."""
-    auth, headers = options.get("auth"), options.get("auth_header")
+    identity = _identity(options)
     async with AsyncTransport(
-        client_config, client=options.get("async_client"), auth=auth, headers=headers
+        client_config,
+        client=options.get("async_client"),
+        auth=identity.httpx_auth,
+        headers=identity.headers,
     ) as transport:
-        return await transport.run(find_agent(str(agent), transport.retries))
+        asking = AsyncPerCallTransport(transport, lambda: identity.credentials(ensure_config()))
+        return await asking.run(find_agent(str(agent), transport.retries))
+
+
+def _identity(options: NodeOptions) -> Identity:
+    headers = options.get("headers")
+    return Identity(
+        "", options.get("auth_header") if headers is None else headers, options.get("auth")
+    )
 
 
 def node_name(agent: FoundAgent) -> str:

@@ -9,7 +9,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from pydantic import BaseModel
-from support.declaring import Draft, Review, Settings
+from support.declaring import Draft, Review, Settings, declaring_agents
 from typing_extensions import TypedDict
 
 from acp_langgraph import (
@@ -258,8 +258,6 @@ def test_a_server_that_is_away_leaves_the_node_unchecked(color):
 
 
 def test_the_nodes_own_credentials_are_used_and_a_refusal_is_an_error(color):
-    from support.declaring import declaring_agents  # noqa: PLC0415 - this test alone
-
     with serve(declaring_agents(), api_key="made up") as server:
         with_key = ApiClientConfiguration(server.url, api_key="made up")
         nodes = [
@@ -272,6 +270,20 @@ def test_the_nodes_own_credentials_are_used_and_a_refusal_is_an_error(color):
         ("stranger", "error", "agent")
     ]
     assert "made up" not in str(report)
+
+
+def test_credentials_that_depend_on_the_user_are_asked_for_with_the_config(color):
+    def key_of(config: Any) -> dict[str, str]:
+        return {"x-api-key": config["configurable"]["key"]}
+
+    with serve(declaring_agents(), api_key="made up") as server:
+        graph = graph_of(ACPNode("n", "open", server.url, "any", headers=key_of))
+        anonymous = check(color, graph)
+        known = check(color, graph, config={"configurable": {"key": "made up"}})
+
+    assert found(anonymous) == [("unchecked", "agent")]
+    assert "config=" in anonymous.findings[0].advice
+    assert known.unchecked == known.errors == ()
 
 
 def test_a_graph_is_checked_where_it_is_made(declaring, color):

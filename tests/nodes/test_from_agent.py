@@ -17,6 +17,7 @@ from acp_langgraph import (
     ACPNode,
     ApiClientConfiguration,
     ApiConnectionError,
+    HeaderAuth,
     NodeConfigurationError,
     NodeInputError,
     NodeOutputError,
@@ -197,6 +198,20 @@ def test_threads_are_used_where_they_are_asked_for(declaring, host, color):
 def test_an_unknown_agent_names_the_near_ones(host, color):
     with pytest.raises(UnknownAgentError, match="'shout'"):
         made(color, host, "shuot")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"auth": HeaderAuth(lambda: {"x-api-key": "made up"})},
+        {"headers": lambda: {"x-api-key": "made up"}},
+        {"auth_header": {"x-api-key": "made up"}},
+    ],
+)
+def test_the_agent_is_looked_up_as_the_node_will_ask(declaring, color, options):
+    node = made(color, declaring.url, "shout", **options)
+
+    assert color.invoke(node, {"text": "hi"})["loud"] == "HI"
 
 
 def test_who_may_not_ask_or_cannot_is_told(declaring, color):
