@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         ACPClient,
         AsyncACPClient,
     )
+    from acp_langgraph.acp.descriptor import (
+        validate_descriptor,
+    )
     from acp_langgraph.auth import (
         HeaderAuth,
         TokenAuth,
@@ -31,6 +34,16 @@ if TYPE_CHECKING:
     from acp_langgraph.bridge.models import (
         APIBridgeInput,
         APIBridgeOutput,
+    )
+    from acp_langgraph.checking.check import (
+        acheck_graph,
+        achecked,
+        check_graph,
+        checked,
+    )
+    from acp_langgraph.checking.findings import (
+        Finding,
+        GraphReport,
     )
     from acp_langgraph.config import (
         ApiClientConfiguration,
@@ -50,6 +63,7 @@ if TYPE_CHECKING:
         ApiTimeoutError,
         CheckpointerRequiredError,
         CredentialsUnavailableError,
+        GraphCheckError,
         MappingError,
         MissingCredentialsError,
         NodeConfigurationError,
@@ -111,6 +125,9 @@ __all__ = [
     "CheckpointerRequiredError",
     "CredentialsUnavailableError",
     "FieldMetadata",
+    "Finding",
+    "GraphCheckError",
+    "GraphReport",
     "HeaderAuth",
     "IOMappingAgentMetadata",
     "MappingError",
@@ -132,17 +149,25 @@ __all__ = [
     "TokenAuth",
     "UnknownAgentError",
     "UnknownOutcomeError",
+    "acheck_graph",
+    "achecked",
     "add_io_mapped_conditional_edge",
     "add_io_mapped_edge",
+    "check_graph",
+    "checked",
+    "validate_descriptor",
 ]
 
 __version__: str
 
 _HOMES = {
     "acp.client": ("ACPClient", "AsyncACPClient"),
+    "acp.descriptor": ("validate_descriptor",),
     "auth": ("HeaderAuth", "TokenAuth"),
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
     "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
+    "checking.check": ("acheck_graph", "achecked", "check_graph", "checked"),
+    "checking.findings": ("Finding", "GraphReport"),
     "config": ("ApiClientConfiguration",),
     "core.flow": ("RemoteEvent",),
     "core.methods": ("ApiResponse",),
@@ -154,6 +179,7 @@ _HOMES = {
         "ApiException",
         "ApiTimeoutError",
         "CheckpointerRequiredError",
+        "GraphCheckError",
         "CredentialsUnavailableError",
         "MappingError",
         "MissingCredentialsError",

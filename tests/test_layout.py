@@ -17,17 +17,20 @@ MAY_IMPORT = {
     "bridge": {"core", "transport", "auth"},
     "quant": {"core", "transport", "auth"},
     "mapping": {"core", "transport"},
-    "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping", "auth"},
+    "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping", "auth", "json_schema"},
     "server": {"core", "acp"},
     "testing": {"core", "acp"},
+    "json_schema": set(),
+    "checking": {"core", "transport", "acp", "mapping", "nodes", "json_schema"},
+    "codegen": {"core", "acp", "json_schema"},
     "demo": {"nodes", "server", "testing", "mapping", "bridge"},
-    "cli": set(),
+    "cli": {"core", "acp", "transport", "json_schema", "checking", "codegen"},
 }
 
 ONLY_HERE = {
     "httpx": {"transport", "acp/client", "bridge/client", "quant/client", "nodes"},
     "aiohttp": {"transport", "server/webhooks"},
-    "langgraph": {"nodes", "mapping", "server", "demo"},
+    "langgraph": {"nodes", "mapping", "server", "demo", "checking"},
     "starlette": {"server"},
     "uvicorn": {"server"},
 }

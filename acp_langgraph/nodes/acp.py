@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Self
 from uuid import UUID
 
 import httpx
 from langchain_core.runnables import RunnableConfig
 from pydantic_core import PydanticSerializationError, to_jsonable_python
+from typing_extensions import Unpack
 
-from acp_langgraph.acp.agents import describe_agent, is_agent_id, resolve_agent, resume_schema
+from acp_langgraph.acp.agents import (
+    FoundAgent,
+    describe_agent,
+    is_agent_id,
+    resolve_agent,
+    resume_schema,
+)
 from acp_langgraph.acp.cancelling import cancel_run
 from acp_langgraph.acp.entry import Entry
 from acp_langgraph.acp.flow import run_agent
@@ -22,13 +29,19 @@ from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.from_agent import (
+    Mode,
+    NodeOptions,
+    alook_up,
+    look_up,
+    node_name,
+    options_for,
+)
 from acp_langgraph.nodes.identity import Auth, Headers
 from acp_langgraph.nodes.plans import input_of, output_of
 from acp_langgraph.nodes.ports import InputPort
 
 __all__ = ["ACPNode"]
-
-Mode: TypeAlias = Literal["values", "custom"]
 
 _MODES: Final = frozenset({"values", "custom"})
 _STRATEGIES: Final = ("reject", "rollback", "interrupt", "enqueue")
@@ -50,6 +63,9 @@ class ACPNode(RemoteNode):
             output_type=Review,
         )
         builder.add_node(reviewer)
+
+    `from_agent` makes one from what the server says of the agent, and `acp_langgraph.check_graph`
+    tells whether the nodes of a graph fit their agents.
 
     What the agent asks becomes the graph's interrupt; the answer, given with
     `Command(resume=...)`, goes to the same remote run, from whichever process. That needs a
@@ -220,12 +236,82 @@ class ACPNode(RemoteNode):
         self.input = input_of(name, input, input_path, input_type, state_type, llm)
         self.input_path, self.output_path = input_path, output_path
         self.output = output_of(name, output, output_path, output_type, state_type, llm)
-        self._config = None
+        self.config: InputPort | None = None
         if config_path is not None:
-            self._config = InputPort("config", config_path, config_type, name)
+            self.config = InputPort("config", config_path, config_type, name)
         self._agent_id = agent_id if is_agent_id(agent_id) else None
         self._descriptor: AgentACPDescriptor | None = None
         self._listening: Listening | None = None
+
+    @classmethod
+    def from_agent(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        agent: str,
+        name: str | None = None,
+        **options: Unpack[NodeOptions],
+    ) -> Self:
+        """A node from what a server says of an agent.
+
+            reviewer = ACPNode.from_agent("http://127.0.0.1:8000", "email_reviewer")
+
+        The agent is looked up now, once, and the node keeps to that version of it. Its JSON Schemas
+        are the types of input, output and config, so that what does not fit is refused here and not
+        there; pydantic checks what it can express of them.
+
+        Args:
+            client_config: Where and as whom to connect; a URL will do.
+            agent: The agent's name on the server, or its id.
+            name: The node's name in the graph; by default the agent's.
+            **options: As for `ACPNode`. Without `input_path` and `input`, the channels that have the
+                names of the input's fields are sent; without `output_path` and `output`, the fields
+                of the answer go to the channels of their names. A remote thread is used only if
+                `use_threads` says so: it remembers, and what the graph sends again would be there
+                twice.
+
+        Raises:
+            UnknownAgentError: If the server knows no such agent; names what it has.
+            NodeConfigurationError: If the agent does not offer what is asked of it, demands a config
+                that there is none of, or takes or gives no fields that could be channels.
+            OpenApiException: If the server cannot be asked.
+        """
+        return cls._of_agent(client_config, look_up(client_config, agent, options), name, options)
+
+    @classmethod
+    async def afrom_agent(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        agent: str,
+        name: str | None = None,
+        **options: Unpack[NodeOptions],
+    ) -> Self:
+        """`from_agent`, awaiting."""
+        found = await alook_up(client_config, agent, options)
+        return cls._of_agent(client_config, found, name, options)
+
+    @classmethod
+    def _of_agent(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        found: FoundAgent,
+        name: str | None,
+        options: NodeOptions,
+    ) -> Self:
+        name = name or node_name(found)
+        node = cls(name, found.agent_id, client_config, **options_for(found, name, options))
+        node.agent = found.name
+        node._descriptor = found.descriptor
+        return node
+
+    @property
+    def agent_id(self) -> str | None:
+        """The agent's id on the server, once it is known."""
+        return self._agent_id
+
+    @property
+    def descriptor(self) -> AgentACPDescriptor | None:
+        """What the agent says of itself, once it was asked."""
+        return self._descriptor
 
     def life(
         self, state: Any, execution: Execution, config: RunnableConfig
@@ -261,8 +347,8 @@ class ACPNode(RemoteNode):
         config: RunnableConfig,
     ) -> RunOrder:
         run_config = _forwarded(config)
-        if self._config is not None:
-            run_config["configurable"] = self._config.read(state)
+        if self.config is not None:
+            run_config["configurable"] = self.config.read(state)
         return RunOrder(
             key=execution.key,
             agent_id=agent_id,

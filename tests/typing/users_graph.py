@@ -31,6 +31,8 @@ from acp_langgraph import (
     AsyncQuantClient,
     BridgeClient,
     FieldMetadata,
+    Finding,
+    GraphReport,
     HeaderAuth,
     IOMappingAgentMetadata,
     MappingError,
@@ -43,8 +45,11 @@ from acp_langgraph import (
     RunError,
     TokenAuth,
     UnknownOutcomeError,
+    acheck_graph,
     add_io_mapped_conditional_edge,
     add_io_mapped_edge,
+    check_graph,
+    checked,
 )
 from acp_langgraph.acp.models import Agent, RunStateless
 from acp_langgraph.mapping import MappingPlan, coalesce, compile_input
@@ -96,6 +101,9 @@ planned = ACPNode(
     input={"body": coalesce("review.corrected", "mail.body")},
 )
 bridge = APIBridgeAgentNode("send", "http://localhost:8080", "sendgrid", "mail", "review", None)
+declared = ACPNode.from_agent(configuration, "reviewer", input_path="mail", use_threads=True)
+assert_type(declared, ACPNode)
+assert_type(declared.agent_id, str | None)
 assert_type(reviewer.name, str)
 runnable: Runnable[Any, dict[str, Any]] = reviewer
 assert_type(reviewer.invoke({"mail": {"subject": "", "body": ""}}), dict[str, Any])
@@ -103,6 +111,8 @@ assert_type(reviewer.invoke(State()), dict[str, Any])
 
 
 async def awaiting() -> None:
+    assert_type(await ACPNode.afrom_agent("http://localhost:8000", "reviewer"), ACPNode)
+    assert_type(await acheck_graph(graph), GraphReport)
     assert_type(await reviewer.ainvoke(State()), dict[str, Any])
     assert_type(await bridge.ainvoke(State()), dict[str, Any])
     async for _ in reviewer.astream(State()):
@@ -141,6 +151,9 @@ plans = add_io_mapped_conditional_edge(
 )
 assert_type(plans["done"], MappingPlan)
 graph: CompiledStateGraph[State, None, State, State] = builder.compile(checkpointer=InMemorySaver())
+assert_type(checked(graph), CompiledStateGraph[State, None, State, State])
+assert_type(check_graph(graph), GraphReport)
+assert_type(check_graph(graph).errors, tuple[Finding, ...])
 assert_type(compile_input("mail.body", state=State, agent=str), MappingPlan)
 
 # Clients
