@@ -68,6 +68,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
                 f"{name!r} cannot be a node's name; LangGraph wants text without ':' and '|'"
             )
         self.name = name
+        self.__name__ = name  # where `add_sequence` looks
         self.on_cancel = on_cancel
         self.transport = Transport(configuration, client=client, auth=auth, headers=headers)
         self.async_transport = AsyncTransport(
