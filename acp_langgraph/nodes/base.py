@@ -30,6 +30,7 @@ __all__ = ["RemoteNode"]
 
 _log = logging.getLogger("acp_langgraph.nodes")
 
+_RUNTIME: Final = "__pregel_runtime"
 _CANCEL_WITHIN: Final = 10.0  # seconds
 _REMEMBERED: Final = 10_000
 
@@ -107,7 +108,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         Returns:
             The changed channels of the state, and nothing else.
         """
-        config = ensure_config(config)
+        config = _whole(config)
         execution = Execution.of(self.name, config)
         performer = GraphPerformer(self.transport, execution)
         try:
@@ -123,7 +124,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         **_: Any,
     ) -> dict[str, Any]:
         """Do the work, awaiting; otherwise `invoke`."""
-        config = ensure_config(config)
+        config = _whole(config)
         execution = Execution.of(self.name, config)
         performer = AsyncGraphPerformer(self.async_transport, execution)
         await self._until_ended(execution)
@@ -258,4 +259,11 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
 
 
 def _is_in_a_graph(config: RunnableConfig | None) -> bool:
-    return "__pregel_runtime" in ensure_config(config).get("configurable", {})
+    return _RUNTIME in ensure_config(config).get("configurable", {})
+
+
+def _whole(config: RunnableConfig | None) -> RunnableConfig:
+    """The configuration with what its context adds; a graph has seen to that already."""
+    if config is not None and _RUNTIME in config.get("configurable", {}):
+        return config
+    return ensure_config(config)
