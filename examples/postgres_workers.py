@@ -70,7 +70,7 @@ def main(uri: str) -> None:
     with PostgresSaver.from_conn_string(uri) as saver:
         saver.setup()  # the tables, once, before there are workers
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["acp_langgraph.server", "acp_langgraph.nodes"])
+    processes.set_forkserver_preload(["acp_langgraph.server", "acp_langgraph.nodes.acp"])
     with serve({"writer": agent}) as server:
         job = (uri, server.url, f"page {os.getpid()}", {"title": "whales"})
         first, *others = [processes.Process(target=work, args=job) for _ in range(3)]

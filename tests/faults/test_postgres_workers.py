@@ -14,11 +14,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from langgraph.checkpoint.postgres import PostgresSaver
 from support.agents import asking
 from support.colors import Color
 from support.graphs import Gate, held
-from support.postgres import NoPostgresError, running_postgres
 from support.postgres_worker import Worker
 
 from acp_langgraph.server import serve
@@ -27,17 +25,6 @@ pytestmark = pytest.mark.postgres
 
 PROJECT = Path(__file__).parents[2]
 CROWD = 4
-
-
-@pytest.fixture(scope="session")
-def uri() -> Iterator[str]:
-    try:
-        with running_postgres() as uri:
-            with PostgresSaver.from_conn_string(uri) as saver:
-                saver.setup()  # once, before there are workers: it is not made to be run by several
-            yield uri
-    except NoPostgresError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture
@@ -59,9 +46,9 @@ def server(gate) -> Iterator[Any]:
 
 
 def test_what_a_killed_worker_had_begun_another_finishes(
-    color: Color, uri: str, server: Any, gate: Gate, thread: str
+    color: Color, postgres: str, server: Any, gate: Gate, thread: str
 ) -> None:
-    job = (color.name, uri, server.url, "held", thread)
+    job = (color.name, postgres, server.url, "held", thread)
     with Worker.working(*job) as first:
         first.hears("prepares")
         first.tell()
@@ -74,9 +61,9 @@ def test_what_a_killed_worker_had_begun_another_finishes(
 
 
 def test_the_answer_to_a_killed_workers_question_is_taken_by_another(
-    color: Color, uri: str, server: Any, thread: str
+    color: Color, postgres: str, server: Any, thread: str
 ) -> None:
-    job = (color.name, uri, server.url, "ask", thread)
+    job = (color.name, postgres, server.url, "ask", thread)
     with Worker.working(*job) as first:
         first.hears("prepares")
         first.tell()
@@ -90,10 +77,10 @@ def test_the_answer_to_a_killed_workers_question_is_taken_by_another(
 
 
 def test_workers_that_take_the_same_thread_at_the_same_moment_start_one_run(
-    color: Color, uri: str, server: Any, gate: Gate, thread: str
+    color: Color, postgres: str, server: Any, gate: Gate, thread: str
 ) -> None:
     gate.open()
-    job = (color.name, uri, server.url, "held", thread)
+    job = (color.name, postgres, server.url, "held", thread)
     ends = []
     with ExitStack() as stack:
         crowd = {
@@ -113,11 +100,11 @@ def test_workers_that_take_the_same_thread_at_the_same_moment_start_one_run(
 
 
 def test_a_worker_that_lost_its_thread_to_another_starts_nothing(
-    color: Color, uri: str, server: Any, gate: Gate, thread: str
+    color: Color, postgres: str, server: Any, gate: Gate, thread: str
 ) -> None:
     gate.open()
-    job = (color.name, uri, server.url, "held", thread)
-    with Worker.working(*job) as first, psycopg.connect(uri, autocommit=True) as operator:
+    job = (color.name, postgres, server.url, "held", thread)
+    with Worker.working(*job) as first, psycopg.connect(postgres, autocommit=True) as operator:
         first.hears("prepares")
         operator.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_locks "
@@ -133,12 +120,12 @@ def test_a_worker_that_lost_its_thread_to_another_starts_nothing(
     assert server.count_runs() == {"success": 1}
 
 
-def test_the_example_kills_one_of_its_workers_and_counts_one_run(uri: str) -> None:
+def test_the_example_kills_one_of_its_workers_and_counts_one_run(postgres: str) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(PROJECT / "examples" / "postgres_workers.py")],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "POSTGRES_URI": uri},
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "POSTGRES_URI": postgres},
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

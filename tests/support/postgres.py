@@ -15,8 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.rows import dict_row
 
-__all__ = ["NoPostgresError", "running_postgres"]
+__all__ = ["ALONE", "AS_SAVERS_NEED_IT", "NoPostgresError", "running_postgres"]
+
+ALONE = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
+"""Given a thread, waits until no other connection holds it."""
+
+AS_SAVERS_NEED_IT: dict[str, Any] = {
+    "autocommit": True,
+    "prepare_threshold": 0,
+    "row_factory": dict_row,
+}
 
 _STARTS_WITHIN = 60.0  # seconds
 _OWNERS = ("postgres", "nobody")  # it refuses to be run by root

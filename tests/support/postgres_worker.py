@@ -24,18 +24,11 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
-from psycopg.rows import dict_row
+from support.postgres import ALONE, AS_SAVERS_NEED_IT
 
-from acp_langgraph.nodes import ACPNode
+from acp_langgraph import ACPNode
 
 __all__ = ["Worker"]
-
-ALONE = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
-AS_SAVERS_NEED_IT: dict[str, Any] = {
-    "autocommit": True,
-    "prepare_threshold": 0,
-    "row_factory": dict_row,
-}
 
 
 class State(TypedDict, total=False):
