@@ -32,9 +32,15 @@ def event(number: int, text: str) -> bytes:
 
 STREAMS: Final[dict[str, tuple[bytes, int]]] = {
     "50,000 small events": (b"".join(event(n, "hello") for n in range(50_000)), 50_000),
-    "50,000 small events, not ASCII": (b"".join(event(n, "héllo ☃") for n in range(50_000)), 50_000),
+    "50,000 small events, not ASCII": (
+        b"".join(event(n, "héllo ☃") for n in range(50_000)),
+        50_000,
+    ),
     "2,000 events of 4 kB": (b"".join(event(n, "x" * 4000) for n in range(2000)), 2000),
-    "2,000 events of 4 kB, not ASCII": (b"".join(event(n, "☃ ü " * 700) for n in range(2000)), 2000),
+    "2,000 events of 4 kB, not ASCII": (
+        b"".join(event(n, "☃ ü " * 700) for n in range(2000)),
+        2000,
+    ),
     "one event of 8 MB": (event(1, "x" * 8_000_000), 1),
     "one event of 8 MB, not ASCII": (event(1, "ü☃" * 1_600_000), 1),
 }
@@ -80,14 +86,14 @@ def measure(rounds: int = 5) -> dict[str, dict[str, float]]:
     return found
 
 
-def main() -> None:
-    """Measure and print."""
+def show(found: dict[str, dict[str, float]]) -> None:
+    """Print what was measured."""
     table = Table("", "ours, events/s", "httpx-sse, events/s", "ratio")
-    for name, row in measure().items():
+    for name, row in found.items():
         mine, other, ratio = row.values()
         table.add_row(name, f"{mine:,.0f}", f"{other:,.0f}", f"{ratio:.2f}")
-    Console().print(table)
+    Console(width=100).print(table)
 
 
 if __name__ == "__main__":
-    main()
+    show(measure())

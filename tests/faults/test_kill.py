@@ -92,7 +92,7 @@ def test_a_killed_graph_has_one_remote_run_in_the_end(
 def test_the_same_holds_for_a_worker_over_postgresql(
     zygote: Zygote, color_name: str, points: int, postgres: str
 ) -> None:
-    kill_everywhere(zygote, points // 4, color_name, "async", postgres)
+    kill_everywhere(zygote, points // 2, color_name, "async", postgres)
 
 
 def kill_everywhere(

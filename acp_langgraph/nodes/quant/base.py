@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -14,14 +14,14 @@ from langgraph.config import get_config
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.quant.config import Spelling, quant_configuration
 from acp_langgraph.quant.keeping import Keeper, Save
 from acp_langgraph.quant.pace import Pace, QuantPolicy
 from acp_langgraph.quant.sharing import SharedPolling, shared_polling
 
-__all__ = ["QuantNode", "current_config"]
+__all__ = ["QuantNode", "QuantOptions", "current_config"]
 
 _log = logging.getLogger("acp_langgraph.nodes")
 
@@ -36,6 +36,20 @@ def current_config(config: RunnableConfig) -> RunnableConfig:
         return get_config()
     except RuntimeError:
         return config
+
+
+class QuantOptions(TypedDict, total=False):
+    """The settings that all of Quant's nodes have; see `QuantNode`."""
+
+    organisation: str | None
+    spelling: Spelling
+    prefix: str
+    headers: Mapping[str, str] | None
+    client: httpx.Client | None
+    async_client: httpx.AsyncClient | None
+    auth: httpx.Auth | None
+    on_unknown: Literal["raise", "rerun"]
+    save_to: str | os.PathLike[str] | Save | None
 
 
 class QuantNode(RemoteNode):
@@ -57,6 +71,20 @@ class QuantNode(RemoteNode):
             UnknownOutcomeError, or `rerun` and accept that it may run twice.
         save_to: Where binary results go: a directory, or a function; `None` leaves references to
             them in the result. They are never part of the state.
+
+    Raises:
+        NodeConfigurationError: If the node can never work like that.
+        ApiValueError: If the organisation is missing, or the configuration is not valid.
+
+    Raises, when it runs:
+        NodeInputError: If the state does not give the input; nothing was sent.
+        NodeOutputError: If the answer does not fit where it should go.
+        QuantRunError: If what was started failed.
+        RunTimeoutError: If `pace` gives up; the ids allow picking it up again.
+        RunLostError: If the API no longer knows what was started.
+        UnknownOutcomeError: If it cannot be told whether something was started.
+        ApiConnectionError: If the API cannot be reached.
+        ApiException: If it refuses; the child classes tell which way.
     """
 
     def __init__(
@@ -85,6 +113,7 @@ class QuantNode(RemoteNode):
             auth=auth,
             on_cancel="detach",  # the API cannot cancel anything
         )
+        one_of("on_unknown", on_unknown, ("raise", "rerun"), name)
         self.base_url = whole.base_url
         self.policy = QuantPolicy(pace, retries=whole.retries, on_unknown=on_unknown)
         self.keeper = Keeper(save_to)
