@@ -3,15 +3,17 @@
     pip install langgraph-checkpoint-postgres "psycopg[binary]"
     POSTGRES_URI=postgresql://me:secret@localhost/mine python examples/postgres_workers.py
 
-The graph is the same as on one machine. What makes any number of workers safe is the lock: LangGraph
-itself lets two workers run one thread at the same time, and each would start a remote run. It is taken
-on the very connection that the checkpointer uses. Who dies loses both; and who loses the connection can
-store no checkpoint any more, and without a stored checkpoint a node starts nothing. So the connection
-is one of the worker's own, and no pooler such as PgBouncer (in transaction mode) is in between.
+The graph is the same as on one machine. Whatever hands out its threads, a queue or a table, may hand
+one out twice: who comes second waits until the first is done or dead, and goes on from there.
+
+What sees to that is the lock. LangGraph itself has none: two workers on one thread would start two
+remote runs. It is taken on the very connection that the checkpointer writes to. Who dies loses both;
+and who loses the connection can store no checkpoint, without which a node starts nothing. So a worker
+has a connection of its own, and no pooler that shares them (PgBouncer's transaction mode) in between.
 
 With AsyncPostgresSaver and an AsyncConnection it is the same, awaited. `pg_try_advisory_lock` does not
-wait, for workers that have other threads to turn to. PostgreSQL notices at once that a process died; for
-a machine that vanished its settings `tcp_keepalives_*` say how soon.
+wait, for workers that have other threads to turn to. That a process died is noticed at once; how soon
+it is of a machine that vanished, PostgreSQL's settings `tcp_keepalives_*` say.
 """
 
 from __future__ import annotations
