@@ -23,14 +23,18 @@ import os
 import threading
 from typing import Any, TypedDict
 
-import psycopg
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.graph import START, StateGraph
-from psycopg.rows import dict_row
 
 from acp_langgraph import ACPNode
 from acp_langgraph.server import serve
+
+try:
+    import psycopg
+    from langgraph.checkpoint.postgres import PostgresSaver
+    from psycopg.rows import dict_row
+except ImportError as error:
+    raise SystemExit(f"There is no {error.name}; see the top of {__file__}") from None
 
 
 class Page(TypedDict, total=False):
