@@ -5,8 +5,13 @@
 Names are imported when they are first used, so that a client costs no graph and a graph no server. The
 server and the fakes for tests have modules of their own: `acp_langgraph.server` (extra `server`) and
 `acp_langgraph.testing`.
+
+Nothing is printed unless the application configures logging. `acp_langgraph.runs` tells of the life of
+remote runs, `acp_langgraph.nodes` of what deserves a warning, `acp_langgraph.http` of every exchange (with
+`debug=True` in the configuration), `acp_langgraph.server` of the server.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +20,13 @@ if TYPE_CHECKING:
         ACPClient,
         AsyncACPClient,
     )
+    from acp_langgraph.acp.descriptor import (
+        validate_descriptor,
+    )
+    from acp_langgraph.auth import (
+        HeaderAuth,
+        TokenAuth,
+    )
     from acp_langgraph.bridge.client import (
         AsyncBridgeClient,
         BridgeClient,
@@ -22,6 +34,16 @@ if TYPE_CHECKING:
     from acp_langgraph.bridge.models import (
         APIBridgeInput,
         APIBridgeOutput,
+    )
+    from acp_langgraph.checking.check import (
+        acheck_graph,
+        achecked,
+        check_graph,
+        checked,
+    )
+    from acp_langgraph.checking.findings import (
+        Finding,
+        GraphReport,
     )
     from acp_langgraph.config import (
         ApiClientConfiguration,
@@ -40,7 +62,10 @@ if TYPE_CHECKING:
         ApiException,
         ApiTimeoutError,
         CheckpointerRequiredError,
+        CredentialsUnavailableError,
+        GraphCheckError,
         MappingError,
+        MissingCredentialsError,
         NodeConfigurationError,
         NodeError,
         NodeInputError,
@@ -77,6 +102,8 @@ if TYPE_CHECKING:
         QuantClient,
     )
 
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
 __all__ = [
     "ACPClient",
     "ACPDescriptorValidationException",
@@ -96,9 +123,15 @@ __all__ = [
     "AsyncQuantClient",
     "BridgeClient",
     "CheckpointerRequiredError",
+    "CredentialsUnavailableError",
     "FieldMetadata",
+    "Finding",
+    "GraphCheckError",
+    "GraphReport",
+    "HeaderAuth",
     "IOMappingAgentMetadata",
     "MappingError",
+    "MissingCredentialsError",
     "NodeConfigurationError",
     "NodeError",
     "NodeInputError",
@@ -113,18 +146,28 @@ __all__ = [
     "RunError",
     "RunLostError",
     "RunTimeoutError",
+    "TokenAuth",
     "UnknownAgentError",
     "UnknownOutcomeError",
+    "acheck_graph",
+    "achecked",
     "add_io_mapped_conditional_edge",
     "add_io_mapped_edge",
+    "check_graph",
+    "checked",
+    "validate_descriptor",
 ]
 
 __version__: str
 
 _HOMES = {
     "acp.client": ("ACPClient", "AsyncACPClient"),
+    "acp.descriptor": ("validate_descriptor",),
+    "auth": ("HeaderAuth", "TokenAuth"),
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
     "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
+    "checking.check": ("acheck_graph", "achecked", "check_graph", "checked"),
+    "checking.findings": ("Finding", "GraphReport"),
     "config": ("ApiClientConfiguration",),
     "core.flow": ("RemoteEvent",),
     "core.methods": ("ApiResponse",),
@@ -136,7 +179,10 @@ _HOMES = {
         "ApiException",
         "ApiTimeoutError",
         "CheckpointerRequiredError",
+        "GraphCheckError",
+        "CredentialsUnavailableError",
         "MappingError",
+        "MissingCredentialsError",
         "NodeConfigurationError",
         "NodeError",
         "NodeInputError",

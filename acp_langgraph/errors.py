@@ -3,8 +3,10 @@
     AcpLangGraphError
     +-- OpenApiException                       what the clients raise
     |   +-- ApiTypeError, ApiValueError        an argument was refused; nothing was sent
+    |   |   +-- MissingCredentialsError        nobody can say as whom to make the request
     |   +-- ApiConnectionError             (r) no answer came
     |   |   +-- ApiTimeoutError            (r) none in time
+    |   |   +-- CredentialsUnavailableError (r) what gives the credentials failed
     |   +-- AnswerTooLargeError                the answer went over the configured size
     |   +-- EventStreamError                   a stream of events that cannot be read
     |   +-- ApiException                       the server answered with an error
@@ -32,6 +34,7 @@
     |           +-- AnswerRejectedError        a success that the caller's own check does not take
     +-- NodeError                              what the nodes raise
     |   +-- NodeConfigurationError             the node can never work like this
+    |   |   +-- GraphCheckError                nodes of a graph do not fit their agents
     |   +-- NodeInputError                     the state does not give what the agent needs
     |   +-- NodeOutputError                    the agent's answer does not fit the state
     |   +-- UnknownAgentError                  the server knows no such agent
@@ -50,6 +53,7 @@
     |           +-- TaskFailedError            the work on it failed
     |           +-- TaskTakenError             another worker has it
     +-- ACPDescriptorValidationException       an agent's descriptor contradicts itself or the spec
+    +-- ModelGenerationError                   no Python types can be made of an agent's descriptor
 
 A plain LangGraph `RetryPolicy()` repeats what is neither a `ValueError` nor a `RuntimeError` nor one
 of a few more built-in types. Errors marked (r) are worth repeating and so inherit from none of them;
@@ -82,11 +86,14 @@ __all__ = [
     "BridgeSetupError",
     "CheckpointerRequiredError",
     "ConflictException",
+    "CredentialsUnavailableError",
     "EventStreamError",
     "ForbiddenException",
     "GatewayError",
     "GatewayTimeoutError",
     "MappingError",
+    "MissingCredentialsError",
+    "ModelGenerationError",
     "NoMatchingOperationError",
     "NoServiceError",
     "NodeConfigurationError",
@@ -140,6 +147,10 @@ class ApiValueError(OpenApiException, ValueError):
     """An argument has an impossible value; nothing was sent."""
 
 
+class MissingCredentialsError(ApiValueError):
+    """As whom to make a request is not known, or what to show for it; nothing was sent."""
+
+
 class ApiConnectionError(OpenApiException):
     """No answer came: refused, reset, broken off, no such host.
 
@@ -155,6 +166,13 @@ class ApiConnectionError(OpenApiException):
 
 class ApiTimeoutError(ApiConnectionError):
     """No answer came in time."""
+
+
+class CredentialsUnavailableError(ApiConnectionError):
+    """What gives the credentials failed in a way that may pass; nothing was sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, sent=False)
 
 
 class AnswerTooLargeError(OpenApiException, RuntimeError):
@@ -389,6 +407,19 @@ class NodeConfigurationError(NodeError, ValueError):
     """The node can never work the way it was made."""
 
 
+class GraphCheckError(NodeConfigurationError):
+    """Nodes of a graph do not fit the agents that they run, or that could not be told.
+
+    Attributes:
+        findings: What was found: `acp_langgraph.Finding`s.
+    """
+
+    def __init__(self, findings: Sequence[Any]) -> None:
+        lines = "".join(f"\n- {finding}" for finding in findings)
+        super().__init__(f"the graph does not fit its agents:{lines}")
+        self.findings = list(findings)
+
+
 class NodeInputError(NodeError, ValueError):
     """The state does not give what the agent needs; nothing was sent."""
 
@@ -580,6 +611,13 @@ class ACPDescriptorValidationException(AcpLangGraphError, ValueError):
         lines = "".join(f"\n- {fault}" for fault in faults)
         super().__init__(f"the descriptor of {subject} is not valid:{lines}")
         self.faults = list(faults)
+
+
+class ModelGenerationError(AcpLangGraphError, ValueError):
+    """No Python types can be made of an agent's descriptor."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"no types can be made of the agent's descriptor: {problem}")
 
 
 def _spoken(content: bytes) -> str:

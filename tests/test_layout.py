@@ -12,22 +12,25 @@ PACKAGE = Path(acp_langgraph.__file__).parent
 # What each folder may import of this package, beside itself, `errors` and `config`.
 MAY_IMPORT = {
     "core": set(),
-    "transport": {"core"},
-    "acp": {"core", "transport"},
-    "bridge": {"core", "transport"},
-    "quant": {"core", "transport"},
+    "transport": {"core", "auth"},
+    "acp": {"core", "transport", "auth"},
+    "bridge": {"core", "transport", "auth"},
+    "quant": {"core", "transport", "auth"},
     "mapping": {"core", "transport"},
-    "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping"},
+    "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping", "auth", "json_schema"},
     "server": {"core", "acp"},
     "testing": {"core", "acp"},
+    "json_schema": set(),
+    "checking": {"core", "transport", "acp", "mapping", "nodes", "json_schema"},
+    "codegen": {"core", "acp", "json_schema"},
     "demo": {"nodes", "server", "testing", "mapping", "bridge"},
-    "cli": set(),
+    "cli": {"core", "acp", "transport", "json_schema", "checking", "codegen"},
 }
 
 ONLY_HERE = {
     "httpx": {"transport", "acp/client", "bridge/client", "quant/client", "nodes"},
     "aiohttp": {"transport", "server/webhooks"},
-    "langgraph": {"nodes", "mapping", "server", "demo"},
+    "langgraph": {"nodes", "mapping", "server", "demo", "checking"},
     "starlette": {"server"},
     "uvicorn": {"server"},
 }

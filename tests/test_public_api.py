@@ -27,6 +27,10 @@ from acp_langgraph import (
     QuantOrchestrationNode,
     QuantTaskNode,
     QuantToolNode,
+    acheck_graph,
+    achecked,
+    check_graph,
+    checked,
     mapping,
 )
 from acp_langgraph.acp.raw import AsyncRawResponses, RawResponses
@@ -90,6 +94,16 @@ def test_a_node_takes_the_same_in_both_colors(node: type) -> None:
 @pytest.mark.parametrize("name", MAPPING)
 def test_a_function_of_the_mapping_takes_the_same_in_both_colors(name: str) -> None:
     one, other = getattr(mapping, name), getattr(mapping, f"a{name}")
+    assert taken(one) == taken(other)
+    assert inspect.iscoroutinefunction(other)
+    assert not inspect.iscoroutinefunction(one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(check_graph, acheck_graph), (checked, achecked), (ACPNode.from_agent, ACPNode.afrom_agent)],
+)
+def test_what_looks_at_agents_takes_the_same_in_both_colors(one: Any, other: Any) -> None:
     assert taken(one) == taken(other)
     assert inspect.iscoroutinefunction(other)
     assert not inspect.iscoroutinefunction(one)

@@ -1,13 +1,15 @@
-"""Finding an agent by name, and what it says of its questions."""
+"""Finding a server's agents, and what one says of itself and of its questions."""
 
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 from uuid import UUID
 
 from acp_langgraph.acp import calls
-from acp_langgraph.acp.models import AgentACPDescriptor
+from acp_langgraph.acp.models import Agent, AgentACPDescriptor
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import (
@@ -22,7 +24,36 @@ from acp_langgraph.errors import (
     UnreadableAnswerException,
 )
 
-__all__ = ["describe_agent", "is_agent_id", "resolve_agent", "resume_schema"]
+__all__ = [
+    "FoundAgent",
+    "describe_agent",
+    "find_agent",
+    "is_agent_id",
+    "list_agents",
+    "resolve_agent",
+    "resume_schema",
+]
+
+_PAGE: Final = 100
+_MOST_AGENTS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAgent:
+    """An agent of a server.
+
+    Attributes:
+        agent_id: Its id there.
+        descriptor: What it says of itself.
+    """
+
+    agent_id: str
+    descriptor: AgentACPDescriptor
+
+    @property
+    def name(self) -> str:
+        """The agent's name."""
+        return self.descriptor.metadata.ref.name
 
 
 def is_agent_id(text: str) -> bool:
@@ -47,16 +78,58 @@ def resolve_agent(name: str, retries: int) -> Flow[str]:
     named = [agent for agent in agents if agent.metadata.ref.name == name]
     if named:
         return max(named, key=lambda agent: _version(agent.metadata.ref.version)).agent_id
+    others = yield from _names(retries)
+    near = difflib.get_close_matches(name, others, n=3) or others[:10]
+    raise UnknownAgentError(f"the server knows no agent named {name!r}{_hint(near)}")
+
+
+def find_agent(agent: str, retries: int) -> Flow[FoundAgent]:
+    """An agent with its descriptor, by its id or its name.
+
+    Raises:
+        UnknownAgentError: If there is none; names what the server has.
+        OpenApiException: If the server cannot be asked, or gives no descriptor that can be read.
+    """
+    if not is_agent_id(agent):
+        agent_id = yield from resolve_agent(agent, retries)
+    else:
+        agent_id = agent
     try:
-        others = yield from with_retries(calls.search_agents({"limit": 100}), retries)
+        descriptor = yield from with_retries(calls.get_acp_descriptor_by_id(agent_id), retries)
+    except NotFoundException:
+        near = (yield from _names(retries))[:10]
+        raise UnknownAgentError(
+            f"the server knows no agent with the id {agent_id}{_hint(near)}"
+        ) from None
+    return FoundAgent(agent_id, descriptor)
+
+
+def list_agents(retries: int) -> Flow[list[Agent]]:
+    """All agents that a server lists, in its order; at most 1000."""
+    found: dict[str, Agent] = {}
+    while len(found) < _MOST_AGENTS:
+        page = {"limit": _PAGE, "offset": len(found)}
+        agents = yield from with_retries(calls.search_agents(page), retries)
+        new = {agent.agent_id: agent for agent in agents if agent.agent_id not in found}
+        found |= new
+        if len(agents) < _PAGE or not new:
+            break  # a server that knows no pages gives the first one again
+    return list(found.values())[:_MOST_AGENTS]
+
+
+def _names(retries: int) -> Flow[Sequence[str]]:
+    """The names of a server's agents, as far as it tells."""
+    try:
+        others = yield from with_retries(calls.search_agents({"limit": _PAGE}), retries)
     except (ApiConnectionError, UnauthorizedException, ForbiddenException):
         raise
     except OpenApiException:
         others = []  # AGNTCY's server does not list everything
-    names = sorted({agent.metadata.ref.name for agent in others})
-    near = difflib.get_close_matches(name, names, n=3) or names[:10]
-    hint = f"; it has {', '.join(map(repr, near))}" if near else ""
-    raise UnknownAgentError(f"the server knows no agent named {name!r}{hint}")
+    return sorted({agent.metadata.ref.name for agent in others})
+
+
+def _hint(names: Sequence[str]) -> str:
+    return f"; it has {', '.join(map(repr, names))}" if names else ""
 
 
 def _no_agent_server(error: ApiException) -> ApiException:

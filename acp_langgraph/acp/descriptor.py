@@ -7,9 +7,11 @@ faults are reported at once. The rules are those of `AgentACPSpec` in ACP 0.2.3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
+
+from pydantic import ValidationError
 
 from acp_langgraph.acp.models import AgentACPDescriptor, AgentACPSpec
 from acp_langgraph.errors import ACPDescriptorValidationException
@@ -17,34 +19,77 @@ from acp_langgraph.errors import ACPDescriptorValidationException
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
-__all__ = ["descriptor_faults", "schema_faults", "validate_descriptor"]
+__all__ = ["contradictions", "descriptor_faults", "schema_faults", "validate_descriptor"]
+
+_SCHEMAS = ("input", "output", "config", "thread_state", "custom_streaming_update")
 
 
-def validate_descriptor(descriptor: AgentACPDescriptor) -> None:
+def validate_descriptor(
+    descriptor: AgentACPDescriptor | Mapping[str, Any],
+) -> AgentACPDescriptor:
     """Check a descriptor against the rules of the specification.
+
+    Args:
+        descriptor: A descriptor, or the JSON object that stands for one.
+
+    Returns:
+        The descriptor.
 
     Raises:
         ACPDescriptorValidationException: If there are faults; it lists every one.
         ImportError: If `jsonschema` is not installed (extra `server`).
     """
-    faults = list(descriptor_faults(descriptor))
+    if isinstance(descriptor, AgentACPDescriptor):
+        faults = list(descriptor_faults(descriptor))
+    else:
+        try:
+            descriptor = AgentACPDescriptor.model_validate(descriptor)
+            faults = list(descriptor_faults(descriptor))
+        except ValidationError as error:
+            raise ACPDescriptorValidationException(
+                "the agent", [*_unreadable(error), *_raw_schema_faults(descriptor)]
+            ) from None
     if faults:
         ref = descriptor.metadata.ref
         raise ACPDescriptorValidationException(f"agent {ref.name!r} {ref.version}", faults)
+    return descriptor
+
+
+def _unreadable(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        yield f"{'.'.join(map(str, fault['loc'])) or 'the descriptor'}: {fault['msg']}"
+
+
+def _raw_schema_faults(descriptor: Any) -> Iterator[str]:
+    """The faults of the schemas in what is no whole descriptor."""
+    specs = descriptor.get("specs") if isinstance(descriptor, Mapping) else None
+    for name in _SCHEMAS:
+        schema = specs.get(name) if isinstance(specs, Mapping) else None
+        if isinstance(schema, dict):
+            yield from schema_faults(name, schema)
 
 
 def descriptor_faults(descriptor: AgentACPDescriptor) -> Iterator[str]:
-    """Every fault of a descriptor, a sentence each."""
-    if not descriptor.metadata.ref.name.strip():
-        yield "metadata.ref.name is empty"
-    if not descriptor.metadata.ref.version.strip():
-        yield "metadata.ref.version is empty"
-    yield from _contradictions(descriptor.specs)
+    """Every fault of a descriptor, a sentence each.
+
+    Raises:
+        ImportError: If `jsonschema` is not installed (extra `server`).
+    """
+    yield from contradictions(descriptor)
     for place, schema in _schemas(descriptor.specs):
         yield from schema_faults(place, schema)
 
 
-def _contradictions(specs: AgentACPSpec) -> Iterator[str]:
+def contradictions(descriptor: AgentACPDescriptor) -> Iterator[str]:
+    """The faults of a descriptor that can be told without looking into its schemas."""
+    if not descriptor.metadata.ref.name.strip():
+        yield "metadata.ref.name is empty"
+    if not descriptor.metadata.ref.version.strip():
+        yield "metadata.ref.version is empty"
+    yield from _capability_faults(descriptor.specs)
+
+
+def _capability_faults(specs: AgentACPSpec) -> Iterator[str]:
     capabilities, streaming = specs.capabilities, specs.capabilities.streaming
     custom = bool(streaming and streaming.custom)
     if custom and specs.custom_streaming_update is None:
@@ -66,7 +111,7 @@ def _contradictions(specs: AgentACPSpec) -> Iterator[str]:
 
 
 def _schemas(specs: AgentACPSpec) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name in ("input", "output", "config", "thread_state", "custom_streaming_update"):
+    for name in _SCHEMAS:
         schema = getattr(specs, name)
         if schema is not None:
             yield name, schema

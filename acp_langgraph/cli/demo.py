@@ -38,11 +38,16 @@ def demo(
         typer.Option(help="Have a chat model write, named provider:name as in LangChain."),
     ] = None,
 ) -> None:
-    """Run a marketing campaign with two remote agents, and write the mail into an outbox.
+    """See it work: two remote agents write a mail, and ask you about it.
+
+    ```
+    acp-langgraph demo
+    acp-langgraph demo --brief brief.txt --yes
+    ```
 
     The agents are started in a process of their own on a free port of this machine. One drafts a
-    mail and asks you to approve or change it, the other corrects it. Without --model they work by
-    rules: no key and no network are needed.
+    mail and asks you to approve or change it, the other corrects it, and the mail is written into
+    an outbox. Without --model they work by rules: no key and no network are needed.
 
     Stop it whenever you like: the same command with --resume goes on where it stopped.
     """

@@ -58,13 +58,18 @@ def serve(
         bool, typer.Option("--verbose", "-v", help="Say why runs fail, and more.")
     ] = False,
 ) -> None:
-    """Serve LangGraph graphs over the Agent Connect Protocol.
+    """Serve LangGraph graphs as agents, over the Agent Connect Protocol.
 
-    The graphs of the current folder's langgraph.json, if nothing is named:
+    Without a GRAPH, those of the current folder's langgraph.json:
 
-        acp-langgraph serve
+    ```
+    acp-langgraph serve
+    acp-langgraph serve mailer/agent.py:graph
+    acp-langgraph serve review=reviewer.py:make_graph --port 8080
+    ```
 
-        acp-langgraph serve mailer/agent.py:graph reviewer=reviewer.py:make_graph
+    What each agent takes and gives is made from its graph's own types; `acp-langgraph agents` shows
+    it. Runs survive a restart in the database file. Ctrl-C stops the server.
     """
     server = needing("server", "acp_langgraph.server")
     loading = needing("server", "acp_langgraph.server.loading")

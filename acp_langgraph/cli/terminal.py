@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.text import Text
 
+from acp_langgraph.json_schema.words import printable
+
 __all__ = ["fail", "needing"]
 
 
@@ -22,6 +24,6 @@ def needing(extra: str, module: str) -> Any:
 
 def fail(message: str, code: int) -> NoReturn:
     """End with an error message and an exit code."""
-    said = Text.assemble(("error: ", "red"), message)
+    said = Text.assemble(("error: ", "red"), printable(message))
     Console(stderr=True, soft_wrap=True).print(said, highlight=False)
     sys.exit(code)

@@ -4,7 +4,7 @@
 
 becomes a `TypedDict` with one required key. Read liberally: what the schema says in a way that has
 no counterpart here (`not`, `if`, patterns of property names) says nothing, and a schema that refers
-to itself says nothing at that point. Objects keep keys that are not declared.
+to itself, or has no end, says nothing at that point. Objects keep keys that are not declared.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ _CONSTRAINTS: Final = {
     "multipleOf": "multiple_of",
 }
 
+_MOST_SCHEMAS: Final = 2_000
+_DEEPEST: Final = 50
+
 _TEXT_OR_LIST: Final = frozenset({"minLength", "maxLength", "minItems", "maxItems"})
 
 
@@ -54,9 +57,21 @@ def type_from_json_schema(schema: Mapping[str, Any] | bool, name: str = "Object"
 class _Reader:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
+        self._count = 0
+        self._depth = 0
 
     def read(self, schema: Any, name: str, inside: tuple[str, ...]) -> Any:
         """The type of a schema that stands somewhere in the whole."""
+        self._count += 1
+        if self._count > _MOST_SCHEMAS or self._depth > _DEEPEST:
+            return Any
+        self._depth += 1
+        try:
+            return self._read(schema, name, inside)
+        finally:
+            self._depth -= 1
+
+    def _read(self, schema: Any, name: str, inside: tuple[str, ...]) -> Any:
         match schema:
             case {"$ref": str(reference)}:
                 known = reference in inside

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Self
 from uuid import UUID
 
 import httpx
 from langchain_core.runnables import RunnableConfig
 from pydantic_core import PydanticSerializationError, to_jsonable_python
+from typing_extensions import Unpack
 
-from acp_langgraph.acp.agents import describe_agent, is_agent_id, resolve_agent, resume_schema
+from acp_langgraph.acp.agents import (
+    FoundAgent,
+    describe_agent,
+    is_agent_id,
+    resolve_agent,
+    resume_schema,
+)
 from acp_langgraph.acp.cancelling import cancel_run
 from acp_langgraph.acp.entry import Entry
 from acp_langgraph.acp.flow import run_agent
@@ -22,12 +29,19 @@ from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.from_agent import (
+    Mode,
+    NodeOptions,
+    alook_up,
+    look_up,
+    node_name,
+    options_for,
+)
+from acp_langgraph.nodes.identity import Auth, Headers
 from acp_langgraph.nodes.plans import input_of, output_of
 from acp_langgraph.nodes.ports import InputPort
 
 __all__ = ["ACPNode"]
-
-Mode: TypeAlias = Literal["values", "custom"]
 
 _MODES: Final = frozenset({"values", "custom"})
 _STRATEGIES: Final = ("reject", "rollback", "interrupt", "enqueue")
@@ -49,6 +63,9 @@ class ACPNode(RemoteNode):
             output_type=Review,
         )
         builder.add_node(reviewer)
+
+    `from_agent` makes one from what the server says of the agent, and `acp_langgraph.check_graph`
+    tells whether the nodes of a graph fit their agents.
 
     What the agent asks becomes the graph's interrupt; the answer, given with
     `Command(resume=...)`, goes to the same remote run, from whichever process. That needs a
@@ -84,7 +101,7 @@ class ACPNode(RemoteNode):
         output_type: The answer's type, as `input_type`.
         config_path: Where in the state the agent's configuration is.
         config_type: The configuration's type, as `input_type`.
-        auth_header: Headers that this node adds to every request.
+        auth_header: Headers that this node adds to every request; see `headers`.
         use_threads: Whether the agent runs on a remote thread, one per thread of the graph and
             place in it, so that it remembers from one execution to the next.
         input: Instead of a path, a mapping plan: rules by field of the input, or one rule for all of
@@ -99,7 +116,10 @@ class ACPNode(RemoteNode):
             not tell of what class a missing parent of `output_path` is.
         client: A blocking client of your own, for `invoke`; it stays yours to close.
         async_client: An awaiting client of your own, for `ainvoke`; it stays yours to close.
-        auth: Authentication of your own, for both.
+        headers: The same as `auth_header`: headers of every request; or a function that makes them, of
+            the invocation's config or runtime, so that each user's are sent. See `HeaderAuth`.
+        auth: A `TokenAuth`, which gets, keeps and renews a token for each user; a `HeaderAuth`; or an
+            `httpx.Auth` of your own.
         run_timeout: Seconds that the run may work without finishing or asking; anew after every
             answer. `None`: no limit.
         on_timeout: Whether a run that takes longer is ended (`cancel`) or left to itself (`leave`).
@@ -143,7 +163,7 @@ class ACPNode(RemoteNode):
         output_type: Any = None,
         config_path: str | None = None,
         config_type: Any = None,
-        auth_header: Mapping[str, str] | None = None,
+        auth_header: Headers | None = None,
         use_threads: bool = False,
         *,
         input: Any = None,  # noqa: A002 - what it is
@@ -152,7 +172,8 @@ class ACPNode(RemoteNode):
         state_type: Any = None,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
-        auth: httpx.Auth | None = None,
+        headers: Headers | None = None,
+        auth: Auth | None = None,
         run_timeout: float | None = None,
         on_timeout: Literal["cancel", "leave"] = "cancel",
         on_unknown: Literal["raise", "rerun"] = "raise",
@@ -163,12 +184,16 @@ class ACPNode(RemoteNode):
         super().__init__(
             name,
             client_config,
-            headers=auth_header,
+            headers=auth_header if headers is None else headers,
             client=client,
             async_client=async_client,
             auth=auth,
             on_cancel=on_cancel,
         )
+        if headers is not None and auth_header is not None:
+            raise NodeConfigurationError(
+                "auth_header and headers are two names for the same; give one of them", node=name
+            )
         if not isinstance(agent_id, (str, UUID)) or not str(agent_id):
             given = "empty" if agent_id == "" else f"of type {type(agent_id).__name__}"
             raise NodeConfigurationError(
@@ -211,12 +236,82 @@ class ACPNode(RemoteNode):
         self.input = input_of(name, input, input_path, input_type, state_type, llm)
         self.input_path, self.output_path = input_path, output_path
         self.output = output_of(name, output, output_path, output_type, state_type, llm)
-        self._config = None
+        self.config: InputPort | None = None
         if config_path is not None:
-            self._config = InputPort("config", config_path, config_type, name)
+            self.config = InputPort("config", config_path, config_type, name)
         self._agent_id = agent_id if is_agent_id(agent_id) else None
         self._descriptor: AgentACPDescriptor | None = None
         self._listening: Listening | None = None
+
+    @classmethod
+    def from_agent(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        agent: str,
+        name: str | None = None,
+        **options: Unpack[NodeOptions],
+    ) -> Self:
+        """A node from what a server says of an agent.
+
+            reviewer = ACPNode.from_agent("http://127.0.0.1:8000", "email_reviewer")
+
+        The agent is looked up now, once, and the node keeps to that version of it. Its JSON Schemas
+        are the types of input, output and config, so that what does not fit is refused here and not
+        there; pydantic checks what it can express of them.
+
+        Args:
+            client_config: Where and as whom to connect; a URL will do.
+            agent: The agent's name on the server, or its id.
+            name: The node's name in the graph; by default the agent's.
+            **options: As for `ACPNode`. Without `input_path` and `input`, the channels that have the
+                names of the input's fields are sent; without `output_path` and `output`, the fields
+                of the answer go to the channels of their names. A remote thread is used only if
+                `use_threads` says so: it remembers, and what the graph sends again would be there
+                twice.
+
+        Raises:
+            UnknownAgentError: If the server knows no such agent; names what it has.
+            NodeConfigurationError: If the agent does not offer what is asked of it, demands a config
+                that there is none of, or takes or gives no fields that could be channels.
+            OpenApiException: If the server cannot be asked.
+        """
+        return cls._of_agent(client_config, look_up(client_config, agent, options), name, options)
+
+    @classmethod
+    async def afrom_agent(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        agent: str,
+        name: str | None = None,
+        **options: Unpack[NodeOptions],
+    ) -> Self:
+        """`from_agent`, awaiting."""
+        found = await alook_up(client_config, agent, options)
+        return cls._of_agent(client_config, found, name, options)
+
+    @classmethod
+    def _of_agent(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        found: FoundAgent,
+        name: str | None,
+        options: NodeOptions,
+    ) -> Self:
+        name = name or node_name(found)
+        node = cls(name, found.agent_id, client_config, **options_for(found, name, options))
+        node.agent = found.name
+        node._descriptor = found.descriptor
+        return node
+
+    @property
+    def agent_id(self) -> str | None:
+        """The agent's id on the server, once it is known."""
+        return self._agent_id
+
+    @property
+    def descriptor(self) -> AgentACPDescriptor | None:
+        """What the agent says of itself, once it was asked."""
+        return self._descriptor
 
     def life(
         self, state: Any, execution: Execution, config: RunnableConfig
@@ -252,8 +347,8 @@ class ACPNode(RemoteNode):
         config: RunnableConfig,
     ) -> RunOrder:
         run_config = _forwarded(config)
-        if self._config is not None:
-            run_config["configurable"] = self._config.read(state)
+        if self.config is not None:
+            run_config["configurable"] = self.config.read(state)
         return RunOrder(
             key=execution.key,
             agent_id=agent_id,

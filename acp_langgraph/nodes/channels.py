@@ -32,7 +32,7 @@ def channels_taking(node: Any, config: RunnableConfig) -> Mapping[str, Any] | No
     except (KeyError, AttributeError, IndexError, TypeError, ValueError):
         return None
     writes = all(type(each).__name__.startswith("ChannelWrite") for each in others)
-    known = first is node and writes and isinstance(channels, Mapping)
+    known = first is node and writes and isinstance(channels, dict)
     return channels if known and "__root__" not in channels else None
 
 

@@ -29,6 +29,10 @@ class Input(Protocol):
     def plan(self) -> MappingPlan | None:
         """The plan, if it is by one."""
 
+    @property
+    def declared(self) -> Any:
+        """The input's type; `None` for any JSON."""
+
     def take(self, state: Any, config: RunnableConfig) -> Flow[Any]:
         """The JSON to send."""
 
@@ -39,6 +43,10 @@ class Output(Protocol):
     @property
     def plan(self) -> MappingPlan | None:
         """The plan, if it is by one."""
+
+    @property
+    def declared(self) -> Any:
+        """The answer's type; `None` for any JSON."""
 
     def put(self, state: Any, values: Any, config: RunnableConfig) -> Flow[dict[str, Any]]:
         """The node's change of the state."""
@@ -81,6 +89,7 @@ def output_of(
 class _PlannedInput:
     def __init__(self, node: str, rules: Any, declared: Any, state_type: Any, model: Any) -> None:
         self.plan = compile_input(rules, state=state_type, agent=declared, name=f"{node}.input")
+        self.declared = declared
         self._node = node
         self._model = model
 
@@ -102,7 +111,7 @@ class _PlannedOutput:
     def __init__(self, node: str, rules: Any, declared: Any, state_type: Any, model: Any) -> None:
         self.plan = compile_output(rules, state=state_type, agent=declared, name=f"{node}.output")
         self._node = node
-        self._declared = declared
+        self.declared = declared
         self._model = model
 
     def put(self, state: Any, values: Any, config: RunnableConfig) -> Flow[dict[str, Any]]:
@@ -115,10 +124,10 @@ class _PlannedOutput:
         return plan.delta(answer, config, state=state, answers=answers)
 
     def _fitting(self, values: Any) -> Any:
-        if self._declared is None:
+        if self.declared is None:
             return values
         try:
-            return validation.validate(self._declared, values)
+            return validation.validate(self.declared, values)
         except ValidationError as error:
             faults = error.errors(include_input=False, include_url=False, include_context=False)
             raise NodeOutputError(

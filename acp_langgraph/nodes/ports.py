@@ -32,15 +32,19 @@ class InputPort:
         declared: Its type; `None` for any JSON.
         node: The node's name, for errors.
 
+    Attributes:
+        path: Where it is, as it was given.
+        declared: Its type, as it was given.
+
     Raises:
         NodeConfigurationError: If the path or the type cannot be used.
     """
 
     def __init__(self, what: str, path: str, declared: Any, node: str) -> None:
-        self._what = what
+        self.what = what
         self._node = node
         self._path = _parse(f"{what}_path", path, node)
-        self._type = declared
+        self.declared = declared
         self._adapter = _adapter(f"{what}_type", declared, node)
         self.path = path
         self.plan: MappingPlan | None = None
@@ -59,14 +63,14 @@ class InputPort:
         try:
             value = self._path.read(state)
         except NodeError as error:
-            raise NodeInputError(f"{self._what}_path: {error}", node=self._node) from None
+            raise NodeInputError(f"{self.what}_path: {error}", node=self._node) from None
         try:
             if self._adapter is None:
                 return to_jsonable_python(value, by_alias=True)
-            fitting = validation.validate(self._type, value)
-            if is_typeddict(self._type):
+            fitting = validation.validate(self.declared, value)
+            if is_typeddict(self.declared):
                 # The type says what the agent gets to see, be it of the whole state.
-                known = self._type.__annotations__
+                known = self.declared.__annotations__
                 fitting = {name: each for name, each in fitting.items() if name in known}
             return self._adapter.dump_python(fitting, mode="json", by_alias=True, warnings="error")
         except ValidationError as error:
@@ -79,8 +83,8 @@ class InputPort:
 
     def _refusal(self, problem: str) -> str:
         place = f"at {str(self._path)!r} " if self._path.steps else ""
-        wanted = f" {_name(self._type)}" if self._type is not None else ""
-        return f"the state {place}does not give the {self._what}{wanted}: {problem}"
+        wanted = f" {_name(self.declared)}" if self.declared is not None else ""
+        return f"the state {place}does not give the {self.what}{wanted}: {problem}"
 
 
 class OutputPort:
@@ -92,6 +96,10 @@ class OutputPort:
         state_type: The declaration of the state, for types that a dict of a state does not tell.
         node: The node's name, for errors.
 
+    Attributes:
+        path: Where it goes, as it was given.
+        declared: Its type, as it was given.
+
     Raises:
         NodeConfigurationError: If the path or the type cannot be used.
     """
@@ -99,7 +107,7 @@ class OutputPort:
     def __init__(self, path: str, declared: Any, state_type: Any, node: str) -> None:
         self._node = node
         self._path = _parse("output_path", path, node)
-        self._type = declared
+        self.declared = declared
         _adapter("output_type", declared, node)
         self._state_type = state_type
         self.path = path
@@ -124,11 +132,11 @@ class OutputPort:
             NodeOutputError: If the answer does not fit.
         """
         try:
-            value = values if self._type is None else validation.validate(self._type, values)
+            value = values if self.declared is None else validation.validate(self.declared, values)
         except ValidationError as error:
             faults = error.errors(include_input=False, include_url=False, include_context=False)
             raise NodeOutputError(
-                f"the agent's answer is no {_name(self._type)}: {describe_faults(faults)}",
+                f"the agent's answer is no {_name(self.declared)}: {describe_faults(faults)}",
                 node=self._node,
             ) from None
         try:

@@ -124,9 +124,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise LoadError(
-            f"there is no {path}; name a graph to serve: acp-langgraph serve path/to/file.py:graph"
-        ) from None
+        raise LoadError(f"there is no {path}; name a graph: path/to/file.py:graph") from None
     except (OSError, ValueError) as error:
         raise LoadError(f"{path} cannot be read: {error}") from None
     if not isinstance(config, dict):

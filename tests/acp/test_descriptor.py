@@ -64,3 +64,25 @@ def test_every_fault_is_listed():
 
     assert len(found) == 5
     assert "metadata.ref.name is empty" in found
+
+
+def test_a_descriptor_may_be_the_json_that_it_is_on_the_wire():
+    given = descriptor().model_dump(exclude_unset=True)
+
+    assert validate_descriptor(given) == descriptor()
+
+
+def test_what_is_no_descriptor_has_all_its_faults_listed():
+    found = faults({"metadata": {"ref": {"name": 5}}, "specs": {"input": {"type": "sentence"}}})
+
+    assert [fault.split(" ")[0].rstrip(":") for fault in found] == [
+        "metadata.ref.name",
+        "metadata.ref.version",
+        "specs.capabilities",
+        "specs.output",
+        "specs.config",
+        "input",
+    ]
+    assert faults([]) == [
+        "the descriptor: Input should be a valid dictionary or instance of AgentACPDescriptor"
+    ]

@@ -189,7 +189,7 @@ def test_variables_are_set_unless_the_environment_has_them(monkeypatch, env):
         ("needy.py:graph", "there is no module 'not_installed_anywhere'; install it"),
         ("agent.py:fails", "LookupError: no"),
         ("agent.py:endless", "does not compile"),
-        ("none.json", "there is no none.json; name a graph to serve"),
+        ("none.json", "there is no none.json; name a graph"),
         ("list.json", "must hold a JSON object"),
         ("bad.json", "bad.json cannot be read"),
         ("empty.json", "names no graph"),

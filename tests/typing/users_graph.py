@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict, assert_type, cast
 
 import httpx
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -31,6 +31,9 @@ from acp_langgraph import (
     AsyncQuantClient,
     BridgeClient,
     FieldMetadata,
+    Finding,
+    GraphReport,
+    HeaderAuth,
     IOMappingAgentMetadata,
     MappingError,
     QuantChatNode,
@@ -40,9 +43,13 @@ from acp_langgraph import (
     QuantToolNode,
     RemoteEvent,
     RunError,
+    TokenAuth,
     UnknownOutcomeError,
+    acheck_graph,
     add_io_mapped_conditional_edge,
     add_io_mapped_edge,
+    check_graph,
+    checked,
 )
 from acp_langgraph.acp.models import Agent, RunStateless
 from acp_langgraph.mapping import MappingPlan, coalesce, compile_input
@@ -94,6 +101,9 @@ planned = ACPNode(
     input={"body": coalesce("review.corrected", "mail.body")},
 )
 bridge = APIBridgeAgentNode("send", "http://localhost:8080", "sendgrid", "mail", "review", None)
+declared = ACPNode.from_agent(configuration, "reviewer", input_path="mail", use_threads=True)
+assert_type(declared, ACPNode)
+assert_type(declared.agent_id, str | None)
 assert_type(reviewer.name, str)
 runnable: Runnable[Any, dict[str, Any]] = reviewer
 assert_type(reviewer.invoke({"mail": {"subject": "", "body": ""}}), dict[str, Any])
@@ -101,6 +111,8 @@ assert_type(reviewer.invoke(State()), dict[str, Any])
 
 
 async def awaiting() -> None:
+    assert_type(await ACPNode.afrom_agent("http://localhost:8000", "reviewer"), ACPNode)
+    assert_type(await acheck_graph(graph), GraphReport)
     assert_type(await reviewer.ainvoke(State()), dict[str, Any])
     assert_type(await bridge.ainvoke(State()), dict[str, Any])
     async for _ in reviewer.astream(State()):
@@ -139,6 +151,9 @@ plans = add_io_mapped_conditional_edge(
 )
 assert_type(plans["done"], MappingPlan)
 graph: CompiledStateGraph[State, None, State, State] = builder.compile(checkpointer=InMemorySaver())
+assert_type(checked(graph), CompiledStateGraph[State, None, State, State])
+assert_type(check_graph(graph), GraphReport)
+assert_type(check_graph(graph).errors, tuple[Finding, ...])
 assert_type(compile_input("mail.body", state=State, agent=str), MappingPlan)
 
 # Clients
@@ -170,6 +185,30 @@ with BridgeClient("http://localhost:8080") as bridge_client:
 with QuantClient(organisation="acme") as quant_client:
     print(quant_client.list_ai_tool_names().tools)
 own = ACPNode("own", "id", None, client=httpx.Client(), async_client=httpx.AsyncClient())
+
+# As whom
+
+
+class Vault:
+    """Gives tokens, both ways."""
+
+    def token(self) -> str:
+        """One, blocking."""
+        return "token"
+
+    async def atoken(self, config: RunnableConfig) -> dict[str, object]:
+        """One, awaiting."""
+        return {"access_token": "token", "expires_in": 3600, "for": config}
+
+
+def for_user(config: RunnableConfig) -> dict[str, str]:
+    """The headers of a user."""
+    return {"x-user": config.get("configurable", {})["user"]}
+
+
+ACPNode("own", "id", "http://h", auth=TokenAuth(Vault(), per="user_id"))
+ACPNode("own", "id", "http://h", headers=for_user)
+ACPClient("http://h", auth=HeaderAuth(for_user, per="user"))
 
 # Errors
 

@@ -94,6 +94,7 @@ class QuantChatNode(QuantNode):
             raise NodeConfigurationError("an agent brings its own tools", node=name)
         made = [each if isinstance(each, BaseTool) else tool(each) for each in tools]
         self._runs = {each.name: each for each in made}
+        self.agent = str(agent_id or model_id)
         self._agent_id = agent_id
         self._on_tool_error = on_tool_error
         self._request = dict(request or {})

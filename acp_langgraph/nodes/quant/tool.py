@@ -102,6 +102,7 @@ class QuantToolNode(QuantNode):
         if pace is None:
             pace = IMAGES if names and names <= _IMAGES else TOOLS
         super().__init__(name, configuration, pace=pace, **options)
+        self.agent = ", ".join(sorted(names)) or name
         if execution_path is None and not (model_id and tools):
             raise NodeConfigurationError(
                 "give model_id and tools, to have tools started; or execution_path, to wait for "

@@ -1,0 +1,112 @@
+"""What the commands that ask a server have in common: where, as whom, and errors for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+import typer
+
+import acp_langgraph
+from acp_langgraph import errors
+from acp_langgraph.cli.terminal import fail
+
+__all__ = ["AgentName", "ApiKey", "Header", "Host", "Server", "Token"]
+
+T = TypeVar("T")
+
+Host: TypeAlias = Annotated[
+    str,
+    typer.Argument(metavar="HOST", help="URL of the server, e.g. http://127.0.0.1:8000."),
+]
+AgentName: TypeAlias = Annotated[
+    str, typer.Argument(metavar="AGENT", help="The agent: its name, or its id.")
+]
+ApiKey: TypeAlias = Annotated[
+    str | None,
+    typer.Option(envvar="ACP_LANGGRAPH_API_KEY", help="Key to send, as x-api-key."),
+]
+Token: TypeAlias = Annotated[
+    str | None,
+    typer.Option(envvar="ACP_LANGGRAPH_TOKEN", help="Token to send, as Authorization: Bearer."),
+]
+Header: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header", "-H", metavar="NAME:VALUE", help="Header to send; may be given several times."
+    ),
+]
+
+_TIMEOUT = 20.0  # seconds; a person waits
+_RETRIES = 1
+_FAILED = 500
+_NOT_IMPLEMENTED = 501  # what servers of files say to a POST
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server, and as whom it is asked."""
+
+    host: str
+    api_key: str | None = None
+    token: str | None = None
+    header: list[str] | None = None
+
+    @property
+    def configuration(self) -> acp_langgraph.ApiClientConfiguration:
+        """Where and as whom to connect."""
+        try:
+            return acp_langgraph.ApiClientConfiguration(
+                self.host,
+                api_key=self.api_key,
+                access_token=self.token,
+                headers=dict(map(_parted, self.header or ())),
+                timeout=_TIMEOUT,
+                retries=_RETRIES,
+            )
+        except errors.ApiValueError as error:
+            fail(str(error), 2)
+
+    def run(self, flow: Any) -> Any:
+        """What a flow comes to; ends with an error for people."""
+        from acp_langgraph.transport import Transport  # noqa: PLC0415 - not for --help
+
+        configuration = self.configuration
+        with Transport(configuration) as transport, self._explained(configuration.base_url):
+            return transport.run(flow)
+
+    @contextmanager
+    def _explained(self, url: str) -> Iterator[None]:
+        try:
+            yield
+        except errors.UnknownAgentError as error:
+            fail(f"{error}\nList them: acp-langgraph agents {url}", 1)
+        except (errors.UnauthorizedException, errors.ForbiddenException) as error:
+            fail(f"{url} {self._refusal()} ({error.status})", 1)
+        except errors.ApiTimeoutError:
+            fail(f"{url} does not answer in time", 1)
+        except errors.ApiConnectionError as error:
+            why = str(error).rpartition(": ")[2]
+            fail(f"{url} cannot be reached: {why}\nIs the server running, and is this its URL?", 1)
+        except errors.UnprocessableEntityException as error:
+            fail(f"{url} does not list its agents; name one ({error})", 1)
+        except errors.ApiException as error:
+            if error.status < _FAILED or error.status == _NOT_IMPLEMENTED:
+                fail(f"there is no ACP server at {url}, or not as it should be: {error}", 1)
+            fail(f"{url} failed: {error}", 1)
+        except errors.OpenApiException as error:
+            fail(str(error), 1)
+
+    def _refusal(self) -> str:
+        if self.api_key or self.token or self.header:
+            return "does not accept these credentials"
+        return "wants credentials: give --api-key or --token, or set ACP_LANGGRAPH_API_KEY"
+
+
+def _parted(header: str) -> tuple[str, str]:
+    name, colon, value = header.partition(":")
+    if not colon or not name.strip():
+        fail("a header is written NAME:VALUE, e.g. --header 'x-tenant: acme'", 2)
+    return name.strip(), value.strip()

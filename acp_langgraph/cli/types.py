@@ -1,0 +1,107 @@
+"""`acp-langgraph types`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acp_langgraph import errors
+from acp_langgraph.cli.connecting import AgentName, ApiKey, Header, Host, Server, Token
+from acp_langgraph.cli.terminal import fail, needing
+
+__all__ = ["types"]
+
+
+def types(
+    host: Host,
+    agent: AgentName,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Python file to write; without it, the models are printed."
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Write nothing; fail if the file is not what would be written."
+        ),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that was not written by this command.")
+    ] = False,
+    api_key: ApiKey = None,
+    token: Token = None,
+    header: Header = None,
+) -> None:
+    """Write pydantic models of what an agent takes, gives and asks.
+
+    ```
+    acp-langgraph types http://127.0.0.1:8000 mailcomposer -o mail.py
+    acp-langgraph types http://127.0.0.1:8000 mailcomposer -o mail.py --check
+    ```
+
+    The models are called `Input`, `Output` and `Config`, and for each kind of question the agent may
+    ask its name with `Payload` and with `Resume` after it. They are a node's types:
+
+    ```
+    ACPNode("compose", "mailcomposer", host, input_type=mail.Input, output_type=mail.Output)
+    ```
+    """
+    codegen = needing("types", "acp_langgraph.codegen.models")
+    from acp_langgraph.acp.agents import find_agent  # noqa: PLC0415 - not for --help
+
+    if output is None and (check or force):
+        fail("--check and --force are about a file; name it with -o", 2)
+    server = Server(host, api_key, token, header)
+    configuration = server.configuration
+    found = server.run(find_agent(agent, configuration.retries))
+    try:
+        text = codegen.models_of(found, configuration.base_url)
+    except errors.ModelGenerationError as error:
+        fail(str(error), 1)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    before = _read(output)
+    if check:
+        if before != text:
+            fail(f"{output} is not what the agent declares; run the command without --check", 1)
+        typer.echo(f"{output} is up to date")
+        return
+    if before is not None and not force and not before.startswith(codegen.HEADER):
+        fail(f"{output} was not written by this command; name another file, or add --force", 2)
+    _write(output, text)
+    typer.echo(f"{output}: {', '.join(codegen.model_names(text))}")
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        fail(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}", 2)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file as a whole, or not at all."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as draft:
+            draft.write(text)
+        Path(draft.name).chmod(0o666 & ~_umask())
+        Path(draft.name).replace(path)
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror or error}", 2)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
