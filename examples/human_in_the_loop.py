@@ -61,7 +61,7 @@ def main() -> None:
         with SqliteSaver.from_conn_string(database) as saver:
             done = graph(server.url).compile(checkpointer=saver).invoke(Command(resume="L"), config)
         print(done["order"])
-        print(server.count_runs())
+        print(f"Remote runs: {server.count_runs()}")
 
 
 if __name__ == "__main__":

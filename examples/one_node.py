@@ -2,7 +2,8 @@
 
     python examples/one_node.py
 
-The agent is an ordinary graph, served by the embedded server; any ACP server would do.
+The agent is an ordinary graph, served by the embedded server; any ACP server would do. Of the graph's
+state, the agent gets to see what `input` makes of it, and its answer goes to `output_path`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     python examples/quant_tools.py --real     against Quant: set QUANT_API_TOKEN, QUANT_ORGANISATION
 
 Three nodes draw at the same time, each in a chat of its own, and share their polling. A fourth looks
-up the weather. The last one puts it all together.
+up the weather. The last one puts it all together. Real pictures are kept in the folder `pictures`.
 """
 
 from __future__ import annotations
@@ -94,12 +94,18 @@ def main() -> None:
         FakeTool("generate_image", result={"images": [TINY_IMAGE]}),
         FakeTool("get_weather", is_async=False, result="windy, 12 degrees"),
     ]
-    folder = tempfile.mkdtemp(prefix="pictures-")
-    with nullcontext() if real else FakeQuant(tools, scale=0.1) as service:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        nullcontext() if real else FakeQuant(tools, scale=0.1) as service,
+    ):
         connection: dict[str, Any] = {}
         if service is not None:
             connection = {"configuration": service.url, "organisation": "acme"}
-        graph = build(connection, IMAGES if real else Pace(0.2, 0.3, 60.0), folder)
+        graph = (
+            build(connection, IMAGES, "pictures")
+            if real
+            else build(connection, Pace(0.2, 0.3, 60.0), scratch)
+        )
         questions = {place: f"Draw the {place} of Visby" for place in PLACES}
         asked = {**questions, "weather_question": "How is the weather in Visby?"}
         print(graph.invoke(asked)["answer"])

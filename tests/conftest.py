@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 from hypothesis import settings
 from support.colors import Color
@@ -22,3 +24,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kills", default=10, help="how often each kill test kills; 200 is the full count"
     )
+    parser.addoption(
+        "--must-run",
+        action="append",
+        default=[],
+        metavar="MARK",
+        help="fail tests with this mark, instead of skipping them, where what they need is missing",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    must = [mark for mark in item.config.getoption("--must-run") if item.get_closest_marker(mark)]
+    if report.skipped and must:
+        report.outcome = "failed"
+        report.longrepr = f"--must-run {must[0]}, and this was skipped: {report.longrepr[2]}"
+    return report

@@ -114,6 +114,8 @@ def _say(console: Console, url: str, agents: list[Any], database: str) -> None:
     many = "agent" if len(agents) == 1 else "agents"
     console.print(f"[bold]acp-langgraph[/bold] serves {len(agents)} {many} at [bold]{url}[/bold]")
     table = Table(box=None, show_header=False, padding=(0, 2), pad_edge=True)
+    for _ in ("name", "version", "id"):
+        table.add_column(no_wrap=True)
     for agent in agents:
         table.add_row(
             Text(agent.name, "cyan"), agent.version, agent.id, Text(agent.description, "dim")

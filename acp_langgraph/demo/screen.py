@@ -110,8 +110,9 @@ class Screen:
     def _problems(self, review: Review) -> Text | Table:
         if not review.problems:
             return Text("The reviewer found nothing to correct.", "dim")
+        count = len(review.problems)
         table = Table(
-            title=f"The reviewer found {len(review.problems)}",
+            title=f"The reviewer found {count} {'problem' if count == 1 else 'problems'}",
             title_justify="left",
             title_style="bold",
             width=self._width,

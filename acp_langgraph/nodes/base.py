@@ -85,6 +85,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
                 f"{name!r} cannot be a node's name; LangGraph wants text without ':' and '|'"
             )
         self.name = self.agent = name
+        self.__name__ = name  # where `add_sequence` looks
         self.on_cancel = one_of("on_cancel", on_cancel, ("cancel", "detach"), name)
         self._known_to_one_client = ""
         if configuration is None and (client is None) != (async_client is None):

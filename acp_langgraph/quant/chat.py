@@ -112,7 +112,8 @@ def wrapped(result: Any) -> dict[str, Any]:
     return result if isinstance(result, dict) else {"result": result}
 
 
-def _started(base_url: str, accepted: DurableAccepted) -> dict[str, Any]:
+def _started(base_url: str, accepted: DurableAccepted) -> Flow[dict[str, Any]]:
+    yield from ()
     return {"requestId": durable_id(accepted, base_url), "sessionId": accepted.session_id}
 
 
@@ -152,7 +153,7 @@ def _wait(
         error = record.error
         why = dump(error) if isinstance(error, DurableError) else error
         raise QuantRunError("chat", why, node=order.node, run_id=request_id)
-    return _result(order, record, request_id)
+    return (yield from _result(order, record, request_id))
 
 
 def _submit(
@@ -178,19 +179,20 @@ def _submit(
     return {"at": policy.clock(), "used": [*leg["used"], callback_id], "taken": taken}
 
 
-def _result(order: ChatOrder, record: DurableExecution, request_id: str) -> dict[str, Any]:
+def _result(order: ChatOrder, record: DurableExecution, request_id: str) -> Flow[dict[str, Any]]:
     result = record.result
     said: Any = None
     if result is not None and result.response is not None:
         said = result.response.content
         if said is None:
             said = dump(result.response).get("text")
+    found = {
+        "text": joined_text(said),
+        "toolExecutions": result.tool_executions if result is not None else [],
+    }
     return {
         "status": record.status,
         "requestId": request_id,
-        "text": order.keeper.keep(joined_text(said), request_id),
         "usage": result.usage if result is not None else None,
-        "toolExecutions": order.keeper.keep(
-            result.tool_executions if result is not None else [], request_id
-        ),
+        **(yield from order.keeper.keeping(found, request_id)),
     }

@@ -12,6 +12,7 @@ are links that hold for an hour, and stay.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -20,8 +21,11 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+from acp_langgraph.core.flow import Flow, Work
 
 __all__ = ["Keeper", "Save"]
 
@@ -55,6 +59,13 @@ class Keeper:
     def keep(self, result: Any, execution_id: str) -> Any:
         """The result without its binary data."""
         return self._kept(result, execution_id, ())
+
+    def keeping(self, result: Any, execution_id: str) -> Flow[Any]:
+        """`keep` as a flow: saving, which blocks, goes on in a thread where others would wait."""
+        keep = partial(self.keep, result, execution_id)
+        if self._save is None:
+            return keep()
+        return (yield from Work(keep, partial(asyncio.to_thread, keep)))
 
     def _kept(self, value: Any, execution_id: str, place: tuple[str, ...]) -> Any:
         if isinstance(value, str):

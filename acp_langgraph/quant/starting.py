@@ -39,7 +39,7 @@ class Order(Generic[T]):
         step: Names the step: `start_chat`.
         key: Identifies the order, in whichever process and however often.
         call: Starts it.
-        read: What to remember of the answer: JSON.
+        read: Makes of the answer what to remember of it: JSON.
         find: Looks for what was started since a time: what `read` would have said, or `None` if there
             is certainly nothing. Left out where the API has no way of telling.
         clues: What there is to say where nothing is certain, for people.
@@ -50,7 +50,7 @@ class Order(Generic[T]):
     step: str
     key: str
     call: Call[T]
-    read: Callable[[T], Started]
+    read: Callable[[T], Flow[Started]]
     find: Callable[[float], Flow[Started | None]] | None = None
     clues: Callable[[float], Flow[str]] | None = None
     node: str = ""
@@ -104,7 +104,7 @@ def _start(order: Order[Any], policy: QuantPolicy) -> Flow[Started]:
             if not left:
                 raise
         else:
-            return {"at": policy.clock(), **order.read(answer)}
+            return {"at": policy.clock(), **(yield from order.read(answer))}
     raise AssertionError("the last try returns or raises")  # pragma: no cover
 
 

@@ -136,7 +136,8 @@ def create_once(
         UnknownOutcomeError: If more than that were created since.
     """
 
-    def read(created: TaskCreated) -> Started:
+    def read(created: TaskCreated) -> Flow[Started]:
+        yield from ()
         return {"taskId": created.task_id}
 
     marked = {**body, "metadata": {**(body.get("metadata") or {}), _KEY: key}}

@@ -174,7 +174,7 @@ def wait_for_execution(execution_id: str, tools: Tools, since: float) -> Flow[To
         node=tools.node,
     )
     record = yield from wait_until(subject, tools.executions, _has_ended, tools.sharing)
-    return {**_outcome(record, tools.keeper), "executionId": execution_id}
+    return {**(yield from _outcome(record, tools.keeper)), "executionId": execution_id}
 
 
 def wait_for_orchestration(identifier: str, tools: Tools, since: float) -> Flow[dict[str, Any]]:
@@ -197,7 +197,7 @@ def wait_for_orchestration(identifier: str, tools: Tools, since: float) -> Flow[
         node=tools.node,
     )
     record = yield from wait_until(subject, tools.orchestrations, _has_ended)
-    outcomes = [_outcome(tool, tools.keeper) for tool in record.tools]
+    outcomes = yield from _outcomes(record.tools, tools.keeper)
     if record.status != "complete":
         raise QuantRunError(
             "orchestration",
@@ -207,27 +207,37 @@ def wait_for_orchestration(identifier: str, tools: Tools, since: float) -> Flow[
             run_id=identifier,
         )
     _check(outcomes, tools, identifier)
-    text = tools.keeper.keep(record.text, identifier)
+    text = yield from tools.keeper.keeping(record.text, identifier)
     return {"text": text, "tools": outcomes, "orchestrationId": identifier}
 
 
-def _started(base_url: str, keeper: Keeper, answer: ChatResponse) -> Started:
+def _started(base_url: str, keeper: Keeper, answer: ChatResponse) -> Flow[Started]:
     return {
         "text": answer_text(answer),
-        "tools": [_outcome(use, keeper) for use in tool_uses(answer)],
+        "tools": (yield from _outcomes(tool_uses(answer), keeper)),
         "orchestrationId": orchestration_id(answer, base_url),
         "requestId": answer.request_id,
     }
 
 
+def _outcomes(
+    records: Sequence[ToolUse | ToolOrchestrationTool], keeper: Keeper
+) -> Flow[list[ToolOutcome]]:
+    outcomes = []
+    for record in records:
+        outcome = yield from _outcome(record, keeper)
+        outcomes.append(outcome)
+    return outcomes
+
+
 def _outcome(
     record: ToolUse | ToolExecution | ToolOrchestrationTool, keeper: Keeper
-) -> ToolOutcome:
+) -> Flow[ToolOutcome]:
     execution_id = record.execution_id or None
     found: ToolOutcome = {
         "executionId": execution_id,
         "status": record.status or ("failed" if record.error else "requested"),
-        "result": keeper.keep(record.result, execution_id or ""),
+        "result": (yield from keeper.keeping(record.result, execution_id or "")),
         "error": record.error,
     }
     if isinstance(record, ToolUse):

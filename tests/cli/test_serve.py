@@ -23,7 +23,7 @@ from acp_langgraph import ACPNode
 
 PROJECT = Path(__file__).parents[2]
 GRAPH = '''
-"""Writes mails."""
+"""Writes mails in the words that it is told, and waits until somebody approves of them."""
 import os
 from typing import TypedDict
 from langgraph.graph import START, StateGraph
@@ -111,12 +111,12 @@ def test_a_graph_of_ones_own_is_served_by_one_command_and_called_by_a_node(serve
 def test_what_is_served_is_told(served):
     url, process = served()
 
-    told = "".join(process.stdout.readline() for _ in range(3))
+    told = "".join(iter(process.stdout.readline, "Press Ctrl-C to stop.\n"))
 
     [agent] = httpx.post(f"{url}/agents/search", json={}).json()
     assert "mailer" in told
     assert agent["agent_id"] in told
-    assert "Writes mails." in told
+    assert "Writes mails" in told
     assert "Runs are kept in acp-langgraph.sqlite" in told
 
 

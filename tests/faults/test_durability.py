@@ -58,6 +58,24 @@ def test_a_failed_graph_that_is_entered_again_finds_its_run(color: Color, durabi
         assert server.created == 1
 
 
+def test_the_same_input_under_the_same_run_id_is_the_same_task(color: Color) -> None:
+    """So LangGraph's own servers enter a graph again when a worker of theirs is gone."""
+
+    def job(number: int) -> RunnableConfig:
+        return {**ON_A_THREAD, "metadata": {"run_id": f"job {number}"}}
+
+    with FakeACPServer([Answer("done")]) as server:
+        graph = graph_with(make_node(server.url, server.agent_id))
+        server.faults.add(Fault.status(403), on="wait_for_stateless_run_output", times=None)
+        with pytest.raises(Exception, match="403"):
+            color.invoke(graph, INPUT, job(1))
+        server.faults.clear()
+        assert color.invoke(graph, INPUT, job(1))["answer"] == "done"
+        assert server.created == 1
+        color.invoke(graph, INPUT, job(2))
+        assert server.created == 2
+
+
 def test_without_a_checkpointer_retries_find_the_run_again(color: Color) -> None:
     with FakeACPServer([Answer("done")]) as server:
         server.faults.add(Fault.lose_answer(), on="create_and_wait_for_stateless_run_output")

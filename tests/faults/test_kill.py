@@ -43,7 +43,9 @@ def until_done(zygote: Zygote, job: dict[str, Any], kills: list[int]) -> dict[st
     raise AssertionError("killed too often")
 
 
-def job_for(server: Any, agent_id: str, color: str, durability: str, folder: Path) -> Any:
+def job_for(server: Any, agent_id: str, color: str, durability: str, where: Path | str) -> Any:
+    """Makes jobs, each over a SQLite file of its own in a folder, or over the database of a URI."""
+
     def make() -> dict[str, Any]:
         name = uuid.uuid4().hex
         return {
@@ -53,7 +55,7 @@ def job_for(server: Any, agent_id: str, color: str, durability: str, folder: Pat
             "url": server.url,
             "agent_id": agent_id,
             "thread": name,
-            "database": str(folder / f"{name}.sqlite"),
+            "database": str(where / f"{name}.sqlite") if isinstance(where, Path) else where,
             "answers": ANSWERS,
             "input": {"ask": {"text": name}},
         }
@@ -82,8 +84,22 @@ def count_ticks(zygote: Zygote, make: Callable[[], dict[str, Any]]) -> int:
 def test_a_killed_graph_has_one_remote_run_in_the_end(
     zygote: Zygote, color_name: str, durability: str, points: int, tmp_path: Path
 ) -> None:
+    kill_everywhere(zygote, points, color_name, durability, tmp_path)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("color_name", ["sync", "async"])
+def test_the_same_holds_for_a_worker_over_postgresql(
+    zygote: Zygote, color_name: str, points: int, postgres: str
+) -> None:
+    kill_everywhere(zygote, points // 2, color_name, "async", postgres)
+
+
+def kill_everywhere(
+    zygote: Zygote, points: int, color: str, durability: str, database: Path | str
+) -> None:
     with serve({"ask": asking(*ANSWERS, exactly=True)}) as server:
-        make = job_for(server, server.agent_ids["ask"], color_name, durability, tmp_path)
+        make = job_for(server, server.agent_ids["ask"], color, durability, database)
         for kills in jobs(points, count_ticks(zygote, make)):
             job = make()
             ended = until_done(zygote, job, kills)

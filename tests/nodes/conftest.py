@@ -1,4 +1,4 @@
-"""A server with small agents, one per test process."""
+"""A server with small agents, one per test process; and no event loop is blocked."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from blockbuster import blockbuster_ctx
 from support.agents import asking, echo, failing, shouting
 
 from acp_langgraph.server import RunningServer, serve
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unblocked() -> Iterator[None]:
+    """Whatever a node does on an event loop, it does not block it: `langgraph dev` refuses that."""
+    others = ["acp_langgraph.server", "acp_langgraph.testing"]
+    with blockbuster_ctx("acp_langgraph", excluded_modules=others):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,12 @@ def test_a_node_returns_its_change_of_the_state_and_nothing_else(server: Any, co
     }
 
 
+def test_a_sequence_knows_its_nodes_by_their_names(server: Any, color: Color) -> None:
+    nodes = [make(server, name="one"), make(server, "shout", name="two", output_path="loud")]
+    graph = StateGraph(State).add_sequence(nodes).add_edge(START, "one").compile()
+    assert color.invoke(graph, {"ask": {"text": "hi"}})["loud"] == {"text": "HI"}
+
+
 def test_the_agent_may_be_named_by_its_id_and_everything_given_by_position(
     server: Any, color: Color
 ) -> None:

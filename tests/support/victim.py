@@ -17,14 +17,20 @@ import json
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import aiosqlite
 import httpx
+import psycopg
 from httpx_aiohttp import AiohttpTransport
+from langgraph.checkpoint.postgres import PostgresSaver
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
+from support.postgres import ALONE, AS_SAVERS_NEED_IT
 
 __all__ = ["async_client", "client", "main"]
 
@@ -71,7 +77,9 @@ class AsyncTransport(AiohttpTransport):
         return response
 
 
-class Saver(SqliteSaver):
+class Ticking:
+    """A saver's writes, each with a tick before and after."""
+
     def put(self, *args: Any) -> Any:
         tick()
         done = super().put(*args)
@@ -84,7 +92,9 @@ class Saver(SqliteSaver):
         tick()
 
 
-class AsyncSaver(AsyncSqliteSaver):
+class AsyncTicking:
+    """A saver's writes, each with a tick before and after."""
+
     async def aput(self, *args: Any) -> Any:
         tick()
         done = await super().aput(*args)
@@ -95,6 +105,47 @@ class AsyncSaver(AsyncSqliteSaver):
         tick()
         await super().aput_writes(*args)
         tick()
+
+
+class Saver(Ticking, SqliteSaver):
+    pass
+
+
+class AsyncSaver(AsyncTicking, AsyncSqliteSaver):
+    pass
+
+
+class SaverOnServer(Ticking, PostgresSaver):
+    pass
+
+
+class AsyncSaverOnServer(AsyncTicking, AsyncPostgresSaver):
+    pass
+
+
+@contextmanager
+def saver_of(job: dict[str, Any]) -> Iterator[Any]:
+    """A saver over a SQLite file, or over PostgreSQL with nobody else on the thread."""
+    if not job["database"].startswith("postgresql:"):
+        with Saver.from_conn_string(job["database"]) as saver:
+            yield saver
+        return
+    with psycopg.Connection.connect(job["database"], **AS_SAVERS_NEED_IT) as connection:
+        connection.execute(ALONE, (job["thread"],))
+        yield SaverOnServer(connection)
+
+
+@asynccontextmanager
+async def async_saver_of(job: dict[str, Any]) -> AsyncIterator[Any]:
+    """`saver_of`, awaiting."""
+    if not job["database"].startswith("postgresql:"):
+        async with aiosqlite.connect(job["database"]) as connection:
+            yield AsyncSaver(connection)
+        return
+    opened = psycopg.AsyncConnection.connect(job["database"], **AS_SAVERS_NEED_IT)
+    async with await opened as connection:
+        await connection.execute(ALONE, (job["thread"],))
+        yield AsyncSaverOnServer(connection)
 
 
 def client() -> httpx.Client:
@@ -124,7 +175,7 @@ def run(job: dict[str, Any]) -> Any:
     """Run the graph until it is done, blocking."""
     config = {"configurable": {"thread_id": job["thread"]}}
     options = {"durability": job["durability"]}
-    with Saver.from_conn_string(job["database"]) as saver:
+    with saver_of(job) as saver:
         graph = importlib.import_module(job["module"]).build(job).compile(checkpointer=saver)
         while not is_done(state := graph.get_state(config)):
             given = next_input(state, job)
@@ -140,8 +191,7 @@ async def arun(job: dict[str, Any]) -> Any:
     """Run the graph until it is done, awaiting."""
     config = {"configurable": {"thread_id": job["thread"]}}
     options = {"durability": job["durability"]}
-    async with aiosqlite.connect(job["database"]) as connection:
-        saver = AsyncSaver(connection)
+    async with async_saver_of(job) as saver:
         graph = importlib.import_module(job["module"]).build(job).compile(checkpointer=saver)
         while not is_done(state := await graph.aget_state(config)):
             given = next_input(state, job)

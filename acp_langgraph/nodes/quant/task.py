@@ -217,7 +217,8 @@ class QuantTaskNode(QuantNode):
             raise
         except Exception as error:  # noqa: BLE001 - whatever goes wrong is the task's failure
             return {"ok": False, "error": f"{type(error).__name__}: {error}"}
-        return {"ok": True, "result": self.keeper.keep(to_jsonable_python(result), claim.task_id)}
+        kept = yield from self.keeper.keeping(to_jsonable_python(result), claim.task_id)
+        return {"ok": True, "result": kept}
 
     def _run(self, claim: Claim, told: Any, config: RunnableConfig, execution: Execution) -> Any:
         with self._beating(claim, self._transport_for(execution)):

@@ -1,0 +1,198 @@
+"""The example for `langgraph dev`, through LangGraph's own server where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypedDict
+
+import httpx
+import pytest
+from langgraph.graph import START, StateGraph
+from langgraph.types import interrupt
+from support.graphs import Gate
+
+from acp_langgraph.server import RunningServer, serve
+
+PROJECT = Path(__file__).parents[2]
+EXAMPLE = PROJECT / "examples" / "langgraph_dev"
+STARTS_WITHIN = 60.0  # seconds
+
+HAS_LANGGRAPH_DEV = importlib.util.find_spec("langgraph_api") is not None
+
+
+class Order(TypedDict, total=False):
+    pizza: str
+    size: str
+    ready: str
+
+
+@contextmanager
+def served_by_the_command(folder: Path, **environment: str) -> Iterator[str]:
+    """What a folder's langgraph.json names, as users serve it; its URL."""
+    with subprocess.Popen(
+        [
+            *[sys.executable, "-W", "error", "-m", "acp_langgraph", "serve"],
+            *[str(folder), "--port", "0", "--database", ":memory:"],
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
+    ) as process:
+        try:
+            assert process.stdout is not None
+            found = re.search(r"http://\S+", process.stdout.readline())
+            assert found
+            yield found.group()
+        finally:
+            process.kill()
+
+
+def test_both_langgraph_json_of_the_example_are_served_by_our_command_as_well() -> None:
+    with (
+        served_by_the_command(EXAMPLE / "agents") as agents,
+        served_by_the_command(EXAMPLE, AGENTS_URL=agents) as url,
+        httpx.Client(base_url=url) as client,
+    ):
+        asked = client.post("/runs/wait", json={"input": {"order": {"pizza": "Funghi"}}}).json()
+        client.post(f"/runs/{asked['run']['run_id']}", json="large").raise_for_status()
+        ended = client.get(f"/runs/{asked['run']['run_id']}/wait").json()
+        runs = httpx.post(f"{agents}/runs/search", json={}).json()
+
+    assert asked["output"]["interrupt"] == "Which size should the Funghi have?"
+    assert ended["output"]["values"]["dinner"] == "On the table: a large Funghi."
+    assert [run["status"] for run in runs] == ["success"]
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open()
+
+
+def baker(gate: Gate) -> Any:
+    """Asks like the example's, and is at work until the gate opens."""
+
+    def ask(state: Order) -> Order:
+        return {"size": state.get("size") or interrupt("Which size?")}
+
+    async def bake(state: Order) -> Order:
+        await gate.wait()
+        return {"ready": f"a {state['size']} {state['pizza']}"}
+
+    builder = StateGraph(Order)
+    builder.add_sequence([ask, bake])
+    builder.add_edge(START, "ask")
+    return builder.compile()
+
+
+class LangGraphDev:
+    """`langgraph dev` in a folder, on a port of its own."""
+
+    def __init__(self, folder: Path, agents: RunningServer) -> None:
+        self._folder = folder
+        self._agents = agents.url
+        self.runs = agents.count_runs
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        self.log = folder / "log"
+
+    @contextmanager
+    def running(self) -> Iterator[httpx.Client]:
+        """Start it; a client of it. It is stopped as by Ctrl-C."""
+        with (
+            self.log.open("ab") as log,
+            subprocess.Popen(
+                [
+                    *[sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload"],
+                    *["--port", str(self._port)],
+                ],
+                cwd=self._folder / "langgraph_dev",
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "AGENTS_URL": self._agents, "PYTHONPATH": str(PROJECT)},
+                start_new_session=True,
+            ) as process,
+            httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=60) as client,
+        ):
+            try:
+                self._await_start(client, process)
+                yield client
+                os.killpg(process.pid, signal.SIGINT)
+                process.wait(timeout=60)
+            finally:
+                process.kill()
+
+    def _await_start(self, client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+        give_up = time.monotonic() + STARTS_WITHIN
+        while time.monotonic() < give_up and process.poll() is None:
+            try:
+                client.get("/ok").raise_for_status()
+            except httpx.HTTPError:
+                time.sleep(0.1)
+            else:
+                return
+        raise AssertionError(self.log.read_text())
+
+
+@pytest.fixture
+def dev(tmp_path, gate) -> Iterator[LangGraphDev]:
+    if not HAS_LANGGRAPH_DEV:
+        pytest.skip('`langgraph dev` is not installed: pip install "langgraph-cli[inmem]"')
+    shutil.copytree(EXAMPLE, tmp_path / "langgraph_dev")
+    with serve({"baker": baker(gate)}) as server:
+        yield LangGraphDev(tmp_path, server)
+
+
+def new_thread(client: httpx.Client) -> str:
+    thread: str = client.post("/threads", json={}).json()["thread_id"]
+    return f"/threads/{thread}"
+
+
+def order(**fields: str) -> dict[str, Any]:
+    return {"assistant_id": "dinner", "input": {"order": {"pizza": "Funghi", **fields}}}
+
+
+@pytest.mark.langgraph_dev
+def test_a_question_is_asked_and_answered_through_langgraphs_own_server(dev, gate):
+    gate.open()
+    with dev.running() as client:
+        thread = new_thread(client)
+        asked = client.post(f"{thread}/runs/wait", json=order()).json()
+        answer = {"assistant_id": "dinner", "command": {"resume": "large"}}
+        watched = {**answer, "stream_mode": ["custom", "updates"]}
+        seen = client.post(f"{thread}/runs/stream", json=watched).text
+        values = client.get(f"{thread}/state").json()["values"]
+
+    assert [question["value"] for question in asked["__interrupt__"]] == ["Which size?"]
+    assert '"kind":"values"' in seen
+    assert values["dinner"] == "On the table: a large Funghi."
+    assert dev.runs() == {"success": 1}
+    assert "Blocking call" not in dev.log.read_text()
+
+
+@pytest.mark.langgraph_dev
+def test_a_server_that_is_restarted_rejoins_the_run_that_it_left(dev, gate):
+    with dev.running() as client:
+        thread = new_thread(client)
+        run = client.post(f"{thread}/runs", json=order(size="small")).json()["run_id"]
+        assert gate.entered.acquire(timeout=60)
+    assert dev.runs() == {"pending": 1}
+    gate.open()
+    with dev.running() as client:
+        ended = client.get(f"{thread}/runs/{run}/join").json()
+
+    assert ended["dinner"] == "On the table: a small Funghi."
+    assert dev.runs() == {"success": 1}
