@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import httpx
 from langchain_core.runnables import RunnableConfig
 from pydantic_core import PydanticSerializationError, to_jsonable_python
+from typing_extensions import override
 
 from acp_langgraph.acp.agents import describe_agent, is_agent_id, resolve_agent, resume_schema
+from acp_langgraph.acp.calls import get_acp_descriptor_by_id
 from acp_langgraph.acp.cancelling import cancel_run
 from acp_langgraph.acp.entry import Entry
 from acp_langgraph.acp.flow import run_agent
@@ -18,11 +20,17 @@ from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.acp.order import RunOrder, RunPolicy
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.plans import input_of, output_of
-from acp_langgraph.nodes.ports import InputPort
+from acp_langgraph.nodes.ports import FixedPort, InputPort
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+    from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["ACPNode"]
 
@@ -181,13 +189,103 @@ class ACPNode(RemoteNode):
         self.input = input_of(name, input, input_path, input_type, state_type, llm)
         self.input_path, self.output_path = input_path, output_path
         self.output = output_of(name, output, output_path, output_type, state_type, llm)
-        self._config = None
+        self.input_type, self.output_type, self.config_type = input_type, output_type, config_type
+        self._config: InputPort | None = None
         if config_path is not None:
             self._config = InputPort("config", config_path, config_type, name)
         self._agent_id = agent_id if is_agent_id(agent_id) else None
         self._descriptor: AgentACPDescriptor | None = None
         self._listening: Listening | None = None
 
+    @property
+    @override
+    def metadata(self) -> dict[str, Any]:
+        """The agent, its host and, once its descriptor was read, its version."""
+        known = {"agent": self.agent, **super().metadata}
+        if self._descriptor is not None:
+            ref = self._descriptor.metadata.ref
+            known |= {"agent": ref.name, "version": ref.version}
+        return known
+
+    def describe(self) -> AgentACPDescriptor:
+        """Read what the agent says of itself, once: what it takes and gives, and what it may ask.
+
+        Tools and drawings of this node show it from then on.
+
+        Raises:
+            UnknownAgentError: If the server has no such agent.
+            OpenApiException: If the server cannot be reached or refuses.
+        """
+        return self.transport.run(self._read_descriptor())
+
+    async def adescribe(self) -> AgentACPDescriptor:
+        """`describe`, awaiting."""
+        return await self.async_transport.run(self._read_descriptor())
+
+    @override
+    def as_tool(
+        self,
+        args_schema: Any = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: dict[str, type] | None = None,
+        config: Any = None,
+    ) -> BaseTool:
+        """The agent as a LangChain tool, for a model to call; see `RemoteNode.as_tool`.
+
+            mailer = ACPNode("mailer", "mailcomposer", "http://127.0.0.1:8000")
+            mailer.describe()  # or await mailer.adescribe(), or give input_type
+            builder.add_node("tools", ToolNode([mailer.as_tool()]))
+
+        Args:
+            args_schema: What a model is to give; left out, `input_type`, or what the agent's
+                descriptor says.
+            name: The tool's name; left out, the node's.
+            description: What the model is told that the tool does; left out, what the agent says of
+                itself.
+            arg_types: Instead of `args_schema`, the types by name.
+            config: The agent's configuration for every call. A tool does not see the graph's state,
+                where a node with `config_path` takes it from.
+
+        Raises:
+            NodeConfigurationError: If it is not known what the agent takes, or its configuration is
+                in the graph's state, or does not fit.
+        """
+        from acp_langgraph.nodes.tool import make_tool  # noqa: PLC0415 - only for those who want it
+
+        side = self.tool_side()
+        twin: Any = side.node
+        if config is not None:
+            twin._config = FixedPort(config, self.config_type, self.name)  # noqa: SLF001 - a node of this class
+        elif self._config is not None:
+            raise NodeConfigurationError(
+                "config_path is a place in the graph's state, which a tool does not see; give the "
+                "agent's configuration with as_tool(config=...)",
+                node=self.name,
+            )
+        return make_tool(side, args_schema, name, description, arg_types)
+
+    @override
+    def tool_side(self) -> ToolSide:
+        """What a tool is made from."""
+        from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
+            ARGUMENTS,
+            AnswerPort,
+            ToolSide,
+        )
+
+        twin = self._as_called()
+        twin.input = InputPort("input", ARGUMENTS, self.input_type, self.name)
+        twin.output = AnswerPort(self.output_type, self.name)
+        known = self._descriptor
+        takes = self.input_type
+        if takes is None and known is not None:
+            takes = known.specs.input
+        said = known.metadata.description if known is not None else ""
+        return ToolSide(twin, takes, said or f"Has the remote agent {self.agent!r} do its work.")
+
+    @override
     def life(
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
@@ -249,6 +347,13 @@ class ACPNode(RemoteNode):
     def _describe(self) -> Flow[AgentACPDescriptor | None]:
         if self._descriptor is None and self._agent_id is not None:
             self._descriptor = yield from describe_agent(self._agent_id, self.policy.retries)
+        return self._descriptor
+
+    def _read_descriptor(self) -> Flow[AgentACPDescriptor]:
+        agent_id = yield from self._resolve()
+        if self._descriptor is None:
+            call = get_acp_descriptor_by_id(agent_id)
+            self._descriptor = yield from with_retries(call, self.policy.retries)
         return self._descriptor
 
     def _answer_schema(self, payload: Any) -> Flow[dict[str, Any] | None]:

@@ -7,10 +7,12 @@ the transport does; there is no other difference, and none between `invoke` and 
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 import httpx
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -25,6 +27,11 @@ from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
 from acp_langgraph.transport import AsyncTransport, Transport
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+    from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["RemoteNode"]
 
@@ -51,6 +58,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
     """
 
     name: str
+    is_tool = False
 
     def __init__(
         self,
@@ -76,6 +84,69 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         self._ended: dict[str, None] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._says_that_jobs_go_on = True
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Who does the work and where, to be drawn and traced: no credentials, and JSON.
+
+        builder.add_node(node, metadata=node.metadata)
+        """
+        parts = urlsplit(self.transport.endpoint.base_url)
+        return {"host": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"}
+
+    def as_tool(
+        self,
+        args_schema: Any = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: dict[str, type] | None = None,
+    ) -> BaseTool:
+        """The agent as a LangChain tool, for a model to call.
+
+            tool = node.as_tool()
+            model.bind_tools([tool])
+            builder.add_node("tools", ToolNode([tool]))
+
+        In a graph with a checkpointer one call is one remote run, whatever dies in between, and what
+        the agent asks becomes the graph's interrupt. Outside of a graph, `tool.invoke({...})` calls
+        the agent. The arguments are the agent's input, whatever the node's paths and mappings; the
+        result is its answer, as text or JSON, with the answer itself as the message's artifact.
+
+        Nothing is requested: what is not given here is taken from the node, and from the agent's
+        descriptor if that was read.
+
+        Args:
+            args_schema: What a model is to give: a pydantic model, any type, or a JSON Schema.
+            name: The tool's name; left out, the node's.
+            description: What the model is told that the tool does; left out, what the agent says of
+                itself.
+            arg_types: Instead of `args_schema`, the types by name.
+
+        Raises:
+            NodeConfigurationError: If it is not known what the agent takes, or the node cannot be
+                a tool.
+        """
+        from acp_langgraph.nodes.tool import make_tool  # noqa: PLC0415 - only for those who want it
+
+        return make_tool(self.tool_side(), args_schema, name, description, arg_types)
+
+    def tool_side(self) -> ToolSide:
+        """What a tool is made from.
+
+        Raises:
+            NodeConfigurationError: If the node cannot be a tool.
+        """
+        raise NodeConfigurationError(
+            f"a {type(self).__name__} cannot be a tool: what it works on is in the graph's state",
+            node=self.name,
+        )
+
+    def _as_called(self) -> Self:
+        """This node for calls of it as a tool; it shares connections and what was cancelled."""
+        twin = copy.copy(self)
+        twin.is_tool = True
+        return twin
 
     @abstractmethod
     def life(
@@ -107,7 +178,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
             The changed channels of the state, and nothing else.
         """
         config = ensure_config(config)
-        execution = Execution.of(self.name, config)
+        execution = Execution.of(self.name, config, is_tool=self.is_tool)
         performer = GraphPerformer(self.transport, execution)
         try:
             return drive(self.life(input, execution, config), performer)
@@ -123,7 +194,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
     ) -> dict[str, Any]:
         """Do the work, awaiting; otherwise `invoke`."""
         config = ensure_config(config)
-        execution = Execution.of(self.name, config)
+        execution = Execution.of(self.name, config, is_tool=self.is_tool)
         performer = AsyncGraphPerformer(self.async_transport, execution)
         await self._until_ended(execution)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -33,6 +33,10 @@ from acp_langgraph.errors import (
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.plans import input_of, output_of
+from acp_langgraph.nodes.ports import InputPort
+
+if TYPE_CHECKING:
+    from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["APIBridgeAgentNode"]
 
@@ -165,6 +169,8 @@ class APIBridgeAgentNode(RemoteNode):
         )
         shown = {} if self._authorization is None else {"authorization": self._authorization}
         self._hidden = access.secrets(configuration.auth_headers(), sent, shown)
+        self._service = service_name or mode
+        self.input_type, self.output_type = input_type, output_type
         self._confirm = confirm
         self._on_refusal = on_refusal
         self._on_unknown = on_unknown
@@ -174,6 +180,29 @@ class APIBridgeAgentNode(RemoteNode):
         self.input_path, self.output_path = input_path, output_path
         self.output = output_of(name, output, output_path, output_type, state_type, llm)
         self._wants_text = output_type is str
+
+    @property
+    @override
+    def metadata(self) -> dict[str, Any]:
+        """The service, and the gateway's host."""
+        return {"agent": self._service, **super().metadata}
+
+    @override
+    def tool_side(self) -> ToolSide:
+        """What a tool is made from: it takes a query in plain words and gives the answer's text."""
+        from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
+            ARGUMENTS,
+            AnswerPort,
+            ToolSide,
+        )
+
+        twin = self._as_called()
+        twin.input = InputPort("input", ARGUMENTS, None, self.name)
+        twin.output = AnswerPort(self.output_type, self.name)
+        said = (
+            f"Asks the service {self._service!r} in plain words to do something, or for something."
+        )
+        return ToolSide(twin, APIBridgeInput, said)
 
     @override
     def life(

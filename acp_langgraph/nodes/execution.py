@@ -29,7 +29,10 @@ from acp_langgraph.core.once import Trace
 from acp_langgraph.nodes.ledger import Ledger
 from acp_langgraph.nodes.streaming import Audience
 
-__all__ = ["Execution"]
+__all__ = ["CALL", "Call", "Execution"]
+
+CALL: Final = "__acp_langgraph_call"
+"""Under this name in `configurable` is the `Call`, where a node is called as a tool."""
 
 _NAMESPACE: Final = uuid.UUID("5f1c5f6b-1d60-5ef8-9b1a-2b6c1f3f0a44")
 _TASK_ID: Final = re.compile(r":[0-9a-f-]{36}(?=\||$)")
@@ -37,6 +40,21 @@ _TASK_ID: Final = re.compile(r":[0-9a-f-]{36}(?=\||$)")
 _counts: WeakKeyDictionary[Any, dict[tuple[str, int], int]] = WeakKeyDictionary()
 _traces: WeakKeyDictionary[Any, dict[tuple[str, int], Trace]] = WeakKeyDictionary()
 _lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a node as a tool, which is in a graph of its own within another.
+
+    Attributes:
+        key: Identifies the call, in whichever process and however often it is entered.
+        config: What the tool was given. Who watches the graph around watches the call.
+        runtime: LangGraph's runtime for the graph around.
+    """
+
+    key: str
+    config: RunnableConfig
+    runtime: Runtime[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +85,14 @@ class Execution:
     trace: Trace = field(default_factory=Trace)
 
     @classmethod
-    def of(cls, node: str, config: RunnableConfig) -> Execution:
-        """What is known of the execution of a node that was given this configuration."""
+    def of(cls, node: str, config: RunnableConfig, *, is_tool: bool = False) -> Execution:
+        """What is known of the execution of a node that was given this configuration.
+
+        Args:
+            node: The node's name.
+            config: Its configuration.
+            is_tool: Whether it is called as a tool; then the call says what it was asked to do.
+        """
         configurable = config.get("configurable", {})
         runtime = configurable.get("__pregel_runtime")
         info = runtime.execution_info if isinstance(runtime, Runtime) else None
@@ -76,21 +100,22 @@ class Execution:
             key = str(uuid.uuid4())
             return cls(key=key, path=node, audience=Audience(key, config, None))
         task = configurable.get("__pregel_read")
-        count = _count(task, node, info.node_attempt)
+        call: Call | None = configurable.get(CALL) if is_tool else None
+        count = 0 if call else _count(task, node, info.node_attempt)
         thread_id = None if info.thread_id is None else str(info.thread_id)
         checkpointer = configurable.get("__pregel_checkpointer")
-        place = [thread_id or "", info.checkpoint_ns, node, str(count)]
+        place = [thread_id or "", call.key if call else info.checkpoint_ns, node, str(count)]
         key = str(uuid.uuid5(_NAMESPACE, "\n".join(place)))
         return cls(
             key=key,
             path="|".join((_TASK_ID.sub("", info.checkpoint_ns), node)),
-            audience=Audience(key, config, runtime),
+            audience=Audience(key, *((call.config, call.runtime) if call else (config, runtime))),
             thread_id=thread_id,
             remembered=checkpointer is not None,
             again=info.node_attempt > 1 or configurable.get("__pregel_resuming") is True,
             runtime=runtime,
             ledger=Ledger.of(checkpointer, configurable),
-            trace=_trace(task, node, count),
+            trace=_trace(task, f"{node}\n{call.key}" if call else node, count),
         )
 
     def remote_thread_id(self) -> str:

@@ -6,22 +6,33 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import httpx
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_config
+from typing_extensions import override
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.ports import InputPort
 from acp_langgraph.quant.config import Spelling, quant_configuration
 from acp_langgraph.quant.keeping import Keeper, Save
 from acp_langgraph.quant.pace import Pace, QuantPolicy
 from acp_langgraph.quant.sharing import SharedPolling, shared_polling
 
+if TYPE_CHECKING:
+    from acp_langgraph.nodes.tool import ToolSide
+
 __all__ = ["QuantNode", "current_config"]
+
+_MESSAGE: Final = {
+    "type": "object",
+    "properties": {"message": {"type": "string", "description": "What is wanted, in plain words."}},
+    "required": ["message"],
+}
 
 _log = logging.getLogger("acp_langgraph.nodes")
 
@@ -57,7 +68,12 @@ class QuantNode(RemoteNode):
             UnknownOutcomeError, or `rerun` and accept that it may run twice.
         save_to: Where binary results go: a directory, or a function; `None` leaves references to
             them in the result. They are never part of the state.
+
+    Attributes:
+        does: What does the work, for people.
     """
+
+    does = "Quant"
 
     def __init__(
         self,
@@ -92,6 +108,12 @@ class QuantNode(RemoteNode):
         own = client or async_client or auth or headers
         self.sharing = SharedPolling() if own else shared_polling(whole)
 
+    @property
+    @override
+    def metadata(self) -> dict[str, Any]:
+        """What does the work, and the API's host."""
+        return {"agent": self.does, **super().metadata}
+
     async def ainvoke(
         self,
         input: Any,  # noqa: A002 - LangChain's name
@@ -109,6 +131,19 @@ class QuantNode(RemoteNode):
             cancelled.add_note(said)
             _log.warning(said)
             raise
+
+    def _told_by_a_model(self, description: str) -> ToolSide:
+        """What a tool is made from that takes a message; of nodes with `_input` and `_output`."""
+        from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
+            ARGUMENTS,
+            AnswerPort,
+            ToolSide,
+        )
+
+        twin: Any = self._as_called()
+        twin._input = InputPort("input", f"{ARGUMENTS}.message", None, self.name)  # noqa: SLF001 - a node of its own
+        twin._output = AnswerPort(None, self.name)  # noqa: SLF001 - a node of its own
+        return ToolSide(twin, _MESSAGE, description)
 
     def ending(
         self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.errors import GraphBubbleUp
 from pydantic_core import to_jsonable_python
+from typing_extensions import override
 
 from acp_langgraph.core.flow import Ask, Flow, Step, Work
 from acp_langgraph.errors import CheckpointerRequiredError, NodeConfigurationError, NodeInputError
@@ -19,6 +20,9 @@ from acp_langgraph.nodes.ports import InputPort, OutputPort
 from acp_langgraph.nodes.quant.base import QuantNode, current_config
 from acp_langgraph.quant.chat import ChatOrder, PendingTools, converse
 from acp_langgraph.quant.pace import CHAT, Pace
+
+if TYPE_CHECKING:
+    from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["QuantChatNode"]
 
@@ -92,6 +96,7 @@ class QuantChatNode(QuantNode):
         made = [each if isinstance(each, BaseTool) else tool(each) for each in tools]
         self._runs = {each.name: each for each in made}
         self._agent_id = agent_id
+        self.does = str(agent_id or model_id)
         self._on_tool_error = on_tool_error
         self._request = dict(request or {})
         if model_id:
@@ -105,6 +110,11 @@ class QuantChatNode(QuantNode):
             }
         self._input = InputPort("input", input_path, input_type, name)
         self._output = OutputPort(output_path, output_type, state_type, name)
+
+    @override
+    def tool_side(self) -> ToolSide:
+        """What a tool is made from: it takes a message, and gives the chat's answer."""
+        return self._told_by_a_model(f"Has {self.does} answer the message.")
 
     def life(
         self, state: Any, execution: Execution, config: RunnableConfig

@@ -46,6 +46,8 @@ class QuantOrchestrationNode(QuantNode):
         ApiValueError: If the configuration is not valid.
     """
 
+    does = "orchestration"
+
     def __init__(
         self,
         name: str,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.runnables import RunnableConfig
+from typing_extensions import override
 
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import with_retries
@@ -20,6 +21,9 @@ from acp_langgraph.quant import calls
 from acp_langgraph.quant.models import ToolEntry
 from acp_langgraph.quant.pace import IMAGES, ORCHESTRATION, TOOLS, Pace
 from acp_langgraph.quant.tools import ToolOrder, Tools, use_tools, wait_for_executions
+
+if TYPE_CHECKING:
+    from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["QuantToolNode"]
 
@@ -106,6 +110,7 @@ class QuantToolNode(QuantNode):
                 node=name,
             )
         self._wanted = list(tools)
+        self.does = ", ".join(sorted(names)) or "executions"
         self._entries: list[dict[str, Any]] | None = None
         self._request = {**(request or {}), "modelId": model_id}
         self._answer = answer
@@ -122,6 +127,13 @@ class QuantToolNode(QuantNode):
             self.sharing,
             name,
         )
+
+    @override
+    def tool_side(self) -> ToolSide:
+        """What a tool is made from: it takes a message, and gives what the node's answer is."""
+        if self._ids is not None:
+            return super().tool_side()
+        return self._told_by_a_model(f"Has {self.does} used for what the message asks for.")
 
     def life(
         self,
