@@ -173,9 +173,11 @@ def in_a_fork(job: dict[str, Any]) -> None:
 def main() -> None:
     """Fork for every job."""
     for line in sys.stdin:
+        job = json.loads(line)
+        importlib.import_module(job["module"])  # here, and not again in every fork
         child = os.fork()
         if not child:
-            in_a_fork(json.loads(line))
+            in_a_fork(job)
             sys.stdout.flush()
             os._exit(0)
         _, status = os.waitpid(child, 0)
