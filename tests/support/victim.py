@@ -115,7 +115,9 @@ def answer_to(question: Any, job: dict[str, Any]) -> Any:
 def next_input(state: Any, job: dict[str, Any]) -> Any:
     """What to invoke the graph with, as someone would who finds it in this state."""
     if state.interrupts:
-        asked = {each.id: job.get("answer") or answer_to(each.value, job) for each in state.interrupts}
+        asked = {
+            each.id: job.get("answer") or answer_to(each.value, job) for each in state.interrupts
+        }
         return Command(resume=asked if len(asked) > 1 else next(iter(asked.values())))
     return None if state.created_at else job["input"]
 
