@@ -158,7 +158,7 @@ class ToolCall:
         checkpoint_id = (configurable.get("checkpoint_map") or {}).get(around)
         at = {"checkpoint_id": checkpoint_id} if checkpoint_id else {}
         return cls(
-            config=_changed(config, changes),
+            config=patch_config(config, configurable=changes),
             saver=saver,
             beside=beside,
             name=name,
@@ -199,7 +199,7 @@ class ToolCall:
         }
         if put and not put & waits_for:
             changes |= _renumbered(configurable, answered=False)
-        return _changed(self.config, changes)
+        return patch_config(self.config, configurable=changes)
 
 
 def _renumbered(configurable: dict[str, Any], *, answered: bool = True) -> dict[str, Any]:
@@ -211,14 +211,6 @@ def _renumbered(configurable: dict[str, Any], *, answered: bool = True) -> dict[
     if not answered:
         changes["get_null_resume"] = lambda _consume=False: None
     return {_SCRATCHPAD: dataclasses.replace(scratchpad, **changes)}
-
-
-def _changed(config: RunnableConfig, changes: dict[str, Any]) -> RunnableConfig:
-    changed = patch_config(config, configurable=changes)
-    changed.pop(
-        "max_concurrency", None
-    )  # it is the graph's around, and would starve the call's steps
-    return changed
 
 
 def _interrupts(found: CheckpointTuple | None, task_id: str | None) -> set[str]:
