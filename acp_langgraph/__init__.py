@@ -66,6 +66,9 @@ if TYPE_CHECKING:
     from acp_langgraph.nodes.bridge import (
         APIBridgeAgentNode,
     )
+    from acp_langgraph.nodes.drawing import (
+        describe_graph,
+    )
     from acp_langgraph.nodes.quant import (
         QuantChatNode,
         QuantOrchestrationNode,
@@ -117,6 +120,7 @@ __all__ = [
     "UnknownOutcomeError",
     "add_io_mapped_conditional_edge",
     "add_io_mapped_edge",
+    "describe_graph",
 ]
 
 _HOMES = {
@@ -150,6 +154,7 @@ _HOMES = {
     "mapping.metadata": ("FieldMetadata", "IOMappingAgentMetadata"),
     "nodes.acp": ("ACPNode",),
     "nodes.bridge": ("APIBridgeAgentNode",),
+    "nodes.drawing": ("describe_graph",),
     "nodes.quant": ("QuantChatNode", "QuantOrchestrationNode", "QuantTaskNode", "QuantToolNode"),
     "quant.client": ("AsyncQuantClient", "QuantClient"),
 }

@@ -46,6 +46,7 @@ class _Absent:
 ABSENT: Final = _Absent()
 
 EVENT_STREAM: Final = "text/event-stream"
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
@@ -146,9 +147,7 @@ class Call(Generic[T]):
         if self.body is ABSENT:
             return self.content
         try:
-            return json.dumps(
-                self.body, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-            ).encode()
+            return _ENCODER.encode(self.body).encode()
         except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
             raise ApiValueError(
                 f"{self.operation}: the body cannot be sent as JSON: {type(error).__name__}; "

@@ -17,20 +17,19 @@ a field where an event begins, which nobody has a reason to send.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from acp_langgraph.errors import EventStreamError
 
 __all__ = ["SSEDecoder", "ServerSentEvent"]
 
+_LONG: Final = 1024
 _BOM: Final = b"\xef\xbb\xbf"
-_GLUED: Final = re.compile(r"\A\n*:+(?=(?:id|event|data|retry):)")
-_MILLISECONDS: Final = re.compile(r"[0-9]{1,15}")
+_GLUED: Final = re.compile(rb"\A:+(?=(?:id|event|data|retry):)")
+_MILLISECONDS: Final = re.compile(rb"[0-9]{1,15}")
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSentEvent:
+class ServerSentEvent(NamedTuple):
     """An event of a stream.
 
     Attributes:
@@ -58,15 +57,26 @@ class SSEDecoder:
         max_event_size: Bytes that may come without a blank line.
     """
 
-    __slots__ = ("_after_cr", "_failure", "_limit", "_pending", "_started", "last_event_id")
+    __slots__ = (
+        "_after_cr",
+        "_begun",
+        "_event",
+        "_failure",
+        "_limit",
+        "_loose",
+        "_loose_size",
+        "last_event_id",
+    )
 
     def __init__(self, *, max_event_size: int = 16 * 2**20) -> None:
         self.last_event_id = ""
         self._limit = max_event_size
-        self._pending = bytearray()  # an event that is not complete yet
-        self._started = False
+        self._begun = False
         self._after_cr = False
         self._failure: EventStreamError | None = None
+        self._event = _Event()
+        self._loose: list[bytes] = []  # pieces of a line that is not complete yet
+        self._loose_size = 0
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Take in the next bytes of the stream.
@@ -82,26 +92,22 @@ class SSEDecoder:
             raise self._failure
         if self._after_cr or b"\r" in chunk:
             chunk = self._with_newlines(chunk)
+        *lines, rest = chunk.split(b"\n")
         events: list[ServerSentEvent] = []
-        pending = self._pending
-        if b"\n\n" in chunk or (chunk.startswith(b"\n") and pending.endswith(b"\n")):
-            if pending:
-                pending += chunk
-                chunk = bytes(pending)
-                pending.clear()
-            *blocks, rest = chunk.split(b"\n\n")
-            pending += rest
-            for block in blocks:
-                if len(block) > self._limit:
-                    self._fail()
-                    break
-                event = self._event(block)
-                if event:
-                    events.append(event)
-        else:
-            pending += chunk
+        if lines:
+            if self._loose:
+                lines[0] = b"".join([*self._loose, lines[0]])
+                self._loose.clear()
+                self._loose_size = 0
+            if not self._begun:
+                self._begun = True
+                lines[0] = lines[0].removeprefix(_BOM)
+            self._take(lines, events)
+        if rest:
+            self._loose.append(rest)
+            self._loose_size += len(rest)
         # A newline at the end may be half of the blank line, and so no part of the event.
-        if len(pending) > self._limit and len(pending) - pending.endswith(b"\n") > self._limit:
+        if self._event.size + self._loose_size > self._limit + (not self._loose_size):
             self._fail()
         if self._failure and not events:
             raise self._failure
@@ -118,8 +124,10 @@ class SSEDecoder:
         """
         if self._failure:
             raise self._failure
-        cut_off = bool(self._pending.strip(b":\n"))
-        self._pending.clear()
+        cut_off = self._event.is_something or bool(b"".join(self._loose).strip(b":"))
+        self._event = _Event()
+        self._loose.clear()
+        self._loose_size = 0
         return cut_off
 
     def _with_newlines(self, chunk: bytes) -> bytes:
@@ -135,32 +143,59 @@ class SSEDecoder:
         self._after_cr = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _event(self, block: bytes) -> ServerSentEvent | None:
-        """What the lines up to a blank line say; `None` if they have no data."""
-        if not self._started:
-            self._started = True
-            block = block.removeprefix(_BOM)
-        text = block.decode("utf-8", "replace")
-        if text.startswith((":", "\n")):
-            text = _GLUED.sub("", text)
-        kind, own_id, retry = "", None, None
-        data: list[str] = []
-        for line in text.split("\n"):
-            name, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            if name == "data":
-                data.append(value)
-            elif name == "event":
-                kind = value
-            elif name == "id":
-                if "\0" not in value:
-                    self.last_event_id = own_id = value
-            elif name == "retry" and _MILLISECONDS.fullmatch(value):
-                retry = int(value)
-        return ServerSentEvent(kind or "message", "\n".join(data), own_id, retry) if data else None
+    def _take(self, lines: list[bytes], events: list[ServerSentEvent]) -> None:
+        """Take in whole lines, and add the events that they complete."""
+        event = self._event
+        for line in lines:
+            if not line:
+                if event.size > self._limit + 1:  # what is counted ends with a newline
+                    self._fail()
+                    return
+                if event.id is not None:
+                    self.last_event_id = event.id
+                if event.data:
+                    kind, data = event.kind or "message", "\n".join(event.data)
+                    events.append(ServerSentEvent(kind, data, event.id, event.retry))
+                event = self._event = _Event()
+                continue
+            if not event.size and line.startswith(b":"):
+                line = _GLUED.sub(b"", line)  # noqa: PLW2901 - see the module's docstring
+            event.size += len(line) + 1
+            if len(line) > _LONG and line.startswith(b"data: "):  # is not cut up first
+                event.data.append(line.decode("utf-8", "replace")[6:])
+                event.is_something = True
+                continue
+            name, _, value = line.partition(b":")
+            if name == b"data":
+                event.data.append(value.removeprefix(b" ").decode("utf-8", "replace"))
+            elif name == b"event":
+                event.kind = value.removeprefix(b" ").decode("utf-8", "replace")
+            elif name == b"id":
+                if b"\0" not in value:
+                    event.id = value.removeprefix(b" ").decode("utf-8", "replace")
+            elif name == b"retry":
+                if _MILLISECONDS.fullmatch(value := value.removeprefix(b" ")):
+                    event.retry = int(value)
+            elif not line.strip(b":"):
+                continue
+            event.is_something = True
 
     def _fail(self) -> None:
-        self._pending.clear()
+        self._loose.clear()
         self._failure = EventStreamError(
             f"an event of the stream is larger than {self._limit} bytes"
         )
+
+
+class _Event:
+    """What the lines since the last blank one say; `size` counts them with their ends."""
+
+    __slots__ = ("data", "id", "is_something", "kind", "retry", "size")
+
+    def __init__(self) -> None:
+        self.kind = ""
+        self.data: list[str] = []
+        self.id: str | None = None
+        self.retry: int | None = None
+        self.size = 0
+        self.is_something = False

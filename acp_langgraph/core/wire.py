@@ -17,6 +17,7 @@ class Wire(BaseModel):
         extra="allow",
         hide_input_in_errors=True,
         protected_namespaces=(),
+        defer_build=True,  # most programs use a few of the models
         ser_json_inf_nan="constants",
     )
 

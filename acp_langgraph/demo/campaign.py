@@ -14,7 +14,7 @@ from acp_langgraph.bridge.models import APIBridgeOutput
 from acp_langgraph.demo.models import Brief, Draft, Review
 from acp_langgraph.demo.outbox import SEND
 from acp_langgraph.mapping import coalesce
-from acp_langgraph.nodes import ACPNode
+from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.nodes.bridge import APIBridgeAgentNode
 
 __all__ = ["Campaign", "build"]

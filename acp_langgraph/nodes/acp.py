@@ -207,6 +207,21 @@ class ACPNode(RemoteNode):
             known |= {"agent": ref.name, "version": ref.version}
         return known
 
+    @override
+    def known(self) -> dict[str, Any]:
+        """What is known of the agent without asking it; once its descriptor was read, what that says.
+
+        Returns:
+            Beside `metadata`, as far as types or descriptor tell: the names of the fields that it
+            `takes` and `gives`, and the types of what it `asks`.
+        """
+        if self._descriptor is None:
+            return super().known()
+        specs = self._descriptor.specs
+        asks = {"asks": [each.interrupt_type for each in specs.interrupts or ()]}
+        fields = self._fields(takes=specs.input, gives=specs.output)
+        return {**self.metadata, **fields, **(asks if asks["asks"] else {})}
+
     def describe(self) -> AgentACPDescriptor:
         """Read what the agent says of itself, once: what it takes and gives, and what it may ask.
 

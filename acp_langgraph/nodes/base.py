@@ -19,6 +19,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langgraph.func import entrypoint
 from langgraph.types import StreamMode
+from typing_extensions import override
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.drive import adrive, drive
@@ -29,6 +30,7 @@ from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
 from acp_langgraph.transport import AsyncTransport, Transport
 
 if TYPE_CHECKING:
+    from langchain_core.runnables.graph import Graph
     from langchain_core.tools import BaseTool
 
     from acp_langgraph.nodes.tool import ToolSide
@@ -37,6 +39,7 @@ __all__ = ["RemoteNode"]
 
 _log = logging.getLogger("acp_langgraph.nodes")
 
+_RUNTIME: Final = "__pregel_runtime"
 _CANCEL_WITHIN: Final = 10.0  # seconds
 _REMEMBERED: Final = 10_000
 
@@ -59,6 +62,8 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
 
     name: str
     is_tool = False
+    input_type: Any = None
+    output_type: Any = None
 
     def __init__(
         self,
@@ -93,6 +98,34 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         """
         parts = urlsplit(self.transport.endpoint.base_url)
         return {"host": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"}
+
+    def known(self) -> dict[str, Any]:
+        """What is known of the agent without asking it: `metadata`, and what goes in and out.
+
+        Returns:
+            Beside `metadata`, as far as the node's types tell, the names of the fields that it
+            `takes` and `gives`.
+        """
+        return {**self.metadata, **self._fields(takes=self.input_type, gives=self.output_type)}
+
+    def _fields(self, **declared: Any) -> dict[str, list[str]]:
+        from acp_langgraph.nodes.drawing import fields_of_schema  # noqa: PLC0415 - rarely wanted
+
+        found = {each: fields_of_schema(declared[each]) for each in declared}
+        return {each: found[each] for each in found if found[each]}
+
+    @override
+    def get_graph(self, config: RunnableConfig | None = None) -> Graph:
+        """The node by itself as a drawing: what goes in, who does the work, what comes out.
+
+        Nothing is requested. In the drawing of a whole graph see `acp_langgraph.describe_graph`.
+
+        Args:
+            config: Not needed.
+        """
+        from acp_langgraph.nodes.drawing import draw_node  # noqa: PLC0415 - rarely wanted
+
+        return draw_node(self)
 
     def as_tool(
         self,
@@ -177,7 +210,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         Returns:
             The changed channels of the state, and nothing else.
         """
-        config = ensure_config(config)
+        config = _whole(config)
         execution = Execution.of(self.name, config, is_tool=self.is_tool)
         performer = GraphPerformer(self.transport, execution)
         try:
@@ -193,7 +226,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         **_: Any,
     ) -> dict[str, Any]:
         """Do the work, awaiting; otherwise `invoke`."""
-        config = ensure_config(config)
+        config = _whole(config)
         execution = Execution.of(self.name, config, is_tool=self.is_tool)
         performer = AsyncGraphPerformer(self.async_transport, execution)
         await self._until_ended(execution)
@@ -328,4 +361,11 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
 
 
 def _is_in_a_graph(config: RunnableConfig | None) -> bool:
-    return "__pregel_runtime" in ensure_config(config).get("configurable", {})
+    return _RUNTIME in ensure_config(config).get("configurable", {})
+
+
+def _whole(config: RunnableConfig | None) -> RunnableConfig:
+    """The configuration with what its context adds; a graph has seen to that already."""
+    if config is not None and _RUNTIME in config.get("configurable", {}):
+        return config
+    return ensure_config(config)

@@ -37,8 +37,18 @@ CALL: Final = "__acp_langgraph_call"
 _NAMESPACE: Final = uuid.UUID("5f1c5f6b-1d60-5ef8-9b1a-2b6c1f3f0a44")
 _TASK_ID: Final = re.compile(r":[0-9a-f-]{36}(?=\||$)")
 
-_counts: WeakKeyDictionary[Any, dict[tuple[str, int], int]] = WeakKeyDictionary()
-_traces: WeakKeyDictionary[Any, dict[tuple[str, int], Trace]] = WeakKeyDictionary()
+
+class _Invocations:
+    """Of nodes, within one execution of a task."""
+
+    __slots__ = ("counts", "traces")
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[str, int], int] = {}
+        self.traces: dict[tuple[str, int], Trace] = {}
+
+
+_invocations: WeakKeyDictionary[Any, _Invocations] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -63,8 +73,7 @@ class Execution:
 
     Attributes:
         key: Identifies what the node was asked to do, in whichever process and however often.
-        path: Where in the graph the node is, without the ids of tasks: the same for every
-            execution.
+        place: Where it happens: the checkpoint namespace, `None` outside of a graph, and the node.
         thread_id: The graph's thread, if it has one.
         remembered: Whether a checkpointer remembers steps, so that questions can wait.
         again: Whether the node may have been at work on this before.
@@ -75,7 +84,7 @@ class Execution:
     """
 
     key: str
-    path: str
+    place: tuple[str | None, str]
     audience: Audience
     thread_id: str | None = None
     remembered: bool = False
@@ -98,25 +107,33 @@ class Execution:
         info = runtime.execution_info if isinstance(runtime, Runtime) else None
         if info is None:
             key = str(uuid.uuid4())
-            return cls(key=key, path=node, audience=Audience(key, config, None))
-        task = configurable.get("__pregel_read")
+            return cls(key=key, place=(None, node), audience=Audience(key, config, None))
         call: Call | None = configurable.get(CALL) if is_tool else None
-        count = 0 if call else _count(task, node, info.node_attempt)
+        invoked = f"{node}\n{call.key}" if call else node
+        count, trace = _noted(
+            configurable.get("__pregel_read"), invoked, info.node_attempt, is_one=call is not None
+        )
         thread_id = None if info.thread_id is None else str(info.thread_id)
         checkpointer = configurable.get("__pregel_checkpointer")
         place = [thread_id or "", call.key if call else info.checkpoint_ns, node, str(count)]
         key = str(uuid.uuid5(_NAMESPACE, "\n".join(place)))
         return cls(
             key=key,
-            path="|".join((_TASK_ID.sub("", info.checkpoint_ns), node)),
+            place=(info.checkpoint_ns, node),
             audience=Audience(key, *((call.config, call.runtime) if call else (config, runtime))),
             thread_id=thread_id,
             remembered=checkpointer is not None,
             again=info.node_attempt > 1 or configurable.get("__pregel_resuming") is True,
             runtime=runtime,
             ledger=Ledger.of(checkpointer, configurable),
-            trace=_trace(task, f"{node}\n{call.key}" if call else node, count),
+            trace=trace,
         )
+
+    @property
+    def path(self) -> str:
+        """The place without the ids of tasks: the same for every execution of the node."""
+        namespace, node = self.place
+        return node if namespace is None else f"{_TASK_ID.sub('', namespace)}|{node}"
 
     def remote_thread_id(self) -> str:
         """The id of the node's own remote thread: one per graph thread and place in the graph."""
@@ -125,23 +142,18 @@ class Execution:
         return str(uuid.uuid5(_NAMESPACE, f"thread\n{self.thread_id}\n{self.path}"))
 
 
-def _count(task: Any, node: str, attempt: int) -> int:
-    """How often the node was invoked before within one execution of a task.
+def _noted(task: Any, node: str, attempt: int, *, is_one: bool = False) -> tuple[int, Trace]:
+    """How often the node was invoked before within one execution of a task, and its trace.
 
-    More than never only where a user's own function invokes it, e.g. in the functional API.
+    More than never only where a user's own function invokes it, e.g. in the functional API. The trace
+    is shared by the attempts of one such invocation; and by all of them if they are said to be one.
     """
     if task is None:
-        return 0
+        return 0, Trace()
     with _lock:
-        counts = _counts.setdefault(task, {})
-        count = counts.get((node, attempt), 0)
-        counts[node, attempt] = count + 1
-    return count
-
-
-def _trace(task: Any, node: str, count: int) -> Trace:
-    """What the attempts of one invocation of the node within one execution of a task share."""
-    if task is None:
-        return Trace()
-    with _lock:
-        return _traces.setdefault(task, {}).setdefault((node, count), Trace())
+        invocations = _invocations.get(task)
+        if invocations is None:
+            invocations = _invocations[task] = _Invocations()
+        count = 0 if is_one else invocations.counts.get((node, attempt), 0)
+        invocations.counts[node, attempt] = count + 1
+        return count, invocations.traces.setdefault((node, count), Trace())

@@ -8,11 +8,8 @@ through the transport.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any
 
-from langgraph.errors import GraphDrained
 from langgraph.func import task
 from langgraph.runtime import get_runtime
 from langgraph.types import interrupt
@@ -20,14 +17,11 @@ from langgraph.types import interrupt
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import adrive, drive
 from acp_langgraph.core.flow import Ask, Listen, Pause, Progress, Step, Work
+from acp_langgraph.nodes.draining import LOOK_EVERY, leave_if_drained, until_drained
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.transport import AsyncTransport, Transport
 
 __all__ = ["AsyncGraphPerformer", "GraphPerformer", "StoppedError"]
-
-T = TypeVar("T")
-
-_LOOK_FOR_DRAIN: Final = 1.0  # seconds
 
 
 class StoppedError(RuntimeError):
@@ -60,16 +54,6 @@ class _Watch:
         if self.execution.runtime is not None:
             self.execution.runtime.heartbeat()
 
-    def leave_if_drained(self) -> None:
-        """Leave the remote job to itself if the graph is to stop; it is rejoined later.
-
-        Raises:
-            GraphDrained: LangGraph's own, which keeps the checkpoint.
-        """
-        runtime = self.execution.runtime
-        if runtime is not None and runtime.drain_requested:
-            raise GraphDrained(runtime.drain_reason or "shutdown")
-
 
 class GraphPerformer(_Watch):
     """Performs the effects of a flow inside a graph, blocking."""
@@ -84,7 +68,7 @@ class GraphPerformer(_Watch):
         if self.stopped:
             raise StoppedError("the node was stopped")
         if call.timeout is not None:
-            self.leave_if_drained()
+            leave_if_drained(self.execution.runtime)
         return self._transport.exchange(call)
 
     def listen(self, listen: Listen) -> None:
@@ -104,9 +88,9 @@ class GraphPerformer(_Watch):
         while pause.may_leave and left > 0:
             if self.stopped:
                 raise StoppedError("the node was stopped")
-            self.leave_if_drained()
-            self._transport.pause(Pause(min(left, _LOOK_FOR_DRAIN)))
-            left -= _LOOK_FOR_DRAIN
+            leave_if_drained(self.execution.runtime)
+            self._transport.pause(Pause(min(left, LOOK_EVERY)))
+            left -= LOOK_EVERY
         if not pause.may_leave:
             self._transport.pause(pause)
 
@@ -142,7 +126,7 @@ class GraphPerformer(_Watch):
     def _tell(self, progress: Progress) -> None:
         if self.stopped:
             raise StoppedError("the node was stopped")
-        self.leave_if_drained()
+        leave_if_drained(self.execution.runtime)
         self.progress(progress)
 
 
@@ -157,12 +141,14 @@ class AsyncGraphPerformer(_Watch):
         """Exchange one request for one reply; one that may take long is left when draining."""
         if call.timeout is None:
             return await self._transport.exchange(call)
-        return await self._unless_drained(self._transport.exchange(call))
+        async with until_drained(self.execution.runtime):
+            return await self._transport.exchange(call)
 
     async def listen(self, listen: Listen) -> None:
         """Read a stream, showing what it brings; it is left when draining."""
         try:
-            await self._unless_drained(self._transport.listen(listen, self.progress))
+            async with until_drained(self.execution.runtime):
+                await self._transport.listen(listen, self.progress)
         finally:
             await self.execution.audience.ahush()
 
@@ -172,12 +158,7 @@ class AsyncGraphPerformer(_Watch):
 
     async def pause(self, pause: Pause) -> None:
         """Sleep; where nothing is lost by it, not while draining."""
-        left = pause.seconds
-        while pause.may_leave and left > 0:
-            self.leave_if_drained()
-            await self._transport.pause(Pause(min(left, _LOOK_FOR_DRAIN)))
-            left -= _LOOK_FOR_DRAIN
-        if not pause.may_leave:
+        async with until_drained(self.execution.runtime if pause.may_leave else None):
             await self._transport.pause(pause)
 
     async def progress(self, progress: Progress) -> None:
@@ -208,18 +189,6 @@ class AsyncGraphPerformer(_Watch):
         if step.settled and ledger is not None and ran:
             await ledger.aawait_result(ran[0])
         return result
-
-    async def _unless_drained(self, work: Coroutine[Any, Any, T]) -> T:
-        if self.execution.runtime is None:
-            return await work
-        job = asyncio.ensure_future(work)
-        try:
-            while not job.done():
-                self.leave_if_drained()
-                await asyncio.wait({job}, timeout=_LOOK_FOR_DRAIN)
-            return job.result()
-        finally:
-            job.cancel()
 
 
 def _task_id() -> str:

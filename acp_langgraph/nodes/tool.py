@@ -280,7 +280,8 @@ def make_tool(
     takes: Any = args_schema
     if takes is None and arg_types:
         fields: dict[str, Any] = {each: (kind, ...) for each, kind in arg_types.items()}
-        takes = create_model(f"{_tool_name(node.name)}_arguments", **fields)
+        made = create_model(f"{_tool_name(node.name)}_arguments", **fields)
+        takes = made
     if takes is None:
         takes = side.takes
     if takes is None:

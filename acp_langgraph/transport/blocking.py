@@ -1,4 +1,4 @@
-"""The transport that blocks, over `httpx.Client`."""
+"""The transport that blocks, over httpx."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import httpx
@@ -18,6 +19,7 @@ from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Wo
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.closing import Closing
 from acp_langgraph.transport.exchange import Endpoint, refuse_to_ask
+from acp_langgraph.transport.signing import send_signed
 
 __all__ = ["Transport"]
 
@@ -25,7 +27,7 @@ T = TypeVar("T")
 
 
 class Transport(Closing):
-    """Performs calls with one pooled `httpx.Client`, and runs flows outside of a graph.
+    """Performs calls over one pool of connections, and runs flows outside of a graph.
 
     Args:
         configuration: Where and as whom to connect; a URL will do.
@@ -46,7 +48,7 @@ class Transport(Closing):
         self.retries = self.endpoint.configuration.retries
         self._auth = auth
         self._given = client
-        self._made: httpx.Client | None = None
+        self._made: httpx.HTTPTransport | None = None
         self._lock = threading.Lock()
 
     def exchange(self, call: Call[Any]) -> Reply:
@@ -57,17 +59,11 @@ class Transport(Closing):
             ApiConnectionError: If no answer came.
             AnswerTooLargeError: If the answer is larger than configured.
         """
-        client = self._client()
-        request = self.endpoint.request(client, call)
-        with self.endpoint.explained(request):
-            response = client.send(request, stream=True, **self._sending())
-            try:
-                body = self.endpoint.body(response)
-                for piece in response.iter_bytes():
-                    body.add(piece)
-            finally:
-                response.close()
-        return self.endpoint.reply(response, body.bytes())
+        with self.endpoint.explained(call), closing(self._open(call)) as response:
+            body = self.endpoint.body(call)
+            for piece in response.iter_bytes():
+                body.add(piece)
+        return self.endpoint.reply(call, response.status_code, response.headers, body.bytes())
 
     def stream(self, call: Call[Any]) -> Generator[bytes]:
         """Perform a call and yield its body as it arrives; closing the iterator hangs up.
@@ -77,19 +73,14 @@ class Transport(Closing):
                 the stream that was asked for.
             ApiConnectionError: If the connection breaks.
         """
-        client = self._client()
-        request = self.endpoint.request(client, call)
-        with self.endpoint.explained(request):
-            response = client.send(request, stream=True, **self._sending())
-            try:
-                if not call.is_streamed_by(self.endpoint.reply(response, b"")):
-                    body = self.endpoint.body(response)
-                    for piece in response.iter_bytes():
-                        body.add(piece)
-                    call.read(self.endpoint.reply(response, body.bytes()))
-                yield from response.iter_bytes()
-            finally:
-                response.close()
+        with self.endpoint.explained(call), closing(self._open(call)) as response:
+            reply = self.endpoint.reply(call, response.status_code, response.headers)
+            if not call.is_streamed_by(reply):
+                body = self.endpoint.body(call)
+                for piece in response.iter_bytes():
+                    body.add(piece)
+                call.read(replace(reply, content=body.bytes()))
+            yield from response.iter_bytes()
 
     def send(self, call: Call[T]) -> T:
         """Perform a call, repeating it where that does no harm, and read its result."""
@@ -142,25 +133,31 @@ class Transport(Closing):
         """Run the step's body."""
         return drive(step.body(), self)
 
-    def _client(self) -> httpx.Client:
+    def _open(self, call: Call[Any]) -> httpx.Response:
+        """Send a call's request; the body of the answer is still to be read."""
         if self._given is not None:
-            return self._given
-        if self._made is None:
-            with self._lock:
-                if self._made is None:
-                    made = httpx.Client(
-                        verify=self.endpoint.tls(),
-                        proxy=self.endpoint.proxy(),
-                        trust_env=False,  # the endpoint decides about proxies, once
-                        auth=self._auth,
-                        limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
-                        **self.endpoint.client_options(),
-                    )
-                    weakref.finalize(self, made.close)  # nobody has to remember close()
-                    self._made = made
-        return self._made
+            auth = httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth
+            request = self.endpoint.request_by(self._given, call)
+            # Credentials go to the configured origin only, whatever the client's own habit is.
+            return self._given.send(request, auth=auth, stream=True, follow_redirects=False)
+        request, send = self.endpoint.request(call), self._connections().handle_request
+        if self._auth is None:
+            return send(request)
+        return send_signed(self._auth, request, send)
 
-    def _sending(self) -> dict[str, Any]:
-        auth = {"auth": self._auth} if self._auth is not None else {}
-        # Credentials go to the configured origin only, whatever a client of the caller's own does.
-        return {"follow_redirects": False, **auth}
+    def _connections(self) -> httpx.HTTPTransport:
+        # No `httpx.Client`: half of a small request's time would go into what is not used here,
+        # and cookies that one user of the node was given would be sent with another's requests.
+        made = self._made
+        if made is not None:
+            return made
+        with self._lock:
+            if self._made is None:
+                self._made = httpx.HTTPTransport(
+                    verify=self.endpoint.tls(),
+                    proxy=self.endpoint.proxy(),
+                    trust_env=False,  # the endpoint decides about proxies, once
+                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
+                )
+                weakref.finalize(self, self._made.close)  # nobody has to remember close()
+            return self._made

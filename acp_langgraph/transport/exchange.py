@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, NoReturn
+from urllib.parse import urlencode
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -33,12 +34,14 @@ _NEVER_LEFT: Final = (
     httpx.PoolTimeout,
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
 )
-_NEVER_LEFT_AIOHTTP: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 class Endpoint:
-    """A server as seen from here: makes requests for it and explains its failures."""
+    """A server as seen from here: what requests to it carry, and what its failures mean."""
 
     def __init__(
         self,
@@ -52,19 +55,13 @@ class Endpoint:
             configuration = ApiClientConfiguration(str(client.base_url))
         self.configuration = configuration or ApiClientConfiguration()
         self.base_url = self.configuration.base_url
+        # As it goes over the wire: a host name in Unicode is encoded.
+        self._wire_url = str(httpx.URL(self.base_url)).rstrip("/")
         self._headers = {
             "accept": "application/json",
             **self.configuration.headers,
             **self.configuration.auth_headers(),
             **(headers or {}),
-        }
-
-    def client_options(self) -> dict[str, Any]:
-        """What both of httpx's clients are made with."""
-        configuration = self.configuration
-        return {
-            "timeout": self._timeout(configuration.timeout),
-            "follow_redirects": False,  # credentials go to the configured origin only
         }
 
     def tls(self) -> ssl.SSLContext | bool:
@@ -88,46 +85,73 @@ class Endpoint:
             context.load_cert_chain(*configuration.client_cert)
         return context
 
-    def proxy(self) -> str | None:
-        """The proxy to use, from the configuration or the environment; decided once."""
+    def proxy(self) -> httpx.Proxy | None:
+        """The proxy to use, from the configuration or the environment."""
         if self.configuration.proxy:
-            return self.configuration.proxy
+            return httpx.Proxy(self.configuration.proxy)
         url = httpx.URL(self.base_url)
         if proxy_bypass(url.host):
             return None
         proxies = getproxies()
-        return proxies.get(url.scheme) or proxies.get("all")
+        found = proxies.get(url.scheme) or proxies.get("all")
+        return httpx.Proxy(found) if found else None
 
-    def request(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
+    def url(self, call: Call[Any]) -> str:
+        """Where a call goes, ready for the wire."""
+        query = f"?{urlencode(call.query)}" if call.query else ""
+        return f"{self._wire_url}{call.path}{query}"
+
+    def headers(self, call: Call[Any]) -> dict[str, str]:
+        """What a call's request carries beside its body."""
+        headers = {**self._headers, **call.headers}
+        if call.body is not ABSENT:
+            headers.setdefault("content-type", "application/json")
+        return headers
+
+    def request(self, call: Call[Any]) -> httpx.Request:
         """The request that performs a call.
 
         Raises:
             ApiValueError: If the body cannot be sent.
         """
-        content = call.encode()
-        headers = {**self._headers, **call.headers}
-        if call.body is not ABSENT:
-            headers.setdefault("content-type", "application/json")
+        return httpx.Request(
+            call.method,
+            self.url(call),
+            headers=self.headers(call),
+            content=call.encode(),
+            extensions={"timeout": self.timeout(call).as_dict()},
+        )
+
+    def request_by(
+        self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]
+    ) -> httpx.Request:
+        """The request that performs a call, with what a client of the caller's adds to it.
+
+        Raises:
+            ApiValueError: If the body cannot be sent.
+        """
         return client.build_request(
             call.method,
             self.base_url + call.path,
             params=call.query or None,
-            content=content,
-            headers=headers,
-            timeout=self._timeout(call.timeout) if call.timeout else httpx.USE_CLIENT_DEFAULT,
+            content=call.encode(),
+            headers=self.headers(call),
+            timeout=self.timeout(call) if call.timeout else httpx.USE_CLIENT_DEFAULT,
         )
 
-    def body(self, response: httpx.Response) -> Body:
-        """An empty body that takes in what the response brings."""
-        return Body(self.configuration.max_answer_bytes, _place(response.request))
+    def body(self, call: Call[Any]) -> Body:
+        """An empty body that takes in what the answer to a call brings."""
+        return Body(self.configuration.max_answer_bytes, self._place(call))
 
-    def reply(self, response: httpx.Response, content: bytes) -> Reply:
-        """The reply that a response stands for."""
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, headers, content, str(_bare(response.request.url)))
+    def reply(
+        self, call: Call[Any], status: int, headers: Mapping[str, str], content: bytes = b""
+    ) -> Reply:
+        """The reply to a call."""
+        lowered = {name.lower(): value for name, value in headers.items()}
+        return Reply(status, lowered, content, self.base_url + call.path)
 
     @contextmanager
-    def explained(self, request: httpx.Request) -> Iterator[None]:
+    def explained(self, call: Call[Any]) -> Iterator[None]:
         """Turn the HTTP library's failures into ours, and log the exchange if asked to."""
         started = time.perf_counter()
         outcome = "cut off"
@@ -136,19 +160,24 @@ class Endpoint:
             outcome = "done"
         except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
             outcome = type(error).__name__
-            _explain(request, error)
+            _explain(self._place(call), error)
         except httpx.DecodingError as error:
             outcome = type(error).__name__
             raise ApiConnectionError(
-                f"{_place(request)}: the answer cannot be decompressed", sent=True
+                f"{self._place(call)}: the answer cannot be decompressed", sent=True
             ) from None
         finally:
             if self.configuration.debug:
                 took = (time.perf_counter() - started) * 1000
-                _log.debug("%s: %s after %.1f ms", _place(request), outcome, took)
+                _log.debug("%s: %s after %.1f ms", self._place(call), outcome, took)
 
-    def _timeout(self, seconds: float | None) -> httpx.Timeout:
+    def timeout(self, call: Call[Any]) -> httpx.Timeout:
+        """How long to wait for a connection, and for each piece of the answer."""
+        seconds = call.timeout or self.configuration.timeout
         return httpx.Timeout(seconds, connect=self.configuration.connect_timeout)
+
+    def _place(self, call: Call[Any]) -> str:
+        return f"{call.method} {self.base_url}{call.path}"
 
 
 class Body:
@@ -189,29 +218,13 @@ def refuse_to_ask(ask: Ask) -> NoReturn:
     )
 
 
-def _explain(request: httpx.Request, error: Exception) -> NoReturn:
-    where = _place(request)
-    cause = error.__cause__
-    if isinstance(cause, aiohttp.ClientError):
-        # httpx-aiohttp reports every broken connection as ConnectTimeout; the cause tells whether
-        # the request had left.
-        sent = not isinstance(cause, _NEVER_LEFT_AIOHTTP)
-        late = isinstance(cause, TimeoutError)
-    else:
-        sent = not isinstance(error, _NEVER_LEFT)
-        late = isinstance(error, httpx.TimeoutException)
-    reason = str(error) or str(cause or "") or type(error).__name__
-    if late and sent:
-        raise ApiTimeoutError(f"{where}: no answer in time", sent=True) from None
-    if late:
-        raise ApiTimeoutError(f"{where}: no connection in time", sent=False) from None
+def _explain(where: str, error: Exception) -> NoReturn:
+    # A client of the caller's may be over aiohttp, and only the cause then tells what happened.
+    cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
+    sent = not isinstance(cause, _NEVER_LEFT)
+    reason = str(error) or str(cause) or type(error).__name__
+    if isinstance(cause, httpx.TimeoutException | TimeoutError):
+        late = "no answer in time" if sent else "no connection in time"
+        raise ApiTimeoutError(f"{where}: {late}", sent=sent) from None
     problem = "the connection broke" if sent else "cannot connect"
     raise ApiConnectionError(f"{where}: {problem}: {reason}", sent=sent) from None
-
-
-def _bare(url: httpx.URL) -> httpx.URL:
-    return url.copy_with(userinfo=b"", query=None, fragment=None)
-
-
-def _place(request: httpx.Request) -> str:
-    return f"{request.method} {_bare(request.url)}"

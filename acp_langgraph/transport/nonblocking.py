@@ -1,7 +1,7 @@
-"""The transport that awaits, over `httpx.AsyncClient`.
+"""The transport that awaits, over aiohttp.
 
-Connections belong to the event loop that opened them, so there is one client per loop. It is made
-on the loop's first call, kept open, and closed together with the loop: an async generator that
+Connections belong to the event loop that opened them, so there is one pool of them per loop. It is
+made on the loop's first call, kept open, and closed together with the loop: an async generator that
 waits inside `try/finally` holds it, and event loops finalize their generators before they close.
 """
 
@@ -11,11 +11,10 @@ import asyncio
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, TypeVar
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
@@ -23,7 +22,9 @@ from acp_langgraph.core.drive import adrive
 from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.closing import AsyncClosing
+from acp_langgraph.transport.connections import Answer, Connections, answer_of
 from acp_langgraph.transport.exchange import Endpoint, refuse_to_ask
+from acp_langgraph.transport.signing import asend_signed
 
 __all__ = ["AsyncTransport"]
 
@@ -31,7 +32,7 @@ T = TypeVar("T")
 
 
 class AsyncTransport(AsyncClosing):
-    """Performs calls with one pooled `httpx.AsyncClient` per event loop, and runs flows.
+    """Performs calls over one pool of connections per event loop, and runs flows.
 
     Args:
         configuration: Where and as whom to connect; a URL will do.
@@ -53,7 +54,7 @@ class AsyncTransport(AsyncClosing):
         self._auth = auth
         self._given = client
         self._made: weakref.WeakKeyDictionary[
-            asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, AsyncGenerator[None]]
+            asyncio.AbstractEventLoop, tuple[Connections, AsyncGenerator[None]]
         ] = weakref.WeakKeyDictionary()
 
     async def exchange(self, call: Call[Any]) -> Reply:
@@ -64,17 +65,12 @@ class AsyncTransport(AsyncClosing):
             ApiConnectionError: If no answer came.
             AnswerTooLargeError: If the answer is larger than configured.
         """
-        client = await self._client()
-        request = self.endpoint.request(client, call)
-        with self.endpoint.explained(request):
-            response = await client.send(request, stream=True, **self._sending())
-            try:
-                body = self.endpoint.body(response)
-                async for piece in response.aiter_bytes():
+        with self.endpoint.explained(call):
+            async with aclosing(await self._open(call)) as answer:
+                body = self.endpoint.body(call)
+                async for piece in answer.pieces:
                     body.add(piece)
-            finally:
-                await response.aclose()
-        return self.endpoint.reply(response, body.bytes())
+        return self.endpoint.reply(call, answer.status, answer.headers, body.bytes())
 
     async def stream(self, call: Call[Any]) -> AsyncGenerator[bytes]:
         """Perform a call and yield its body as it arrives; closing the iterator hangs up.
@@ -84,20 +80,16 @@ class AsyncTransport(AsyncClosing):
                 the stream that was asked for.
             ApiConnectionError: If the connection breaks.
         """
-        client = await self._client()
-        request = self.endpoint.request(client, call)
-        with self.endpoint.explained(request):
-            response = await client.send(request, stream=True, **self._sending())
-            try:
-                if not call.is_streamed_by(self.endpoint.reply(response, b"")):
-                    body = self.endpoint.body(response)
-                    async for piece in response.aiter_bytes():
+        with self.endpoint.explained(call):
+            async with aclosing(await self._open(call)) as answer:
+                reply = self.endpoint.reply(call, answer.status, answer.headers)
+                if not call.is_streamed_by(reply):
+                    body = self.endpoint.body(call)
+                    async for piece in answer.pieces:
                         body.add(piece)
-                    call.read(self.endpoint.reply(response, body.bytes()))
-                async for piece in response.aiter_bytes():
+                    call.read(replace(reply, content=body.bytes()))
+                async for piece in answer.pieces:
                     yield piece
-            finally:
-                await response.aclose()
 
     async def send(self, call: Call[T]) -> T:
         """Perform a call, repeating it where that does no harm, and read its result."""
@@ -151,53 +143,35 @@ class AsyncTransport(AsyncClosing):
         """Run the step's body."""
         return await adrive(step.body(), self)
 
-    async def _client(self) -> httpx.AsyncClient:
+    async def _open(self, call: Call[Any]) -> Answer:
+        """Send a call's request; the body of the answer is still to be read."""
         if self._given is not None:
-            return self._given
+            auth = httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth
+            request = self.endpoint.request_by(self._given, call)
+            # Credentials go to the configured origin only, whatever the client's own habit is.
+            return answer_of(
+                await self._given.send(request, auth=auth, stream=True, follow_redirects=False)
+            )
+        connections = await self._connections()
+        if self._auth is None:
+            return await connections.open(call)
+        request = self.endpoint.request(call)
+        return answer_of(await asend_signed(self._auth, request, connections.send))
+
+    async def _connections(self) -> Connections:
         loop = asyncio.get_running_loop()
         made = self._made.get(loop)
         if made is None:
-            client = self._make()
-            keeper = _keep_open(client)
-            self._made[loop] = client, keeper
+            connections = Connections(self.endpoint)
+            keeper = _keep_open(connections)
+            self._made[loop] = connections, keeper
             await anext(keeper)
-            return client
+            return connections
         return made[0]
 
-    def _make(self) -> httpx.AsyncClient:
-        tls = self.endpoint.tls()
-        proxy = self.endpoint.proxy()
 
-        def session() -> aiohttp.ClientSession:
-            # Hundreds of runs wait at once, each on a connection of its own: no limit (0).
-            connector = aiohttp.TCPConnector(limit=0, ssl=tls)
-            made = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=["content-type"],  # what has no body has no type
-            )
-            # It would repeat a PUT or a DELETE by itself; what may be repeated is a call's to say.
-            made._retry_connection = False  # noqa: SLF001 - there is no public switch
-            return made
-
-        transport = AiohttpTransport(
-            client=session, verify=tls, proxy=httpx.Proxy(proxy) if proxy else None
-        )
-        return httpx.AsyncClient(
-            transport=transport,
-            auth=self._auth,
-            trust_env=False,  # the endpoint decides about proxies, once
-            **self.endpoint.client_options(),
-        )
-
-    def _sending(self) -> dict[str, Any]:
-        auth = {"auth": self._auth} if self._auth is not None else {}
-        # Credentials go to the configured origin only, whatever a client of the caller's own does.
-        return {"follow_redirects": False, **auth}
-
-
-async def _keep_open(client: httpx.AsyncClient) -> AsyncGenerator[None]:
+async def _keep_open(connections: Connections) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        await client.aclose()
+        await connections.aclose()

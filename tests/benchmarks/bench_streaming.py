@@ -21,7 +21,7 @@ from typing import Any, TypedDict
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 
-from acp_langgraph.nodes import ACPNode
+from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.testing import Answer, Emit, FakeACPServer, Work
 
 EVENTS, MANY = 5, 5000

@@ -1,6 +1,9 @@
 """An ACP server that answers at once and does nothing: what is measured against it is the client.
 
-python tests/benchmarks/stub.py          # prints its URL, ends with its standard input
+    python tests/benchmarks/stub.py          # prints its URL, ends with its standard input
+
+Below `/hold`, runs are created at once but not done before `POST /release`. `GET /counts` tells how
+many connections and requests there were, and how many runs are waited for.
 """
 
 from __future__ import annotations
@@ -32,11 +35,22 @@ DONE: Final = answer({"run": RUN, "output": {"type": "result", "values": {"text"
 CREATED: Final = answer({**RUN, "status": "pending"})
 
 
+class Counts:
+    """What happened so far."""
+
+    connections = 0
+    requests = 0
+    held: Final[list[asyncio.Transport]] = []
+
+
 class Stub(asyncio.Protocol):
-    """Takes requests that arrive whole or in pieces, and answers each at once."""
+    """Takes requests that arrive whole or in pieces, and answers each at once, or holds it."""
+
+    transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        Counts.connections += 1
+        self.transport = transport  # type: ignore[assignment]  # TCP's is one
         self.buffer = b""
 
     def data_received(self, data: bytes) -> None:
@@ -48,13 +62,32 @@ class Stub(asyncio.Protocol):
                 length = int(head[at + 15 :].split(b"\r\n", 1)[0])
             if len(self.buffer) < end + 4 + length:
                 return
-            creates = head.startswith(b"post /runs ")
             self.buffer = self.buffer[end + 4 + length :]
-            self.transport.write(CREATED if creates else DONE)  # type: ignore[attr-defined]
+            self.take(head[: head.index(b" http/1.1")])
+
+    def take(self, request: bytes) -> None:
+        match request:
+            case b"get /counts":
+                counts = {"connections": Counts.connections, "requests": Counts.requests}
+                self.transport.write(answer({**counts, "held": len(Counts.held)}))
+                return
+            case b"post /release":
+                for held in Counts.held:
+                    held.write(DONE)
+                Counts.held.clear()
+                self.transport.write(answer({}))
+                return
+        Counts.requests += 1
+        if request.endswith(b"/runs"):
+            self.transport.write(CREATED)
+        elif b" /hold/" in request:
+            Counts.held.append(self.transport)
+        else:
+            self.transport.write(DONE)
 
 
 async def main() -> None:
-    server = await asyncio.get_running_loop().create_server(Stub, "127.0.0.1", 0, backlog=2048)
+    server = await asyncio.get_running_loop().create_server(Stub, "127.0.0.1", 0, backlog=4096)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 

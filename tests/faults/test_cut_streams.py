@@ -11,7 +11,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 from support.colors import Color
 
-from acp_langgraph.nodes import ACPNode
+from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.testing import Answer, Ask, Emit, FakeACPServer, Fault
 
 STREAM = "stream_stateless_run_output"

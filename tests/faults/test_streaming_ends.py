@@ -16,7 +16,8 @@ from langgraph.graph import START, StateGraph
 from langgraph.runtime import RunControl
 from support.colors import Color
 
-from acp_langgraph.nodes import ACPNode, streaming
+from acp_langgraph.nodes import streaming
+from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.testing import Answer, Emit, FakeACPServer, Fault, Gate, Response, Work
 
 STREAM = "stream_stateless_run_output"

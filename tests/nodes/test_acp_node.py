@@ -28,7 +28,7 @@ from acp_langgraph.errors import (
     NodeOutputError,
     UnknownAgentError,
 )
-from acp_langgraph.nodes import ACPNode
+from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.server import serve
 from acp_langgraph.testing import Answer, FakeACPServer
 

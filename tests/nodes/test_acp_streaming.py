@@ -12,7 +12,7 @@ from langgraph.types import Command, Send
 from support.colors import Color
 
 from acp_langgraph.errors import ACPRunException, NodeConfigurationError
-from acp_langgraph.nodes import ACPNode
+from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.testing import Answer, Ask, Emit, Fail, FakeACPServer, FakeAgent, Gate, Work
 
 ON_A_THREAD: Any = {"configurable": {"thread_id": "1"}}

@@ -12,7 +12,7 @@ from langgraph.types import Command
 from support.colors import Color
 
 from acp_langgraph.errors import ACPRunException
-from acp_langgraph.nodes import ACPNode
+from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.testing import (
     Answer,
     Ask,

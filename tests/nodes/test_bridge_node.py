@@ -33,7 +33,7 @@ from acp_langgraph.errors import (
     QueryRefusedError,
     UnknownOutcomeError,
 )
-from acp_langgraph.nodes import APIBridgeAgentNode
+from acp_langgraph.nodes.bridge import APIBridgeAgentNode
 from acp_langgraph.testing import BridgeQuery, BridgeService, FakeBridge, Fault, Gate, Response
 
 ON_A_THREAD: Any = {"configurable": {"thread_id": "1"}}

@@ -23,19 +23,19 @@ from pydantic import BaseModel, Field, ValidationError
 from support.agents import agent, asking
 from support.colors import Color
 
+from acp_langgraph import (
+    ACPNode,
+    APIBridgeAgentNode,
+    QuantChatNode,
+    QuantOrchestrationNode,
+    QuantToolNode,
+)
 from acp_langgraph.errors import (
     ACPRunException,
     CheckpointerRequiredError,
     NodeConfigurationError,
     NodeOutputError,
     UnknownAgentError,
-)
-from acp_langgraph.nodes import (
-    ACPNode,
-    APIBridgeAgentNode,
-    QuantChatNode,
-    QuantOrchestrationNode,
-    QuantToolNode,
 )
 from acp_langgraph.nodes.tool_calls import ToolCall
 from acp_langgraph.quant.pace import Pace

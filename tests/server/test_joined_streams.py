@@ -10,7 +10,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 from support.colors import Color
 
-from acp_langgraph.nodes import ACPNode
+from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.server import serve
 
 

@@ -11,7 +11,7 @@ from langgraph.types import Command, RetryPolicy
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.retry import Backoff
-from acp_langgraph.nodes import ACPNode
+from acp_langgraph.nodes.acp import ACPNode
 
 __all__ = ["QUICK", "State", "answered", "graph_with", "make_node"]
 

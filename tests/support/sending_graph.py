@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 from support.victim import async_client, client
 
-from acp_langgraph.nodes import APIBridgeAgentNode
+from acp_langgraph.nodes.bridge import APIBridgeAgentNode
 
 __all__ = ["build"]
 

@@ -9,7 +9,7 @@ from langgraph.graph import START, StateGraph, add_messages
 from langgraph.prebuilt import ToolNode
 from support.victim import async_client, client
 
-from acp_langgraph.nodes import ACPNode
+from acp_langgraph import ACPNode
 
 __all__ = ["build"]
 

@@ -108,6 +108,7 @@ class QuantChatNode(QuantNode):
                 **self._request.get("toolConfig", {}),
                 "tools": entries,
             }
+        self.input_type, self.output_type = input_type, output_type
         self._input = InputPort("input", input_path, input_type, name)
         self._output = OutputPort(output_path, output_type, state_type, name)
 

@@ -151,6 +151,7 @@ class QuantTaskNode(QuantNode):
         self._task_id = task_id
         self._task = None if task_path is None else InputPort("task", task_path, None, name)
         self._input = None if input_path is None else InputPort("input", input_path, None, name)
+        self.output_type = output_type
         self._output = OutputPort(output_path, output_type, state_type, name)
         self._claim = partial(
             Claim,

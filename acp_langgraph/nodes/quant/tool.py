@@ -114,6 +114,7 @@ class QuantToolNode(QuantNode):
         self._entries: list[dict[str, Any]] | None = None
         self._request = {**(request or {}), "modelId": model_id}
         self._answer = answer
+        self.input_type, self.output_type = input_type, output_type
         self._input = InputPort("input", input_path, input_type, name)
         self._output = OutputPort(output_path, output_type, state_type, name)
         self._ids = None

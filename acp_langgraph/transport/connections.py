@@ -1,0 +1,162 @@
+"""The connections of one event loop to one server, over aiohttp.
+
+httpx is what users hand in, but its own pool collapses with hundreds of requests at once, and even
+over another pool an `httpx.AsyncClient` costs more than all else that a node does. So where the
+connections are ours, aiohttp is used as it is.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import aiohttp
+import httpx
+from yarl import URL
+
+from acp_langgraph.core.calls import Call
+from acp_langgraph.transport.exchange import Endpoint
+
+__all__ = ["Answer", "Connections", "answer_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The beginning of an answer; the body is still to come.
+
+    Attributes:
+        status: HTTP status code.
+        headers: As they came.
+        pieces: The decoded body, as it arrives.
+        aclose: Ends the exchange; hangs up if there is more to come.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
+    aclose: Callable[[], Awaitable[None]]
+
+
+def answer_of(response: httpx.Response) -> Answer:
+    """What a response of httpx is."""
+    return Answer(response.status_code, response.headers, response.aiter_bytes(), response.aclose)
+
+
+class Connections:
+    """A pool of connections; belongs to the event loop that it is made in."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        # Hundreds of runs wait at once, each on a connection of its own: no limit (0).
+        connector = aiohttp.TCPConnector(limit=0, ssl=endpoint.tls())
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            # Cookies that one user of a node was given would be sent with another's requests.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=["content-type"],  # what has no body has no type
+        )
+        # It would repeat a PUT or a DELETE by itself; what may be repeated is a call's to say.
+        self._session._retry_connection = False  # noqa: SLF001 - there is no public switch
+        self._proxy = _Proxy.of(endpoint)
+
+    async def open(self, call: Call[Any]) -> Answer:
+        """Send a call's request.
+
+        Raises:
+            ApiValueError: If the body cannot be sent.
+        """
+        endpoint = self._endpoint
+        url, headers, body = endpoint.url(call), endpoint.headers(call), call.encode()
+        response = await self._request(call.method, url, headers, body, endpoint.timeout(call))
+        return Answer(
+            response.status,
+            response.headers,
+            response.content.iter_any(),
+            partial(_end, response),
+        )
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request of httpx's, for an authentication that reads and writes those."""
+        response = await self._request(
+            request.method,
+            str(request.url),
+            request.headers,
+            await request.aread(),
+            httpx.Timeout(**request.extensions["timeout"]),
+        )
+        headers = [
+            (name, value)
+            for name, value in response.headers.items()
+            if name.lower() != "content-encoding"  # aiohttp has decoded the body
+        ]
+        return httpx.Response(
+            response.status, headers=headers, stream=_Stream(response), request=request
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: httpx.Timeout,  # noqa: ASYNC109 - for each wait within, as httpx means it
+    ) -> aiohttp.ClientResponse:
+        return await self._session.request(
+            method,
+            URL(url, encoded=True),
+            headers={**headers, **self._proxy.headers} if self._proxy.headers else headers,
+            data=body,
+            allow_redirects=False,  # credentials go to the configured origin only
+            timeout=aiohttp.ClientTimeout(
+                connect=timeout.connect, sock_connect=timeout.connect, sock_read=timeout.read
+            ),
+            proxy=self._proxy.url,
+            proxy_headers=self._proxy.tunnel_headers,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    """What requests must carry to get through a proxy, if there is one."""
+
+    url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tunnel_headers: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> _Proxy:
+        proxy = endpoint.proxy()
+        if proxy is None:
+            return cls()
+        headers = {}
+        if proxy.raw_auth is not None:
+            credentials = b64encode(b":".join(proxy.raw_auth)).decode()
+            headers["proxy-authorization"] = f"Basic {credentials}"
+        if endpoint.base_url.startswith("https:"):
+            return cls(str(proxy.url), {}, headers)
+        return cls(str(proxy.url), headers, None)
+
+
+class _Stream(httpx.AsyncByteStream):
+    """The body of an answer, as httpx reads it."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._response.content.iter_any():
+            yield piece
+
+    async def aclose(self) -> None:
+        await _end(self._response)
+
+
+async def _end(response: aiohttp.ClientResponse) -> None:
+    response.close()  # which leaves a connection alone that was read to the end
