@@ -34,7 +34,13 @@ from acp_langgraph.acp.entry import Entry, Leg, Outcome, begin_leg, may_be_done
 from acp_langgraph.acp.lookup import find_run
 from acp_langgraph.acp.models import RunStatus
 from acp_langgraph.acp.order import AnyRun, RunOrder, RunPolicy
-from acp_langgraph.acp.waiting import Vigil, outcome_of, wait_for_run
+from acp_langgraph.acp.waiting import (
+    Vigil,
+    at_work_since,
+    ended_with,
+    outcome_of,
+    wait_for_run,
+)
 from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
 from acp_langgraph.errors import (
     BadRequestException,
@@ -189,6 +195,7 @@ def _create_and_wait(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[O
         return (yield from wait_for_run(order, policy, entry, leg))
     leg = begin_leg("", policy)
     entry.seen_alive = True
+    yield Progress("waiting", payload=at_work_since(leg))
     call = order.create_and_wait().with_options(timeout=Vigil(policy, leg).seconds())
     try:
         answer = yield from policy.repeat(call)
@@ -203,6 +210,7 @@ def _create_and_wait(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[O
         leg["run_id"] = answer.run.run_id if answer.run is not None else None
         outcome = outcome_of(order, answer, leg["run_id"])
         if outcome is not None:
+            yield ended_with(outcome)
             return outcome
     yield Progress("created", leg["run_id"])
     return (yield from wait_for_run(order, policy, entry, leg))

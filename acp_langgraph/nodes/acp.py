@@ -64,7 +64,9 @@ class ACPNode(RemoteNode):
 
     * `stream_mode="custom"`: everything, as a `RemoteEvent`: a dict with `node`, `agent`, `run_id`,
       `kind` and `payload`. The kind is `custom` for an update of the agent's own, `values` for the
-      output so far, and `gap` where the connection was lost and some may be missing.
+      output so far, `gap` where the connection was lost and some may be missing, and `progress` for
+      what becomes of the run: the payload's `state` is `created`, `waiting`, `asked`, `resumed`,
+      `finished` or `failed`, and its `since` tells when the run began to work.
     * `stream_mode="messages"`: what the agent says, as message objects with the node's metadata.
       Updates that are messages, or pieces of one (`AIMessageChunk`), and new entries of a list
       `messages` in the output.
@@ -201,11 +203,10 @@ class ACPNode(RemoteNode):
     @override
     def metadata(self) -> dict[str, Any]:
         """The agent, its host and, once its descriptor was read, its version."""
-        known = {"agent": self.agent, **super().metadata}
-        if self._descriptor is not None:
-            ref = self._descriptor.metadata.ref
-            known |= {"agent": ref.name, "version": ref.version}
-        return known
+        if self._descriptor is None:
+            return super().metadata
+        ref = self._descriptor.metadata.ref
+        return {**super().metadata, "agent": ref.name, "version": ref.version}
 
     @override
     def known(self) -> dict[str, Any]:

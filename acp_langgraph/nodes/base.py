@@ -23,8 +23,8 @@ from typing_extensions import override
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.core.flow import Flow
-from acp_langgraph.errors import NodeConfigurationError
+from acp_langgraph.core.flow import Flow, Progress
+from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
 from acp_langgraph.transport import AsyncTransport, Transport
@@ -61,6 +61,7 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
     """
 
     name: str
+    agent = ""
     is_tool = False
     input_type: Any = None
     output_type: Any = None
@@ -97,7 +98,8 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         builder.add_node(node, metadata=node.metadata)
         """
         parts = urlsplit(self.transport.endpoint.base_url)
-        return {"host": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"}
+        host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        return {"agent": self.agent, "host": host}
 
     def known(self) -> dict[str, Any]:
         """What is known of the agent without asking it: `metadata`, and what goes in and out.
@@ -212,9 +214,12 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         """
         config = _whole(config)
         execution = Execution.of(self.name, config, is_tool=self.is_tool)
-        performer = GraphPerformer(self.transport, execution)
+        performer = GraphPerformer(self.transport, execution, self.agent)
         try:
             return drive(self.life(input, execution, config), performer)
+        except AcpLangGraphError:
+            performer.progress(Progress("failed"))
+            raise
         except (KeyboardInterrupt, SystemExit):
             self._stop(performer)
             raise
@@ -228,10 +233,13 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         """Do the work, awaiting; otherwise `invoke`."""
         config = _whole(config)
         execution = Execution.of(self.name, config, is_tool=self.is_tool)
-        performer = AsyncGraphPerformer(self.async_transport, execution)
+        performer = AsyncGraphPerformer(self.async_transport, execution, self.agent)
         await self._until_ended(execution)
         try:
             return await adrive(self.life(input, execution, config), performer)
+        except AcpLangGraphError:
+            await performer.progress(Progress("failed"))
+            raise
         except asyncio.CancelledError:
             if self.on_cancel == "cancel" and performer.key is not None:
                 self._end_in_background(performer)

@@ -169,7 +169,7 @@ class APIBridgeAgentNode(RemoteNode):
         )
         shown = {} if self._authorization is None else {"authorization": self._authorization}
         self._hidden = access.secrets(configuration.auth_headers(), sent, shown)
-        self._service = service_name or mode
+        self.agent = service_name or mode
         self.input_type, self.output_type = input_type, output_type
         self._confirm = confirm
         self._on_refusal = on_refusal
@@ -180,12 +180,6 @@ class APIBridgeAgentNode(RemoteNode):
         self.input_path, self.output_path = input_path, output_path
         self.output = output_of(name, output, output_path, output_type, state_type, llm)
         self._wants_text = output_type is str
-
-    @property
-    @override
-    def metadata(self) -> dict[str, Any]:
-        """The service, and the gateway's host."""
-        return {"agent": self._service, **super().metadata}
 
     @override
     def tool_side(self) -> ToolSide:
@@ -199,9 +193,7 @@ class APIBridgeAgentNode(RemoteNode):
         twin = self._as_called()
         twin.input = InputPort("input", ARGUMENTS, None, self.name)
         twin.output = AnswerPort(self.output_type, self.name)
-        said = (
-            f"Asks the service {self._service!r} in plain words to do something, or for something."
-        )
+        said = f"Asks the service {self.agent!r} in plain words to do something, or for something."
         return ToolSide(twin, APIBridgeInput, said)
 
     @override

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import httpx
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_config
-from typing_extensions import override
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
@@ -68,12 +67,7 @@ class QuantNode(RemoteNode):
             UnknownOutcomeError, or `rerun` and accept that it may run twice.
         save_to: Where binary results go: a directory, or a function; `None` leaves references to
             them in the result. They are never part of the state.
-
-    Attributes:
-        does: What does the work, for people.
     """
-
-    does = "Quant"
 
     def __init__(
         self,
@@ -107,12 +101,6 @@ class QuantNode(RemoteNode):
         # Nodes with credentials of their own making cannot be told to be the same user.
         own = client or async_client or auth or headers
         self.sharing = SharedPolling() if own else shared_polling(whole)
-
-    @property
-    @override
-    def metadata(self) -> dict[str, Any]:
-        """What does the work, and the API's host."""
-        return {"agent": self.does, **super().metadata}
 
     async def ainvoke(
         self,

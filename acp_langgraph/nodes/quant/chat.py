@@ -96,7 +96,7 @@ class QuantChatNode(QuantNode):
         made = [each if isinstance(each, BaseTool) else tool(each) for each in tools]
         self._runs = {each.name: each for each in made}
         self._agent_id = agent_id
-        self.does = str(agent_id or model_id)
+        self.agent = str(agent_id or model_id)
         self._on_tool_error = on_tool_error
         self._request = dict(request or {})
         if model_id:
@@ -115,7 +115,7 @@ class QuantChatNode(QuantNode):
     @override
     def tool_side(self) -> ToolSide:
         """What a tool is made from: it takes a message, and gives the chat's answer."""
-        return self._told_by_a_model(f"Has {self.does} answer the message.")
+        return self._told_by_a_model(f"Has {self.agent} answer the message.")
 
     def life(
         self, state: Any, execution: Execution, config: RunnableConfig

@@ -46,7 +46,7 @@ class QuantOrchestrationNode(QuantNode):
         ApiValueError: If the configuration is not valid.
     """
 
-    does = "orchestration"
+    agent = "orchestration"
 
     def __init__(
         self,

@@ -145,7 +145,7 @@ class QuantTaskNode(QuantNode):
             raise NodeConfigurationError("give either task_id or task_path", node=name)
         if lease <= 0 or settle < 0 or settle >= lease:
             raise NodeConfigurationError("a lease needs 0 <= settle < lease", node=name)
-        self.does = worker or name
+        self.agent = worker or name
         self.runnable: Runnable[Any, Any] = coerce_to_runnable(runnable)
         self.rules = TaskRules(on_dependency_failure, on_failure)
         self._task_id = task_id

@@ -110,7 +110,7 @@ class QuantToolNode(QuantNode):
                 node=name,
             )
         self._wanted = list(tools)
-        self.does = ", ".join(sorted(names)) or "executions"
+        self.agent = ", ".join(sorted(names)) or "executions"
         self._entries: list[dict[str, Any]] | None = None
         self._request = {**(request or {}), "modelId": model_id}
         self._answer = answer
@@ -134,7 +134,7 @@ class QuantToolNode(QuantNode):
         """What a tool is made from: it takes a message, and gives what the node's answer is."""
         if self._ids is not None:
             return super().tool_side()
-        return self._told_by_a_model(f"Has {self.does} used for what the message asks for.")
+        return self._told_by_a_model(f"Has {self.agent} used for what the message asks for.")
 
     def life(
         self,
