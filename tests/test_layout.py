@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping"},
     "server": {"core", "acp"},
     "testing": {"core", "acp"},
-    "demo": {"nodes", "server", "testing", "mapping", "bridge"},
+    "demo": {"nodes", "server", "testing", "mapping", "bridge", "terminal"},
     "cli": set(),
 }
 

@@ -200,7 +200,9 @@ def test_a_remote_run_streams_through_a_subgraph_across_a_question(color: Color)
         watching = {"stream_mode": ["custom", "values"], "subgraphs": True}
         seen = color.stream(graph, {"ask": {}}, ON_A_THREAD, **watching)
         seen += color.stream(graph, Command(resume="blue"), ON_A_THREAD, **watching)
-        events = [(place, item["payload"]) for place, mode, item in emitted(seen) if mode == "custom"]
+        events = [
+            (place, item["payload"]) for place, mode, item in emitted(seen) if mode == "custom"
+        ]
         assert [payload for _, payload in events] == [1, 2, "done"]
         assert {place[0].split(":")[0] for place, _ in events} == {"inner"}
         assert len({place for place, _ in events}) == 1
