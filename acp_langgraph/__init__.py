@@ -123,6 +123,8 @@ __all__ = [
     "describe_graph",
 ]
 
+__version__: str
+
 _HOMES = {
     "acp.client": ("ACPClient", "AsyncACPClient"),
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
@@ -161,15 +163,21 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 - rarely wanted
+if not TYPE_CHECKING:  # a checker would take any name for one that is there
 
-        return version("acp-langgraph")
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"acp_langgraph.{_HOME_OF[name]}"), name)
-    return found
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version  # noqa: PLC0415 - rarely wanted
+
+            return version("acp-langgraph")
+        if name not in _HOME_OF:
+            raise AttributeError(
+                f"module {__name__!r} has no attribute {name!r}",
+                name=name,
+                obj=import_module(__name__),  # Python looks there for what was meant
+            )
+        found = globals()[name] = getattr(import_module(f"acp_langgraph.{_HOME_OF[name]}"), name)
+        return found
 
 
 def __dir__() -> list[str]:

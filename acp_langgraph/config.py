@@ -12,10 +12,12 @@ import base64
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, Self
+from difflib import get_close_matches
+from typing import Any, Self, TypedDict, Unpack
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from acp_langgraph.errors import ApiValueError
 
@@ -24,8 +26,36 @@ __all__ = ["ApiClientConfiguration"]
 _API_KEY_HEADERS = {"xapikey": "x-api-key", "apikeyauth": "x-api-key"}
 
 
+class Settings(TypedDict, total=False):
+    """What an `ApiClientConfiguration` is made of, for type checkers and editors."""
+
+    host: str
+    api_key: str | dict[str, str] | None
+    api_key_prefix: str | dict[str, str] | None
+    username: str | None
+    password: str | None
+    access_token: str | None
+    server_variables: dict[str, str]
+    headers: dict[str, str]
+    ssl_ca_cert: str | None
+    ca_cert_data: str | bytes | None
+    verify_ssl: bool
+    client_cert: str | tuple[str, str] | None
+    proxy: str | None
+    retries: int
+    timeout: float | None
+    connect_timeout: float
+    max_answer_bytes: int
+    debug: bool
+
+
 class ApiClientConfiguration(BaseModel):
     """Where and as whom to connect.
+
+        config = ApiClientConfiguration("http://127.0.0.1:8000", api_key="...", timeout=30)
+
+    Wherever one is wanted, a URL will do where that is all there is to say. A configuration is never
+    changed; `config.model_copy(update={...})` makes another. Seconds may be fractions.
 
     Attributes:
         host: Base URL, `http` or `https`; may hold a path and `{variables}`. A user name and
@@ -48,6 +78,9 @@ class ApiClientConfiguration(BaseModel):
         connect_timeout: Seconds to wait for a connection.
         max_answer_bytes: An answer larger than this is refused.
         debug: Whether every exchange is logged, without bodies and credentials.
+
+    Raises:
+        ApiValueError: If a setting is unknown or impossible; says which, never its value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -71,14 +104,14 @@ class ApiClientConfiguration(BaseModel):
     max_answer_bytes: int = Field(default=64 * 2**20, gt=0)
     debug: bool = False
 
-    def __init__(self, host: str | None = None, /, **settings: Any) -> None:
+    def __init__(self, host: str | None = None, /, **settings: Unpack[Settings]) -> None:
         if host is not None:
             settings["host"] = host
         try:
             super().__init__(**settings)
         except ValidationError as error:
             raise ApiValueError(
-                f"the client configuration is not valid: {_faults(error)}"
+                f"the client configuration is not valid: {_faults(error, type(self))}"
             ) from None
 
     @field_validator("host")
@@ -91,7 +124,10 @@ class ApiClientConfiguration(BaseModel):
                 "http://127.0.0.1:8000"
             )
         if parts.query or parts.fragment:
-            raise ValueError("the URL of a server has neither query nor fragment")
+            raise ValueError(
+                "the URL of a server has neither query nor fragment; a key belongs into api_key or "
+                "access_token"
+            )
         return host
 
     @model_validator(mode="before")
@@ -121,7 +157,7 @@ class ApiClientConfiguration(BaseModel):
         return self
 
     @classmethod
-    def from_env_prefix(cls, prefix: str, **settings: Any) -> Self:
+    def from_env_prefix(cls, prefix: str, **settings: Unpack[Settings]) -> Self:
         """Read a configuration from environment variables.
 
         `MAILCOMPOSER_HOST` (or `MAILCOMPOSER_ENDPOINT`), `MAILCOMPOSER_API_KEY`,
@@ -136,22 +172,39 @@ class ApiClientConfiguration(BaseModel):
             ApiValueError: If a variable cannot be read; names the variable, not its value.
         """
         found: dict[str, Any] = {}
+        variables: dict[str, str] = {}
         for name in cls.model_fields:
-            text = os.environ.get(f"{prefix}{name.upper()}")
+            variable = f"{prefix}{name.upper()}"
+            text = os.environ.get(variable)
             if name == "host" and text is None:
-                text = os.environ.get(f"{prefix}ENDPOINT")
+                variable = f"{prefix}ENDPOINT"
+                text = os.environ.get(variable)
             if text is None:
                 continue
+            variables[name] = variable
             try:
                 found[name] = _from_text(text)
             except ValueError:
-                raise ApiValueError(f"{prefix}{name.upper()} is not valid JSON") from None
+                raise ApiValueError(f"{variable} is not valid JSON") from None
         if "host" not in found and "host" not in settings:
-            raise ApiValueError(f"set {prefix}HOST or {prefix}ENDPOINT to the URL of the server")
-        return cls(**{**found, **settings})
+            meant = f"{prefix}_"
+            hint = (
+                f"; or is the prefix {meant!r}?"
+                if {f"{meant}HOST", f"{meant}ENDPOINT"} & os.environ.keys()
+                else ""
+            )
+            raise ApiValueError(
+                f"set the environment variable {prefix}HOST or {prefix}ENDPOINT to the URL of the "
+                f"server{hint}"
+            )
+        try:
+            return cls(**{**found, **settings})
+        except ApiValueError as error:
+            read = ", ".join(variables[name] for name in found if name not in settings)
+            raise ApiValueError(f"{error} (read from {read})" if read else str(error)) from None
 
     @classmethod
-    def fromEnvPrefix(cls, prefix: str, **settings: Any) -> Self:  # noqa: N802 - as in the AGNTCY SDK
+    def fromEnvPrefix(cls, prefix: str, **settings: Unpack[Settings]) -> Self:  # noqa: N802 - as in the AGNTCY SDK
         """The name by which users of the AGNTCY SDK know `from_env_prefix`."""
         return cls.from_env_prefix(prefix, **settings)
 
@@ -191,10 +244,16 @@ def _from_text(text: str) -> Any:
     return json.loads(text) if text.lstrip().startswith(("{", "[")) else text
 
 
-def _faults(error: ValidationError) -> str:
+def _faults(error: ValidationError, kind: type[BaseModel]) -> str:
     faults = error.errors(include_input=False, include_url=False, include_context=False)
     return "; ".join(
-        f"{'.'.join(map(str, fault['loc'])) or 'settings'}: "
-        f"{fault['msg'].removeprefix('Value error, ')}"
+        f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {_fault(fault, kind)}"
         for fault in faults
     )
+
+
+def _fault(fault: ErrorDetails, kind: type[BaseModel]) -> str:
+    if fault["type"] == "extra_forbidden":
+        near = get_close_matches(str(fault["loc"][-1]), kind.model_fields, n=1)
+        return "there is no such setting" + (f"; did you mean {near[0]!r}?" if near else "")
+    return fault["msg"].removeprefix("Value error, ")

@@ -343,9 +343,21 @@ _BY_STATUS: Final[dict[int, type[ApiException]]] = {
 
 
 def error_for_status(
-    where: str, status: int, headers: Mapping[str, str], content: bytes
+    where: str, status: int, headers: Mapping[str, str], content: bytes, *, advice: str = ""
 ) -> ApiException:
-    """The error that stands for an answer with an error status."""
+    """The error that stands for an answer with an error status.
+
+    Args:
+        where: Method and URL of the request.
+        status: The status.
+        headers: The answer's headers, names in lower case.
+        content: The answer's body.
+        advice: Where credentials are set, for whoever has none or wrong ones.
+    """
+    if status == 401 and advice:  # noqa: PLR2004 - HTTP's
+        said = _shorten(_spoken(content)) or "the credentials are missing or wrong"
+        problem = f"{said} ({advice})"
+        return UnauthorizedException(where, status, headers, content, problem=problem)
     if 500 <= status < 600:  # noqa: PLR2004 - the 5xx of HTTP
         return ServiceException(where, status, headers, content)
     if 300 <= status < 400:  # noqa: PLR2004 - the 3xx of HTTP

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from langchain_core.language_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
@@ -64,7 +64,7 @@ def main() -> None:
         graph = builder.compile(checkpointer=InMemorySaver())
 
         config: RunnableConfig = {"configurable": {"thread_id": "table 5"}}
-        paused = graph.invoke({"messages": [("user", "A pizza, please.")]}, config)
+        paused = graph.invoke({"messages": [HumanMessage("A pizza, please.")]}, config)
         print("the agent asks:", paused["__interrupt__"][0].value)
         done = graph.invoke(Command(resume="L"), config)
         for message in done["messages"]:

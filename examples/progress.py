@@ -40,7 +40,8 @@ def writer(seconds: float, text: str) -> Any:
         time.sleep(seconds)
         return {"text": text}
 
-    return StateGraph(Text).add_node(write).add_edge(START, "write").compile()
+    builder: StateGraph[Any, Any, Any, Any] = StateGraph(Text)
+    return builder.add_node(write).add_edge(START, "write").compile()
 
 
 def main() -> None:

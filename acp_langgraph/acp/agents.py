@@ -12,10 +12,14 @@ from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import (
     ApiConnectionError,
+    ApiException,
     ForbiddenException,
+    NotFoundException,
     OpenApiException,
     UnauthorizedException,
+    UnexpectedStatusException,
     UnknownAgentError,
+    UnreadableAnswerException,
 )
 
 __all__ = ["describe_agent", "is_agent_id", "resolve_agent", "resume_schema"]
@@ -36,7 +40,10 @@ def resolve_agent(name: str, retries: int) -> Flow[str]:
     Raises:
         UnknownAgentError: If there is none; names what the server has.
     """
-    agents = yield from with_retries(calls.search_agents({"name": name}), retries)
+    try:
+        agents = yield from with_retries(calls.search_agents({"name": name}), retries)
+    except (NotFoundException, UnexpectedStatusException, UnreadableAnswerException) as error:
+        raise _no_agent_server(error) from None
     named = [agent for agent in agents if agent.metadata.ref.name == name]
     if named:
         return max(named, key=lambda agent: _version(agent.metadata.ref.version)).agent_id
@@ -50,6 +57,19 @@ def resolve_agent(name: str, retries: int) -> Flow[str]:
     near = difflib.get_close_matches(name, names, n=3) or names[:10]
     hint = f"; it has {', '.join(map(repr, near))}" if near else ""
     raise UnknownAgentError(f"the server knows no agent named {name!r}{hint}")
+
+
+def _no_agent_server(error: ApiException) -> ApiException:
+    """The same error, telling that the server seems to be another one than was meant."""
+    said = str(error).partition(f" answered {error.status}: ")[2] or "nothing more"
+    return type(error)(
+        error.where,
+        error.status,
+        error.headers,
+        error.body.encode(),
+        problem=f"{said}. A server of AGNTCY's Agent Connect Protocol lists its agents there; is the "
+        "host one, without a path that is not its own? (Zed's and IBM's ACP are other protocols)",
+    )
 
 
 def describe_agent(agent_id: str, retries: int) -> Flow[AgentACPDescriptor | None]:

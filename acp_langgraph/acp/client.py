@@ -41,6 +41,12 @@ T = TypeVar("T")
 class ACPClient(Closing):
     """A blocking client of one server that speaks the Agent Connect Protocol.
 
+        with ACPClient("http://127.0.0.1:8000") as client:
+            (agent,) = client.search_agents({"name": "mailcomposer"})
+            body = {"agent_id": agent.agent_id, "input": {"text": "Hello"}}
+            answer = client.create_and_wait_for_stateless_run_output(body)
+            print(answer.output.values)
+
     Every method also takes `timeout`, seconds to wait for the answer or for the next piece of a
     stream, and `headers`, sent with that one call. A body is a model of `acp_langgraph.acp.models`
     or a dict of the same shape. Calls that may be repeated without harm are, as configured.
@@ -139,6 +145,12 @@ class ACPClient(Closing):
 
 class AsyncACPClient(AsyncClosing):
     """An awaiting client of one server that speaks the Agent Connect Protocol.
+
+        async with AsyncACPClient("http://127.0.0.1:8000") as client:
+            (agent,) = await client.search_agents({"name": "mailcomposer"})
+            body = {"agent_id": agent.agent_id, "input": {"text": "Hello"}}
+            answer = await client.create_and_wait_for_stateless_run_output(body)
+            print(answer.output.values)
 
     Every method also takes `timeout`, seconds to wait for the answer or for the next piece of a
     stream, and `headers`, sent with that one call. A body is a model of `acp_langgraph.acp.models`

@@ -28,7 +28,7 @@ class EventReader:
 
     Args:
         call: The call that is answered with the stream; named in errors.
-        max_event_size: Bytes that one event may have.
+        max_event_size: Characters that one event may have.
     """
 
     def __init__(self, call: Call[RunOutputStream], max_event_size: int) -> None:

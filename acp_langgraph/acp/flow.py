@@ -11,7 +11,9 @@ enter again is inside it.
 *Starting* looks the run up first wherever it may have been started before: on re-entry, and after a
 request whose answer did not come. *Waiting* takes time-outs, empty answers, broken connections and a
 server that is away for "not yet". *Resuming* reads the run first: a question is recognized by the
-time the run was last updated, which the protocol changes with every status.
+time the run was last updated, which the protocol changes with every status. An answer that the agent
+does not take is an error once; that it was refused is the step's result, so that whoever enters again
+is asked again instead of being stuck with it.
 
 If anybody watches, a wait *listens* first (`acp_langgraph.acp.listening`), which shows what the run
 emits and decides nothing: what the run comes to is read in the same way with a stream as without.
@@ -49,6 +51,7 @@ from acp_langgraph.errors import (
     NotFoundException,
     OpenApiException,
     RunLostError,
+    UnknownAgentError,
     UnprocessableEntityException,
 )
 
@@ -117,8 +120,15 @@ def _live_with_questions(
         payload = outcome["payload"]
         schema = (yield from answer_schema(payload)) if answer_schema else None
         answer = yield from Ask(payload, schema)
-        resume = partial(_resume, order, policy, entry, leg, outcome, answer)
-        leg = yield from Step("resume_run", resume)
+        refusals: list[UnprocessableEntityException] = []
+        resume = partial(_resume, order, policy, entry, leg, outcome, answer, refusals)
+        resumed = yield from Step("resume_run", resume)
+        if resumed.get("refused"):
+            # Told once. That it was refused is remembered, so that who enters again is asked again.
+            for refusal in refusals:
+                raise _explained(refusal)
+            continue
+        leg = resumed
         outcome = yield from Step("wait_for_run", partial(wait_for_run, order, policy, entry, leg))
     return outcome
 
@@ -126,9 +136,10 @@ def _live_with_questions(
 def _refuse_to_ask(order: RunOrder, run_id: str | None) -> Flow[NoReturn]:
     ended = yield from cancel_run(order, run_id)
     raise CheckpointerRequiredError(
-        "the remote agent asks a question, and the graph cannot wait for the answer. Compile the "
-        "graph with a checkpointer, e.g. builder.compile(checkpointer=InMemorySaver()), and invoke "
-        'it with a thread_id in config["configurable"]. '
+        "the remote agent asks a question, and nothing here can wait for the answer. Put the node "
+        "into a graph, compile that with a checkpointer, e.g. "
+        "builder.compile(checkpointer=InMemorySaver()), and invoke it with a thread_id in "
+        'config["configurable"]. '
         + ("The remote run was cancelled" if ended else f"The remote run {run_id} still waits"),
         node=order.node,
     )
@@ -166,6 +177,8 @@ def _start(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun]:
     for left in range(policy.retries, -1, -1):
         try:
             run: AnyRun = yield from policy.repeat(order.create())
+        except NotFoundException as error:
+            raise _unknown_agent(order, error) from None
         except OpenApiException as error:
             if not may_be_done(error):
                 raise
@@ -196,9 +209,11 @@ def _create_and_wait(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[O
     leg = begin_leg("", policy)
     entry.seen_alive = True
     yield Progress("waiting", payload=at_work_since(leg))
-    call = order.create_and_wait().with_options(timeout=Vigil(policy, leg).seconds())
+    call = order.create_and_wait(Vigil(policy, leg).seconds())
     try:
         answer = yield from policy.repeat(call)
+    except NotFoundException as error:
+        raise _unknown_agent(order, error) from None
     except OpenApiException as error:
         if not may_be_done(error):
             raise
@@ -217,9 +232,19 @@ def _create_and_wait(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[O
 
 
 def _resume(
-    order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg, question: Outcome, answer: Any
+    order: RunOrder,
+    policy: RunPolicy,
+    entry: Entry,
+    leg: Leg,
+    question: Outcome,
+    answer: Any,
+    refusals: list[UnprocessableEntityException],
 ) -> Flow[Leg]:
-    """Answer the question, unless the run has moved on since it was asked."""
+    """Answer the question, unless the run has moved on since it was asked.
+
+    Returns:
+        What begins with the answer; `refused` if the agent does not take it, and why in `refusals`.
+    """
     run_id = leg["run_id"]
     waits = policy.backoff.waits()
     for left in range(policy.retries, -1, -1):
@@ -232,6 +257,9 @@ def _resume(
             # AGNTCY's server says 400 where the protocol says 409: the run is not interrupted.
             if (yield from _still_asks(order, policy, run_id, question)):
                 raise error from None
+        except UnprocessableEntityException as error:
+            refusals.append(error)
+            return {"refused": True}
         except NotFoundException:
             raise RunLostError(
                 "the server no longer knows the run that asked", **order.ids(run_id)
@@ -244,6 +272,27 @@ def _resume(
         break
     yield Progress("resumed", run_id)
     return {**begin_leg(run_id, policy), "heard": question.get("heard", "")}
+
+
+def _unknown_agent(order: RunOrder, error: NotFoundException) -> UnknownAgentError:
+    return UnknownAgentError(
+        f"the server knows no agent {order.agent_id} ({error}). Is the id right, and is the host a "
+        "server of AGNTCY's Agent Connect Protocol? An agent may also be given by its name",
+        node=order.node,
+    )
+
+
+def _explained(refusal: UnprocessableEntityException) -> UnprocessableEntityException:
+    said = refusal.reason or "no reason given"
+    return UnprocessableEntityException(
+        refusal.where,
+        refusal.status,
+        refusal.headers,
+        refusal.body.encode(),
+        problem=f"the agent does not take that answer ({said}). Its question still waits: resume "
+        "again, with an answer that fits; the interrupt's response_schema says what does, where the "
+        "agent declares it",
+    )
 
 
 def _still_asks(order: RunOrder, policy: RunPolicy, run_id: str, question: Outcome) -> Flow[bool]:

@@ -124,7 +124,7 @@ class Listening:
     Attributes:
         agent: The agent, as the node names it.
         modes: What the server is asked to stream; empty to leave it to the server.
-        max_event_size: Bytes that one event may have.
+        max_event_size: Characters that one event may have.
         refuses_modes: Whether the server was found to refuse to be asked for modes, as AGNTCY's
             does, though it streams.
         hearings: What was heard of the runs that are not done, by run id.

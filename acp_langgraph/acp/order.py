@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
 from acp_langgraph.acp import calls
-from acp_langgraph.acp.models import RunStateful, RunStateless
+from acp_langgraph.acp.models import RunStateful, RunStateless, RunWaitResponse
+from acp_langgraph.core.arguments import Ready
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import Backoff, with_retries
@@ -49,16 +50,16 @@ class RunOrder:
     node: str = ""
     stream_mode: tuple[str, ...] = ()
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> Ready:
         """The body that creates the run."""
-        body: dict[str, Any] = {
-            "input": self.input,
-            "metadata": {**self.metadata, KEY: self.key},
+        body = Ready(
+            input=self.input,
+            metadata={**self.metadata, KEY: self.key},
             # AGNTCY's server refuses a run without a config, though the spec makes it optional.
-            "config": dict(self.config),
+            config=dict(self.config),
             # A connection that breaks must not end the run: this side rejoins it.
-            "on_disconnect": "continue",
-        }
+            on_disconnect="continue",
+        )
         if self.agent_id is not None:
             body["agent_id"] = self.agent_id
         if self.thread_id is not None:
@@ -88,11 +89,14 @@ class RunOrder:
             return calls.create_stateless_run(self.body())
         return calls.create_thread_run(self.thread_id, self.body())
 
-    def create_and_wait(self) -> Call[Any]:
-        """Start the run and wait for what it comes to."""
+    def create_and_wait(self, seconds: float) -> Call[RunWaitResponse]:
+        """Start the run and wait so long for what it comes to."""
+        call: Call[Any]
         if self.thread_id is None:
-            return calls.create_and_wait_for_stateless_run_output(self.body())
-        return calls.create_and_wait_for_thread_run_output(self.thread_id, self.body())
+            call = calls.create_and_wait_for_stateless_run_output(self.body())
+        else:
+            call = calls.create_and_wait_for_thread_run_output(self.thread_id, self.body())
+        return _brief(call, seconds)
 
     def create_and_stream(self) -> Call[Any]:
         """Start the run and join its stream, so that nothing of it is missed."""
@@ -112,11 +116,14 @@ class RunOrder:
             return calls.get_stateless_run(run_id)
         return calls.get_thread_run(self.thread_id, run_id)
 
-    def wait(self, run_id: str) -> Call[Any]:
-        """Wait for what the run comes to."""
+    def wait(self, run_id: str, seconds: float) -> Call[RunWaitResponse]:
+        """Wait so long for what the run comes to."""
+        call: Call[Any]
         if self.thread_id is None:
-            return calls.wait_for_stateless_run_output(run_id)
-        return calls.wait_for_thread_run_output(self.thread_id, run_id)
+            call = calls.wait_for_stateless_run_output(run_id)
+        else:
+            call = calls.wait_for_thread_run_output(self.thread_id, run_id)
+        return _brief(call, seconds)
 
     def resume(self, run_id: str, answer: Any) -> Call[Any]:
         """Answer the run's question."""
@@ -129,6 +136,11 @@ class RunOrder:
         if self.thread_id is None:
             return calls.cancel_stateless_run(run_id)
         return calls.cancel_thread_run(self.thread_id, run_id)
+
+
+def _brief(call: Call[Any], seconds: float) -> Call[RunWaitResponse]:
+    """The same call, answered without what the run was created from: that is known here."""
+    return replace(call, returns=RunWaitResponse, timeout=seconds)
 
 
 @dataclass(frozen=True, slots=True)

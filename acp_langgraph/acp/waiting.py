@@ -64,7 +64,7 @@ def wait_for_run(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> 
             yield from _give_up(order, policy, run_id)
         problem: OpenApiException
         try:
-            answer = yield from order.wait(run_id).with_options(timeout=seconds)
+            answer = yield from order.wait(run_id, seconds)
         except (*_NOT_YET, NotFoundException) as error:
             problem = error
         else:

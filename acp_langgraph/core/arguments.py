@@ -14,7 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from acp_langgraph.core.wire import Wire, dump
 from acp_langgraph.errors import ApiTypeError, ApiValueError
 
-__all__ = ["JSONObject", "Options", "Query", "as_json", "checked_options", "queried", "sent"]
+__all__ = [
+    "JSONObject",
+    "Options",
+    "Query",
+    "Ready",
+    "as_json",
+    "checked_options",
+    "queried",
+    "sent",
+]
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -35,6 +44,10 @@ class Options(TypedDict, total=False):
     headers: Mapping[str, str] | None
 
 
+class Ready(dict[str, Any]):
+    """A body that this package made itself: JSON of the right shape, to be sent as it is."""
+
+
 def sent(model: type[Wire], body: Wire | JSONObject) -> Any:
     """The JSON object to send for a body, given as a model or as a dict of the same shape.
 
@@ -42,6 +55,8 @@ def sent(model: type[Wire], body: Wire | JSONObject) -> Any:
         ApiTypeError: If it is neither, or a field has the wrong type.
         ApiValueError: If a field has an impossible value.
     """
+    if isinstance(body, Ready):
+        return body
     checked = _checked(model, dict(body) if isinstance(body, Mapping) else body)
     return as_json(model.__name__, dump, checked)
 

@@ -21,6 +21,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
+from acp_langgraph.core.sendable import unsendable
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
@@ -46,6 +47,10 @@ class _Absent:
 ABSENT: Final = _Absent()
 
 EVENT_STREAM: Final = "text/event-stream"
+_CREDENTIALS: Final = (
+    "here, credentials are settings of the client configuration: api_key, access_token, or username "
+    "and password"
+)
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
@@ -150,7 +155,8 @@ class Call(Generic[T]):
             return _ENCODER.encode(self.body).encode()
         except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
             raise ApiValueError(
-                f"{self.operation}: the body cannot be sent as JSON: {type(error).__name__}; "
+                f"{self.operation}: the body cannot be sent as JSON: "
+                f"{unsendable(self.body) or type(error).__name__}; "
                 "use dicts, lists, strings, finite numbers, booleans and None"
             ) from None
 
@@ -163,7 +169,9 @@ class Call(Generic[T]):
         """
         where = f"{self.method} {reply.url or self.path}"
         if not reply.is_success:
-            raise error_for_status(where, reply.status, reply.headers, reply.content)
+            raise error_for_status(
+                where, reply.status, reply.headers, reply.content, advice=_CREDENTIALS
+            )
         if self.streams:
             found = reply.headers.get("content-type") or "no content type"
             problem = f"it should be {EVENT_STREAM}, and is {found}"

@@ -16,17 +16,21 @@ a field where an event begins, which nobody has a reason to send.
 
 from __future__ import annotations
 
+import codecs
 import re
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from acp_langgraph.errors import EventStreamError
 
 __all__ = ["SSEDecoder", "ServerSentEvent"]
 
-_LONG: Final = 1024
-_BOM: Final = b"\xef\xbb\xbf"
-_GLUED: Final = re.compile(rb"\A:+(?=(?:id|event|data|retry):)")
-_MILLISECONDS: Final = re.compile(rb"[0-9]{1,15}")
+_UTF8: Final = codecs.getincrementaldecoder("utf-8")
+_BOM: Final = "\ufeff"
+_GLUED: Final = re.compile(r"\A:+(?=(?:id|event|data|retry):)")
+_Partial: TypeAlias = tuple[list[str], str, str | None, int | None, int, bool]
+"""Of an event that is not complete: `data`, `event`, `id` and `retry`; its size, line ends included; and
+whether there is more to it than colons."""
+_MILLISECONDS: Final = re.compile(r"[0-9]{1,15}")
 
 
 class ServerSentEvent(NamedTuple):
@@ -54,12 +58,13 @@ class SSEDecoder:
             server gave none. It stays until the server sends another one.
 
     Args:
-        max_event_size: Bytes that may come without a blank line.
+        max_event_size: Characters that may come without a blank line.
     """
 
     __slots__ = (
         "_after_cr",
         "_begun",
+        "_decode",
         "_event",
         "_failure",
         "_limit",
@@ -71,11 +76,12 @@ class SSEDecoder:
     def __init__(self, *, max_event_size: int = 16 * 2**20) -> None:
         self.last_event_id = ""
         self._limit = max_event_size
+        self._decode = _UTF8("replace").decode
         self._begun = False
         self._after_cr = False
         self._failure: EventStreamError | None = None
-        self._event = _Event()
-        self._loose: list[bytes] = []  # pieces of a line that is not complete yet
+        self._event: _Partial = ([], "", None, None, 0, False)
+        self._loose: list[str] = []  # pieces of a line that is not complete yet
         self._loose_size = 0
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
@@ -90,24 +96,25 @@ class SSEDecoder:
         """
         if self._failure:
             raise self._failure
-        if self._after_cr or b"\r" in chunk:
-            chunk = self._with_newlines(chunk)
-        *lines, rest = chunk.split(b"\n")
+        text = self._decode(chunk)
+        if not self._begun and text:
+            self._begun = True
+            text = text.removeprefix(_BOM)
+        if self._after_cr or "\r" in text:
+            text = self._with_newlines(text)
+        *lines, rest = text.split("\n")
         events: list[ServerSentEvent] = []
         if lines:
             if self._loose:
-                lines[0] = b"".join([*self._loose, lines[0]])
+                lines[0] = "".join([*self._loose, lines[0]])
                 self._loose.clear()
                 self._loose_size = 0
-            if not self._begun:
-                self._begun = True
-                lines[0] = lines[0].removeprefix(_BOM)
             self._take(lines, events)
         if rest:
             self._loose.append(rest)
             self._loose_size += len(rest)
         # A newline at the end may be half of the blank line, and so no part of the event.
-        if self._event.size + self._loose_size > self._limit + (not self._loose_size):
+        if self._event[4] + self._loose_size > self._limit + (not self._loose_size):
             self._fail()
         if self._failure and not events:
             raise self._failure
@@ -124,78 +131,64 @@ class SSEDecoder:
         """
         if self._failure:
             raise self._failure
-        cut_off = self._event.is_something or bool(b"".join(self._loose).strip(b":"))
-        self._event = _Event()
+        data, *_, counts = self._event
+        self._loose.append(self._decode(b"", final=True))
+        cut_off = bool(data) or counts or bool("".join(self._loose).strip(":"))
+        self._event = ([], "", None, None, 0, False)
         self._loose.clear()
         self._loose_size = 0
         return cut_off
 
-    def _with_newlines(self, chunk: bytes) -> bytes:
-        """The chunk with LF as its only line end.
+    def _with_newlines(self, text: str) -> str:
+        """The text with LF as its only line end.
 
         A CR at its end counts as one at once, for the LF that makes it a CRLF may be long in
         coming.
         """
-        if not chunk:
-            return chunk
+        if not text:
+            return text
         if self._after_cr:
-            chunk = chunk.removeprefix(b"\n")
-        self._after_cr = chunk.endswith(b"\r")
-        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            text = text.removeprefix("\n")
+        self._after_cr = text.endswith("\r")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
 
-    def _take(self, lines: list[bytes], events: list[ServerSentEvent]) -> None:
+    def _take(self, lines: list[str], events: list[ServerSentEvent]) -> None:  # noqa: C901 - one loop, for speed
         """Take in whole lines, and add the events that they complete."""
-        event = self._event
+        data, kind, own_id, retry, size, counts = self._event
         for line in lines:
             if not line:
-                if event.size > self._limit + 1:  # what is counted ends with a newline
+                if size > self._limit + 1:  # what is counted ends with a newline
                     self._fail()
                     return
-                if event.id is not None:
-                    self.last_event_id = event.id
-                if event.data:
-                    kind, data = event.kind or "message", "\n".join(event.data)
-                    events.append(ServerSentEvent(kind, data, event.id, event.retry))
-                event = self._event = _Event()
+                if own_id is not None:
+                    self.last_event_id = own_id
+                if data:
+                    whole = data[0] if len(data) == 1 else "\n".join(data)
+                    events.append(ServerSentEvent(kind or "message", whole, own_id, retry))
+                data, kind, own_id, retry, size, counts = [], "", None, None, 0, False
                 continue
-            if not event.size and line.startswith(b":"):
-                line = _GLUED.sub(b"", line)  # noqa: PLW2901 - see the module's docstring
-            event.size += len(line) + 1
-            if len(line) > _LONG and line.startswith(b"data: "):  # is not cut up first
-                event.data.append(line.decode("utf-8", "replace")[6:])
-                event.is_something = True
+            if not size and line.startswith(":"):
+                line = _GLUED.sub("", line)  # noqa: PLW2901 - see the module's docstring
+            size += len(line) + 1
+            if line.startswith("data: "):  # may be large, and is not copied twice
+                data.append(line[6:])
                 continue
-            name, _, value = line.partition(b":")
-            if name == b"data":
-                event.data.append(value.removeprefix(b" ").decode("utf-8", "replace"))
-            elif name == b"event":
-                event.kind = value.removeprefix(b" ").decode("utf-8", "replace")
-            elif name == b"id":
-                if b"\0" not in value:
-                    event.id = value.removeprefix(b" ").decode("utf-8", "replace")
-            elif name == b"retry":
-                if _MILLISECONDS.fullmatch(value := value.removeprefix(b" ")):
-                    event.retry = int(value)
-            elif not line.strip(b":"):
-                continue
-            event.is_something = True
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if name == "data":
+                data.append(value)
+            elif name == "event":
+                kind = value
+            elif name == "id":
+                if "\0" not in value:
+                    own_id = value
+            elif name == "retry" and _MILLISECONDS.fullmatch(value):
+                retry = int(value)
+            counts = counts or bool(line.strip(":"))
+        self._event = data, kind, own_id, retry, size, counts
 
     def _fail(self) -> None:
         self._loose.clear()
         self._failure = EventStreamError(
-            f"an event of the stream is larger than {self._limit} bytes"
+            f"an event of the stream is larger than {self._limit} characters"
         )
-
-
-class _Event:
-    """What the lines since the last blank one say; `size` counts them with their ends."""
-
-    __slots__ = ("data", "id", "is_something", "kind", "retry", "size")
-
-    def __init__(self) -> None:
-        self.kind = ""
-        self.data: list[str] = []
-        self.id: str | None = None
-        self.retry: int | None = None
-        self.size = 0
-        self.is_something = False

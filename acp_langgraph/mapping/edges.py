@@ -125,6 +125,16 @@ def add_io_mapped_edge(
 ) -> MappingPlan:
     """Connect two nodes by an edge that maps.
 
+        add_io_mapped_edge(
+            builder,
+            "compose",
+            "review",
+            {"field_mapping": {"review.email": "draft.body", "review.audience": "audience"}},
+        )
+
+    Rules come first: `field_mapping`, then fields matched by name and type. A model is asked only
+    for what is left, and only if one is given.
+
     Args:
         g: The graph, with both nodes in it.
         start: The node before: a name, a node, `START`, or a list of them that are all waited for.
@@ -147,6 +157,7 @@ def add_io_mapped_edge(
     Raises:
         NodeConfigurationError: If the mapping can never work; the message says what to change.
     """
+    _refuse_other_graphs(g)
     starts = [_node_name(g, each) for each in (start if isinstance(start, list) else [start])]
     edge = _Edge(g, starts, _node_name(g, end), name)
     made = edge.plan(iomapper_config, llm, plan, functions or {})
@@ -177,6 +188,19 @@ def add_io_mapped_conditional_edge(
 ) -> dict[Any, MappingPlan]:
     """Connect a node to others by branches, each of which may map.
 
+        add_io_mapped_conditional_edge(
+            builder,
+            "compose",
+            lambda state: "done" if state.draft.body else "again",
+            {
+                "done": {
+                    "end": "review",
+                    "metadata": {"field_mapping": {"review.email": "draft.body"}},
+                },
+                "again": {"end": END, "metadata": None},
+            },
+        )
+
     Args:
         g: The graph, with all nodes in it.
         start: The node before: a name, a node, or `START`.
@@ -196,6 +220,7 @@ def add_io_mapped_conditional_edge(
     Raises:
         NodeConfigurationError: If a mapping can never work; the message says what to change.
     """
+    _refuse_other_graphs(g)
     before = _node_name(g, start)
     plans: dict[Any, MappingPlan] = {}
     ends: dict[Any, str] = {}
@@ -246,6 +271,15 @@ def _refuse_common_writers(
     nodes = [spec.runnable for spec in g.nodes.values()]
     mappings = [node for node in [*nodes, new] if isinstance(node, MappingNode)]
     refuse_common_writers([*g.edges, *more], {node.name: node.writes() for node in mappings})
+
+
+def _refuse_other_graphs(g: Any) -> None:
+    if not isinstance(g, StateGraph):
+        compiled = " (this one is compiled already)" if hasattr(g, "get_graph") else ""
+        raise NodeConfigurationError(
+            f"a mapped edge goes into a StateGraph before compile(), not into a {type(g).__name__}"
+            f"{compiled}"
+        )
 
 
 def _node_name(g: Graph, node: Any) -> str:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.mapping import validation
+from acp_langgraph.mapping.access import near
 
 __all__ = ["FieldMetadata", "IOMappingAgentMetadata", "plain_path", "read_metadata"]
 
@@ -105,6 +106,12 @@ def read_metadata(given: Any, where: str) -> IOMappingAgentMetadata:
     if given is not None and not isinstance(given, Mapping):
         raise NodeConfigurationError(
             f"{where}: the mapping is a dict or IOMappingAgentMetadata, not {type(given).__name__}"
+        )
+    unknown = [key for key in given or {} if key not in IOMappingAgentMetadata.model_fields]
+    if unknown:
+        names = IOMappingAgentMetadata.model_fields
+        raise NodeConfigurationError(
+            f"{where}: a mapping has no {unknown[0]!r}{near(str(unknown[0]), names)}"
         )
     fields = {
         key: [_own(each) for each in value] if key.endswith("_fields") and value else value

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from uuid import UUID
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -22,7 +23,7 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
-from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.plans import input_of, output_of
 from acp_langgraph.nodes.ports import FixedPort, InputPort
@@ -37,6 +38,7 @@ __all__ = ["ACPNode"]
 Mode: TypeAlias = Literal["values", "custom"]
 
 _MODES: Final = frozenset({"values", "custom"})
+_STRATEGIES: Final = ("reject", "rollback", "interrupt", "enqueue")
 _GRAPHS_OWN: Final = ("langgraph_", "checkpoint", "__", "ls_")
 _DEFAULT_RECURSION_LIMIT: Final = 25  # what LangChain fills in where the user set none
 _GRAPHS_OWN_TAGS: Final = ("graph:", "seq:", "langsmith:", "branch:")
@@ -81,13 +83,14 @@ class ACPNode(RemoteNode):
     Args:
         name: The node's name in the graph.
         agent_id: The agent's id on the server, or its name there.
-        client_config: Where and as whom to connect; a URL will do.
+        client_config: Where and as whom to connect; a URL will do. `None` takes the `base_url` of
+            `client` and `async_client`, or else `http://localhost`.
         input_path: Where in the state the agent's input is, e.g. `mail.draft` or `docs.0`; empty
-            for the whole state.
+            or left out for the whole state.
         input_type: The input's type: a pydantic model, a TypedDict, a dataclass, or any type that
             pydantic can check. `None` for any JSON.
-        output_path: Where in the state the agent's answer goes; empty to take the answer's fields
-            for channels. Parents that are missing are made, siblings are kept.
+        output_path: Where in the state the agent's answer goes; empty or left out to take the
+            answer's fields for channels. Parents that are missing are made, siblings are kept.
         output_type: The answer's type, as `input_type`.
         config_path: Where in the state the agent's configuration is.
         config_type: The configuration's type, as `input_type`.
@@ -104,9 +107,9 @@ class ACPNode(RemoteNode):
         state_type: The type of the graph's state. With it, plans are checked when the node is made;
             and it is needed where the state is a TypedDict with typed objects inside: a dict does
             not tell of what class a missing parent of `output_path` is.
-        client: A blocking client of your own.
-        async_client: An awaiting client of your own.
-        auth: Authentication of your own.
+        client: A blocking client of your own, for `invoke`; it stays yours to close.
+        async_client: An awaiting client of your own, for `ainvoke`; it stays yours to close.
+        auth: Authentication of your own, for both.
         run_timeout: Seconds that the run may work without finishing or asking; anew after every
             answer. `None`: no limit.
         on_timeout: Whether a run that takes longer is ended (`cancel`) or left to itself (`leave`).
@@ -115,13 +118,28 @@ class ACPNode(RemoteNode):
         on_cancel: Whether the run is ended (`cancel`) or left to itself (`detach`) when the node's
             execution is cancelled: by its caller, a time-out, or a failed sibling. An interrupt
             cancels nothing.
-        multitask_strategy: What a busy remote thread does with one more run.
+        multitask_strategy: What a busy remote thread does with one more run: `enqueue` or `reject`
+            it, or `interrupt` or `rollback` the one that is at work. Of use with `use_threads` only.
         stream_mode: What the agent is asked to stream, if anybody watches: `values`, `custom`, both
             in a list; `auto` for all that its descriptor says it can; `None` for nothing.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
         ApiValueError: If the configuration is not valid.
+
+    Raises, when it runs:
+        NodeInputError: If the state does not give the input; nothing was sent.
+        NodeOutputError: If the answer does not fit where it should go.
+        MappingError: If a plan's value cannot be made.
+        UnknownAgentError: If the server has no such agent; names what it has.
+        ACPRunException: If the run failed.
+        CheckpointerRequiredError: If the agent asks, and nothing here can wait for the answer.
+        UnprocessableEntityException: If the agent does not take the answer; resume with another.
+        RunTimeoutError: If the run outlived `run_timeout`.
+        RunLostError: If the server forgot the run.
+        UnknownOutcomeError: If it cannot be told whether the run was started.
+        ApiConnectionError: If the server cannot be reached.
+        ApiException: If it refuses; the child classes tell which way.
     """
 
     def __init__(
@@ -161,17 +179,29 @@ class ACPNode(RemoteNode):
             auth=auth,
             on_cancel=on_cancel,
         )
+        if not isinstance(agent_id, (str, UUID)) or not str(agent_id):
+            given = "empty" if agent_id == "" else f"of type {type(agent_id).__name__}"
+            raise NodeConfigurationError(
+                f"agent_id is {given}; give an agent's name or id as text", node=name
+            )
         agent_id = str(agent_id)
-        if not agent_id:
-            raise NodeConfigurationError("agent_id is empty; give an agent's id or name", node=name)
         if config_type is not None and config_path is None:
             raise NodeConfigurationError("config_type needs a config_path", node=name)
-        if run_timeout is not None and run_timeout <= 0:
-            raise NodeConfigurationError("run_timeout is a number of seconds above 0", node=name)
-        modes: tuple[str, ...] = tuple(stream_mode or ())
-        if isinstance(stream_mode, str):
-            modes = (stream_mode,)
-        if not (modes == ("auto",) or set(modes) <= _MODES):
+        if run_timeout is not None and not (
+            isinstance(run_timeout, (int, float)) and run_timeout > 0
+        ):
+            raise NodeConfigurationError(
+                f"run_timeout is a number of seconds above 0, or None for no limit; not "
+                f"{run_timeout!r}",
+                node=name,
+            )
+        one_of("on_timeout", on_timeout, ("cancel", "leave"), name)
+        one_of("on_unknown", on_unknown, ("raise", "rerun"), name)
+        one_of("multitask_strategy", multitask_strategy, _STRATEGIES, name)
+        wanted: Any = stream_mode or ()
+        listed = isinstance(wanted, Iterable) and not isinstance(wanted, str)
+        modes: tuple[Any, ...] = tuple(wanted) if listed else (wanted,)
+        if modes != ("auto",) and not all(mode in ("values", "custom") for mode in modes):
             raise NodeConfigurationError(
                 f"stream_mode is 'auto', 'values', 'custom', a list of these two, or None; "
                 f"not {stream_mode!r}. What you watch is for the graph's stream_mode to say",
@@ -232,10 +262,12 @@ class ACPNode(RemoteNode):
             UnknownAgentError: If the server has no such agent.
             OpenApiException: If the server cannot be reached or refuses.
         """
+        self._refuse_without("client")
         return self.transport.run(self._read_descriptor())
 
     async def adescribe(self) -> AgentACPDescriptor:
         """`describe`, awaiting."""
+        self._refuse_without("async_client")
         return await self.async_transport.run(self._read_descriptor())
 
     @override

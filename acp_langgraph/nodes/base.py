@@ -25,8 +25,10 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.drive import adrive, drive
 from acp_langgraph.core.flow import Flow, Progress
 from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
+from acp_langgraph.nodes.channels import channels_taking, refuse_lost
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
+from acp_langgraph.nodes.ports import OutputPort
 from acp_langgraph.transport import AsyncTransport, Transport
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from acp_langgraph.nodes.tool import ToolSide
 
-__all__ = ["RemoteNode"]
+__all__ = ["RemoteNode", "one_of"]
 
 _log = logging.getLogger("acp_langgraph.nodes")
 
@@ -82,7 +84,10 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
                 f"{name!r} cannot be a node's name; LangGraph wants text without ':' and '|'"
             )
         self.name = name
-        self.on_cancel = on_cancel
+        self.on_cancel = one_of("on_cancel", on_cancel, ("cancel", "detach"), name)
+        self._known_to_one_client = ""
+        if configuration is None and (client is None) != (async_client is None):
+            self._known_to_one_client = "client" if client is not None else "async_client"
         self.transport = Transport(configuration, client=client, auth=auth, headers=headers)
         self.async_transport = AsyncTransport(
             configuration, client=async_client, auth=auth, headers=headers
@@ -97,7 +102,9 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
 
         builder.add_node(node, metadata=node.metadata)
         """
-        parts = urlsplit(self.transport.endpoint.base_url)
+        known = self._known_to_one_client == "async_client"
+        transport = self.async_transport if known else self.transport
+        parts = urlsplit(transport.endpoint.base_url)
         host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         return {"agent": self.agent, "host": host}
 
@@ -213,10 +220,12 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
             The changed channels of the state, and nothing else.
         """
         config = _whole(config)
+        self._refuse_without("client")
+        channels = self._channels(input, config)
         execution = Execution.of(self.name, config, is_tool=self.is_tool)
         performer = GraphPerformer(self.transport, execution, self.agent)
         try:
-            return drive(self.life(input, execution, config), performer)
+            return self._taken(drive(self.life(input, execution, config), performer), channels)
         except AcpLangGraphError:
             performer.progress(Progress("failed"))
             raise
@@ -232,11 +241,15 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
     ) -> dict[str, Any]:
         """Do the work, awaiting; otherwise `invoke`."""
         config = _whole(config)
+        self._refuse_without("async_client")
+        channels = self._channels(input, config)
         execution = Execution.of(self.name, config, is_tool=self.is_tool)
         performer = AsyncGraphPerformer(self.async_transport, execution, self.agent)
         await self._until_ended(execution)
         try:
-            return await adrive(self.life(input, execution, config), performer)
+            return self._taken(
+                await adrive(self.life(input, execution, config), performer), channels
+            )
         except AcpLangGraphError:
             await performer.progress(Progress("failed"))
             raise
@@ -312,6 +325,28 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         await self.async_transport.aclose()
         self.transport.close()
 
+    def _channels(self, state: Any, config: RunnableConfig) -> Mapping[str, Any] | None:
+        """The channels that the change goes to, once it is certain that it has a place there."""
+        channels = channels_taking(self, config)
+        port = getattr(self, "output", None)
+        if channels is not None and isinstance(port, OutputPort):
+            refuse_lost(port.names_in(state), channels, self.name, "output_path")
+        return channels
+
+    def _taken(self, change: dict[str, Any], channels: Mapping[str, Any] | None) -> dict[str, Any]:
+        port = getattr(self, "output", None)
+        where = "the answer would be lost" if isinstance(port, OutputPort) else "output"
+        refuse_lost(change, channels, self.name, where)
+        return change
+
+    def _refuse_without(self, wanted: str) -> None:
+        if self._known_to_one_client not in {"", wanted}:
+            raise NodeConfigurationError(
+                f"only {self._known_to_one_client}= knows where the server is, and this way of "
+                f"invoking needs {wanted}=; give that as well, or a client_config for both",
+                node=self.name,
+            )
+
     def _stop(self, performer: GraphPerformer) -> None:
         """Let go of a step that is at work in a thread of its own, as far as a thread can be."""
         performer.stopped = True
@@ -366,6 +401,19 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
                 self.name,
                 run_id or "",
             )
+
+
+def one_of(what: str, given: Any, choices: Sequence[str], node: str) -> Any:
+    """A setting with a few possible values.
+
+    Raises:
+        NodeConfigurationError: If it is none of them.
+    """
+    if given not in choices:
+        raise NodeConfigurationError(
+            f"{what} is {' or '.join(map(repr, choices))}, not {given!r}", node=node
+        )
+    return given
 
 
 def _is_in_a_graph(config: RunnableConfig | None) -> bool:

@@ -30,7 +30,7 @@ from acp_langgraph.errors import (
     NodeInputError,
     QueryRefusedError,
 )
-from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.plans import input_of, output_of
 from acp_langgraph.nodes.ports import InputPort
@@ -106,6 +106,16 @@ class APIBridgeAgentNode(RemoteNode):
         NodeConfigurationError: If the node can never work like that, or would send the service's
             credential where it was not meant to go.
         ApiValueError: If the configuration is not valid.
+
+    Raises, when it runs:
+        NodeInputError: If the state does not give a query; nothing was sent.
+        NodeOutputError: If the answer does not fit where it should go.
+        CheckpointerRequiredError: If `confirm` is set, and nothing here can wait for the answer.
+        QueryRefusedError: If the human refused; nothing was sent.
+        BridgeError: If the bridge or its gateway refused or failed; the child classes tell which
+            way, `AnswerRejectedError` among them where `check` does not take the answer.
+        UnknownOutcomeError: If it cannot be told whether the query was carried out.
+        ApiConnectionError: If the gateway cannot be reached.
     """
 
     def __init__(
@@ -172,8 +182,8 @@ class APIBridgeAgentNode(RemoteNode):
         self.agent = service_name or mode
         self.input_type, self.output_type = input_type, output_type
         self._confirm = confirm
-        self._on_refusal = on_refusal
-        self._on_unknown = on_unknown
+        self._on_refusal = one_of("on_refusal", on_refusal, ("raise", "skip"), name)
+        self._on_unknown = one_of("on_unknown", on_unknown, ("raise", "rerun"), name)
         text = input is not None and not isinstance(input, Mapping)
         taken = str if text and input_type is APIBridgeInput else input_type
         self.input = input_of(name, input, input_path, taken, state_type, llm)

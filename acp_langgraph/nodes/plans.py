@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from acp_langgraph.core.flow import Flow, Step, Work
+from acp_langgraph.core.sendable import unsendable
 from acp_langgraph.errors import NodeConfigurationError, NodeInputError, NodeOutputError
 from acp_langgraph.mapping import MappingPlan, aask, ask, compile_input, compile_output, validation
 from acp_langgraph.nodes.ports import InputPort, OutputPort, describe_faults
@@ -92,7 +93,8 @@ class _PlannedInput:
             return to_jsonable_python(value, by_alias=True)
         except (PydanticSerializationError, ValueError):
             raise NodeInputError(
-                "input: the plan gives a value that cannot be sent as JSON", node=self._node
+                f"the plan of the input gives what cannot be sent as JSON: {unsendable(value)}",
+                node=self._node,
             ) from None
 
 

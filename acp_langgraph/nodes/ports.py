@@ -5,15 +5,19 @@ Here by a path, which is the simple case; `acp_langgraph.nodes.plans` does it by
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from inspect import isroutine
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import is_typeddict
 
 from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.sendable import unsendable
 from acp_langgraph.errors import NodeConfigurationError, NodeError, NodeInputError, NodeOutputError
-from acp_langgraph.mapping import MappingPlan, validation
+from acp_langgraph.mapping import MappingPlan, schema, validation
 from acp_langgraph.mapping.paths import StatePath
 
 __all__ = ["FixedPort", "InputPort", "OutputPort"]
@@ -69,7 +73,8 @@ class InputPort:
             faults = error.errors(include_input=False, include_url=False, include_context=False)
             raise NodeInputError(self._refusal(describe_faults(faults)), node=self._node) from None
         except (PydanticSerializationError, ValueError):
-            problem = f"it holds a {type(value).__name__} that cannot be sent as JSON"
+            found = unsendable(value) or f"it is of type {type(value).__name__}"
+            problem = f"{found}, and cannot be sent as JSON"
             raise NodeInputError(self._refusal(problem), node=self._node) from None
 
     def _refusal(self, problem: str) -> str:
@@ -124,6 +129,13 @@ class OutputPort:
         self.path = path
         self.plan: MappingPlan | None = None
 
+    def names_in(self, state: Any) -> tuple[str, ...]:
+        """What the channel that it goes to may be called; empty if the answer says which it is."""
+        if not self._path.steps:
+            return ()
+        first = str(self._path.steps[0])
+        return (first,) if isinstance(state, Mapping) else schema.names_of(type(state), first)
+
     def put(self, state: Any, values: Any, _: Any) -> Flow[dict[str, Any]]:
         """`write` as a flow, as an output by a plan is one."""
         yield from ()
@@ -166,9 +178,21 @@ def _parse(what: str, path: str, node: str) -> StatePath:
 def _adapter(what: str, declared: Any, node: str) -> TypeAdapter[Any] | None:
     if declared is None or declared is Any:
         return None
-    if isinstance(declared, (str, bytes, int, float, list, dict)):
-        raise NodeConfigurationError(f"{what} {_name(declared)} is no type", node=node)
+    if isinstance(declared, (str, bytes, int, float, list, dict)) or (
+        not isinstance(declared, type) and _is_a_value(declared)
+    ):
+        raise NodeConfigurationError(
+            f"{what} is a value of type {type(declared).__name__}, and no type itself; give a "
+            "pydantic model, a TypedDict, a dataclass (the class, no object of it) or any other "
+            "type, or None for any JSON",
+            node=node,
+        )
     return validation.adapter(declared)
+
+
+def _is_a_value(declared: Any) -> bool:
+    """Whether it is an object that pydantic cannot take for a type and would check nothing by."""
+    return isinstance(declared, BaseModel) or is_dataclass(declared) or isroutine(declared)
 
 
 def _name(declared: Any) -> str:

@@ -124,10 +124,28 @@ class QuantClient(Closing):
 
 
 class AsyncQuantClient(AsyncClosing):
-    """An awaiting client of Quant's AI API, for one organisation; otherwise `QuantClient`.
+    """An awaiting client of Quant's AI API, for one organisation.
+
+    Every method also takes `timeout`, seconds to wait for the answer, and `headers`. Calls that may
+    be repeated without harm are, as configured; a chat and `create_task` are not, once sent.
 
     A client may be shared by tasks, also of several event loops. It is a context manager; without
     `async with`, `aclose` it.
+
+    Args:
+        configuration: The API's host, or all there is to say of it; left out, `QUANT_BASE_URL` or
+            the public cloud, with the token in `QUANT_API_TOKEN`.
+        organisation: The organisation's machine name; left out, `QUANT_ORGANISATION`.
+        spelling: How paths spell it.
+        prefix: What comes before it in paths.
+        client: A client of the caller's own, which stays open when this is closed.
+        auth: Authentication of the caller's own.
+
+    Raises, all methods:
+        ApiTypeError: If an argument has the wrong type. Nothing was sent.
+        ApiValueError: If an argument has an impossible value. Nothing was sent.
+        ApiConnectionError: If no answer came, with `ApiTimeoutError` for none in time.
+        ApiException: If the answer is an error or cannot be read; its child classes tell which.
     """
 
     def __init__(

@@ -15,6 +15,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.pregel import Pregel
 from pydantic.errors import PydanticUserError
 
 from acp_langgraph.acp.descriptor import validate_descriptor
@@ -177,18 +178,17 @@ class Registry:
         *,
         callbacks: bool = True,
     ) -> None:
-        served = (
-            [ServedAgent(name, graph) for name, graph in agents.items()]
-            if isinstance(agents, Mapping)
-            else list(agents)
-        )
+        served = _served(agents)
         if not served:
             raise ValueError("there is no agent to serve; name at least one graph")
         self._agents: dict[str, HostedAgent] = {}
         for each in served:
             hosted = HostedAgent(each, saver, callbacks=callbacks)
             if hosted.agent_id in self._agents:
-                raise ValueError(f"two agents have the id {hosted.agent_id} ({each.name!r})")
+                raise ValueError(
+                    f"two agents have the id {hosted.agent_id} ({each.name!r} in version "
+                    f"{each.version}); give one of them another name, version or agent_id"
+                )
             self._agents[hosted.agent_id] = hosted
 
     def __iter__(self) -> Iterator[HostedAgent]:
@@ -210,6 +210,43 @@ class Registry:
         if agent is None:
             raise not_found("agent", agent_id)
         return agent
+
+
+def _served(agents: Any) -> list[ServedAgent]:
+    """The agents as they were given, once it is certain that they can be served.
+
+    Raises:
+        TypeError: If something is no compiled graph, or has no name.
+    """
+    if isinstance(agents, Mapping):
+        served = [ServedAgent(name, graph) for name, graph in agents.items()]
+    elif isinstance(agents, Sequence) and not isinstance(agents, str):
+        served = list(agents)
+    else:
+        raise TypeError(
+            f"graphs are served by name, as in {{'mailcomposer': graph}}; got "
+            f"{type(agents).__name__}"
+        )
+    for each in served:
+        if not isinstance(each, ServedAgent):
+            raise TypeError(
+                "a list is one of ServedAgent(name, graph), or give a dict of graphs by name; got "
+                f"{type(each).__name__} in it"
+            )
+        if not isinstance(each.graph, Pregel):
+            raise TypeError(f"agent {each.name!r}: {_no_graph(each.graph)}")
+    return served
+
+
+def _no_graph(given: Any) -> str:
+    if callable(getattr(given, "compile", None)):
+        return f"its graph is a {type(given).__name__} that is not compiled; serve graph.compile()"
+    if isinstance(given, str):
+        return (
+            "a text is no graph; give the compiled graph itself, or serve a file by the command "
+            "acp-langgraph serve my_agents.py:graph"
+        )
+    return f"what is served is a compiled LangGraph graph, not a {type(given).__name__}"
 
 
 def _agent_id(served: ServedAgent) -> str:

@@ -8,24 +8,30 @@ and leave logging as it is.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from ipaddress import ip_address
-from typing import Any, Final, TypeVar
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
 import uvicorn
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from starlette.applications import Starlette
 
 from acp_langgraph.server.agents import ServedAgent
 from acp_langgraph.server.app import create_app
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.lifecycle import Lifecycle
+from acp_langgraph.server.limits import Limits
 from acp_langgraph.server.middleware import SeenRequest
 from acp_langgraph.server.schemas import Graph
+from acp_langgraph.server.webhooks import WebhookPolicy
 
 __all__ = ["RunningServer", "run_server", "serve"]
 
@@ -73,41 +79,95 @@ class RunningServer:
         return asyncio.run_coroutine_threadsafe(question, self._loop).result()
 
 
-@contextmanager
+class Settings(TypedDict, total=False):
+    """The settings of `create_app`, where they say what they are."""
+
+    api_key: str | None
+    database: Path | str | None
+    checkpointer: BaseCheckpointSaver[Any] | None
+    on_request: Callable[[SeenRequest], None] | None
+    limits: Limits | None
+    webhooks: WebhookPolicy | None
+
+
+class _Serving(AbstractContextManager["RunningServer"]):
+    """What `serve` returns: entering it starts the server, leaving it stops it."""
+
+    def __init__(self, made: AbstractContextManager[RunningServer]) -> None:
+        self._made = made
+
+    def __enter__(self) -> RunningServer:
+        return self._made.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return self._made.__exit__(kind, error, trace)
+
+    if not TYPE_CHECKING:  # a checker knows that there is nothing else
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"there is no {name!r} before the server runs: "
+                "`with serve(...) as server:` starts it, and stops it at the end of the block"
+            )
+
+
 def serve(
     agents: Mapping[str, Graph] | Sequence[ServedAgent],
     *,
     host: str = "127.0.0.1",
     port: int = 0,
     stop_timeout: float = 30.0,
-    **settings: Any,
-) -> Iterator[RunningServer]:
+    **settings: Unpack[Settings],
+) -> AbstractContextManager[RunningServer]:
     """Serve graphs from a thread of this process, for as long as the block lasts.
 
         with serve({"mailcomposer": graph}) as server:
-            client = ACPClient(ApiClientConfiguration(host=server.url))
+            node = ACPNode("compose", "mailcomposer", server.url)
+            print(node.invoke({"text": "Hello"}))
+
+    The agents are reached at `server.url`, by name or by `server.agent_ids`. Nothing is printed, and
+    leaving the block stops the server.
 
     Args:
         agents: As for `create_app`.
         host: Address to bind.
         port: Port to bind; 0 takes a free one.
         stop_timeout: Seconds within which everything must have ended when the block is left.
-        **settings: Further settings of `create_app`.
+        **settings: Further settings of `create_app`: `api_key`, `database`, `checkpointer`,
+            `on_request`, `limits` and `webhooks`.
 
-    Yields:
-        The running server.
+    Returns:
+        A context manager that starts the server, gives it as a `RunningServer`, and stops it.
 
-    Raises:
+    Raises, when it is entered:
         OSError: If the port is taken.
+        TypeError: If something to serve is no compiled graph.
+        ACPDescriptorValidationException: If an agent's descriptor cannot be made of its graph.
         ValueError: If others than this machine could come in without an API key.
         DatabaseError: If the database cannot be used.
         TimeoutError: If a node of a graph does not end in time (a thread cannot be interrupted).
     """
+    return _Serving(_serving(agents, host, port, stop_timeout, settings))
+
+
+@contextmanager
+def _serving(
+    agents: Mapping[str, Graph] | Sequence[ServedAgent],
+    host: str,
+    port: int,
+    stop_timeout: float,
+    settings: Settings,
+) -> Iterator[RunningServer]:
     _refuse_open_door(host, settings.get("api_key"))
     seen: deque[SeenRequest] = deque(maxlen=_MOST_REMEMBERED)
-    app = create_app(
-        agents, on_request=_both(seen.append, settings.pop("on_request", None)), **settings
-    )
+    told = _both(seen.append, settings.get("on_request"))
+    observed: Settings = {**settings, "on_request": told}
+    app = create_app(agents, **observed)
     bound = _bind(host, port)
     running = RunningServer(_url(host, bound), app, seen)
     uvicorn_server = _Server(app)
@@ -139,7 +199,7 @@ def run_server(
     host: str = "127.0.0.1",
     port: int = 0,
     on_ready: Callable[[str], None] | None = None,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> None:
     """Serve graphs in the foreground, until SIGINT or SIGTERM.
 
@@ -232,8 +292,14 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         bound.listen(2048)
-    except OSError:
+    except OSError as error:
         bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(
+                error.errno,
+                f"{error.strerror}; by a server that still runs? Stop it, or serve at another port: "
+                "0 takes a free one",
+            ) from None
         raise
     return bound
 

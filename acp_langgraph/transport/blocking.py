@@ -18,7 +18,7 @@ from acp_langgraph.core.drive import drive
 from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.closing import Closing
-from acp_langgraph.transport.exchange import Endpoint, refuse_to_ask
+from acp_langgraph.transport.exchange import Endpoint, refuse_other_color, refuse_to_ask
 from acp_langgraph.transport.signing import send_signed
 
 __all__ = ["Transport"]
@@ -44,6 +44,7 @@ class Transport(Closing):
         auth: httpx.Auth | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        refuse_other_color(client, httpx.Client)
         self.endpoint = Endpoint(configuration, client, headers)
         self.retries = self.endpoint.configuration.retries
         self._auth = auth

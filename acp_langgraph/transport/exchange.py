@@ -17,14 +17,16 @@ import httpx
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import ABSENT, Call, Reply
 from acp_langgraph.core.flow import Ask
+from acp_langgraph.core.sendable import sendable_headers
 from acp_langgraph.errors import (
     AnswerTooLargeError,
     ApiConnectionError,
     ApiTimeoutError,
+    ApiTypeError,
     OpenApiException,
 )
 
-__all__ = ["Body", "Endpoint", "refuse_to_ask"]
+__all__ = ["Body", "Endpoint", "refuse_other_color", "refuse_to_ask"]
 
 _log = logging.getLogger("acp_langgraph.http")
 
@@ -59,9 +61,9 @@ class Endpoint:
         self._wire_url = str(httpx.URL(self.base_url)).rstrip("/")
         self._headers = {
             "accept": "application/json",
-            **self.configuration.headers,
-            **self.configuration.auth_headers(),
-            **(headers or {}),
+            **sendable_headers(self.configuration.headers, "client configuration"),
+            **sendable_headers(self.configuration.auth_headers(), "credentials"),
+            **sendable_headers(headers or {}, "headers"),
         }
 
     def tls(self) -> ssl.SSLContext | bool:
@@ -210,6 +212,23 @@ class Body:
         return b"".join(self._pieces)
 
 
+def refuse_other_color(client: Any, wanted: type[httpx.Client | httpx.AsyncClient]) -> None:
+    """Refuse a client of the caller's that does not wait the way it would have to.
+
+    Raises:
+        ApiTypeError: If it is no client of the kind that is wanted.
+    """
+    if client is None or isinstance(client, wanted):
+        return
+    blocks = wanted is httpx.Client
+    raise ApiTypeError(
+        f"a client of your own that {'blocks' if blocks else 'awaits'} is an "
+        f"httpx.{wanted.__name__}, not {type(client).__module__.partition('.')[0]}."
+        f"{type(client).__name__}. Nodes take an httpx.Client as client= and an "
+        "httpx.AsyncClient as async_client=; clients take their own kind as client="
+    )
+
+
 def refuse_to_ask(ask: Ask) -> NoReturn:
     """What becomes of a question outside of a graph."""
     raise OpenApiException(
@@ -227,4 +246,36 @@ def _explain(where: str, error: Exception) -> NoReturn:
         late = "no answer in time" if sent else "no connection in time"
         raise ApiTimeoutError(f"{where}: {late}", sent=sent) from None
     problem = "the connection broke" if sent else "cannot connect"
-    raise ApiConnectionError(f"{where}: {problem}: {reason}", sent=sent) from None
+    hint = _hint(where, reason)
+    raise ApiConnectionError(f"{where}: {problem}: {reason}{hint}", sent=sent) from None
+
+
+_HINTS: Final = (
+    # words of the operating system or of OpenSSL -> what they mean to whoever set the host
+    (
+        ("WRONG_VERSION_NUMBER", "record layer failure"),
+        "The server speaks no TLS at this port; is it http:// instead of https://?",
+    ),
+    (
+        ("CERTIFICATE_VERIFY_FAILED",),
+        "The server's certificate is not trusted; name who signed it by ssl_ca_cert in the configuration",
+    ),
+    (
+        ("Connect call failed", "refused", "All connection attempts failed"),
+        "Is the server running, and is this its host and port?",
+    ),
+    (
+        ("Name or service not known", "getaddrinfo", "nodename nor servname", "name resolution"),
+        "There is no host of that name; is it spelt right?",
+    ),
+)
+_HUNG_UP: Final = ("reset by peer", "disconnected", "illegal status line", "Bad status line")
+
+
+def _hint(where: str, reason: str) -> str:
+    for words, hint in _HINTS:
+        if any(each in reason for each in words):
+            return f". {hint}"
+    if " http://" in where and any(each in reason for each in _HUNG_UP):
+        return ". So does a server that speaks TLS; is it https:// instead of http://?"
+    return ""

@@ -23,7 +23,7 @@ from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Wo
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.closing import AsyncClosing
 from acp_langgraph.transport.connections import Answer, Connections, answer_of
-from acp_langgraph.transport.exchange import Endpoint, refuse_to_ask
+from acp_langgraph.transport.exchange import Endpoint, refuse_other_color, refuse_to_ask
 from acp_langgraph.transport.signing import asend_signed
 
 __all__ = ["AsyncTransport"]
@@ -49,6 +49,7 @@ class AsyncTransport(AsyncClosing):
         auth: httpx.Auth | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        refuse_other_color(client, httpx.AsyncClient)
         self.endpoint = Endpoint(configuration, client, headers)
         self.retries = self.endpoint.configuration.retries
         self._auth = auth

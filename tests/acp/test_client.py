@@ -434,7 +434,7 @@ def test_an_event_over_the_limit_is_an_error_of_ours(server):
     configuration = ApiClientConfiguration(server.url, max_answer_bytes=1000)
     with (
         ACPClient(configuration) as client,
-        pytest.raises(errors.EventStreamError, match="1000 bytes"),
+        pytest.raises(errors.EventStreamError, match="1000 characters"),
     ):
         list(client.stream_stateless_run_output(RUN_ID))
 

@@ -12,7 +12,7 @@ from acp_langgraph.acp.cancelling import cancel_run
 from acp_langgraph.acp.entry import Entry
 from acp_langgraph.acp.flow import run_agent
 from acp_langgraph.acp.order import KEY, RunOrder, RunPolicy
-from acp_langgraph.core.flow import Ask
+from acp_langgraph.core.flow import Ask, Step
 from acp_langgraph.errors import (
     ACPRunException,
     ApiConnectionError,
@@ -172,6 +172,27 @@ def test_an_answer_that_the_agent_refuses_is_an_error() -> None:
     hand.give(reply(run("interrupted", at=1)))
     with pytest.raises(UnprocessableEntityException, match="must be text"):
         hand.give(reply("answer: must be text", status=422))
+
+
+def test_a_refusal_that_is_remembered_is_followed_by_the_same_question() -> None:
+    flow = run_agent(ORDER, policy(), can_ask=True)
+    remembered = [
+        {"run_id": RUN, "since": 0.0},
+        {"type": "interrupt", "payload": "color?", "run_id": RUN, "asked_at": None},
+        {"refused": True},
+    ]
+    given: list[Any] = [7]
+    effect = next(flow)
+    while not isinstance(effect, Ask) or given:
+        match effect:
+            case Step():
+                effect = flow.send(remembered.pop(0))
+            case Ask():
+                effect = flow.send(given.pop())
+            case _:
+                effect = flow.send(None)
+    assert effect.payload == "color?"
+    assert not remembered
 
 
 def test_on_reentry_the_run_is_looked_up_before_it_is_created() -> None:

@@ -136,7 +136,8 @@ async def _measure(server: Server, seconds: float, clients: int) -> Rate:
     return Rate(len(times) / seconds, statistics.median(times) * 1000, used * 1000)
 
 
-def compare(seconds: float, clients: int, rounds: int) -> None:
+def compare(seconds: float, clients: int, rounds: int) -> dict[str, list[Rate]]:
+    """Measure `ours` and a `bare` route in turn."""
     with (
         tempfile.TemporaryDirectory() as folder,
         server("bare") as bare,
@@ -146,13 +147,20 @@ def compare(seconds: float, clients: int, rounds: int) -> None:
         for _ in range(rounds):
             for name, each in (("bare", bare), ("ours", ours)):
                 found[name].append(measure(each, seconds, clients))
-                print(f"{name}: {found[name][-1]}")
-        rates = [statistics.median(r.per_second for r in found[name]) for name in ("ours", "bare")]
-        cpus = [statistics.median(r.cpu for r in found[name]) for name in ("ours", "bare")]
-        print(
-            f"{clients} clients: ours answers {rates[0] / rates[1]:.2f} of the bare route, for "
-            f"{cpus[0] / cpus[1]:.2f} of its processor time"
-        )
+        return found
+
+
+def report(found: dict[str, list[Rate]], clients: int) -> None:
+    """Print what was found."""
+    for name, each in found.items():
+        for rate in each:
+            print(f"{name}: {rate}")
+    rates = [statistics.median(r.per_second for r in found[name]) for name in ("ours", "bare")]
+    cpus = [statistics.median(r.cpu for r in found[name]) for name in ("ours", "bare")]
+    print(
+        f"{clients} clients: ours answers {rates[0] / rates[1]:.2f} of the bare route, for "
+        f"{cpus[0] / cpus[1]:.2f} of its processor time"
+    )
 
 
 def fill(database: Path, count: int) -> None:
@@ -197,7 +205,7 @@ def main() -> None:
     elif options.stored:
         flatness(options.seconds, options.clients)
     else:
-        compare(options.seconds, options.clients, options.rounds)
+        report(compare(options.seconds, options.clients, options.rounds), options.clients)
 
 
 if __name__ == "__main__":

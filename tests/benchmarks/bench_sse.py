@@ -86,14 +86,14 @@ def measure(rounds: int = 5) -> dict[str, dict[str, float]]:
     return found
 
 
-def main() -> None:
-    """Measure and print."""
+def show(found: dict[str, dict[str, float]]) -> None:
+    """Print what was measured."""
     table = Table("", "ours, events/s", "httpx-sse, events/s", "ratio")
-    for name, row in measure().items():
+    for name, row in found.items():
         mine, other, ratio = row.values()
         table.add_row(name, f"{mine:,.0f}", f"{other:,.0f}", f"{ratio:.2f}")
-    Console().print(table)
+    Console(width=100).print(table)
 
 
 if __name__ == "__main__":
-    main()
+    show(measure())

@@ -159,7 +159,7 @@ def test_an_event_may_be_as_large_as_the_limit():
 
 def test_an_event_over_the_limit_is_an_error_wherever_the_stream_is_cut():
     for cut in range(len(LIMITED)):
-        with pytest.raises(EventStreamError, match="larger than 9 bytes"):
+        with pytest.raises(EventStreamError, match="larger than 9 characters"):
             decode(LIMITED[:cut], LIMITED[cut:], max_event_size=len(LIMITED) - 3)
 
 

@@ -234,7 +234,7 @@ def test_cache_and_timeout_are_passed_on_to_the_node():
         ({"field_mapping": {"one": "text"}}, "str cannot become Agent"),
         ({"field_mapping": {"one": "two", "one.output": "text"}}, "'?one'? has a rule, and so has"),
         ({"output_fields": ["route"]}, r"route \(Any\) is needed, and nothing fills it"),
-        ({"inputs": []}, "inputs: Extra inputs"),
+        ({"inputs": []}, "did you mean .input_schema. or .input_fields."),
         ({"field_mapping": {"one.input.query": ["text"]}}, "list is no rule"),
         (5, "dict or IOMappingAgentMetadata, not int"),
     ],

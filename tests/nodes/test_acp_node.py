@@ -460,7 +460,7 @@ def test_what_cannot_be_sent_is_refused_before_anything_is_sent(
         ({"client_config": "no url"}, "http://127.0.0.1:8000"),
         ({"input_path": "a..b"}, "input_path.*a name is missing"),
         ({"output_path": "a["}, "output_path"),
-        ({"input_type": 5}, "input_type 5 is no type"),
+        ({"input_type": 5}, "input_type is a value of type int"),
         ({"config_type": Text}, "config_type needs a config_path"),
         ({"run_timeout": 0}, "above 0"),
     ],

@@ -440,7 +440,7 @@ def test_what_is_no_query_is_refused_before_anything_is_sent(
         ({"check": "(sent"}, "no regular expression"),
         ({"check": True}, "check is a callable"),
         ({"input_path": "a..b"}, "input_path"),
-        ({"output_type": 5}, "output_type 5 is no type"),
+        ({"output_type": 5}, "output_type is a value of type int"),
     ],
 )
 def test_a_node_that_can_never_work_is_refused_when_it_is_made(

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -14,7 +14,7 @@ from langgraph.config import get_config
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.ports import InputPort
 from acp_langgraph.quant.config import Spelling, quant_configuration
@@ -25,7 +25,7 @@ from acp_langgraph.quant.sharing import SharedPolling, shared_polling
 if TYPE_CHECKING:
     from acp_langgraph.nodes.tool import ToolSide
 
-__all__ = ["QuantNode", "current_config"]
+__all__ = ["QuantNode", "QuantOptions", "current_config"]
 
 _MESSAGE: Final = {
     "type": "object",
@@ -48,6 +48,20 @@ def current_config(config: RunnableConfig) -> RunnableConfig:
         return config
 
 
+class QuantOptions(TypedDict, total=False):
+    """The settings that all of Quant's nodes have; see `QuantNode`."""
+
+    organisation: str | None
+    spelling: Spelling
+    prefix: str
+    headers: Mapping[str, str] | None
+    client: httpx.Client | None
+    async_client: httpx.AsyncClient | None
+    auth: httpx.Auth | None
+    on_unknown: Literal["raise", "rerun"]
+    save_to: str | os.PathLike[str] | Save | None
+
+
 class QuantNode(RemoteNode):
     """Base of the nodes that have work done by Quant's AI API.
 
@@ -67,6 +81,20 @@ class QuantNode(RemoteNode):
             UnknownOutcomeError, or `rerun` and accept that it may run twice.
         save_to: Where binary results go: a directory, or a function; `None` leaves references to
             them in the result. They are never part of the state.
+
+    Raises:
+        NodeConfigurationError: If the node can never work like that.
+        ApiValueError: If the organisation is missing, or the configuration is not valid.
+
+    Raises, when it runs:
+        NodeInputError: If the state does not give the input; nothing was sent.
+        NodeOutputError: If the answer does not fit where it should go.
+        QuantRunError: If what was started failed.
+        RunTimeoutError: If `pace` gives up; the ids allow picking it up again.
+        RunLostError: If the API no longer knows what was started.
+        UnknownOutcomeError: If it cannot be told whether something was started.
+        ApiConnectionError: If the API cannot be reached.
+        ApiException: If it refuses; the child classes tell which way.
     """
 
     def __init__(
@@ -95,6 +123,7 @@ class QuantNode(RemoteNode):
             auth=auth,
             on_cancel="detach",  # the API cannot cancel anything
         )
+        one_of("on_unknown", on_unknown, ("raise", "rerun"), name)
         self.base_url = whole.base_url
         self.policy = QuantPolicy(pace, retries=whole.retries, on_unknown=on_unknown)
         self.keeper = Keeper(save_to)
@@ -121,7 +150,7 @@ class QuantNode(RemoteNode):
             raise
 
     def _told_by_a_model(self, description: str) -> ToolSide:
-        """What a tool is made from that takes a message; of nodes with `_input` and `_output`."""
+        """What a tool is made from that takes a message; of nodes with an `_input`."""
         from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
             ARGUMENTS,
             AnswerPort,
@@ -130,7 +159,7 @@ class QuantNode(RemoteNode):
 
         twin: Any = self._as_called()
         twin._input = InputPort("input", f"{ARGUMENTS}.message", None, self.name)  # noqa: SLF001 - a node of its own
-        twin._output = AnswerPort(None, self.name)  # noqa: SLF001 - a node of its own
+        twin.output = AnswerPort(None, self.name)
         return ToolSide(twin, _MESSAGE, description)
 
     def ending(

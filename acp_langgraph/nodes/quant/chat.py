@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, tool
@@ -13,11 +13,12 @@ from langgraph.errors import GraphBubbleUp
 from pydantic_core import to_jsonable_python
 from typing_extensions import override
 
+from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Ask, Flow, Step, Work
 from acp_langgraph.errors import CheckpointerRequiredError, NodeConfigurationError, NodeInputError
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.ports import InputPort, OutputPort
-from acp_langgraph.nodes.quant.base import QuantNode, current_config
+from acp_langgraph.nodes.quant.base import QuantNode, QuantOptions, current_config
 from acp_langgraph.quant.chat import ChatOrder, PendingTools, converse
 from acp_langgraph.quant.pace import CHAT, Pace
 
@@ -54,6 +55,7 @@ class QuantChatNode(QuantNode):
         output_path: Where in the state the answer goes; empty to take its fields for channels.
         input_type: The input's type, if it is to be checked.
         output_type: The answer's type, if it is to be checked.
+        state_type: The type of the graph's state, where a dict of it does not tell.
         tools: LangChain tools, or functions, that are run here.
         declared: Entries of more tools that the model may ask for, whose results come by interrupt,
             or which Quant runs if `request` allows it.
@@ -62,7 +64,8 @@ class QuantChatNode(QuantNode):
         request: More fields of the chat, e.g. `{"systemPrompt": "...", "sessionId": "..."}`.
         pace: How often to look, and when to give up, anew after every callback: from 1 to 30 s, for
             15 minutes.
-        **options: What every node of Quant's takes; see `QuantNode`.
+        **options: What every node of Quant's takes: `organisation`, `spelling`, `prefix`, `headers`,
+            `client`, `async_client`, `auth`, `on_unknown` and `save_to`; see `QuantNode`.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -72,7 +75,7 @@ class QuantChatNode(QuantNode):
     def __init__(
         self,
         name: str,
-        configuration: Any = None,
+        configuration: ApiClientConfiguration | str | None = None,
         *,
         model_id: str | None = None,
         agent_id: str | None = None,
@@ -86,7 +89,7 @@ class QuantChatNode(QuantNode):
         on_tool_error: Literal["report", "raise"] = "report",
         request: Mapping[str, Any] | None = None,
         pace: Pace = CHAT,
-        **options: Any,
+        **options: Unpack[QuantOptions],
     ) -> None:
         super().__init__(name, configuration, pace=pace, **options)
         if bool(model_id) == bool(agent_id):
@@ -110,7 +113,7 @@ class QuantChatNode(QuantNode):
             }
         self.input_type, self.output_type = input_type, output_type
         self._input = InputPort("input", input_path, input_type, name)
-        self._output = OutputPort(output_path, output_type, state_type, name)
+        self.output = OutputPort(output_path, output_type, state_type, name)
 
     @override
     def tool_side(self) -> ToolSide:
@@ -132,7 +135,7 @@ class QuantChatNode(QuantNode):
         answer = partial(self._results, execution, config)
         outcome = yield from converse(order, self.policy, execution.trace, answer)
         del outcome["status"]
-        return self._output.write(state, outcome)
+        return self.output.write(state, outcome)
 
     def _said(self, said: Any) -> dict[str, Any]:
         if isinstance(said, str):

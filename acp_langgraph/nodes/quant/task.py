@@ -8,19 +8,20 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Unpack
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.base import coerce_to_runnable
 from langgraph.errors import GraphBubbleUp
 from pydantic_core import to_jsonable_python
 
+from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow, Work
 from acp_langgraph.core.wire import dump
 from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError, NodeInputError
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.ports import InputPort, OutputPort
-from acp_langgraph.nodes.quant.base import QuantNode, current_config
+from acp_langgraph.nodes.quant.base import QuantNode, QuantOptions, current_config
 from acp_langgraph.nodes.quant.waiting import since
 from acp_langgraph.quant.claims import Claim, renew_claim
 from acp_langgraph.quant.pace import TASKS, Pace
@@ -111,7 +112,8 @@ class QuantTaskNode(QuantNode):
         on_failure: Whether a task that failed is an error (`raise`), or an outcome (`keep`).
         pace: How often to look at dependencies and at who has the task, and when to give up: from 1
             to 15 s, without end.
-        **options: What every node of Quant's takes; see `QuantNode`.
+        **options: What every node of Quant's takes: `organisation`, `spelling`, `prefix`, `headers`,
+            `client`, `async_client`, `auth`, `on_unknown` and `save_to`; see `QuantNode`.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -122,7 +124,7 @@ class QuantTaskNode(QuantNode):
         self,
         name: str,
         runnable: Runnable[Any, Any] | Callable[..., Any],
-        configuration: Any = None,
+        configuration: ApiClientConfiguration | str | None = None,
         *,
         task_id: str | None = None,
         task_path: str | None = None,
@@ -138,7 +140,7 @@ class QuantTaskNode(QuantNode):
         on_dependency_failure: DependencyPolicy = "fail",
         on_failure: Literal["raise", "keep"] = "raise",
         pace: Pace = TASKS,
-        **options: Any,
+        **options: Unpack[QuantOptions],
     ) -> None:
         super().__init__(name, configuration, pace=pace, **options)
         if (task_id is None) == (task_path is None):
@@ -152,7 +154,7 @@ class QuantTaskNode(QuantNode):
         self._task = None if task_path is None else InputPort("task", task_path, None, name)
         self._input = None if input_path is None else InputPort("input", input_path, None, name)
         self.output_type = output_type
-        self._output = OutputPort(output_path, output_type, state_type, name)
+        self.output = OutputPort(output_path, output_type, state_type, name)
         self._claim = partial(
             Claim,
             worker=worker or name,
@@ -180,7 +182,7 @@ class QuantTaskNode(QuantNode):
         return None if self._input is None else self._input.read(state)
 
     def _update(self, state: Any, outcome: dict[str, Any]) -> dict[str, Any]:
-        return self._output.write(state, outcome)
+        return self.output.write(state, outcome)
 
     def _identify(self, state: Any, execution: Execution) -> Flow[str]:
         """The task's id; the task is created if there is none yet."""

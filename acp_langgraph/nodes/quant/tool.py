@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import override
 
+from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.core.wire import dump
 from acp_langgraph.errors import NodeConfigurationError, NodeInputError
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.ports import InputPort, OutputPort
-from acp_langgraph.nodes.quant.base import QuantNode
+from acp_langgraph.nodes.quant.base import QuantNode, QuantOptions
 from acp_langgraph.nodes.quant.waiting import since
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.models import ToolEntry
@@ -63,6 +64,7 @@ class QuantToolNode(QuantNode):
         output_path: Where in the state the answer goes; empty to take its fields for channels.
         input_type: The input's type, if it is to be checked.
         output_type: The answer's type, if it is to be checked.
+        state_type: The type of the graph's state, where a dict of it does not tell.
         execution_path: Where in the state the id of an execution is, or a list of them.
         answer: Whether the results go back to the model, for the final text.
         on_error: Whether a tool that failed is an error (`raise`), or told with the others (`keep`).
@@ -70,7 +72,8 @@ class QuantToolNode(QuantNode):
         pace: How often to look at executions, and when to give up; left out, as documented: every
             2 to 3 s for images, 1 to 5 s for others, for 5 minutes.
         orchestration_pace: The same for orchestrations: every 2 s for 10 minutes.
-        **options: What every node of Quant's takes; see `QuantNode`.
+        **options: What every node of Quant's takes: `organisation`, `spelling`, `prefix`, `headers`,
+            `client`, `async_client`, `auth`, `on_unknown` and `save_to`; see `QuantNode`.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -80,7 +83,7 @@ class QuantToolNode(QuantNode):
     def __init__(
         self,
         name: str,
-        configuration: Any = None,
+        configuration: ApiClientConfiguration | str | None = None,
         *,
         model_id: str | None = None,
         tools: Sequence[str | Mapping[str, Any] | ToolEntry] = (),
@@ -95,7 +98,7 @@ class QuantToolNode(QuantNode):
         request: Mapping[str, Any] | None = None,
         pace: Pace | None = None,
         orchestration_pace: Pace = ORCHESTRATION,
-        **options: Any,
+        **options: Unpack[QuantOptions],
     ) -> None:
         if isinstance(tools, str):
             tools = [tools]
@@ -116,7 +119,7 @@ class QuantToolNode(QuantNode):
         self._answer = answer
         self.input_type, self.output_type = input_type, output_type
         self._input = InputPort("input", input_path, input_type, name)
-        self._output = OutputPort(output_path, output_type, state_type, name)
+        self.output = OutputPort(output_path, output_type, state_type, name)
         self._ids = None
         if execution_path is not None:
             self._ids = InputPort("execution", execution_path, str | list[str], name)
@@ -149,7 +152,7 @@ class QuantToolNode(QuantNode):
             found = yield from wait_for_executions(
                 many, self._tools, (yield from since(self.policy))
             )
-            return self._output.write(state, found[0] if isinstance(ids, str) else found)
+            return self.output.write(state, found[0] if isinstance(ids, str) else found)
         entries = yield from self._look_up()
         request = {
             **self._request,
@@ -162,7 +165,7 @@ class QuantToolNode(QuantNode):
         }
         order = ToolOrder(execution.key, request, self.base_url, self._answer)
         outcome = yield from use_tools(order, self._tools, execution.trace)
-        return self._output.write(state, outcome)
+        return self.output.write(state, outcome)
 
     def _messages(self, said: Any) -> list[Any]:
         if isinstance(said, str):

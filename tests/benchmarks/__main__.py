@@ -1,0 +1,117 @@
+"""All of the comparison with what a node could be instead, in one run.
+
+    python tests/benchmarks [--rounds 5] [--json FILE]
+
+Needs an idle machine and about five minutes. First the tables, then what was aimed at and whether it
+was reached; ratios compare medians of the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import bench_import
+import bench_nodes as nodes
+import bench_server
+import bench_sse
+import bench_waiting as waiting
+from contenders import AIOHTTP, HTTPX, OURS
+from rich.console import Console
+from rich.table import Table
+from tables import Figures, digits, ratio, show
+
+
+class Aim(NamedTuple):
+    """What was aimed at: at least, or at most, so much."""
+
+    what: str
+    found: float
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def wanted(self) -> str:
+        bound = self.at_least if self.at_most is None else self.at_most
+        return f"{'at least' if self.at_most is None else 'at most'} {bound}"
+
+    @property
+    def reached(self) -> bool:
+        if self.at_most is None:
+            return self.at_least is None or self.found >= self.at_least
+        return self.found <= self.at_most
+
+
+def aims(
+    awaiting: Figures,
+    blocking: Figures,
+    waits: Figures,
+    imports: Figures,
+    streams: dict[str, dict[str, float]],
+) -> Iterator[Aim]:
+    """What is promised of a node's cost."""
+    for what, httpx, aiohttp in ((nodes.AT_50, 1.6, 0.65), (nodes.AT_500, 1.9, 0.75)):
+        yield Aim(f"{what}, of (b)", ratio(awaiting, what, OURS, HTTPX), at_least=httpx)
+        yield Aim(f"{what}, of (c)", ratio(awaiting, what, OURS, AIOHTTP), at_least=aiohttp)
+    one = nodes.ONE
+    yield Aim("awaiting, one at a time, of (b)", ratio(awaiting, one, OURS, HTTPX), at_most=1.0)
+    saved = ratio(awaiting, nodes.SAVED, OURS, HTTPX)
+    yield Aim("the same with a saver, of (b)", saved, at_most=2.2)
+    yield Aim("blocking, one at a time, of (b)", ratio(blocking, one, OURS, HTTPX), at_most=1.15)
+    threads = ratio(blocking, nodes.THREADS, OURS, HTTPX)
+    yield Aim("blocking, 16 threads, of (b)", threads, at_least=0.9)
+    ours = awaiting[OURS]
+    yield Aim("longest stall at 500, ms", statistics.median(ours[nodes.STALL]), at_most=25)
+    yield Aim("requests a task", ours[nodes.REQUESTS][0], at_most=1)
+    yield Aim("requests a task, with a saver", ours[nodes.REQUESTS_SAVED][0], at_most=2)
+    for suffix in ("", waiting.SAVED):
+        memory = [statistics.median(waits[who][waiting.MEMORY + suffix]) for who in (OURS, AIOHTTP)]
+        yield Aim(f"kB a waiting run above (c){suffix}", memory[0] - memory[1], at_most=40)
+        growth = statistics.median(waits[OURS][waiting.GROWTH + suffix])
+        yield Aim(f"2,000th start to the first{suffix}", growth, at_most=1.3)
+    base = bench_import.BASE
+    for statement in (bench_import.PACKAGE, bench_import.NODE):
+        cost = ratio(imports, bench_import.TIME, statement, base)
+        yield Aim(f"{statement}, of {base}", cost, at_most=1.2)
+    for name, row in streams.items():
+        yield Aim(f"decoding {name}, of httpx-sse", row["ratio"], at_least=1.0)
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write all figures there")
+    options = parser.parse_args()
+    colors = nodes.measure(options.rounds)
+    for color, found in colors.items():
+        show(color, found, OURS)
+    waits = waiting.measure(2000, max(1, options.rounds // 2))
+    show("2,000 runs waiting at once", waits, OURS)
+    imports = bench_import.measure(options.rounds)
+    show("imports", imports, bench_import.BASE)
+    streams = bench_sse.measure(options.rounds)
+    bench_sse.show(streams)
+    rates = bench_server.compare(2.0, 16, 3)
+    bench_server.report(rates, 16)
+
+    table = Table("", "found", "aim", "", title="aims", title_justify="left")
+    reached = list(aims(colors["awaiting"], colors["blocking"], waits, imports, streams))
+    for aim in reached:
+        mark = "[green]reached[/green]" if aim.reached else "[red]missed[/red]"
+        table.add_row(aim.what, digits(aim.found), aim.wanted, mark)
+    Console(width=130).print(table)
+    if options.json:
+        figures = {**colors, "waiting": waits, "imports": imports, "streams": streams}
+        server = {name: [rate.per_second for rate in each] for name, each in rates.items()}
+        verdicts = [{**aim._asdict(), "reached": aim.reached} for aim in reached]
+        everything = {**figures, "server": server, "aims": verdicts}
+        options.json.write_text(json.dumps(everything, indent=2))
+
+
+if __name__ == "__main__":
+    main()

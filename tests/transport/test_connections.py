@@ -1,0 +1,166 @@
+"""What the transports' own connections do beside sending: proxies, authentication, encodings."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from httpx_aiohttp import AiohttpTransport
+from support.colors import Color
+
+from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.calls import Call
+from acp_langgraph.errors import ApiConnectionError, ApiTimeoutError, UnauthorizedException
+from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, RecordedRequest, Response
+from acp_langgraph.transport import AsyncTransport, Transport
+
+READ: Call[Any] = Call("read", "GET", "/things/1", dict)
+WRITE: Call[Any] = Call("write", "POST", "/things", dict, body={"a": 1})
+
+
+def send(color: Color, configuration: Any, *calls: Call[Any], **options: Any) -> list[Any]:
+    """Send calls one after the other with one transport."""
+    if color.name == "sync":
+        with Transport(configuration, **options) as transport:
+            return [transport.send(call) for call in calls]
+
+    async def run() -> list[Any]:
+        async with AsyncTransport(configuration, **options) as transport:
+            return [await transport.send(call) for call in calls]
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def server() -> Iterator[FakeHTTPServer]:
+    with FakeHTTPServer(lambda request: Response.json({"path": request.path})) as running:
+        yield running
+
+
+class Renewing(httpx.Auth):
+    """Sends a token, and fetches a new one where the old one is not taken."""
+
+    requires_response_body = True
+
+    def __init__(self, issuer: str) -> None:
+        self.issuer = issuer
+        self.token = "old"
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["authorization"] = f"Bearer {self.token}"
+        refused = yield request
+        if refused.status_code == 401:
+            issued = yield httpx.Request("POST", self.issuer, content=refused.content)
+            self.token = issued.json()["token"]
+            request.headers["authorization"] = f"Bearer {self.token}"
+            yield request
+
+
+def guarded(request: RecordedRequest) -> Response:
+    if request.headers.get("authorization") == "Bearer new":
+        return Response.json({"said": request.json if request.body else None})
+    return Response.json("too old", 401)
+
+
+def test_an_authentication_that_renews_its_token_is_asked_again(color: Color) -> None:
+    issue = Response.json({"token": "new"})
+    with FakeHTTPServer(guarded) as server, FakeHTTPServer(lambda _: issue) as issuer:
+        auth = Renewing(f"{issuer.url}/token")
+        assert send(color, server.url, WRITE, READ, auth=auth) == [
+            {"said": {"a": 1}},
+            {"said": None},
+        ]
+        assert [request.text for request in issuer.requests] == ['"too old"']
+        assert len(server.requests) == 3
+
+
+def test_what_an_authentication_gives_up_on_is_the_servers_error(color: Color) -> None:
+    with FakeHTTPServer(guarded) as server, pytest.raises(UnauthorizedException, match="too old"):
+        send(color, server.url, READ, auth=httpx.BasicAuth("u", "p"))
+
+
+def test_an_answer_to_an_authentication_has_its_time_too(color: Color, server: Any) -> None:
+    gate = Gate()
+    with FakeHTTPServer(guarded) as refusing:
+        server.faults.add(Fault.hold(gate))
+        configuration = ApiClientConfiguration(refusing.url, timeout=0.05, retries=0)
+        with pytest.raises(ApiTimeoutError):
+            send(color, configuration, READ, auth=Renewing(f"{server.url}/token"))
+        gate.open()
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_proxy_is_asked_with_its_own_credentials(
+    color: Color, server: Any, *, signed: bool
+) -> None:
+    proxy = server.url.replace("http://", "http://guest:let%20me@")
+    configuration = ApiClientConfiguration("http://agents.invalid/base", proxy=proxy)
+    auth = {"auth": httpx.BasicAuth("u", "p")} if signed else {}
+    send(color, configuration, WRITE, **auth)
+    (request,) = server.requests
+    assert request.target == "http://agents.invalid/base/things"
+    assert request.headers["proxy-authorization"] == "Basic Z3Vlc3Q6bGV0IG1l"  # guest:let me
+    assert request.json == {"a": 1}
+
+
+def test_a_proxy_that_is_not_there_has_sent_nothing(color: Color, server: Any) -> None:
+    server.stop()
+    configuration = ApiClientConfiguration("http://agents.invalid", proxy=server.url, retries=0)
+    with pytest.raises(ApiConnectionError) as caught:
+        send(color, configuration, WRITE)
+    assert not caught.value.sent
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_compressed_answer_is_read(color: Color, *, signed: bool) -> None:
+    packed = Response(
+        headers=(("content-type", "application/json"), ("content-encoding", "gzip")),
+        body=gzip.compress(b'{"a": "b"}'),
+    )
+    auth = {"auth": httpx.BasicAuth("u", "p")} if signed else {}
+    with FakeHTTPServer(lambda _: packed) as server:
+        assert send(color, server.url, READ, **auth) == [{"a": "b"}]
+
+
+def test_an_answer_that_cannot_be_decompressed_is_no_answer(color: Color) -> None:
+    broken = Response(headers=(("content-encoding", "gzip"),), body=b"this is no gzip")
+    with FakeHTTPServer(lambda _: broken) as server, pytest.raises(ApiConnectionError) as caught:
+        send(color, ApiClientConfiguration(server.url, retries=0), READ)
+    assert caught.value.sent
+
+
+def test_a_cookie_is_not_kept_for_the_next_who_asks(color: Color) -> None:
+    with FakeHTTPServer(lambda _: Response.json({}, headers={"set-cookie": "user=ada"})) as server:
+        send(color, server.url, READ, READ)
+        assert not any("cookie" in request.headers for request in server.requests)
+
+
+def test_a_query_and_an_encoded_path_arrive_as_they_are(color: Color, server: Any) -> None:
+    call: Call[Any] = Call("list", "GET", "/a%2Fb/%C3%BC", dict, {"q": "x &ü"})
+    send(color, server.url, call)
+    (request,) = server.requests
+    assert request.target.startswith("/a%2Fb/%C3%BC?")
+    assert request.query == {"q": "x &ü"}
+
+
+async def test_a_client_of_the_callers_own_may_be_over_another_pool(server: Any) -> None:
+    async with (
+        httpx.AsyncClient(transport=AiohttpTransport()) as client,
+        AsyncTransport(server.url, client=client) as transport,
+    ):
+        assert await transport.send(READ) == {"path": "/things/1"}
+
+
+async def test_where_another_pool_cannot_connect_nothing_was_sent(server: Any) -> None:
+    server.stop()
+    async with (
+        httpx.AsyncClient(transport=AiohttpTransport()) as client,
+        AsyncTransport(server.url, client=client) as transport,
+    ):
+        with pytest.raises(ApiConnectionError, match="cannot connect") as caught:
+            await transport.send(WRITE)
+    assert not caught.value.sent
