@@ -36,12 +36,11 @@ class State(TypedDict, total=False):
 def writer(seconds: float, text: str) -> Any:
     """An agent that takes its time."""
 
-    def write(_: Text) -> Text:
+    def write(state: Text) -> Text:
         time.sleep(seconds)
-        return {"text": text}
+        return {"text": f"{text} ({len(state['text'])} letters read)"}
 
-    builder: StateGraph[Any, Any, Any, Any] = StateGraph(Text)
-    return builder.add_node(write).add_edge(START, "write").compile()
+    return StateGraph(Text).add_node(write).add_edge(START, "write").compile()
 
 
 def main() -> None:
