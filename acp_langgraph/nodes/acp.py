@@ -29,8 +29,6 @@ from acp_langgraph.nodes.plans import input_of, output_of
 from acp_langgraph.nodes.ports import FixedPort, InputPort
 
 if TYPE_CHECKING:
-    from langchain_core.tools import BaseTool
-
     from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["ACPNode"]
@@ -271,51 +269,7 @@ class ACPNode(RemoteNode):
         return await self.async_transport.run(self._read_descriptor())
 
     @override
-    def as_tool(
-        self,
-        args_schema: Any = None,
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        arg_types: dict[str, type] | None = None,
-        config: Any = None,
-    ) -> BaseTool:
-        """The agent as a LangChain tool, for a model to call; see `RemoteNode.as_tool`.
-
-            mailer = ACPNode("mailer", "mailcomposer", "http://127.0.0.1:8000")
-            mailer.describe()  # or await mailer.adescribe(), or give input_type
-            builder.add_node("tools", ToolNode([mailer.as_tool()]))
-
-        Args:
-            args_schema: What a model is to give; left out, `input_type`, or what the agent's
-                descriptor says.
-            name: The tool's name; left out, the node's.
-            description: What the model is told that the tool does; left out, what the agent says of
-                itself.
-            arg_types: Instead of `args_schema`, the types by name.
-            config: The agent's configuration for every call. A tool does not see the graph's state,
-                where a node with `config_path` takes it from.
-
-        Raises:
-            NodeConfigurationError: If it is not known what the agent takes, or its configuration is
-                in the graph's state, or does not fit.
-        """
-        from acp_langgraph.nodes.tool import make_tool  # noqa: PLC0415 - only for those who want it
-
-        side = self.tool_side()
-        twin: Any = side.node
-        if config is not None:
-            twin._config = FixedPort(config, self.config_type, self.name)  # noqa: SLF001 - a node of this class
-        elif self._config is not None:
-            raise NodeConfigurationError(
-                "config_path is a place in the graph's state, which a tool does not see; give the "
-                "agent's configuration with as_tool(config=...)",
-                node=self.name,
-            )
-        return make_tool(side, args_schema, name, description, arg_types)
-
-    @override
-    def tool_side(self) -> ToolSide:
+    def tool_side(self, config: Any = None) -> ToolSide:
         """What a tool is made from."""
         from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
             ARGUMENTS,
@@ -324,6 +278,14 @@ class ACPNode(RemoteNode):
         )
 
         twin = self._as_called()
+        if config is not None:
+            twin._config = FixedPort(config, self.config_type, self.name)  # noqa: SLF001 - a node of this class
+        elif self._config is not None:
+            raise NodeConfigurationError(
+                "config_path is a place in the graph's state, which a tool does not see; give the "
+                "agent's configuration with as_tool(config=...)",
+                node=self.name,
+            )
         twin.input = InputPort("input", ARGUMENTS, self.input_type, self.name)
         twin.output = AnswerPort(self.output_type, self.name)
         known = self._descriptor

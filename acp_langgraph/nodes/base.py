@@ -7,19 +7,16 @@ the transport does; there is no other difference, and none between `invoke` and 
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Final, Literal
 
 import httpx
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langgraph.func import entrypoint
 from langgraph.types import StreamMode
-from typing_extensions import override
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.drive import adrive, drive
@@ -29,13 +26,8 @@ from acp_langgraph.nodes.channels import channels_taking, refuse_lost
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
 from acp_langgraph.nodes.ports import OutputPort
+from acp_langgraph.nodes.presence import Presence
 from acp_langgraph.transport import AsyncTransport, Transport
-
-if TYPE_CHECKING:
-    from langchain_core.runnables.graph import Graph
-    from langchain_core.tools import BaseTool
-
-    from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["RemoteNode", "one_of"]
 
@@ -46,7 +38,7 @@ _CANCEL_WITHIN: Final = 10.0  # seconds
 _REMEMBERED: Final = 10_000
 
 
-class RemoteNode(Runnable[Any, dict[str, Any]]):
+class RemoteNode(Presence):
     """Base of the nodes that have work done elsewhere.
 
     Args:
@@ -61,12 +53,6 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
     Raises:
         NodeConfigurationError: If the name cannot be a node's.
     """
-
-    name: str
-    agent = ""
-    is_tool = False
-    input_type: Any = None
-    output_type: Any = None
 
     def __init__(
         self,
@@ -95,100 +81,6 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         self._ended: dict[str, None] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._says_that_jobs_go_on = True
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Who does the work and where, to be drawn and traced: no credentials, and JSON.
-
-        builder.add_node(node, metadata=node.metadata)
-        """
-        known = self._known_to_one_client == "async_client"
-        transport = self.async_transport if known else self.transport
-        parts = urlsplit(transport.endpoint.base_url)
-        host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        return {"agent": self.agent, "host": host}
-
-    def known(self) -> dict[str, Any]:
-        """What is known of the agent without asking it: `metadata`, and what goes in and out.
-
-        Returns:
-            Beside `metadata`, as far as the node's types tell, the names of the fields that it
-            `takes` and `gives`.
-        """
-        return {**self.metadata, **self._fields(takes=self.input_type, gives=self.output_type)}
-
-    def _fields(self, **declared: Any) -> dict[str, list[str]]:
-        from acp_langgraph.nodes.drawing import fields_of_schema  # noqa: PLC0415 - rarely wanted
-
-        found = {each: fields_of_schema(declared[each]) for each in declared}
-        return {each: found[each] for each in found if found[each]}
-
-    @override
-    def get_graph(self, config: RunnableConfig | None = None) -> Graph:
-        """The node by itself as a drawing: what goes in, who does the work, what comes out.
-
-        Nothing is requested. In the drawing of a whole graph see `acp_langgraph.describe_graph`.
-
-        Args:
-            config: Not needed.
-        """
-        from acp_langgraph.nodes.drawing import draw_node  # noqa: PLC0415 - rarely wanted
-
-        return draw_node(self)
-
-    def as_tool(
-        self,
-        args_schema: Any = None,
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        arg_types: dict[str, type] | None = None,
-    ) -> BaseTool:
-        """The agent as a LangChain tool, for a model to call.
-
-            tool = node.as_tool()
-            model.bind_tools([tool])
-            builder.add_node("tools", ToolNode([tool]))
-
-        In a graph with a checkpointer one call is one remote run, whatever dies in between, and what
-        the agent asks becomes the graph's interrupt. Outside of a graph, `tool.invoke({...})` calls
-        the agent. The arguments are the agent's input, whatever the node's paths and mappings; the
-        result is its answer, as text or JSON, with the answer itself as the message's artifact.
-
-        Nothing is requested: what is not given here is taken from the node, and from the agent's
-        descriptor if that was read.
-
-        Args:
-            args_schema: What a model is to give: a pydantic model, any type, or a JSON Schema.
-            name: The tool's name; left out, the node's.
-            description: What the model is told that the tool does; left out, what the agent says of
-                itself.
-            arg_types: Instead of `args_schema`, the types by name.
-
-        Raises:
-            NodeConfigurationError: If it is not known what the agent takes, or the node cannot be
-                a tool.
-        """
-        from acp_langgraph.nodes.tool import make_tool  # noqa: PLC0415 - only for those who want it
-
-        return make_tool(self.tool_side(), args_schema, name, description, arg_types)
-
-    def tool_side(self) -> ToolSide:
-        """What a tool is made from.
-
-        Raises:
-            NodeConfigurationError: If the node cannot be a tool.
-        """
-        raise NodeConfigurationError(
-            f"a {type(self).__name__} cannot be a tool: what it works on is in the graph's state",
-            node=self.name,
-        )
-
-    def _as_called(self) -> Self:
-        """This node for calls of it as a tool; it shares connections and what was cancelled."""
-        twin = copy.copy(self)
-        twin.is_tool = True
-        return twin
 
     @abstractmethod
     def life(

@@ -192,7 +192,7 @@ class APIBridgeAgentNode(RemoteNode):
         self._wants_text = output_type is str
 
     @override
-    def tool_side(self) -> ToolSide:
+    def tool_side(self, config: Any = None) -> ToolSide:
         """What a tool is made from: it takes a query in plain words and gives the answer's text."""
         from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
             ARGUMENTS,
@@ -200,6 +200,7 @@ class APIBridgeAgentNode(RemoteNode):
             ToolSide,
         )
 
+        self._refuse_configuration(config)
         twin = self._as_called()
         twin.input = InputPort("input", ARGUMENTS, None, self.name)
         twin.output = AnswerPort(self.output_type, self.name)

@@ -14,7 +14,7 @@ from langchain_core.runnables.graph import Graph
 from langgraph.pregel import Pregel
 
 from acp_langgraph.mapping import validation
-from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.presence import Presence
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -52,7 +52,7 @@ def describe_graph(
     return drawn
 
 
-def draw_node(node: RemoteNode) -> Graph:
+def draw_node(node: Presence) -> Graph:
     """A remote node by itself: what goes in, who does the work, what comes out."""
     known = node.known()
     drawn = Graph()
@@ -90,7 +90,7 @@ def fields_of_schema(declared: Any) -> list[str]:
 
 
 def _known_of(data: Any) -> dict[str, Any]:
-    if isinstance(data, RemoteNode):
+    if isinstance(data, Presence):
         return data.known()
     tools = getattr(data, "tools_by_name", None)
     if not isinstance(tools, Mapping):

@@ -110,6 +110,8 @@ class RemoteTool(BaseTool):
 
     Outside of a graph, `tool.invoke({...})` calls the agent, and its questions are refused.
 
+    A wrapper or middleware that calls again with the same id and arguments gets the same run.
+
     The result is the agent's text, or its answer as JSON; the answer itself is the message's
     `artifact`. Arguments that do not fit are a `pydantic.ValidationError`, which `ToolNode` tells the
     model. What goes wrong remotely is raised; with `tool.handle_tool_error = True`, or
@@ -183,6 +185,8 @@ class RemoteTool(BaseTool):
             self._raise(error)
 
     def _performed(self, call: ToolCall, state: Any) -> Any:
+        if call.before is not None:
+            call.before.result()
         if call.saver is None:
             return self._performed_alone(state, call.config)
         config = call.config
@@ -195,6 +199,8 @@ class RemoteTool(BaseTool):
             self._raise(error)
 
     async def _aperformed(self, call: ToolCall, state: Any) -> Any:
+        if call.before is not None:
+            await asyncio.shield(asyncio.wrap_future(call.before))
         if call.saver is None:
             return await self._aperformed_alone(state, call.config)
         config = call.config
@@ -294,7 +300,7 @@ def make_tool(
     return RemoteTool(
         node,
         Arguments.of(takes),
-        name=name or _tool_name(node.name),
+        name=_tool_name(name or node.name),
         description=description or side.description,
         metadata=node.metadata,
     )

@@ -22,6 +22,7 @@ than begin; `__pregel_scratchpad`, which numbers graphs within a task and holds 
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import itertools
 import json
@@ -51,6 +52,7 @@ _SCRATCHPAD: Final = "__pregel_scratchpad"
 _ANSWERS: Final = "__pregel_resume_map"
 
 _beside: WeakKeyDictionary[Any, dict[int, Beside]] = WeakKeyDictionary()
+_performed: dict[str, _Performance] = {}
 _lock = threading.Lock()
 
 
@@ -59,7 +61,7 @@ class Beside:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._at_work: Counter[str] = Counter()
+        self._at_work: set[str] = set()
         self._begun: Counter[str] = Counter()
         self._asked: dict[str, tuple[Interrupt, ...]] = {}
         self._rest: Future[None] = Future()
@@ -72,22 +74,24 @@ class Beside:
             is_named: Whether the model gave it an id. If not, each call is a new one.
         """
         with self._lock:
-            if not self._at_work.total():
+            if not self._at_work:
                 self._rest = Future()
-            number = self._at_work[name] if is_named else self._begun[name]
-            known = is_named and self._begun[name] > number
-            self._at_work[name] += 1
+            numbers = itertools.count(0 if is_named else self._begun[name])
+            alone = next(
+                each for number in numbers if (each := f"{name}\n{number}") not in self._at_work
+            )
+            is_known = alone in self._asked
+            self._at_work.add(alone)
             self._begun[name] += 1
-            alone = f"{name}\n{number}" if number else name
-            self._asked[alone] = self._asked.get(alone, ())
-            return alone, known
+            self._asked.setdefault(alone, ())
+            return alone, is_known
 
-    def leave(self, name: str, alone: str, asked: Iterable[Interrupt]) -> Future[None]:
+    def leave(self, name: str, asked: Iterable[Interrupt]) -> Future[None]:
         """End a call; done once all the others have come to rest as well."""
         with self._lock:
-            self._asked[alone] = tuple(asked)
-            self._at_work[name] -= 1
-            if not self._at_work.total():
+            self._asked[name] = tuple(asked)
+            self._at_work.discard(name)
+            if not self._at_work:
                 self._rest.set_result(None)
             return self._rest
 
@@ -105,8 +109,9 @@ class ToolCall:
         config: What the call is performed with.
         saver: What remembers; `None` if nothing does.
         beside: The calls beside it, and itself.
-        name: What it is known by; and
-        alone: what it alone is known by, should there be several such calls.
+        name: What it alone is known by.
+        performance: What tells other attempts at this very call when it is over.
+        before: Done once an earlier attempt at this very call is over, if it is not.
         asked_in: Where the questions are kept that were put for its task, and its own.
         task_id: The task that it is in.
     """
@@ -115,7 +120,8 @@ class ToolCall:
     saver: BaseCheckpointSaver[Any] | None
     beside: Beside
     name: str
-    alone: str
+    performance: _Performance
+    before: Future[None] | None
     asked_in: tuple[RunnableConfig, RunnableConfig]
     task_id: str
 
@@ -140,9 +146,10 @@ class ToolCall:
         with _lock:
             beside = _beside.setdefault(task, {}).setdefault(info.node_attempt, Beside())
         said = json.dumps(arguments, sort_keys=True)
-        name = "\n".join((str(info.thread_id), info.checkpoint_ns, tool, call_id or "", said))
-        alone, known = beside.enter(name, is_named=bool(call_id))
-        key = str(uuid.uuid5(_NAMESPACE, alone))
+        known_by = "\n".join((str(info.thread_id), info.checkpoint_ns, tool, call_id or "", said))
+        name, is_known = beside.enter(known_by, is_named=bool(call_id))
+        performance, before = _Performance.begin(name)
+        key = str(uuid.uuid5(_NAMESPACE, name))
         saver = configurable.get("__pregel_checkpointer")
         if not isinstance(saver, BaseCheckpointSaver):
             saver = None
@@ -151,7 +158,7 @@ class ToolCall:
         if saver is not None:
             changes["checkpoint_ns"] = place
             changes |= _renumbered(configurable)
-        if known:
+        if is_known:
             changes["__pregel_resuming"] = True
         around = info.checkpoint_ns.rpartition("|")[0]
         thread = {"thread_id": configurable.get("thread_id")}
@@ -162,7 +169,8 @@ class ToolCall:
             saver=saver,
             beside=beside,
             name=name,
-            alone=alone,
+            performance=performance,
+            before=before,
             asked_in=(
                 {"configurable": {**thread, "checkpoint_ns": around, **at}},
                 {"configurable": {**thread, "checkpoint_ns": place}},
@@ -172,7 +180,8 @@ class ToolCall:
 
     def leave(self, asked: Iterable[Interrupt]) -> Future[None]:
         """End the call; done once those beside it have come to rest."""
-        return self.beside.leave(self.name, self.alone, asked)
+        self.performance.end(self.name)
+        return self.beside.leave(self.name, asked)
 
     def is_answered(self) -> bool:
         """Whether the graph was resumed with an answer, be it to another call's question."""
@@ -200,6 +209,38 @@ class ToolCall:
         if put and not put & waits_for:
             changes |= _renumbered(configurable, answered=False)
         return patch_config(self.config, configurable=changes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Performance:
+    """A call that is at work in this process, be it of an attempt that has failed.
+
+    An attempt at a task may fail while a call in it is still at work, for a gathered call is not
+    cancelled then; and the next attempt comes to the same call.
+    """
+
+    loop: Any
+    over: Future[None]
+
+    @classmethod
+    def begin(cls, name: str) -> tuple[_Performance, Future[None] | None]:
+        """Begin, and what is done once the one before is over, if it is not and can be waited for."""
+        try:
+            loop: Any = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        own = cls(loop, Future())
+        with _lock:
+            before = _performed.get(name)
+            _performed[name] = own
+        return own, before.over if before is not None and before.loop is loop else None
+
+    def end(self, name: str) -> None:
+        """End; whoever waits for it goes on."""
+        with _lock:
+            if _performed.get(name) is self:
+                del _performed[name]
+        self.over.set_result(None)
 
 
 def _renumbered(configurable: dict[str, Any], *, answered: bool = True) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from acp_langgraph import (
     QuantOrchestrationNode,
     QuantToolNode,
 )
+from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.errors import (
     ACPRunException,
     CheckpointerRequiredError,
@@ -257,6 +258,25 @@ def test_a_retried_call_finds_its_run_and_not_that_of_the_call_beside_it(
         state = color.invoke(graph, wanting(*calls), {**ON_A_THREAD, "recursion_limit": 9})
         assert told(state) == {each: {"text": each * 3} for each in "abc"}
         assert sorted(run.input["text"] for run in server.runs) == ["aaa", "bbb", "ccc"]
+
+
+def test_a_retry_waits_for_a_call_that_the_failed_attempt_left_at_work() -> None:
+    held = Gate()
+    with (
+        FakeACPServer([Answer(lambda run: dict(run.input))]) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        create = "create_stateless_run"
+        server.faults.add(Fault.hold(held, at="work"), Fault.status(503), on=create)
+        host = ApiClientConfiguration(server.url, retries=0)
+        remote = ACPNode("remote", server.agent_id, host, input_type=Text)
+        graph = graph_of([remote.as_tool()], retry=AT_ONCE).compile(checkpointer=InMemorySaver())
+        calls = [("remote", each, each * 3) for each in "ab"]
+        job = pool.submit(lambda: asyncio.run(graph.ainvoke(wanting(*calls), ON_A_THREAD)))
+        server.requests.wait_for(create, n=3)  # of the second attempt
+        held.open()
+        assert told(job.result()) == {"a": {"text": "aaa"}, "b": {"text": "bbb"}}
+        assert sorted(run.input["text"] for run in server.runs) == ["aaa", "bbb"]
 
 
 def test_a_wrapper_that_calls_again_gets_the_same_run(color: Color, server: Watched) -> None:

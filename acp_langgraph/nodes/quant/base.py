@@ -149,7 +149,7 @@ class QuantNode(RemoteNode):
             _log.warning(said)
             raise
 
-    def _told_by_a_model(self, description: str) -> ToolSide:
+    def _told_by_a_model(self, config: Any, description: str) -> ToolSide:
         """What a tool is made from that takes a message; of nodes with an `_input`."""
         from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
             ARGUMENTS,
@@ -157,6 +157,7 @@ class QuantNode(RemoteNode):
             ToolSide,
         )
 
+        self._refuse_configuration(config)
         twin: Any = self._as_called()
         twin._input = InputPort("input", f"{ARGUMENTS}.message", None, self.name)  # noqa: SLF001 - a node of its own
         twin.output = AnswerPort(None, self.name)

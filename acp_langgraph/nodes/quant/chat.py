@@ -116,9 +116,9 @@ class QuantChatNode(QuantNode):
         self.output = OutputPort(output_path, output_type, state_type, name)
 
     @override
-    def tool_side(self) -> ToolSide:
+    def tool_side(self, config: Any = None) -> ToolSide:
         """What a tool is made from: it takes a message, and gives the chat's answer."""
-        return self._told_by_a_model(f"Has {self.agent} answer the message.")
+        return self._told_by_a_model(config, f"Has {self.agent} answer the message.")
 
     def life(
         self, state: Any, execution: Execution, config: RunnableConfig

@@ -133,11 +133,13 @@ class QuantToolNode(QuantNode):
         )
 
     @override
-    def tool_side(self) -> ToolSide:
+    def tool_side(self, config: Any = None) -> ToolSide:
         """What a tool is made from: it takes a message, and gives what the node's answer is."""
         if self._ids is not None:
-            return super().tool_side()
-        return self._told_by_a_model(f"Has {self.agent} used for what the message asks for.")
+            return super().tool_side(config)
+        return self._told_by_a_model(
+            config, f"Has {self.agent} used for what the message asks for."
+        )
 
     def life(
         self,
