@@ -5,8 +5,13 @@
 Names are imported when they are first used, so that a client costs no graph and a graph no server. The
 server and the fakes for tests have modules of their own: `acp_langgraph.server` (extra `server`) and
 `acp_langgraph.testing`.
+
+Nothing is printed unless the application configures logging. `acp_langgraph.runs` tells of the life of
+remote runs, `acp_langgraph.nodes` of what deserves a warning, `acp_langgraph.http` of every exchange (with
+`debug=True` in the configuration), `acp_langgraph.server` of the server.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +19,10 @@ if TYPE_CHECKING:
     from acp_langgraph.acp.client import (
         ACPClient,
         AsyncACPClient,
+    )
+    from acp_langgraph.auth import (
+        HeaderAuth,
+        TokenAuth,
     )
     from acp_langgraph.bridge.client import (
         AsyncBridgeClient,
@@ -40,7 +49,9 @@ if TYPE_CHECKING:
         ApiException,
         ApiTimeoutError,
         CheckpointerRequiredError,
+        CredentialsUnavailableError,
         MappingError,
+        MissingCredentialsError,
         NodeConfigurationError,
         NodeError,
         NodeInputError,
@@ -80,6 +91,8 @@ if TYPE_CHECKING:
         QuantClient,
     )
 
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
 __all__ = [
     "ACPClient",
     "ACPDescriptorValidationException",
@@ -99,9 +112,12 @@ __all__ = [
     "AsyncQuantClient",
     "BridgeClient",
     "CheckpointerRequiredError",
+    "CredentialsUnavailableError",
     "FieldMetadata",
+    "HeaderAuth",
     "IOMappingAgentMetadata",
     "MappingError",
+    "MissingCredentialsError",
     "NodeConfigurationError",
     "NodeError",
     "NodeInputError",
@@ -116,6 +132,7 @@ __all__ = [
     "RunError",
     "RunLostError",
     "RunTimeoutError",
+    "TokenAuth",
     "UnknownAgentError",
     "UnknownOutcomeError",
     "add_io_mapped_conditional_edge",
@@ -127,6 +144,7 @@ __version__: str
 
 _HOMES = {
     "acp.client": ("ACPClient", "AsyncACPClient"),
+    "auth": ("HeaderAuth", "TokenAuth"),
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
     "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
     "config": ("ApiClientConfiguration",),
@@ -140,7 +158,9 @@ _HOMES = {
         "ApiException",
         "ApiTimeoutError",
         "CheckpointerRequiredError",
+        "CredentialsUnavailableError",
         "MappingError",
+        "MissingCredentialsError",
         "NodeConfigurationError",
         "NodeError",
         "NodeInputError",

@@ -47,6 +47,8 @@ class Settings(TypedDict, total=False):
     connect_timeout: float
     max_answer_bytes: int
     debug: bool
+    trace: bool
+    trace_baggage: bool
 
 
 class ApiClientConfiguration(BaseModel):
@@ -78,6 +80,10 @@ class ApiClientConfiguration(BaseModel):
         connect_timeout: Seconds to wait for a connection.
         max_answer_bytes: An answer larger than this is refused.
         debug: Whether every exchange is logged, without bodies and credentials.
+        trace: Whether this host is told where a request belongs in a trace of LangSmith's or
+            OpenTelemetry's, by `langsmith-trace` and W3C's `traceparent` and `tracestate`.
+        trace_baggage: Whether it is sent `baggage` as well, which may hold private data: tags and
+            metadata of the run, and whatever else the application put there.
 
     Raises:
         ApiValueError: If a setting is unknown or impossible; says which, never its value.
@@ -103,6 +109,8 @@ class ApiClientConfiguration(BaseModel):
     connect_timeout: float = Field(default=10.0, gt=0)
     max_answer_bytes: int = Field(default=64 * 2**20, gt=0)
     debug: bool = False
+    trace: bool = False
+    trace_baggage: bool = False
 
     def __init__(self, host: str | None = None, /, **settings: Unpack[Settings]) -> None:
         if host is not None:
@@ -152,6 +160,8 @@ class ApiClientConfiguration(BaseModel):
             raise ValueError(
                 f"host names the variable {error}; set it in server_variables"
             ) from None
+        if self.trace_baggage and not self.trace:
+            raise ValueError("trace_baggage needs trace=True")
         if self.password is not None and self.username is None:
             raise ValueError("a password needs a username")
         return self

@@ -3,8 +3,10 @@
     AcpLangGraphError
     +-- OpenApiException                       what the clients raise
     |   +-- ApiTypeError, ApiValueError        an argument was refused; nothing was sent
+    |   |   +-- MissingCredentialsError        nobody can say as whom to make the request
     |   +-- ApiConnectionError             (r) no answer came
     |   |   +-- ApiTimeoutError            (r) none in time
+    |   |   +-- CredentialsUnavailableError (r) what gives the credentials failed
     |   +-- AnswerTooLargeError                the answer went over the configured size
     |   +-- EventStreamError                   a stream of events that cannot be read
     |   +-- ApiException                       the server answered with an error
@@ -82,11 +84,13 @@ __all__ = [
     "BridgeSetupError",
     "CheckpointerRequiredError",
     "ConflictException",
+    "CredentialsUnavailableError",
     "EventStreamError",
     "ForbiddenException",
     "GatewayError",
     "GatewayTimeoutError",
     "MappingError",
+    "MissingCredentialsError",
     "NoMatchingOperationError",
     "NoServiceError",
     "NodeConfigurationError",
@@ -140,6 +144,10 @@ class ApiValueError(OpenApiException, ValueError):
     """An argument has an impossible value; nothing was sent."""
 
 
+class MissingCredentialsError(ApiValueError):
+    """As whom to make a request is not known, or what to show for it; nothing was sent."""
+
+
 class ApiConnectionError(OpenApiException):
     """No answer came: refused, reset, broken off, no such host.
 
@@ -155,6 +163,13 @@ class ApiConnectionError(OpenApiException):
 
 class ApiTimeoutError(ApiConnectionError):
     """No answer came in time."""
+
+
+class CredentialsUnavailableError(ApiConnectionError):
+    """What gives the credentials failed in a way that may pass; nothing was sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, sent=False)
 
 
 class AnswerTooLargeError(OpenApiException, RuntimeError):

@@ -12,12 +12,12 @@ PACKAGE = Path(acp_langgraph.__file__).parent
 # What each folder may import of this package, beside itself, `errors` and `config`.
 MAY_IMPORT = {
     "core": set(),
-    "transport": {"core"},
-    "acp": {"core", "transport"},
-    "bridge": {"core", "transport"},
-    "quant": {"core", "transport"},
+    "transport": {"core", "auth"},
+    "acp": {"core", "transport", "auth"},
+    "bridge": {"core", "transport", "auth"},
+    "quant": {"core", "transport", "auth"},
     "mapping": {"core", "transport"},
-    "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping"},
+    "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping", "auth"},
     "server": {"core", "acp"},
     "testing": {"core", "acp"},
     "demo": {"nodes", "server", "testing", "mapping", "bridge", "terminal"},

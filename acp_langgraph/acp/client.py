@@ -29,9 +29,12 @@ from acp_langgraph.core.calls import Call
 from acp_langgraph.core.methods import async_sends, async_streams, sends, streams
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.closing import AsyncClosing, Closing
+from acp_langgraph.transport.per_call import async_transport_to, transport_to
 
 if TYPE_CHECKING:
     import httpx
+
+    from acp_langgraph.auth import HeaderAuth
 
 __all__ = ["ACPClient", "AsyncACPClient"]
 
@@ -65,7 +68,7 @@ class ACPClient(Closing):
         configuration: Where and as whom to connect; a URL will do.
         client: A client of the caller's own, which stays open when this is closed. Its `base_url`
             stands in for a missing configuration.
-        auth: Authentication of the caller's own.
+        auth: A `TokenAuth` or `HeaderAuth`, or an `httpx.Auth` of the caller's own.
 
     Raises, all methods:
         ApiTypeError: If an argument has the wrong type. Nothing was sent.
@@ -79,9 +82,9 @@ class ACPClient(Closing):
         configuration: ApiClientConfiguration | str | None = None,
         *,
         client: httpx.Client | None = None,
-        auth: httpx.Auth | None = None,
+        auth: httpx.Auth | HeaderAuth | None = None,
     ) -> None:
-        self._transport = Transport(configuration, client=client, auth=auth)
+        self._transport = transport_to(configuration, client=client, auth=auth)
 
     @cached_property
     def with_raw_response(self) -> RawResponses:
@@ -171,7 +174,7 @@ class AsyncACPClient(AsyncClosing):
         configuration: Where and as whom to connect; a URL will do.
         client: A client of the caller's own, which stays open when this is closed. Its `base_url`
             stands in for a missing configuration.
-        auth: Authentication of the caller's own.
+        auth: A `TokenAuth` or `HeaderAuth`, or an `httpx.Auth` of the caller's own.
 
     Raises, all methods:
         ApiTypeError: If an argument has the wrong type. Nothing was sent.
@@ -185,9 +188,9 @@ class AsyncACPClient(AsyncClosing):
         configuration: ApiClientConfiguration | str | None = None,
         *,
         client: httpx.AsyncClient | None = None,
-        auth: httpx.Auth | None = None,
+        auth: httpx.Auth | HeaderAuth | None = None,
     ) -> None:
-        self._transport = AsyncTransport(configuration, client=client, auth=auth)
+        self._transport = async_transport_to(configuration, client=client, auth=auth)
 
     @cached_property
     def with_raw_response(self) -> AsyncRawResponses:

@@ -39,7 +39,6 @@ from acp_langgraph.acp.order import AnyRun, RunOrder, RunPolicy
 from acp_langgraph.acp.waiting import (
     Vigil,
     at_work_since,
-    ended_with,
     outcome_of,
     wait_for_run,
 )
@@ -92,6 +91,7 @@ def run_agent(
     for life in itertools.count(1):
         outcome = yield from live(order.reborn(life), policy, entry, answer_schema)
         if outcome["type"] != "cancelled":
+            yield Progress("ended", outcome["run_id"])
             return outcome
     raise AssertionError("a flow has lives enough")  # pragma: no cover
 
@@ -152,10 +152,12 @@ def _create(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[Leg]:
         call = calls.create_thread({**thread, "metadata": {}})
         yield from policy.repeat(call)
     run = (yield from find_run(order, policy)) if entry.again else None
-    if run is None:
+    if run is not None:
+        yield Progress("rejoined", run.run_id)
+    else:
         run = yield from _start_streaming(order, policy, entry)
         entry.seen_alive = True
-    yield Progress("created", run.run_id)
+        yield Progress("created", run.run_id)
     return begin_leg(run.run_id, policy)
 
 
@@ -221,13 +223,13 @@ def _create_and_wait(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[O
         if run is None:
             run = yield from _start(order, policy)
         leg["run_id"] = run.run_id
+        yield Progress("created", run.run_id)
     else:
         leg["run_id"] = answer.run.run_id if answer.run is not None else None
+        yield Progress("created", leg["run_id"])
         outcome = outcome_of(order, answer, leg["run_id"])
         if outcome is not None:
-            yield ended_with(outcome)
             return outcome
-    yield Progress("created", leg["run_id"])
     return (yield from wait_for_run(order, policy, entry, leg))
 
 

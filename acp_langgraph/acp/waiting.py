@@ -38,7 +38,7 @@ from acp_langgraph.errors import (
     UnreadableAnswerException,
 )
 
-__all__ = ["Vigil", "at_work_since", "ended_with", "outcome_of", "wait_for_run"]
+__all__ = ["Vigil", "at_work_since", "outcome_of", "wait_for_run"]
 
 _NOT_YET: Final = (
     ApiConnectionError,
@@ -73,7 +73,8 @@ def wait_for_run(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> 
             heard = yield from stop_listening(order, entry.listening, leg, answer)
             outcome = outcome_of(order, answer, run_id)
             if outcome is not None:
-                yield ended_with(outcome)
+                if outcome["type"] == "interrupt":
+                    yield Progress("asked", run_id)
                 return {**outcome, **heard}
             problem = ApiTimeoutError("the server says that the run is not done", sent=True)
         yield from _look(order, vigil, entry, run_id, problem)
@@ -187,11 +188,6 @@ def _give_up(order: RunOrder, policy: RunPolicy, run_id: str) -> Flow[NoReturn]:
 def at_work_since(leg: Leg) -> dict[str, Any]:
     """What a watcher is told of a run that is waited for."""
     return {"status": str(RunStatus.PENDING), "since": leg["since"]}
-
-
-def ended_with(outcome: Outcome) -> Progress:
-    """What a watcher is told of the end of a wait."""
-    return Progress("asked" if outcome["type"] == "interrupt" else "finished", outcome["run_id"])
 
 
 def outcome_of(order: RunOrder, answer: RunWaitResponse, run_id: str | None) -> Outcome | None:

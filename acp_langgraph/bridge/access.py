@@ -22,6 +22,7 @@ __all__ = [
     "connection",
     "gateway_headers",
     "redact",
+    "refuse",
     "secrets",
 ]
 
@@ -53,7 +54,7 @@ def connection(
         configuration = ApiClientConfiguration(configuration, timeout=timeout or DEFAULT_TIMEOUT)
     elif timeout is not None:
         configuration = configuration.model_copy(update={"timeout": timeout})
-    _refuse({**configuration.headers, **configuration.auth_headers()})
+    refuse({**configuration.headers, **configuration.auth_headers()})
     return configuration
 
 
@@ -67,7 +68,7 @@ def gateway_headers(apikey: str | None, headers: Mapping[str, str] | None) -> di
     Raises:
         ApiValueError: If a header is not the caller's to set, or cannot be sent.
     """
-    _refuse(headers or {})
+    refuse(headers or {})
     given = {
         name.lower(): _sendable(f"the header {name}", value)
         for name, value in (headers or {}).items()
@@ -122,11 +123,16 @@ def authenticates(client: Any) -> bool:
     """
     if client is None:
         return False
-    _refuse(client.headers)
+    refuse(client.headers)
     return client.auth is not None
 
 
-def _refuse(headers: Mapping[str, str]) -> None:
+def refuse(headers: Mapping[str, str]) -> None:
+    """Refuse headers that are not the caller's to set.
+
+    Raises:
+        ApiValueError: If one is not.
+    """
     for name in headers:
         if why := _FORBIDDEN.get(name.lower()):
             raise ApiValueError(f"the header {name} cannot be sent to a bridge: {why}")

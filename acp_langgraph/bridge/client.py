@@ -25,11 +25,13 @@ from acp_langgraph.bridge.models import Generation
 from acp_langgraph.bridge.operations import Operations
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.closing import AsyncClosing, Closing
+from acp_langgraph.transport.per_call import async_transport_to, transport_to
 
 if TYPE_CHECKING:
     import httpx
+
+    from acp_langgraph.auth import HeaderAuth
 
 __all__ = ["AsyncBridgeClient", "BridgeClient"]
 
@@ -81,6 +83,8 @@ class BridgeClient(Closing):
         headers: Whatever else the gateway or the services want with every request.
         generation: `legacy` for bridges older than May 2025.
         client: A client of the caller's own, which stays open when this is closed.
+        auth: A `TokenAuth` or `HeaderAuth` for what the gateway wants, such as
+            `TokenAuth(fetch, header="apikey", scheme="")`; the gateway hands it on.
 
     Raises:
         ApiValueError: If that cannot work, or would send a credential where it does not belong.
@@ -94,13 +98,16 @@ class BridgeClient(Closing):
         headers: Mapping[str, str] | None = None,
         generation: Generation = "current",
         client: httpx.Client | None = None,
+        auth: HeaderAuth | None = None,
     ) -> None:
         configuration = access.connection(configuration)
         sent = access.gateway_headers(apikey, headers)
         self._operations = Operations(
             configuration, sent, generation, authenticates=access.authenticates(client)
         )
-        self._transport = Transport(configuration, client=client, headers=sent)
+        self._transport = transport_to(
+            configuration, client=client, auth=auth, headers=sent, refuse=access.refuse
+        )
 
     query = _runs(Operations.query)
     query_operation = _runs(Operations.query_operation)
@@ -128,6 +135,8 @@ class AsyncBridgeClient(AsyncClosing):
         headers: Whatever else the gateway or the services want with every request.
         generation: `legacy` for bridges older than May 2025.
         client: A client of the caller's own, which stays open when this is closed.
+        auth: A `TokenAuth` or `HeaderAuth` for what the gateway wants, such as
+            `TokenAuth(fetch, header="apikey", scheme="")`; the gateway hands it on.
 
     Raises:
         ApiValueError: If that cannot work, or would send a credential where it does not belong.
@@ -141,13 +150,16 @@ class AsyncBridgeClient(AsyncClosing):
         headers: Mapping[str, str] | None = None,
         generation: Generation = "current",
         client: httpx.AsyncClient | None = None,
+        auth: HeaderAuth | None = None,
     ) -> None:
         configuration = access.connection(configuration)
         sent = access.gateway_headers(apikey, headers)
         self._operations = Operations(
             configuration, sent, generation, authenticates=access.authenticates(client)
         )
-        self._transport = AsyncTransport(configuration, client=client, headers=sent)
+        self._transport = async_transport_to(
+            configuration, client=client, auth=auth, headers=sent, refuse=access.refuse
+        )
 
     query = _async_runs(Operations.query)
     query_operation = _async_runs(Operations.query_operation)

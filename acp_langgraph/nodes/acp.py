@@ -25,6 +25,7 @@ from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.identity import Auth, Headers
 from acp_langgraph.nodes.plans import input_of, output_of
 from acp_langgraph.nodes.ports import FixedPort, InputPort
 
@@ -92,7 +93,7 @@ class ACPNode(RemoteNode):
         output_type: The answer's type, as `input_type`.
         config_path: Where in the state the agent's configuration is.
         config_type: The configuration's type, as `input_type`.
-        auth_header: Headers that this node adds to every request.
+        auth_header: Headers that this node adds to every request; see `headers`.
         use_threads: Whether the agent runs on a remote thread, one per thread of the graph and
             place in it, so that it remembers from one execution to the next.
         input: Instead of a path, a mapping plan: rules by field of the input, or one rule for all of
@@ -107,7 +108,10 @@ class ACPNode(RemoteNode):
             not tell of what class a missing parent of `output_path` is.
         client: A blocking client of your own, for `invoke`; it stays yours to close.
         async_client: An awaiting client of your own, for `ainvoke`; it stays yours to close.
-        auth: Authentication of your own, for both.
+        headers: The same as `auth_header`: headers of every request; or a function that makes them, of
+            the invocation's config or runtime, so that each user's are sent. See `HeaderAuth`.
+        auth: A `TokenAuth`, which gets, keeps and renews a token for each user; a `HeaderAuth`; or an
+            `httpx.Auth` of your own.
         run_timeout: Seconds that the run may work without finishing or asking; anew after every
             answer. `None`: no limit.
         on_timeout: Whether a run that takes longer is ended (`cancel`) or left to itself (`leave`).
@@ -151,7 +155,7 @@ class ACPNode(RemoteNode):
         output_type: Any = None,
         config_path: str | None = None,
         config_type: Any = None,
-        auth_header: Mapping[str, str] | None = None,
+        auth_header: Headers | None = None,
         use_threads: bool = False,
         *,
         input: Any = None,  # noqa: A002 - what it is
@@ -160,7 +164,8 @@ class ACPNode(RemoteNode):
         state_type: Any = None,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
-        auth: httpx.Auth | None = None,
+        headers: Headers | None = None,
+        auth: Auth | None = None,
         run_timeout: float | None = None,
         on_timeout: Literal["cancel", "leave"] = "cancel",
         on_unknown: Literal["raise", "rerun"] = "raise",
@@ -171,12 +176,16 @@ class ACPNode(RemoteNode):
         super().__init__(
             name,
             client_config,
-            headers=auth_header,
+            headers=auth_header if headers is None else headers,
             client=client,
             async_client=async_client,
             auth=auth,
             on_cancel=on_cancel,
         )
+        if headers is not None and auth_header is not None:
+            raise NodeConfigurationError(
+                "auth_header and headers are two names for the same; give one of them", node=name
+            )
         if not isinstance(agent_id, (str, UUID)) or not str(agent_id):
             given = "empty" if agent_id == "" else f"of type {type(agent_id).__name__}"
             raise NodeConfigurationError(
@@ -251,22 +260,25 @@ class ACPNode(RemoteNode):
         fields = self._fields(takes=specs.input, gives=specs.output)
         return {**self.metadata, **fields, **(asks if asks["asks"] else {})}
 
-    def describe(self) -> AgentACPDescriptor:
+    def describe(self, config: RunnableConfig | None = None) -> AgentACPDescriptor:
         """Read what the agent says of itself, once: what it takes and gives, and what it may ask.
 
         Tools and drawings of this node show it from then on.
+
+        Args:
+            config: Says as whom to ask, where that is not the same for everyone.
 
         Raises:
             UnknownAgentError: If the server has no such agent.
             OpenApiException: If the server cannot be reached or refuses.
         """
         self._refuse_without("client")
-        return self.transport.run(self._read_descriptor())
+        return self._as_who_asks(config).run(self._read_descriptor())
 
-    async def adescribe(self) -> AgentACPDescriptor:
+    async def adescribe(self, config: RunnableConfig | None = None) -> AgentACPDescriptor:
         """`describe`, awaiting."""
         self._refuse_without("async_client")
-        return await self.async_transport.run(self._read_descriptor())
+        return await self._as_who_awaits(config).run(self._read_descriptor())
 
     @override
     def tool_side(self, config: Any = None) -> ToolSide:

@@ -10,6 +10,8 @@ import asyncio
 import logging
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import httpx
@@ -18,16 +20,20 @@ from langchain_core.runnables.config import ensure_config
 from langgraph.func import entrypoint
 from langgraph.types import StreamMode
 
+from acp_langgraph.auth import HeaderAuth, Refuse
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.drive import adrive, drive
 from acp_langgraph.core.flow import Flow, Progress
 from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
 from acp_langgraph.nodes.channels import channels_taking, refuse_lost
 from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.identity import Auth, Headers, Identity
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
 from acp_langgraph.nodes.ports import OutputPort
 from acp_langgraph.nodes.presence import Presence
+from acp_langgraph.nodes.reporting import Report
 from acp_langgraph.transport import AsyncTransport, Transport
+from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
 
 __all__ = ["RemoteNode", "one_of"]
 
@@ -44,11 +50,15 @@ class RemoteNode(Presence):
     Args:
         name: The node's name in the graph.
         configuration: Where and as whom to connect; a URL will do.
-        headers: Sent with every request of this node.
+        headers: Sent with every request of this node; or a function that makes them, of the
+            invocation's config or runtime, as told in `HeaderAuth`.
         client: A blocking client of the caller's own.
         async_client: An awaiting client of the caller's own.
-        auth: Authentication of the caller's own, for both.
+        auth: A `TokenAuth` or `HeaderAuth`; or an `httpx.Auth` of the caller's own.
         on_cancel: Whether the remote job is ended when the node's execution is cancelled.
+        fixed_headers: More headers that are the same for every request.
+        service_auth: What else there is to show, and `refuse` does not hold for.
+        refuse: Raises for headers that must not be sent.
 
     Raises:
         NodeConfigurationError: If the name cannot be a node's.
@@ -59,25 +69,33 @@ class RemoteNode(Presence):
         name: str,
         configuration: ApiClientConfiguration | str | None,
         *,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
-        auth: httpx.Auth | None = None,
+        auth: Auth | None = None,
         on_cancel: Literal["cancel", "detach"] = "cancel",
+        fixed_headers: Mapping[str, str] | None = None,
+        service_auth: HeaderAuth | None = None,
+        refuse: Refuse | None = None,
     ) -> None:
         if not isinstance(name, str) or not name or {":", "|"} & set(name):
             raise NodeConfigurationError(
                 f"{name!r} cannot be a node's name; LangGraph wants text without ':' and '|'"
             )
-        self.name = name
+        self.name = self.agent = name
         self.on_cancel = one_of("on_cancel", on_cancel, ("cancel", "detach"), name)
         self._known_to_one_client = ""
         if configuration is None and (client is None) != (async_client is None):
             self._known_to_one_client = "client" if client is not None else "async_client"
-        self.transport = Transport(configuration, client=client, auth=auth, headers=headers)
-        self.async_transport = AsyncTransport(
-            configuration, client=async_client, auth=auth, headers=headers
+        self.identity = Identity(
+            name, headers, auth, fixed=fixed_headers, more=service_auth, refuse=refuse
         )
+        given, same = self.identity.httpx_auth, self.identity.headers
+        self.transport = Transport(configuration, client=client, auth=given, headers=same)
+        self.async_transport = AsyncTransport(
+            configuration, client=async_client, auth=given, headers=same
+        )
+        self._traces = self.transport.endpoint.configuration.trace
         self._ended: dict[str, None] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._says_that_jobs_go_on = True
@@ -114,10 +132,13 @@ class RemoteNode(Presence):
         config = _whole(config)
         self._refuse_without("client")
         channels = self._channels(input, config)
-        execution = Execution.of(self.name, config, is_tool=self.is_tool)
-        performer = GraphPerformer(self.transport, execution, self.agent)
+        execution = self._execution(config)
+        performer = GraphPerformer(self._transport_for(execution), execution, self.agent)
+        performer.report = self._report(execution, config)
         try:
-            return self._taken(drive(self.life(input, execution, config), performer), channels)
+            with performer.report or nullcontext():
+                change = drive(self._life(input, execution, config), performer)
+                return self._taken(change, channels)
         except AcpLangGraphError:
             performer.progress(Progress("failed"))
             raise
@@ -135,13 +156,14 @@ class RemoteNode(Presence):
         config = _whole(config)
         self._refuse_without("async_client")
         channels = self._channels(input, config)
-        execution = Execution.of(self.name, config, is_tool=self.is_tool)
-        performer = AsyncGraphPerformer(self.async_transport, execution, self.agent)
+        execution = self._execution(config)
+        performer = AsyncGraphPerformer(self._async_transport_for(execution), execution, self.agent)
+        performer.report = self._report(execution, config)
         await self._until_ended(execution)
         try:
-            return self._taken(
-                await adrive(self.life(input, execution, config), performer), channels
-            )
+            with performer.report or nullcontext():
+                change = await adrive(self._life(input, execution, config), performer)
+                return self._taken(change, channels)
         except AcpLangGraphError:
             await performer.progress(Progress("failed"))
             raise
@@ -217,6 +239,58 @@ class RemoteNode(Presence):
         await self.async_transport.aclose()
         self.transport.close()
 
+    def _transport_for(self, execution: Execution) -> Transport:
+        """What blocking requests of an execution are made with."""
+        if execution.credentials is None and not self._traces:
+            return self.transport
+        return PerCallTransport(self.transport, lambda: execution.credentials)
+
+    def _async_transport_for(self, execution: Execution) -> AsyncTransport:
+        """What awaiting requests of an execution are made with."""
+        if execution.credentials is None and not self._traces:
+            return self.async_transport
+        return AsyncPerCallTransport(self.async_transport, lambda: execution.credentials)
+
+    def _execution(self, config: RunnableConfig) -> Execution:
+        execution = Execution.of(self.name, config, is_tool=self.is_tool)
+        if not self.identity.varies:
+            return execution
+        return replace(execution, credentials=self.identity.credentials(config))
+
+    def _as_who_asks(self, config: RunnableConfig | None) -> Transport:
+        """What blocking requests beside any execution are made with."""
+        if not self.identity.varies:
+            return self.transport
+        credentials = self.identity.credentials(ensure_config(config))
+        return PerCallTransport(self.transport, lambda: credentials)
+
+    def _as_who_awaits(self, config: RunnableConfig | None) -> AsyncTransport:
+        """What awaiting requests beside any execution are made with."""
+        if not self.identity.varies:
+            return self.async_transport
+        credentials = self.identity.credentials(ensure_config(config))
+        return AsyncPerCallTransport(self.async_transport, lambda: credentials)
+
+    def _report(self, execution: Execution, config: RunnableConfig) -> Report | None:
+        host = self.transport.endpoint.base_url
+        return Report.of(self.name, self.agent, host, execution, config)
+
+    def _life(
+        self, state: Any, execution: Execution, config: RunnableConfig
+    ) -> Flow[dict[str, Any]]:
+        if execution.credentials is None:
+            return self.life(state, execution, config)
+        return self._authorized_life(state, execution, config)
+
+    def _authorized_life(
+        self, state: Any, execution: Execution, config: RunnableConfig
+    ) -> Flow[dict[str, Any]]:
+        assert execution.credentials is not None  # noqa: S101 - the caller has checked
+        yield from self.identity.settled(
+            execution.credentials, config, remembered=execution.remembered
+        )
+        return (yield from self.life(state, execution, config))
+
     def _channels(self, state: Any, config: RunnableConfig) -> Mapping[str, Any] | None:
         """The channels that the change goes to, once it is certain that it has a place there."""
         channels = channels_taking(self, config)
@@ -244,7 +318,7 @@ class RemoteNode(Presence):
         performer.stopped = True
         self.transport.close()
         if self.on_cancel == "cancel" and performer.key is not None:
-            last = GraphPerformer(self.transport, performer.execution)
+            last = GraphPerformer(self._transport_for(performer.execution), performer.execution)
             last.run_id = performer.run_id
             ending = self.ending(performer.execution, performer.key, performer.run_id)
             self._note_end(last, ended=drive(ending, last))
@@ -265,11 +339,12 @@ class RemoteNode(Presence):
 
     async def _end(self, performer: AsyncGraphPerformer) -> None:
         assert performer.key is not None  # noqa: S101 - the caller has checked
-        last = AsyncGraphPerformer(self.async_transport, performer.execution)
+        execution = performer.execution
+        last = AsyncGraphPerformer(self._async_transport_for(execution), execution)
         last.run_id = performer.run_id
         # An event loop that shuts down cancels its tasks once, and then waits for them.
         for _ in range(2):
-            ending = self.ending(performer.execution, performer.key, performer.run_id)
+            ending = self.ending(execution, performer.key, performer.run_id)
             try:
                 async with asyncio.timeout(_CANCEL_WITHIN):
                     ended = await adrive(ending, last)

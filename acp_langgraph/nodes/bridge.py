@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import override
 
+from acp_langgraph.auth import HeaderAuth, TokenAuth
 from acp_langgraph.bridge import access
 from acp_langgraph.bridge.answers import Check, usable
 from acp_langgraph.bridge.calls import Query, route_to
@@ -21,6 +23,7 @@ from acp_langgraph.bridge.models import (
     ResponseKind,
 )
 from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.credentials import Grant
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import (
     ApiTypeError,
@@ -32,6 +35,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.identity import Headers
 from acp_langgraph.nodes.plans import input_of, output_of
 from acp_langgraph.nodes.ports import InputPort
 
@@ -70,7 +74,8 @@ class APIBridgeAgentNode(RemoteNode):
         input_path: Where in the state the query is.
         output_path: Where in the state the answer goes; empty to take its fields for channels.
         service_api_key: The service's credential, sent as `Authorization`: with the scheme it names
-            (`Basic ...`), else as a bearer token. `None` for services that need none.
+            (`Basic ...`), else as a bearer token. A function or a `TokenAuth` for one that is each
+            user's own. `None` for services that need none.
         input_type: The query's type: a text, or anything with a `query`.
         output_type: The answer's type: `APIBridgeOutput`, any type that can be made of its fields,
             or `str` for just the text. `None` for its fields as a dict.
@@ -87,7 +92,10 @@ class APIBridgeAgentNode(RemoteNode):
         method: For `direct`: the operation's method.
         response: For `direct`: the service's own answer (`upstream`) or words (`nl`).
         any_receiver: Whether the service's credential may go to whichever service the bridge picks.
-        headers: Whatever else the gateway or the service wants. The gateway hands it on.
+        headers: Whatever else the gateway or the service wants. The gateway hands it on. A function
+            makes them of the invocation's config or runtime, as told in `HeaderAuth`.
+        auth: A `TokenAuth` or `HeaderAuth` for what the gateway wants, such as
+            `TokenAuth(fetch, header="apikey", scheme="")`; the gateway hands it on.
         check: Tells whether the work was done, which the status does not: a callable that takes an
             `APIBridgeOutput` and returns `False` (or raises) if it was not, or a regular expression
             that the result matches if it was.
@@ -125,7 +133,7 @@ class APIBridgeAgentNode(RemoteNode):
         service_name: str | None,
         input_path: str | None = None,
         output_path: str | None = None,
-        service_api_key: str | None = None,
+        service_api_key: str | Callable[..., Any] | TokenAuth | None = None,
         input_type: Any = APIBridgeInput,
         output_type: Any = APIBridgeOutput,
         apikey: str | None = None,
@@ -140,7 +148,8 @@ class APIBridgeAgentNode(RemoteNode):
         method: str = "POST",
         response: ResponseKind = "upstream",
         any_receiver: bool = False,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
+        auth: HeaderAuth | None = None,
         check: Check | None = None,
         confirm: bool = False,
         on_refusal: Literal["raise", "skip"] = "raise",
@@ -152,7 +161,13 @@ class APIBridgeAgentNode(RemoteNode):
     ) -> None:
         try:
             configuration = access.connection(hostname, timeout)
-            sent = access.gateway_headers(apikey, headers)
+            service_auth: TokenAuth | None = None
+            if isinstance(service_api_key, TokenAuth):
+                service_auth, service_api_key = service_api_key, None
+            elif callable(service_api_key):
+                service_auth, service_api_key = _ServiceKey(service_api_key), None
+            varying, fixed = (headers, None) if callable(headers) else (None, headers)
+            sent = access.gateway_headers(apikey, fixed)
             self._authorization = access.authorization(service_api_key)
             self.route = route_to(
                 mode,
@@ -164,7 +179,7 @@ class APIBridgeAgentNode(RemoteNode):
                 response=response,
             )
             own = [access.authenticates(each) for each in (client, async_client)]
-            if self._authorization is not None or any(own):
+            if self._authorization is not None or service_auth is not None or any(own):
                 self.route.entrust(any_receiver=any_receiver)
             self._check = usable(check)
         except (ApiTypeError, ApiValueError) as error:
@@ -172,14 +187,18 @@ class APIBridgeAgentNode(RemoteNode):
         super().__init__(
             name,
             configuration,
-            headers=sent,
+            headers=varying,
+            fixed_headers=sent,
+            auth=auth,
+            service_auth=service_auth,
+            refuse=access.refuse,
             client=client,
             async_client=async_client,
             on_cancel="detach",  # a bridge has nothing to cancel but the connection
         )
+        self.agent = service_name or mode
         shown = {} if self._authorization is None else {"authorization": self._authorization}
         self._hidden = access.secrets(configuration.auth_headers(), sent, shown)
-        self.agent = service_name or mode
         self.input_type, self.output_type = input_type, output_type
         self._confirm = confirm
         self._on_refusal = one_of("on_refusal", on_refusal, ("raise", "skip"), name)
@@ -212,7 +231,11 @@ class APIBridgeAgentNode(RemoteNode):
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         """Read the query, have it confirmed, send it once, write the answer."""
-        query = self._query((yield from self.input.take(state, config)))
+        hidden = self._hidden
+        if execution.credentials is not None:
+            shown = yield from execution.credentials.shown()
+            hidden += access.secrets(*(grant.headers for grant in shown))
+        query = self._query((yield from self.input.take(state, config)), hidden)
         if self._confirm:
             if not execution.remembered:
                 raise CheckpointerRequiredError(
@@ -244,7 +267,7 @@ class APIBridgeAgentNode(RemoteNode):
         yield from ()
         return False
 
-    def _query(self, value: Any) -> Query:
+    def _query(self, value: Any, hidden: tuple[str, ...]) -> Query:
         text = value.get("query") if isinstance(value, Mapping) else value
         if not isinstance(text, str):
             raise NodeInputError(
@@ -252,7 +275,7 @@ class APIBridgeAgentNode(RemoteNode):
                 f"gives {type(text).__name__}",
                 node=self.name,
             )
-        return self._sendable(Query(text, self.route, self._authorization, self._hidden))
+        return self._sendable(Query(text, self.route, self._authorization, hidden))
 
     def _sendable(self, query: Query) -> Query:
         """The query, once it is certain that it can be sent: before a human is asked about it."""
@@ -261,3 +284,17 @@ class APIBridgeAgentNode(RemoteNode):
         except (ApiTypeError, ApiValueError) as error:
             raise NodeInputError(str(error), node=self.name) from None
         return query
+
+
+class _ServiceKey(TokenAuth):
+    """What a function gives for `service_api_key`, sent like a text that is given for it."""
+
+    def __init__(self, key: Callable[..., Any]) -> None:
+        super().__init__(key, scheme="")
+
+    @override
+    def _grant(self, said: Any, who: str) -> Grant:
+        grant = super()._grant(said, who)
+        value = access.authorization(grant.headers["authorization"])
+        assert value is not None  # noqa: S101 - it is given a text
+        return replace(grant, headers={"authorization": value})

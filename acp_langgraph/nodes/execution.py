@@ -25,6 +25,7 @@ from weakref import WeakKeyDictionary
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
+from acp_langgraph.core.credentials import Credentials
 from acp_langgraph.core.once import Trace
 from acp_langgraph.nodes.ledger import Ledger
 from acp_langgraph.nodes.streaming import Audience
@@ -81,6 +82,7 @@ class Execution:
         ledger: Where what is remembered is stored, if a crash does not erase it.
         audience: Who watches.
         trace: What its attempts in this process know of each other.
+        credentials: What is shown with its calls, if that is not the same for every execution.
     """
 
     key: str
@@ -92,6 +94,7 @@ class Execution:
     runtime: Runtime[Any] | None = None
     ledger: Ledger | None = None
     trace: Trace = field(default_factory=Trace)
+    credentials: Credentials | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, node: str, config: RunnableConfig, *, is_tool: bool = False) -> Execution:

@@ -20,6 +20,7 @@ from acp_langgraph.core.flow import Ask, Listen, Pause, Progress, RemoteEvent, S
 from acp_langgraph.nodes.draining import LOOK_EVERY, leave_if_drained, until_drained
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.progress import ProgressTeller
+from acp_langgraph.nodes.reporting import Report
 from acp_langgraph.transport import AsyncTransport, Transport
 
 __all__ = ["AsyncGraphPerformer", "GraphPerformer", "StoppedError"]
@@ -36,6 +37,7 @@ class _Watch:
         execution: The node's execution.
         run_id: The remote job, once known.
         key: What the remote job is, or is about to be, marked with.
+        report: What tells of the execution, if anybody wants to know.
     """
 
     def __init__(self, execution: Execution, agent: str) -> None:
@@ -43,6 +45,7 @@ class _Watch:
         self._teller = ProgressTeller(execution.place[1], agent)
         self.run_id: str | None = None
         self.key: str | None = None
+        self.report: Report | None = None
 
     def ask_graph(self, ask: Ask) -> Any:
         """Interrupt the graph, or give the answer that it was resumed with."""
@@ -53,6 +56,8 @@ class _Watch:
         if progress.kind == "creating":
             self.run_id, self.key = None, progress.payload["key"]
         self.run_id = progress.run_id or self.run_id
+        if self.report is not None:
+            self.report.note(progress)
         if self.execution.runtime is not None:
             self.execution.runtime.heartbeat()
         if progress.kind == "event":

@@ -23,7 +23,7 @@ _STATES: Final = {
     "asked": "asked",
     "resumed": "resumed",
     "answered": "finished",
-    "finished": "finished",
+    "ended": "finished",
     "failed": "failed",
 }
 

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 import httpx
 
+from acp_langgraph.auth import HeaderAuth
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow
@@ -27,8 +28,8 @@ from acp_langgraph.core.methods import async_sends, async_streams, sends, stream
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.config import Spelling, quant_configuration
 from acp_langgraph.quant.events import ChatEvent, ChatEventReader
-from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.closing import AsyncClosing, Closing
+from acp_langgraph.transport.per_call import async_transport_to, transport_to
 
 __all__ = ["AsyncQuantClient", "QuantClient"]
 
@@ -50,7 +51,7 @@ class QuantClient(Closing):
         spelling: How paths spell it.
         prefix: What comes before it in paths.
         client: A client of the caller's own, which stays open when this is closed.
-        auth: Authentication of the caller's own.
+        auth: A `TokenAuth` or `HeaderAuth`, or an `httpx.Auth` of the caller's own.
 
     Raises, all methods:
         ApiTypeError: If an argument has the wrong type. Nothing was sent.
@@ -67,9 +68,9 @@ class QuantClient(Closing):
         spelling: Spelling = "organizations",
         prefix: str = "/api/v3",
         client: httpx.Client | None = None,
-        auth: httpx.Auth | None = None,
+        auth: httpx.Auth | HeaderAuth | None = None,
     ) -> None:
-        self._transport = Transport(
+        self._transport = transport_to(
             quant_configuration(configuration, organisation, spelling=spelling, prefix=prefix),
             client=client,
             auth=auth,
@@ -139,7 +140,7 @@ class AsyncQuantClient(AsyncClosing):
         spelling: How paths spell it.
         prefix: What comes before it in paths.
         client: A client of the caller's own, which stays open when this is closed.
-        auth: Authentication of the caller's own.
+        auth: A `TokenAuth` or `HeaderAuth`, or an `httpx.Auth` of the caller's own.
 
     Raises, all methods:
         ApiTypeError: If an argument has the wrong type. Nothing was sent.
@@ -156,9 +157,9 @@ class AsyncQuantClient(AsyncClosing):
         spelling: Spelling = "organizations",
         prefix: str = "/api/v3",
         client: httpx.AsyncClient | None = None,
-        auth: httpx.Auth | None = None,
+        auth: httpx.Auth | HeaderAuth | None = None,
     ) -> None:
-        self._transport = AsyncTransport(
+        self._transport = async_transport_to(
             quant_configuration(configuration, organisation, spelling=spelling, prefix=prefix),
             client=client,
             auth=auth,

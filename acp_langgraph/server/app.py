@@ -29,6 +29,7 @@ from acp_langgraph.server.problems import Problem
 from acp_langgraph.server.saver import DatabaseSaver
 from acp_langgraph.server.schemas import Graph
 from acp_langgraph.server.storage import Storage
+from acp_langgraph.server.tracing import TraceTaker
 from acp_langgraph.server.webhooks import WebhookPolicy, Webhooks
 from acp_langgraph.server.wire import error_answer
 
@@ -38,25 +39,30 @@ __all__ = ["create_app"]
 def create_app(
     agents: Mapping[str, Graph] | Sequence[ServedAgent],
     *,
-    api_key: str | None = None,
+    api_key: str | Callable[[str], bool] | None = None,
     database: Path | str | None = None,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     on_request: Callable[[SeenRequest], None] | None = None,
     limits: Limits | None = None,
     webhooks: WebhookPolicy | None = None,
+    trace: bool = False,
 ) -> Starlette:
     """An ASGI application that serves LangGraph graphs over ACP 0.2.3.
 
     Args:
         agents: The graphs by name, or with all that is to be said of them. The first is the
             default agent.
-        api_key: Demanded from every client, as header `x-api-key` or as bearer token.
+        api_key: Demanded from every client, as header `x-api-key` or as bearer token. Instead of the
+            one key, a function that tells whether a key is good; it is called in the event loop, also
+            with an empty text.
         database: SQLite file that runs, threads and checkpoints are kept in, made if there is
             none. `None` or `:memory:` keeps them in memory, for as long as the server runs.
         checkpointer: For graphs that were compiled without one, instead of the database.
         on_request: Told of every request as it arrives.
         limits: How much the server takes on.
         webhooks: Where webhooks may point; by default to public addresses.
+        trace: Whether runs take their place in the traces of whoever asks for them, as said by
+            `traceparent` or `langsmith-trace`. Only for clients that are trusted with that.
 
     Returns:
         The application. Mounted into another one, it starts with its first request; to have it
@@ -66,7 +72,7 @@ def create_app(
         ACPDescriptorValidationException: If an agent's descriptor is not valid.
         ValueError: If there are no agents, two have the same id, or the key is empty.
     """
-    if api_key is not None and not api_key.strip():
+    if isinstance(api_key, str) and not api_key.strip():
         raise ValueError("api_key is empty; leave it out to serve without one")
     kept_in = Database(database)
     saver, storage = DatabaseSaver(kept_in), Storage(kept_in)
@@ -90,8 +96,10 @@ def create_app(
     middleware = []
     if on_request is not None:
         middleware.append(Middleware(Observer, on_request=on_request))
+    if trace:
+        middleware.append(Middleware(TraceTaker))
     if api_key is not None:
-        middleware.append(Middleware(ApiKeyGuard, api_key=api_key.strip()))
+        middleware.append(Middleware(ApiKeyGuard, api_key=api_key))
     app = Starlette(
         routes=[
             Route("/openapi.json", _document),

@@ -47,6 +47,7 @@ from acp_langgraph.server.problems import busy, conflict, stopping, unstored
 from acp_langgraph.server.records import RunRecord, moment_after
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Feed, Subscription
+from acp_langgraph.server.tracing import incoming_trace, within
 from acp_langgraph.server.webhooks import Webhooks
 
 __all__ = ["Engine"]
@@ -65,6 +66,7 @@ class _Live:
     def __init__(self, record: RunRecord, feed: Feed, *, again: bool = False) -> None:
         self.record = record
         self.again = again  # another server may have begun it
+        self.trace = incoming_trace()  # where its leg belongs
         self.settled = asyncio.Event()
         self.stored: asyncio.Future[None] | None = None  # done when the run is on file
         self.outcome: RunRecord | None = None  # what it came to, once that is on file
@@ -339,7 +341,8 @@ class Engine:
             run = live.record = await self._archive.begin(run, base=base)
         try:
             async with self._slots, asyncio.timeout(self._limits.run_seconds):
-                return await execute(agent, run, live.feed.publish, again=live.again)
+                with within(live.trace):
+                    return await execute(agent, run, live.feed.publish, again=live.again)
         except TimeoutError:
             return timed_out(run, f"the run took longer than {self._limits.run_seconds:g} s")
 

@@ -82,12 +82,13 @@ class RunningServer:
 class Settings(TypedDict, total=False):
     """The settings of `create_app`, where they say what they are."""
 
-    api_key: str | None
+    api_key: str | Callable[[str], bool] | None
     database: Path | str | None
     checkpointer: BaseCheckpointSaver[Any] | None
     on_request: Callable[[SeenRequest], None] | None
     limits: Limits | None
     webhooks: WebhookPolicy | None
+    trace: bool
 
 
 class _Serving(AbstractContextManager["RunningServer"]):
@@ -271,7 +272,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _refuse_open_door(host: str, api_key: str | None) -> None:
+def _refuse_open_door(host: str, api_key: Any) -> None:
     try:
         loopback = ip_address(host).is_loopback
     except ValueError:

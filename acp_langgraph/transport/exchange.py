@@ -61,9 +61,9 @@ class Endpoint:
         self._wire_url = str(httpx.URL(self.base_url)).rstrip("/")
         self._headers = {
             "accept": "application/json",
-            **sendable_headers(self.configuration.headers, "client configuration"),
-            **sendable_headers(self.configuration.auth_headers(), "credentials"),
-            **sendable_headers(headers or {}, "headers"),
+            **_lowered(sendable_headers(self.configuration.headers, "client configuration")),
+            **_lowered(sendable_headers(self.configuration.auth_headers(), "credentials")),
+            **_lowered(sendable_headers(headers or {}, "headers")),
         }
 
     def tls(self) -> ssl.SSLContext | bool:
@@ -105,7 +105,7 @@ class Endpoint:
 
     def headers(self, call: Call[Any]) -> dict[str, str]:
         """What a call's request carries beside its body."""
-        headers = {**self._headers, **call.headers}
+        headers = {**self._headers, **_lowered(call.headers)}
         if call.body is not ABSENT:
             headers.setdefault("content-type", "application/json")
         return headers
@@ -210,6 +210,11 @@ class Body:
     def bytes(self) -> bytes:
         """All of it."""
         return b"".join(self._pieces)
+
+
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    """The same headers under names in lower case, so that one takes another one's place."""
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def refuse_other_color(client: Any, wanted: type[httpx.Client | httpx.AsyncClient]) -> None:

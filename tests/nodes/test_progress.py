@@ -139,7 +139,7 @@ def test_a_state_is_told_once_and_again_with_another_status() -> None:
         Progress("waiting", "1", {"status": "pending", "since": 5.0}),
         Progress("waiting", "1", {"status": "pending"}),
         Progress("waiting", "1", {"status": "running"}),
-        Progress("finished", "1"),
+        Progress("ended", "1"),
     ]
     events = [event for each in said if (event := teller.event(each))]
     assert [event["payload"]["state"] for event in events] == [

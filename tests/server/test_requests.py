@@ -148,6 +148,18 @@ def test_a_client_with_the_key_is_served(serving, headers):
     assert client.outcome("echo", input={"text": "hi"})["run"]["status"] == "success"
 
 
+def test_a_function_may_tell_which_keys_are_good(serving):
+    good = {"ada's", "grace's"}
+    client = serving({"echo": echo()}, api_key=lambda key: key in good)
+
+    def status(key):
+        return client.post("/agents/search", json={}, headers={"x-api-key": key}).status_code
+
+    assert [status(key) for key in ("ada's", "grace's", "eve's", "")] == [200, 200, 401, 401]
+    good.remove("ada's")
+    assert status("ada's") == 401
+
+
 def test_requests_are_seen_with_the_connection_they_came_over(client):
     client.post("/agents/search", json={})
     client.get("/nothing", params={"a": 1})

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict, assert_type, cast
 
 import httpx
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -31,6 +31,7 @@ from acp_langgraph import (
     AsyncQuantClient,
     BridgeClient,
     FieldMetadata,
+    HeaderAuth,
     IOMappingAgentMetadata,
     MappingError,
     QuantChatNode,
@@ -40,6 +41,7 @@ from acp_langgraph import (
     QuantToolNode,
     RemoteEvent,
     RunError,
+    TokenAuth,
     UnknownOutcomeError,
     add_io_mapped_conditional_edge,
     add_io_mapped_edge,
@@ -170,6 +172,30 @@ with BridgeClient("http://localhost:8080") as bridge_client:
 with QuantClient(organisation="acme") as quant_client:
     print(quant_client.list_ai_tool_names().tools)
 own = ACPNode("own", "id", None, client=httpx.Client(), async_client=httpx.AsyncClient())
+
+# As whom
+
+
+class Vault:
+    """Gives tokens, both ways."""
+
+    def token(self) -> str:
+        """One, blocking."""
+        return "token"
+
+    async def atoken(self, config: RunnableConfig) -> dict[str, object]:
+        """One, awaiting."""
+        return {"access_token": "token", "expires_in": 3600, "for": config}
+
+
+def for_user(config: RunnableConfig) -> dict[str, str]:
+    """The headers of a user."""
+    return {"x-user": config.get("configurable", {})["user"]}
+
+
+ACPNode("own", "id", "http://h", auth=TokenAuth(Vault(), per="user_id"))
+ACPNode("own", "id", "http://h", headers=for_user)
+ACPClient("http://h", auth=HeaderAuth(for_user, per="user"))
 
 # Errors
 

@@ -19,6 +19,7 @@ from acp_langgraph import (
     ApiClientConfiguration,
     AsyncACPClient,
     QuantToolNode,
+    TokenAuth,
     add_io_mapped_conditional_edge,
     add_io_mapped_edge,
 )
@@ -55,6 +56,9 @@ ACPNode("a", "b", URL, on_unknown="retry")  # type: ignore[arg-type]  # pyright:
 ACPNode("a", "b", URL, client=httpx.AsyncClient())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 ACPNode("a", "b", URL, async_client=httpx.Client())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 ACPNode("a", "b", URL, auth_header="Bearer x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+ACPNode("a", "b", URL, auth="Bearer x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+TokenAuth("token")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+TokenAuth(str, per=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 APIBridgeAgentNode("a", URL, "b", mode="services")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 QuantToolNode("a", organization="acme")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 node = ACPNode("a", "b", URL)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 import httpx
@@ -16,6 +15,7 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.identity import Auth, Headers
 from acp_langgraph.nodes.ports import InputPort
 from acp_langgraph.quant.config import Spelling, quant_configuration
 from acp_langgraph.quant.keeping import Keeper, Save
@@ -54,10 +54,10 @@ class QuantOptions(TypedDict, total=False):
     organisation: str | None
     spelling: Spelling
     prefix: str
-    headers: Mapping[str, str] | None
+    headers: Headers | None
     client: httpx.Client | None
     async_client: httpx.AsyncClient | None
-    auth: httpx.Auth | None
+    auth: Auth | None
     on_unknown: Literal["raise", "rerun"]
     save_to: str | os.PathLike[str] | Save | None
 
@@ -72,10 +72,11 @@ class QuantNode(RemoteNode):
         organisation: The organisation's machine name; left out, `QUANT_ORGANISATION`.
         spelling: How paths spell it.
         prefix: What comes before it in paths.
-        headers: Sent with every request of this node.
+        headers: Sent with every request of this node; or a function that makes them, of the
+            invocation's config or runtime, as told in `HeaderAuth`.
         client: A blocking client of the caller's own.
         async_client: An awaiting client of the caller's own.
-        auth: Authentication of the caller's own, for both.
+        auth: A `TokenAuth` or `HeaderAuth`; or an `httpx.Auth` of the caller's own.
         pace: How often to look, and when to give up.
         on_unknown: What to do where it cannot be told whether something was started: `raise`
             UnknownOutcomeError, or `rerun` and accept that it may run twice.
@@ -105,10 +106,10 @@ class QuantNode(RemoteNode):
         organisation: str | None = None,
         spelling: Spelling = "organizations",
         prefix: str = "/api/v3",
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
-        auth: httpx.Auth | None = None,
+        auth: Auth | None = None,
         pace: Pace,
         on_unknown: Literal["raise", "rerun"] = "raise",
         save_to: str | os.PathLike[str] | Save | None = None,
@@ -129,7 +130,9 @@ class QuantNode(RemoteNode):
         self.keeper = Keeper(save_to)
         # Nodes with credentials of their own making cannot be told to be the same user.
         own = client or async_client or auth or headers
-        self.sharing = SharedPolling() if own else shared_polling(whole)
+        self.sharing: SharedPolling | None = SharedPolling() if own else shared_polling(whole)
+        if self.identity.varies:  # nor can two executions of one node
+            self.sharing = None
 
     async def ainvoke(
         self,

@@ -49,8 +49,6 @@ class QuantOrchestrationNode(QuantNode):
         ApiValueError: If the configuration is not valid.
     """
 
-    agent = "orchestration"
-
     def __init__(
         self,
         name: str,

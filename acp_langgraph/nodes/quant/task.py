@@ -27,6 +27,7 @@ from acp_langgraph.quant.claims import Claim, renew_claim
 from acp_langgraph.quant.pace import TASKS, Pace
 from acp_langgraph.quant.task_models import Task
 from acp_langgraph.quant.tasks import DependencyPolicy, TaskRules, create_once, work_on
+from acp_langgraph.transport import AsyncTransport, Transport
 
 __all__ = ["QuantTaskNode", "report_progress"]
 
@@ -173,7 +174,7 @@ class QuantTaskNode(QuantNode):
         task_id = yield from self._identify(state, execution)
         claim = self._claim(task_id, execution.key)
         begun = yield from since(self.policy)
-        work = partial(self._work, claim, given, config)
+        work = partial(self._work, claim, given, config, execution)
         return self._update(
             state, (yield from work_on(claim, self.rules, self.policy, begun, work))
         )
@@ -204,13 +205,15 @@ class QuantTaskNode(QuantNode):
         claim: Claim,
         given: Any,
         config: RunnableConfig,
+        execution: Execution,
         task: Task,
         results: Mapping[str, Any],
     ) -> Flow[dict[str, Any]]:
         told = {"task": dump(task), "dependencies": dict(results), "input": given}
         try:
             result = yield from Work(
-                lambda: self._run(claim, told, config), lambda: self._arun(claim, told, config)
+                lambda: self._run(claim, told, config, execution),
+                lambda: self._arun(claim, told, config, execution),
             )
         except GraphBubbleUp:
             raise
@@ -218,16 +221,18 @@ class QuantTaskNode(QuantNode):
             return {"ok": False, "error": f"{type(error).__name__}: {error}"}
         return {"ok": True, "result": self.keeper.keep(to_jsonable_python(result), claim.task_id)}
 
-    def _run(self, claim: Claim, told: Any, config: RunnableConfig) -> Any:
-        with self._beating(claim):
+    def _run(self, claim: Claim, told: Any, config: RunnableConfig, execution: Execution) -> Any:
+        with self._beating(claim, self._transport_for(execution)):
             return self.runnable.invoke(told, current_config(config))
 
-    async def _arun(self, claim: Claim, told: Any, config: RunnableConfig) -> Any:
-        async with self._abeating(claim):
+    async def _arun(
+        self, claim: Claim, told: Any, config: RunnableConfig, execution: Execution
+    ) -> Any:
+        async with self._abeating(claim, self._async_transport_for(execution)):
             return await self.runnable.ainvoke(told, current_config(config))
 
     @contextlib.contextmanager
-    def _beating(self, claim: Claim) -> Iterator[None]:
+    def _beating(self, claim: Claim, transport: Transport) -> Iterator[None]:
         """Renew the lease from another thread, while the work goes on."""
         report, over = _Report(), threading.Event()
 
@@ -235,7 +240,7 @@ class QuantTaskNode(QuantNode):
             while not over.wait(claim.lease / _BEATS_PER_LEASE):
                 with contextlib.suppress(AcpLangGraphError):  # the next beat may do
                     renew = renew_claim(claim, self.policy, report.take())
-                    if self.transport.run(renew) is None:
+                    if transport.run(renew) is None:
                         return
 
         thread = threading.Thread(target=beat, name=f"lease of {claim.task_id}", daemon=True)
@@ -249,7 +254,7 @@ class QuantTaskNode(QuantNode):
             thread.join()
 
     @contextlib.asynccontextmanager
-    async def _abeating(self, claim: Claim) -> AsyncIterator[None]:
+    async def _abeating(self, claim: Claim, transport: AsyncTransport) -> AsyncIterator[None]:
         """Renew the lease in a task of its own, while the work goes on."""
         report = _Report()
 
@@ -258,7 +263,7 @@ class QuantTaskNode(QuantNode):
                 await asyncio.sleep(claim.lease / _BEATS_PER_LEASE)
                 with contextlib.suppress(AcpLangGraphError):
                     renew = renew_claim(claim, self.policy, report.take())
-                    if await self.async_transport.run(renew) is None:
+                    if await transport.run(renew) is None:
                         return
 
         token = _report.set(report)

@@ -106,6 +106,7 @@ class QuantToolNode(QuantNode):
         if pace is None:
             pace = IMAGES if names and names <= _IMAGES else TOOLS
         super().__init__(name, configuration, pace=pace, **options)
+        self.agent = ", ".join(sorted(names)) or name
         if execution_path is None and not (model_id and tools):
             raise NodeConfigurationError(
                 "give model_id and tools, to have tools started; or execution_path, to wait for "
@@ -113,7 +114,6 @@ class QuantToolNode(QuantNode):
                 node=name,
             )
         self._wanted = list(tools)
-        self.agent = ", ".join(sorted(names)) or "executions"
         self._entries: list[dict[str, Any]] | None = None
         self._request = {**(request or {}), "modelId": model_id}
         self._answer = answer
