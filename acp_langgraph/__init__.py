@@ -91,6 +91,9 @@ if TYPE_CHECKING:
     from acp_langgraph.nodes.bridge import (
         APIBridgeAgentNode,
     )
+    from acp_langgraph.nodes.drawing import (
+        describe_graph,
+    )
     from acp_langgraph.nodes.quant import (
         QuantChatNode,
         QuantOrchestrationNode,
@@ -155,6 +158,7 @@ __all__ = [
     "add_io_mapped_edge",
     "check_graph",
     "checked",
+    "describe_graph",
     "validate_descriptor",
 ]
 
@@ -198,6 +202,7 @@ _HOMES = {
     "mapping.metadata": ("FieldMetadata", "IOMappingAgentMetadata"),
     "nodes.acp": ("ACPNode",),
     "nodes.bridge": ("APIBridgeAgentNode",),
+    "nodes.drawing": ("describe_graph",),
     "nodes.quant": ("QuantChatNode", "QuantOrchestrationNode", "QuantTaskNode", "QuantToolNode"),
     "quant.client": ("AsyncQuantClient", "QuantClient"),
 }

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "json_schema": set(),
     "checking": {"core", "transport", "acp", "mapping", "nodes", "json_schema"},
     "codegen": {"core", "acp", "json_schema"},
-    "demo": {"nodes", "server", "testing", "mapping", "bridge"},
+    "demo": {"nodes", "server", "testing", "mapping", "bridge", "terminal"},
     "cli": {"core", "acp", "transport", "json_schema", "checking", "codegen"},
 }
 

@@ -36,7 +36,12 @@ from acp_langgraph.acp.entry import Entry, Leg, Outcome, begin_leg, may_be_done
 from acp_langgraph.acp.lookup import find_run
 from acp_langgraph.acp.models import RunStatus
 from acp_langgraph.acp.order import AnyRun, RunOrder, RunPolicy
-from acp_langgraph.acp.waiting import Vigil, outcome_of, wait_for_run
+from acp_langgraph.acp.waiting import (
+    Vigil,
+    at_work_since,
+    outcome_of,
+    wait_for_run,
+)
 from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
 from acp_langgraph.errors import (
     BadRequestException,
@@ -205,6 +210,7 @@ def _create_and_wait(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[O
         return (yield from wait_for_run(order, policy, entry, leg))
     leg = begin_leg("", policy)
     entry.seen_alive = True
+    yield Progress("waiting", payload=at_work_since(leg))
     call = order.create_and_wait(Vigil(policy, leg).seconds())
     try:
         answer = yield from policy.repeat(call)

@@ -208,7 +208,7 @@ def is_at_work(order: RunOrder, run_id: str) -> Flow[bool]:
         run = yield from order.get(run_id)
     except OpenApiException:
         return False
-    yield Progress("waiting", run_id, {"status": str(run.status)})
+    yield Progress("looked", run_id, {"status": str(run.status)})
     return bool(run.status == RunStatus.PENDING)
 
 

@@ -7,7 +7,7 @@ run that the server no longer knows, waiting ends.
 
 from __future__ import annotations
 
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from acp_langgraph.acp.cancelling import cancel_run
 from acp_langgraph.acp.entry import Entry, Leg, Outcome
@@ -38,7 +38,7 @@ from acp_langgraph.errors import (
     UnreadableAnswerException,
 )
 
-__all__ = ["Vigil", "outcome_of", "wait_for_run"]
+__all__ = ["Vigil", "at_work_since", "outcome_of", "wait_for_run"]
 
 _NOT_YET: Final = (
     ApiConnectionError,
@@ -56,6 +56,7 @@ def wait_for_run(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> 
     if entry.was_cancelled(run_id):
         return {"type": "cancelled", "run_id": run_id}
     vigil = Vigil(policy, leg)
+    yield Progress("waiting", run_id, at_work_since(leg))
     while True:
         yield from _listen(order, policy, entry, leg, vigil)
         seconds = vigil.seconds()
@@ -72,6 +73,8 @@ def wait_for_run(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> 
             heard = yield from stop_listening(order, entry.listening, leg, answer)
             outcome = outcome_of(order, answer, run_id)
             if outcome is not None:
+                if outcome["type"] == "interrupt":
+                    yield Progress("asked", run_id)
                 return {**outcome, **heard}
             problem = ApiTimeoutError("the server says that the run is not done", sent=True)
         yield from _look(order, vigil, entry, run_id, problem)
@@ -180,6 +183,11 @@ def _give_up(order: RunOrder, policy: RunPolicy, run_id: str) -> Flow[NoReturn]:
         + ("cancelled" if ended else "left running and can be waited for again"),
         **order.ids(run_id),
     )
+
+
+def at_work_since(leg: Leg) -> dict[str, Any]:
+    """What a watcher is told of a run that is waited for."""
+    return {"status": str(RunStatus.PENDING), "since": leg["since"]}
 
 
 def outcome_of(order: RunOrder, answer: RunWaitResponse, run_id: str | None) -> Outcome | None:

@@ -88,7 +88,7 @@ class Progress:
 
     Attributes:
         kind: What happened, e.g. `created`, `waiting`, `resumed`; for `event` the payload is a
-            `RemoteEvent`.
+            `RemoteEvent`. What of it is shown, `acp_langgraph.nodes.progress` knows.
         run_id: The remote job's id, once known.
         payload: JSON, whatever belongs to the kind.
     """
@@ -102,18 +102,22 @@ class Progress:
 
 
 class RemoteEvent(TypedDict):
-    """Something that a remote agent emitted while it worked: the payload of a Progress `event`.
+    """Something that a remote agent emitted while it worked, or that became of its run.
 
     JSON throughout.
 
     Attributes:
         node: The name of the node.
         agent: The agent, as the node names it.
-        run_id: The remote run; tells several executions of one node apart.
-        kind: `custom` for an update of the agent's own, `values` for the output so far, and `gap`
-            where some of these may be missing because the connection was lost.
+        run_id: The remote run; tells several executions of one node apart. Empty while it is not
+            known.
+        kind: `custom` for an update of the agent's own, `values` for the output so far, `gap` where
+            some of these may be missing because the connection was lost, and `progress` for what
+            becomes of the run.
         payload: The update; the output so far, which replaces the one before; for a gap the ids of
-            the events `after` and `before` which it is, as far as there are any.
+            the events `after` and `before` which it is, as far as there are any; for progress
+            `state` (`created`, `waiting`, `asked`, `resumed`, `finished`, `failed`), `since` when
+            the run is at work, in seconds since the epoch, and perhaps the server's `status`.
     """
 
     node: str

@@ -135,11 +135,13 @@ class Demo:
         config = _on(thread)
         async with self._graph(hosts) as graph:
             # With `custom` among them, LangGraph streams while nodes are at work, and not after a step.
-            async for mode, event in graph.astream(
-                value, config, stream_mode=["tasks", "custom"], durability="sync"
-            ):
-                if mode == "tasks":
-                    self.screen.shows(event)
+            with self.screen.waiting() as waiting:
+                async for mode, event in graph.astream(
+                    value, config, stream_mode=["tasks", "custom"], durability="sync"
+                ):
+                    waiting.show(event)
+                    if mode == "tasks":
+                        self.screen.shows(event)
             return _question(await graph.aget_state(config))
 
     async def _pending(self, hosts: Hosts, thread: str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from acp_langgraph.demo.models import Draft, Review
+from acp_langgraph.terminal import Waiting
 
 __all__ = ["Screen"]
 
@@ -62,6 +63,10 @@ class Screen:
             self._print(Text("  the answer goes to the same remote run", "dim"))
         elif name in _REMOTE and ended and not task.get("interrupts"):
             self._print(Text.assemble(("✓ ", "green"), name, "  done"))
+
+    def waiting(self) -> Waiting:
+        """Shows what is waited for, and since when, where that can be shown in passing."""
+        return Waiting(self._console, lines=False)
 
     def asks(self, question: dict[str, Any]) -> None:
         """An agent asks something."""

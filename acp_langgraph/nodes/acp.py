@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from uuid import UUID
 
 import httpx
 from langchain_core.runnables import RunnableConfig
 from pydantic_core import PydanticSerializationError, to_jsonable_python
-from typing_extensions import Unpack
+from typing_extensions import Unpack, override
 
 from acp_langgraph.acp.agents import (
     FoundAgent,
@@ -18,6 +18,7 @@ from acp_langgraph.acp.agents import (
     resolve_agent,
     resume_schema,
 )
+from acp_langgraph.acp.calls import get_acp_descriptor_by_id
 from acp_langgraph.acp.cancelling import cancel_run
 from acp_langgraph.acp.entry import Entry
 from acp_langgraph.acp.flow import run_agent
@@ -26,6 +27,7 @@ from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.acp.order import RunOrder, RunPolicy
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
@@ -39,7 +41,10 @@ from acp_langgraph.nodes.from_agent import (
 )
 from acp_langgraph.nodes.identity import Auth, Headers
 from acp_langgraph.nodes.plans import input_of, output_of
-from acp_langgraph.nodes.ports import InputPort
+from acp_langgraph.nodes.ports import FixedPort, InputPort
+
+if TYPE_CHECKING:
+    from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["ACPNode"]
 
@@ -75,7 +80,9 @@ class ACPNode(RemoteNode):
 
     * `stream_mode="custom"`: everything, as a `RemoteEvent`: a dict with `node`, `agent`, `run_id`,
       `kind` and `payload`. The kind is `custom` for an update of the agent's own, `values` for the
-      output so far, and `gap` where the connection was lost and some may be missing.
+      output so far, `gap` where the connection was lost and some may be missing, and `progress` for
+      what becomes of the run: the payload's `state` is `created`, `waiting`, `asked`, `resumed`,
+      `finished` or `failed`, and its `since` tells when the run began to work.
     * `stream_mode="messages"`: what the agent says, as message objects with the node's metadata.
       Updates that are messages, or pieces of one (`AIMessageChunk`), and new entries of a list
       `messages` in the output.
@@ -236,6 +243,7 @@ class ACPNode(RemoteNode):
         self.input = input_of(name, input, input_path, input_type, state_type, llm)
         self.input_path, self.output_path = input_path, output_path
         self.output = output_of(name, output, output_path, output_type, state_type, llm)
+        self.input_type, self.output_type, self.config_type = input_type, output_type, config_type
         self.config: InputPort | None = None
         if config_path is not None:
             self.config = InputPort("config", config_path, config_type, name)
@@ -313,6 +321,78 @@ class ACPNode(RemoteNode):
         """What the agent says of itself, once it was asked."""
         return self._descriptor
 
+    @property
+    @override
+    def metadata(self) -> dict[str, Any]:
+        """The agent, its host and, once its descriptor was read, its version."""
+        if self._descriptor is None:
+            return super().metadata
+        ref = self._descriptor.metadata.ref
+        return {**super().metadata, "agent": ref.name, "version": ref.version}
+
+    @override
+    def known(self) -> dict[str, Any]:
+        """What is known of the agent without asking it; once its descriptor was read, what that says.
+
+        Returns:
+            Beside `metadata`, as far as types or descriptor tell: the names of the fields that it
+            `takes` and `gives`, and the types of what it `asks`.
+        """
+        if self._descriptor is None:
+            return super().known()
+        specs = self._descriptor.specs
+        asks = {"asks": [each.interrupt_type for each in specs.interrupts or ()]}
+        fields = self._fields(takes=specs.input, gives=specs.output)
+        return {**self.metadata, **fields, **(asks if asks["asks"] else {})}
+
+    def describe(self, config: RunnableConfig | None = None) -> AgentACPDescriptor:
+        """Read what the agent says of itself, once: what it takes and gives, and what it may ask.
+
+        Tools and drawings of this node show it from then on.
+
+        Args:
+            config: Says as whom to ask, where that is not the same for everyone.
+
+        Raises:
+            UnknownAgentError: If the server has no such agent.
+            OpenApiException: If the server cannot be reached or refuses.
+        """
+        self._refuse_without("client")
+        return self._as_who_asks(config).run(self._read_descriptor())
+
+    async def adescribe(self, config: RunnableConfig | None = None) -> AgentACPDescriptor:
+        """`describe`, awaiting."""
+        self._refuse_without("async_client")
+        return await self._as_who_awaits(config).run(self._read_descriptor())
+
+    @override
+    def tool_side(self, config: Any = None) -> ToolSide:
+        """What a tool is made from."""
+        from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
+            ARGUMENTS,
+            AnswerPort,
+            ToolSide,
+        )
+
+        twin = self._as_called()
+        if config is not None:
+            twin.config = FixedPort(config, self.config_type, self.name)
+        elif self.config is not None:
+            raise NodeConfigurationError(
+                "config_path is a place in the graph's state, which a tool does not see; give the "
+                "agent's configuration with as_tool(config=...)",
+                node=self.name,
+            )
+        twin.input = InputPort("input", ARGUMENTS, self.input_type, self.name)
+        twin.output = AnswerPort(self.output_type, self.name)
+        known = self._descriptor
+        takes = self.input_type
+        if takes is None and known is not None:
+            takes = known.specs.input
+        said = known.metadata.description if known is not None else ""
+        return ToolSide(twin, takes, said or f"Has the remote agent {self.agent!r} do its work.")
+
+    @override
     def life(
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
@@ -374,6 +454,13 @@ class ACPNode(RemoteNode):
     def _describe(self) -> Flow[AgentACPDescriptor | None]:
         if self._descriptor is None and self._agent_id is not None:
             self._descriptor = yield from describe_agent(self._agent_id, self.policy.retries)
+        return self._descriptor
+
+    def _read_descriptor(self) -> Flow[AgentACPDescriptor]:
+        agent_id = yield from self._resolve()
+        if self._descriptor is None:
+            call = get_acp_descriptor_by_id(agent_id)
+            self._descriptor = yield from with_retries(call, self.policy.retries)
         return self._descriptor
 
     def _answer_schema(self, payload: Any) -> Flow[dict[str, Any] | None]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 
 import httpx
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langgraph.func import entrypoint
 from langgraph.types import StreamMode
@@ -23,13 +23,14 @@ from langgraph.types import StreamMode
 from acp_langgraph.auth import HeaderAuth, Refuse
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.core.flow import Flow
-from acp_langgraph.errors import NodeConfigurationError
+from acp_langgraph.core.flow import Flow, Progress
+from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
 from acp_langgraph.nodes.channels import channels_taking, refuse_lost
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers, Identity
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
 from acp_langgraph.nodes.ports import OutputPort
+from acp_langgraph.nodes.presence import Presence
 from acp_langgraph.nodes.reporting import Report
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
@@ -43,7 +44,7 @@ _CANCEL_WITHIN: Final = 10.0  # seconds
 _REMEMBERED: Final = 10_000
 
 
-class RemoteNode(Runnable[Any, dict[str, Any]]):
+class RemoteNode(Presence):
     """Base of the nodes that have work done elsewhere.
 
     Args:
@@ -62,9 +63,6 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
     Raises:
         NodeConfigurationError: If the name cannot be a node's.
     """
-
-    name: str
-    agent: str
 
     def __init__(
         self,
@@ -136,12 +134,15 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         self._refuse_without("client")
         channels = self._channels(input, config)
         execution = self._execution(config)
-        performer = GraphPerformer(self._transport_for(execution), execution)
+        performer = GraphPerformer(self._transport_for(execution), execution, self.agent)
         performer.report = self._report(execution, config)
         try:
             with performer.report or nullcontext():
                 change = drive(self._life(input, execution, config), performer)
                 return self._taken(change, channels)
+        except AcpLangGraphError:
+            performer.progress(Progress("failed"))
+            raise
         except (KeyboardInterrupt, SystemExit):
             self._stop(performer)
             raise
@@ -157,13 +158,16 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         self._refuse_without("async_client")
         channels = self._channels(input, config)
         execution = self._execution(config)
-        performer = AsyncGraphPerformer(self._async_transport_for(execution), execution)
+        performer = AsyncGraphPerformer(self._async_transport_for(execution), execution, self.agent)
         performer.report = self._report(execution, config)
         await self._until_ended(execution)
         try:
             with performer.report or nullcontext():
                 change = await adrive(self._life(input, execution, config), performer)
                 return self._taken(change, channels)
+        except AcpLangGraphError:
+            await performer.progress(Progress("failed"))
+            raise
         except asyncio.CancelledError:
             if self.on_cancel == "cancel" and performer.key is not None:
                 self._end_in_background(performer)
@@ -249,10 +253,24 @@ class RemoteNode(Runnable[Any, dict[str, Any]]):
         return AsyncPerCallTransport(self.async_transport, lambda: execution.credentials)
 
     def _execution(self, config: RunnableConfig) -> Execution:
-        execution = Execution.of(self.name, config)
+        execution = Execution.of(self.name, config, is_tool=self.is_tool)
         if not self.identity.varies:
             return execution
         return replace(execution, credentials=self.identity.credentials(config))
+
+    def _as_who_asks(self, config: RunnableConfig | None) -> Transport:
+        """What blocking requests beside any execution are made with."""
+        if not self.identity.varies:
+            return self.transport
+        credentials = self.identity.credentials(ensure_config(config))
+        return PerCallTransport(self.transport, lambda: credentials)
+
+    def _as_who_awaits(self, config: RunnableConfig | None) -> AsyncTransport:
+        """What awaiting requests beside any execution are made with."""
+        if not self.identity.varies:
+            return self.async_transport
+        credentials = self.identity.credentials(ensure_config(config))
+        return AsyncPerCallTransport(self.async_transport, lambda: credentials)
 
     def _report(self, execution: Execution, config: RunnableConfig) -> Report | None:
         host = self.transport.endpoint.base_url

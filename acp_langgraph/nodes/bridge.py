@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -37,6 +37,10 @@ from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Headers
 from acp_langgraph.nodes.plans import input_of, output_of
+from acp_langgraph.nodes.ports import InputPort
+
+if TYPE_CHECKING:
+    from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["APIBridgeAgentNode"]
 
@@ -195,6 +199,7 @@ class APIBridgeAgentNode(RemoteNode):
         self.agent = service_name or mode
         shown = {} if self._authorization is None else {"authorization": self._authorization}
         self._hidden = access.secrets(configuration.auth_headers(), sent, shown)
+        self.input_type, self.output_type = input_type, output_type
         self._confirm = confirm
         self._on_refusal = one_of("on_refusal", on_refusal, ("raise", "skip"), name)
         self._on_unknown = one_of("on_unknown", on_unknown, ("raise", "rerun"), name)
@@ -204,6 +209,22 @@ class APIBridgeAgentNode(RemoteNode):
         self.input_path, self.output_path = input_path, output_path
         self.output = output_of(name, output, output_path, output_type, state_type, llm)
         self._wants_text = output_type is str
+
+    @override
+    def tool_side(self, config: Any = None) -> ToolSide:
+        """What a tool is made from: it takes a query in plain words and gives the answer's text."""
+        from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
+            ARGUMENTS,
+            AnswerPort,
+            ToolSide,
+        )
+
+        self._refuse_configuration(config)
+        twin = self._as_called()
+        twin.input = InputPort("input", ARGUMENTS, None, self.name)
+        twin.output = AnswerPort(self.output_type, self.name)
+        said = f"Asks the service {self.agent!r} in plain words to do something, or for something."
+        return ToolSide(twin, APIBridgeInput, said)
 
     @override
     def life(

@@ -30,7 +30,10 @@ from acp_langgraph.core.once import Trace
 from acp_langgraph.nodes.ledger import Ledger
 from acp_langgraph.nodes.streaming import Audience
 
-__all__ = ["Execution"]
+__all__ = ["CALL", "Call", "Execution"]
+
+CALL: Final = "__acp_langgraph_call"
+"""Under this name in `configurable` is the `Call`, where a node is called as a tool."""
 
 _NAMESPACE: Final = uuid.UUID("5f1c5f6b-1d60-5ef8-9b1a-2b6c1f3f0a44")
 _TASK_ID: Final = re.compile(r":[0-9a-f-]{36}(?=\||$)")
@@ -48,6 +51,21 @@ class _Invocations:
 
 _invocations: WeakKeyDictionary[Any, _Invocations] = WeakKeyDictionary()
 _lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a node as a tool, which is in a graph of its own within another.
+
+    Attributes:
+        key: Identifies the call, in whichever process and however often it is entered.
+        config: What the tool was given. Who watches the graph around watches the call.
+        runtime: LangGraph's runtime for the graph around.
+    """
+
+    key: str
+    config: RunnableConfig
+    runtime: Runtime[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +97,33 @@ class Execution:
     credentials: Credentials | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, node: str, config: RunnableConfig) -> Execution:
-        """What is known of the execution of a node that was given this configuration."""
+    def of(cls, node: str, config: RunnableConfig, *, is_tool: bool = False) -> Execution:
+        """What is known of the execution of a node that was given this configuration.
+
+        Args:
+            node: The node's name.
+            config: Its configuration.
+            is_tool: Whether it is called as a tool; then the call says what it was asked to do.
+        """
         configurable = config.get("configurable", {})
         runtime = configurable.get("__pregel_runtime")
         info = runtime.execution_info if isinstance(runtime, Runtime) else None
         if info is None:
             key = str(uuid.uuid4())
             return cls(key=key, place=(None, node), audience=Audience(key, config, None))
-        count, trace = _noted(configurable.get("__pregel_read"), node, info.node_attempt)
+        call: Call | None = configurable.get(CALL) if is_tool else None
+        invoked = f"{node}\n{call.key}" if call else node
+        count, trace = _noted(
+            configurable.get("__pregel_read"), invoked, info.node_attempt, is_one=call is not None
+        )
         thread_id = None if info.thread_id is None else str(info.thread_id)
         checkpointer = configurable.get("__pregel_checkpointer")
-        place = [thread_id or "", info.checkpoint_ns, node, str(count)]
+        place = [thread_id or "", call.key if call else info.checkpoint_ns, node, str(count)]
         key = str(uuid.uuid5(_NAMESPACE, "\n".join(place)))
         return cls(
             key=key,
             place=(info.checkpoint_ns, node),
-            audience=Audience(key, config, runtime),
+            audience=Audience(key, *((call.config, call.runtime) if call else (config, runtime))),
             thread_id=thread_id,
             remembered=checkpointer is not None,
             again=info.node_attempt > 1 or configurable.get("__pregel_resuming") is True,
@@ -117,11 +145,11 @@ class Execution:
         return str(uuid.uuid5(_NAMESPACE, f"thread\n{self.thread_id}\n{self.path}"))
 
 
-def _noted(task: Any, node: str, attempt: int) -> tuple[int, Trace]:
+def _noted(task: Any, node: str, attempt: int, *, is_one: bool = False) -> tuple[int, Trace]:
     """How often the node was invoked before within one execution of a task, and its trace.
 
     More than never only where a user's own function invokes it, e.g. in the functional API. The trace
-    is shared by the attempts of one such invocation.
+    is shared by the attempts of one such invocation; and by all of them if they are said to be one.
     """
     if task is None:
         return 0, Trace()
@@ -129,6 +157,6 @@ def _noted(task: Any, node: str, attempt: int) -> tuple[int, Trace]:
         invocations = _invocations.get(task)
         if invocations is None:
             invocations = _invocations[task] = _Invocations()
-        count = invocations.counts.get((node, attempt), 0)
+        count = 0 if is_one else invocations.counts.get((node, attempt), 0)
         invocations.counts[node, attempt] = count + 1
         return count, invocations.traces.setdefault((node, count), Trace())

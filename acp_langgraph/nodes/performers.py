@@ -16,9 +16,10 @@ from langgraph.types import interrupt
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.core.flow import Ask, Listen, Pause, Progress, Step, Work
+from acp_langgraph.core.flow import Ask, Listen, Pause, Progress, RemoteEvent, Step, Work
 from acp_langgraph.nodes.draining import LOOK_EVERY, leave_if_drained, until_drained
 from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.progress import ProgressTeller
 from acp_langgraph.nodes.reporting import Report
 from acp_langgraph.transport import AsyncTransport, Transport
 
@@ -39,8 +40,9 @@ class _Watch:
         report: What tells of the execution, if anybody wants to know.
     """
 
-    def __init__(self, execution: Execution) -> None:
+    def __init__(self, execution: Execution, agent: str) -> None:
         self.execution = execution
+        self._teller = ProgressTeller(execution.place[1], agent)
         self.run_id: str | None = None
         self.key: str | None = None
         self.report: Report | None = None
@@ -49,8 +51,8 @@ class _Watch:
         """Interrupt the graph, or give the answer that it was resumed with."""
         return interrupt(ask.payload, response_schema=ask.schema)
 
-    def note(self, progress: Progress) -> None:
-        """Remember which job this is about, and give a sign of life."""
+    def note(self, progress: Progress) -> RemoteEvent | None:
+        """Remember which job this is about, and give a sign of life; what to tell who watches."""
         if progress.kind == "creating":
             self.run_id, self.key = None, progress.payload["key"]
         self.run_id = progress.run_id or self.run_id
@@ -58,13 +60,16 @@ class _Watch:
             self.report.note(progress)
         if self.execution.runtime is not None:
             self.execution.runtime.heartbeat()
+        if progress.kind == "event":
+            return progress.payload  # type: ignore[no-any-return]  # of an event the payload is one
+        return self._teller.event(progress) if self.execution.audience.is_there else None
 
 
 class GraphPerformer(_Watch):
     """Performs the effects of a flow inside a graph, blocking."""
 
-    def __init__(self, transport: Transport, execution: Execution) -> None:
-        super().__init__(execution)
+    def __init__(self, transport: Transport, execution: Execution, agent: str = "") -> None:
+        super().__init__(execution, agent)
         self.stopped = False
         self._transport = transport
 
@@ -100,10 +105,10 @@ class GraphPerformer(_Watch):
             self._transport.pause(pause)
 
     def progress(self, progress: Progress) -> None:
-        """Give a sign of life, and show what a remote agent emitted."""
-        self.note(progress)
-        if progress.kind == "event":
-            self.execution.audience.tell(progress.payload)
+        """Give a sign of life, and show what became of the job and what the agent emitted."""
+        event = self.note(progress)
+        if event is not None:
+            self.execution.audience.tell(event)
 
     def work(self, work: Work[Any]) -> Any:
         """Do it in the node's own context, so that what is nested keeps its place in the graph."""
@@ -138,8 +143,8 @@ class GraphPerformer(_Watch):
 class AsyncGraphPerformer(_Watch):
     """Performs the effects of a flow inside a graph, awaiting."""
 
-    def __init__(self, transport: AsyncTransport, execution: Execution) -> None:
-        super().__init__(execution)
+    def __init__(self, transport: AsyncTransport, execution: Execution, agent: str = "") -> None:
+        super().__init__(execution, agent)
         self._transport = transport
 
     async def call(self, call: Call[Any]) -> Reply:
@@ -167,10 +172,10 @@ class AsyncGraphPerformer(_Watch):
             await self._transport.pause(pause)
 
     async def progress(self, progress: Progress) -> None:
-        """Give a sign of life, and show what a remote agent emitted."""
-        self.note(progress)
-        if progress.kind == "event":
-            await self.execution.audience.atell(progress.payload)
+        """Give a sign of life, and show what became of the job and what the agent emitted."""
+        event = self.note(progress)
+        if event is not None:
+            await self.execution.audience.atell(event)
 
     async def work(self, work: Work[Any]) -> Any:
         """Do it in the node's own context, so that what is nested keeps its place in the graph."""

@@ -20,7 +20,7 @@ from acp_langgraph.errors import NodeConfigurationError, NodeError, NodeInputErr
 from acp_langgraph.mapping import MappingPlan, schema, validation
 from acp_langgraph.mapping.paths import StatePath
 
-__all__ = ["InputPort", "OutputPort"]
+__all__ = ["FixedPort", "InputPort", "OutputPort"]
 
 
 class InputPort:
@@ -85,6 +85,30 @@ class InputPort:
         place = f"at {str(self._path)!r} " if self._path.steps else ""
         wanted = f" {_name(self.declared)}" if self.declared is not None else ""
         return f"the state {place}does not give the {self.what}{wanted}: {problem}"
+
+
+class FixedPort(InputPort):
+    """Gives the same JSON whatever the state.
+
+    Args:
+        value: What it gives.
+        declared: Its type; `None` for any JSON.
+        node: The node's name, for errors.
+
+    Raises:
+        NodeConfigurationError: If the value does not fit.
+    """
+
+    def __init__(self, value: Any, declared: Any, node: str) -> None:
+        super().__init__("config", "", declared, node)
+        try:
+            self._value = super().read(value)
+        except NodeInputError as error:
+            raise NodeConfigurationError(str(error)) from None
+
+    def read(self, state: Any) -> Any:  # noqa: ARG002 - the base's
+        """The JSON to send."""
+        return self._value
 
 
 class OutputPort:

@@ -42,7 +42,8 @@ _log = logging.getLogger("acp_langgraph.runs")
 
 _BEGINS: Final = frozenset({"created", "rejoined", "started", "running"})
 _ENDS: Final = frozenset({"ended", "answered", "recorded"})
-_UNTOLD: Final = frozenset({"creating", "event", "listening", "ended"}) | _BEGINS
+_SAID_AT_THE_END: Final = frozenset({"asked", "failed"})
+_UNTOLD: Final = frozenset({"creating", "event", "listening", "ended"}) | _BEGINS | _SAID_AT_THE_END
 _FINE: Final = frozenset({"done", "asked", "left"})
 
 
@@ -101,7 +102,7 @@ class Report:
             self._run_id = run_id
             found = kind == "rejoined" or (kind != "created" and self._execution.again)
             self._say("rejoined" if found else "created")
-        elif kind not in _UNTOLD:
+        elif kind not in _UNTOLD and not _only_begins_to_wait(progress):
             self._run_id = run_id or self._run_id
             self._say(kind, logging.INFO if kind == "resumed" else logging.DEBUG)
 
@@ -184,6 +185,11 @@ def _status(error: BaseException | None) -> str:
         case asyncio.CancelledError() | KeyboardInterrupt() | SystemExit():
             return "cancelled"
     return "failed"
+
+
+def _only_begins_to_wait(progress: Progress) -> bool:
+    """Whether it tells of a wait that begins, which goes without saying once a run is created."""
+    return progress.kind == "waiting" and "since" in (progress.payload or {})
 
 
 def _runs_in_a_trace(config: RunnableConfig) -> list[Any]:

@@ -94,6 +94,8 @@ class Audience:
             dispatch_custom_event(EVENT_NAME, event, config=self._config)
             for message in _finder(self._key).find(event["kind"], event["payload"]):
                 self._say(event["agent"], message)
+        if event["kind"] == "progress":  # few, and not worth holding the run for
+            return
         for pause in self._patience():
             time.sleep(pause)
 
@@ -105,6 +107,8 @@ class Audience:
             for message in _finder(self._key).find(event["kind"], event["payload"]):
                 await self._asay(event["agent"], message)
         await asyncio.sleep(0)  # the others on the loop see it now, and not after all that came
+        if event["kind"] == "progress":
+            return
         for pause in self._patience():
             await asyncio.sleep(pause)
 

@@ -97,7 +97,7 @@ def converse(
     )
     leg = {"at": started["at"], "used": []}
     while True:
-        yield from Progress("running", started["requestId"])
+        yield from Progress("started", started["requestId"])
         wait = partial(_wait, order, policy, started["requestId"], leg)
         outcome = yield from Step("wait_for_chat", wait)
         if outcome["status"] != _WAITING:

@@ -10,6 +10,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 from support.colors import Color
+from support.events import emitted
 
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.testing import Answer, Ask, Emit, FakeACPServer, Fault
@@ -46,7 +47,7 @@ def watch(graph: Any, color: Color, thread: str) -> tuple[list[Any], Any, Any]:
     modes = ["custom", "values"]
     first = color.stream(graph, {"ask": {}}, config, stream_mode=modes)
     second = color.stream(graph, Command(resume="blue"), config, stream_mode=modes)
-    events = [item for mode, item in first + second if mode == "custom"]
+    events = [item for mode, item in emitted(first + second) if mode == "custom"]
     return events, first[-1][1]["__interrupt__"][0].value, second[-1][1]["answer"]
 
 

@@ -39,6 +39,11 @@ def graph_for(server: FakeACPServer) -> Any:
     return builder.compile(checkpointer=InMemorySaver())
 
 
+def of_the_agent(event: Any) -> bool:
+    """Whether the agent emitted it, and it does not tell of the run's progress."""
+    return bool(event["kind"] != "progress")
+
+
 class Source:
     """A stream of many large events, which knows how many were sent."""
 
@@ -73,7 +78,8 @@ def test_a_slow_consumer_slows_the_reading() -> None:
     source = Source(COUNT, SIZE)
     with FakeACPServer([Answer("done")]) as server:
         server.faults.add(Fault.respond(Response.stream(source.pieces())), on=STREAM)
-        with closing(graph_for(server).stream({"ask": {}}, ON_A_THREAD, **WATCHING)) as events:
+        with closing(graph_for(server).stream({"ask": {}}, ON_A_THREAD, **WATCHING)) as stream:
+            events = filter(of_the_agent, stream)
             seen = [next(events)["payload"]["n"]]
             assert source.sent_at_a_standstill() < IN_BETWEEN
             seen += [event["payload"]["n"] for event in events]
@@ -84,7 +90,8 @@ async def test_a_slow_consumer_slows_the_awaiting_reading() -> None:
     source = Source(COUNT, SIZE)
     with FakeACPServer([Answer("done")]) as server:
         server.faults.add(Fault.respond(Response.stream(source.pieces())), on=STREAM)
-        events = graph_for(server).astream({"ask": {}}, ON_A_THREAD, **WATCHING)
+        stream = graph_for(server).astream({"ask": {}}, ON_A_THREAD, **WATCHING)
+        events = (event async for event in stream if of_the_agent(event))
         seen = [(await anext(events))["payload"]["n"]]
         assert await asyncio.to_thread(source.sent_at_a_standstill) < IN_BETWEEN
         seen += [event["payload"]["n"] async for event in events]
@@ -113,7 +120,7 @@ def test_a_consumer_that_takes_nothing_does_not_hold_the_run(
                 server.requests.wait_for(WAIT)
                 events += stream
         assert server.run.completed
-    *shown, gap = [(event["kind"], event["payload"]) for event in events]
+    *shown, gap = [(event["kind"], event["payload"]) for event in filter(of_the_agent, events)]
     assert shown == [("custom", n) for n in range(len(shown))]
     assert len(shown) < 200
     assert gap == ("gap", {"after": str(len(shown)), "before": None})
@@ -124,8 +131,9 @@ async def test_cancelling_while_streaming_cancels_the_remote_run() -> None:
         graph, first = graph_for(server), asyncio.Event()
 
         async def watch() -> None:
-            async for _ in graph.astream({"ask": {}}, ON_A_THREAD, **WATCHING):
-                first.set()
+            async for event in graph.astream({"ask": {}}, ON_A_THREAD, **WATCHING):
+                if of_the_agent(event):
+                    first.set()
 
         watching = asyncio.create_task(watch())
         await first.wait()
@@ -136,10 +144,12 @@ async def test_cancelling_while_streaming_cancels_the_remote_run() -> None:
         assert server.requests.count(WAIT) == 0
 
 
-async def test_leaving_an_iteration_cancels_the_remote_run() -> None:
+@pytest.mark.parametrize("kind", ["progress", "custom"])
+async def test_leaving_an_iteration_cancels_the_remote_run(kind: str) -> None:
     with FakeACPServer([Emit(1), Work(Gate("never")), Answer("done")]) as server:
         stream = graph_for(server).astream({"ask": {}}, ON_A_THREAD, **WATCHING)
-        await anext(stream)
+        while (await anext(stream))["kind"] != kind:
+            pass
         await stream.aclose()
         await asyncio.to_thread(server.wait_until, lambda: server.run.cancelled)
 
@@ -152,12 +162,14 @@ async def test_a_drain_leaves_the_stream_and_a_later_entry_takes_it_up() -> None
         async def watch() -> None:
             stream = graph.astream({"ask": {}}, ON_A_THREAD, control=control, **WATCHING)
             async for event in stream:
-                seen.append(event["payload"])
-                control.request_drain("deploy")
+                if of_the_agent(event):
+                    seen.append(event["payload"])
+                    control.request_drain("deploy")
 
         with pytest.raises(GraphDrained):
             await watch()
         gate.open()
-        seen += [e["payload"] async for e in graph.astream(None, ON_A_THREAD, **WATCHING)]
+        later = graph.astream(None, ON_A_THREAD, **WATCHING)
+        seen += [event["payload"] async for event in later if of_the_agent(event)]
         assert server.run.completed
     assert seen == [1, 2, "done"]

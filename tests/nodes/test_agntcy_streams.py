@@ -10,6 +10,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 from support.colors import Color
+from support.events import emitted
 
 from acp_langgraph.errors import ACPRunException
 from acp_langgraph.nodes.acp import ACPNode
@@ -82,7 +83,7 @@ def watch(server: FakeACPServer, color: Color, *answers: Any) -> tuple[list[Any]
     seen = []
     for given in [{"ask": {"text": "hi"}}, *(Command(resume=answer) for answer in answers)]:
         seen += color.stream(graph, given, config, stream_mode=["custom", "values"])
-    events = [(item["kind"], item["payload"]) for mode, item in seen if mode == "custom"]
+    events = [(item["kind"], item["payload"]) for mode, item in emitted(seen) if mode == "custom"]
     return events, seen[-1][1]
 
 

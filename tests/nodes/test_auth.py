@@ -12,9 +12,11 @@ from typing import Any, TypedDict
 
 import httpx
 import pytest
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph import START, StateGraph
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 from pydantic import SecretStr
@@ -485,3 +487,35 @@ def test_a_lease_is_renewed_as_who_does_the_task(color: Color) -> None:
         )  # fmt: skip
         color.invoke(node, {"ask": {"title": "T", "taskListId": "l"}}, as_user("ada"))
         assert {seen.headers["x-user"] for seen in quant.requests} == {"ada"}
+
+
+def test_a_tool_is_called_as_the_user_of_the_graph(color: Color, server: GuardedServer) -> None:
+    server.accepted.update({"Token sesame", "Token other"})
+    node = make(server, headers=lambda runtime: {"authorization": f"Token {runtime.context.token}"})
+    called = node.as_tool(arg_types={"text": str})
+    calls = [{"name": "remote", "id": "1", "args": {"text": "hi"}}]
+    builder = StateGraph(MessagesState, context_schema=Context)
+    builder.add_node("tools", ToolNode([called])).add_edge(START, "tools")
+    graph = builder.compile(checkpointer=InMemorySaver())
+    for number, token in enumerate(("sesame", "other")):
+        config = {"configurable": {"thread_id": str(number)}}
+        asked = {"messages": [AIMessage("", tool_calls=calls)]}
+        color.invoke(graph, asked, config, context=Context(token=token))
+    assert set(server.shown()) == {"Token sesame", "Token other"}
+
+
+def test_a_descriptor_is_read_as_the_user_that_the_config_names(
+    color: Color, server: GuardedServer
+) -> None:
+    server.accepted.add("ada")
+    node = make(server, headers=lambda config: {"authorization": _user(config)})
+    if color.name == "sync":
+        node.describe(as_user("ada"))
+    else:
+        asyncio.run(node.adescribe(as_user("ada")))
+    assert set(server.shown()) == {"ada"}
+    assert node.metadata["version"]
+
+
+def _user(config: RunnableConfig) -> str:
+    return str(config["configurable"]["user_id"])

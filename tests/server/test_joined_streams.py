@@ -9,6 +9,7 @@ from langgraph.config import get_stream_writer
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 from support.colors import Color
+from support.events import emitted
 
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.server import serve
@@ -57,7 +58,7 @@ def test_a_run_that_is_over_before_its_stream_is_joined_is_seen_whole(color: Col
             given: Any = {"ask": {"text": "sky"}}
             events = color.stream(graph, given, config, stream_mode="custom")
             events += color.stream(graph, Command(resume="blue"), config, stream_mode="custom")
-            shown = [(event["kind"], event["payload"]) for event in events]
+            shown = [(event["kind"], event["payload"]) for event in emitted(events)]
             assert shown == [
                 *[("custom", {"n": number}) for number in range(4)],
                 ("values", {"text": "sky blue"}),

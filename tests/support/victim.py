@@ -158,11 +158,18 @@ def async_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=AsyncTransport(verify=False))
 
 
+def answer_to(question: Any, job: dict[str, Any]) -> Any:
+    """The answer that a job holds for a question; without any, the question itself."""
+    return job["answers"][question] if "answers" in job else question
+
+
 def next_input(state: Any, job: dict[str, Any]) -> Any:
     """What to invoke the graph with, as someone would who finds it in this state."""
     if state.interrupts:
-        answer = job.get("answer")
-        return Command(resume=answer or job["answers"][state.interrupts[0].value])
+        asked = {
+            each.id: job.get("answer") or answer_to(each.value, job) for each in state.interrupts
+        }
+        return Command(resume=asked if len(asked) > 1 else next(iter(asked.values())))
     return None if state.created_at else job["input"]
 
 
@@ -218,9 +225,11 @@ def in_a_fork(job: dict[str, Any]) -> None:
 def main() -> None:
     """Fork for every job."""
     for line in sys.stdin:
+        job = json.loads(line)
+        importlib.import_module(job["module"])  # here, and not again in every fork
         child = os.fork()
         if not child:
-            in_a_fork(json.loads(line))
+            in_a_fork(job)
             sys.stdout.flush()
             os._exit(0)
         _, status = os.waitpid(child, 0)

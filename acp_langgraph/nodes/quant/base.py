@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -16,12 +16,22 @@ from acp_langgraph.core.flow import Flow
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers
+from acp_langgraph.nodes.ports import InputPort
 from acp_langgraph.quant.config import Spelling, quant_configuration
 from acp_langgraph.quant.keeping import Keeper, Save
 from acp_langgraph.quant.pace import Pace, QuantPolicy
 from acp_langgraph.quant.sharing import SharedPolling, shared_polling
 
+if TYPE_CHECKING:
+    from acp_langgraph.nodes.tool import ToolSide
+
 __all__ = ["QuantNode", "QuantOptions", "current_config"]
+
+_MESSAGE: Final = {
+    "type": "object",
+    "properties": {"message": {"type": "string", "description": "What is wanted, in plain words."}},
+    "required": ["message"],
+}
 
 _log = logging.getLogger("acp_langgraph.nodes")
 
@@ -141,6 +151,20 @@ class QuantNode(RemoteNode):
             cancelled.add_note(said)
             _log.warning(said)
             raise
+
+    def _told_by_a_model(self, config: Any, description: str) -> ToolSide:
+        """What a tool is made from that takes a message; of nodes with an `_input`."""
+        from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
+            ARGUMENTS,
+            AnswerPort,
+            ToolSide,
+        )
+
+        self._refuse_configuration(config)
+        twin: Any = self._as_called()
+        twin._input = InputPort("input", f"{ARGUMENTS}.message", None, self.name)  # noqa: SLF001 - a node of its own
+        twin.output = AnswerPort(None, self.name)
+        return ToolSide(twin, _MESSAGE, description)
 
     def ending(
         self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.errors import GraphBubbleUp
 from pydantic_core import to_jsonable_python
+from typing_extensions import override
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Ask, Flow, Step, Work
@@ -20,6 +21,9 @@ from acp_langgraph.nodes.ports import InputPort, OutputPort
 from acp_langgraph.nodes.quant.base import QuantNode, QuantOptions, current_config
 from acp_langgraph.quant.chat import ChatOrder, PendingTools, converse
 from acp_langgraph.quant.pace import CHAT, Pace
+
+if TYPE_CHECKING:
+    from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["QuantChatNode"]
 
@@ -94,8 +98,8 @@ class QuantChatNode(QuantNode):
             raise NodeConfigurationError("an agent brings its own tools", node=name)
         made = [each if isinstance(each, BaseTool) else tool(each) for each in tools]
         self._runs = {each.name: each for each in made}
-        self.agent = str(agent_id or model_id)
         self._agent_id = agent_id
+        self.agent = str(agent_id or model_id)
         self._on_tool_error = on_tool_error
         self._request = dict(request or {})
         if model_id:
@@ -107,8 +111,14 @@ class QuantChatNode(QuantNode):
                 **self._request.get("toolConfig", {}),
                 "tools": entries,
             }
+        self.input_type, self.output_type = input_type, output_type
         self._input = InputPort("input", input_path, input_type, name)
         self.output = OutputPort(output_path, output_type, state_type, name)
+
+    @override
+    def tool_side(self, config: Any = None) -> ToolSide:
+        """What a tool is made from: it takes a message, and gives the chat's answer."""
+        return self._told_by_a_model(config, f"Has {self.agent} answer the message.")
 
     def life(
         self, state: Any, execution: Execution, config: RunnableConfig

@@ -64,6 +64,7 @@ class QuantOrchestrationNode(QuantNode):
     ) -> None:
         super().__init__(name, configuration, pace=pace, **options)
         self._input = InputPort("input", input_path, str, name)
+        self.output_type = output_type
         self.output = OutputPort(output_path, output_type, state_type, name)
         self._tools = replace(
             Tools(on_error=on_error, keeper=self.keeper, node=name), orchestrations=self.policy

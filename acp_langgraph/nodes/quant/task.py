@@ -148,11 +148,13 @@ class QuantTaskNode(QuantNode):
             raise NodeConfigurationError("give either task_id or task_path", node=name)
         if lease <= 0 or settle < 0 or settle >= lease:
             raise NodeConfigurationError("a lease needs 0 <= settle < lease", node=name)
+        self.agent = worker or name
         self.runnable: Runnable[Any, Any] = coerce_to_runnable(runnable)
         self.rules = TaskRules(on_dependency_failure, on_failure)
         self._task_id = task_id
         self._task = None if task_path is None else InputPort("task", task_path, None, name)
         self._input = None if input_path is None else InputPort("input", input_path, None, name)
+        self.output_type = output_type
         self.output = OutputPort(output_path, output_type, state_type, name)
         self._claim = partial(
             Claim,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from langchain_core.runnables import RunnableConfig
+from typing_extensions import override
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
@@ -21,6 +22,9 @@ from acp_langgraph.quant import calls
 from acp_langgraph.quant.models import ToolEntry
 from acp_langgraph.quant.pace import IMAGES, ORCHESTRATION, TOOLS, Pace
 from acp_langgraph.quant.tools import ToolOrder, Tools, use_tools, wait_for_executions
+
+if TYPE_CHECKING:
+    from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["QuantToolNode"]
 
@@ -113,6 +117,7 @@ class QuantToolNode(QuantNode):
         self._entries: list[dict[str, Any]] | None = None
         self._request = {**(request or {}), "modelId": model_id}
         self._answer = answer
+        self.input_type, self.output_type = input_type, output_type
         self._input = InputPort("input", input_path, input_type, name)
         self.output = OutputPort(output_path, output_type, state_type, name)
         self._ids = None
@@ -125,6 +130,15 @@ class QuantToolNode(QuantNode):
             self.keeper,
             self.sharing,
             name,
+        )
+
+    @override
+    def tool_side(self, config: Any = None) -> ToolSide:
+        """What a tool is made from: it takes a message, and gives what the node's answer is."""
+        if self._ids is not None:
+            return super().tool_side(config)
+        return self._told_by_a_model(
+            config, f"Has {self.agent} used for what the message asks for."
         )
 
     def life(
