@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -89,7 +89,8 @@ def recording() -> Iterator[Recorder]:
                 self.end_headers()
                 for piece in answer.endless:
                     self.wfile.write(piece)
-                self.rfile.read(1)  # returns when the client hangs up
+                with suppress(ConnectionError):  # a client that left something unread resets
+                    self.rfile.read(1)  # returns when the client hangs up
                 recorder.hung_up.set()
                 return
             if answer.status != 204:
