@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from langgraph.func import task
 from langgraph.runtime import get_runtime
 from langgraph.types import interrupt
 
@@ -21,6 +20,7 @@ from acp_langgraph.nodes.draining import LOOK_EVERY, leave_if_drained, until_dra
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.progress import ProgressTeller
 from acp_langgraph.nodes.reporting import Report
+from acp_langgraph.nodes.steps import arun_as_task, run_as_task
 from acp_langgraph.transport import AsyncTransport, Transport
 
 __all__ = ["AsyncGraphPerformer", "GraphPerformer", "StoppedError"]
@@ -128,7 +128,7 @@ class GraphPerformer(_Watch):
 
         ran: list[str] = []
         body.__name__ = step.name
-        result = task(body)().result()
+        result = run_as_task(body)
         if step.settled and ledger is not None and ran:
             ledger.await_result(ran[0])
         return result
@@ -195,7 +195,7 @@ class AsyncGraphPerformer(_Watch):
 
         ran: list[str] = []
         body.__name__ = step.name
-        result = await task(body)()
+        result = await arun_as_task(body)
         if step.settled and ledger is not None and ran:
             await ledger.aawait_result(ran[0])
         return result
