@@ -12,8 +12,9 @@ remote runs, `acp_langgraph.nodes` of what deserves a warning, `acp_langgraph.ht
 """
 
 import logging
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from acp_langgraph.lazy import lazily
 
 if TYPE_CHECKING:
     from acp_langgraph.acp.client import (
@@ -206,25 +207,14 @@ _HOMES = {
     "nodes.quant": ("QuantChatNode", "QuantOrchestrationNode", "QuantTaskNode", "QuantToolNode"),
     "quant.client": ("AsyncQuantClient", "QuantClient"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 if not TYPE_CHECKING:  # a checker would take any name for one that is there
+    _find, __dir__ = lazily(__name__, _HOMES)
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":
             from importlib.metadata import version  # noqa: PLC0415 - rarely wanted
 
             return version("acp-langgraph")
-        if name not in _HOME_OF:
-            raise AttributeError(
-                f"module {__name__!r} has no attribute {name!r}",
-                name=name,
-                obj=import_module(__name__),  # Python looks there for what was meant
-            )
-        found = globals()[name] = getattr(import_module(f"acp_langgraph.{_HOME_OF[name]}"), name)
-        return found
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+        return _find(name)

@@ -47,7 +47,8 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 
 def test_every_lazy_name_is_exported_and_known_to_type_checkers() -> None:
-    assert sorted(acp_langgraph._HOME_OF) == acp_langgraph.__all__
+    homes = acp_langgraph._HOMES.values()
+    assert sorted(name for names in homes for name in names) == acp_langgraph.__all__
     source = Path(acp_langgraph.__file__).read_text()
     checked = source.split("if TYPE_CHECKING:")[1].split("__all__")[0]
     assert not [name for name in acp_langgraph.__all__ if name not in checked]

@@ -2,43 +2,53 @@
 
 `paths` says where in a state something is, `rules` where one value comes from, `compiling` checks
 rules against declared types and makes them a plan, and `asking` asks a model for what rules cannot
-tell. `edges` puts plans into a graph; it is the only module here that knows LangGraph, and so the
-only one that is not imported from here.
+tell. `edges` puts plans into a graph; it is the only module here that knows LangGraph, and its names
+are `acp_langgraph`'s own. Names are imported when they are first used.
 """
 
 from __future__ import annotations
 
-from acp_langgraph.mapping.asking import (
-    aask,
-    amake_delta,
-    amake_value,
-    ask,
-    make_delta,
-    make_value,
-)
-from acp_langgraph.mapping.compiling import compile_input, compile_output, compile_plan, load_plan
-from acp_langgraph.mapping.merging import merge
-from acp_langgraph.mapping.metadata import FieldMetadata, IOMappingAgentMetadata
-from acp_langgraph.mapping.paths import (
-    CompiledPath,
-    PathSyntaxError,
-    StatePath,
-    StateReadError,
-    StateWriteError,
-    compile_path,
-)
-from acp_langgraph.mapping.plan import MappingPlan
-from acp_langgraph.mapping.proposing import apropose, propose
-from acp_langgraph.mapping.rules import (
-    call,
-    coalesce,
-    const,
-    copy,
-    each,
-    from_config,
-    llm,
-    template,
-)
+from typing import TYPE_CHECKING
+
+from acp_langgraph.lazy import lazily
+
+if TYPE_CHECKING:
+    from acp_langgraph.mapping.asking import (
+        aask,
+        amake_delta,
+        amake_value,
+        ask,
+        make_delta,
+        make_value,
+    )
+    from acp_langgraph.mapping.compiling import (
+        compile_input,
+        compile_output,
+        compile_plan,
+        load_plan,
+    )
+    from acp_langgraph.mapping.merging import merge
+    from acp_langgraph.mapping.metadata import FieldMetadata, IOMappingAgentMetadata
+    from acp_langgraph.mapping.paths import (
+        CompiledPath,
+        PathSyntaxError,
+        StatePath,
+        StateReadError,
+        StateWriteError,
+        compile_path,
+    )
+    from acp_langgraph.mapping.plan import MappingPlan
+    from acp_langgraph.mapping.proposing import apropose, propose
+    from acp_langgraph.mapping.rules import (
+        call,
+        coalesce,
+        const,
+        copy,
+        each,
+        from_config,
+        llm,
+        template,
+    )
 
 __all__ = [
     "CompiledPath",
@@ -72,3 +82,24 @@ __all__ = [
     "propose",
     "template",
 ]
+
+_HOMES = {
+    "asking": ("aask", "amake_delta", "amake_value", "ask", "make_delta", "make_value"),
+    "compiling": ("compile_input", "compile_output", "compile_plan", "load_plan"),
+    "merging": ("merge",),
+    "metadata": ("FieldMetadata", "IOMappingAgentMetadata"),
+    "paths": (
+        "CompiledPath",
+        "PathSyntaxError",
+        "StatePath",
+        "StateReadError",
+        "StateWriteError",
+        "compile_path",
+    ),
+    "plan": ("MappingPlan",),
+    "proposing": ("apropose", "propose"),
+    "rules": ("call", "coalesce", "const", "copy", "each", "from_config", "llm", "template"),
+}
+
+if not TYPE_CHECKING:  # a checker would take any name for one that is there
+    __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -1,6 +1,6 @@
 """Where a node takes its input from the state, and where it puts the answer.
 
-Here by a path, which is the simple case; `acp_langgraph.nodes.plans` does it by mapping plans.
+Here by a path, which is the simple case; `acp_langgraph.nodes.planned` does it by mapping plans.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from inspect import isroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -17,8 +17,11 @@ from typing_extensions import is_typeddict
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.sendable import unsendable
 from acp_langgraph.errors import NodeConfigurationError, NodeError, NodeInputError, NodeOutputError
-from acp_langgraph.mapping import MappingPlan, schema, validation
+from acp_langgraph.mapping import schema, validation
 from acp_langgraph.mapping.paths import StatePath
+
+if TYPE_CHECKING:
+    from acp_langgraph.mapping import MappingPlan
 
 __all__ = ["FixedPort", "InputPort", "OutputPort"]
 
