@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Optional
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -118,7 +118,7 @@ class RemoteNode(Presence):
     def invoke(
         self,
         input: Any,  # noqa: A002 - LangChain's name
-        config: RunnableConfig | None = None,
+        config: Optional[RunnableConfig] = None,  # noqa: UP045 - as LangGraph reads it
         **_: Any,
     ) -> dict[str, Any]:
         """Do the work, blocking.
@@ -150,7 +150,7 @@ class RemoteNode(Presence):
     async def ainvoke(
         self,
         input: Any,  # noqa: A002 - LangChain's name
-        config: RunnableConfig | None = None,
+        config: Optional[RunnableConfig] = None,  # noqa: UP045 - as LangGraph reads it
         **_: Any,
     ) -> dict[str, Any]:
         """Do the work, awaiting; otherwise `invoke`."""

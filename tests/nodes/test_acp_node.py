@@ -528,3 +528,11 @@ def test_inputs_and_outputs_of_every_type_go_out_and_come_back(
         assert echoing.run.input == sent
     expected = TypeAdapter(declared).validate_python(sent) if declared not in {None, Note} else sent
     assert change == {"answer": expected}
+
+
+def test_a_method_of_a_node_is_a_node_too(server: Any, color: Color) -> None:
+    node = make(server)
+    method = node.invoke if color.name == "sync" else node.ainvoke
+    builder = StateGraph(State).add_node("remote", method).add_edge(START, "remote")
+    done = color.invoke(builder.compile(), {"ask": {"text": "hi"}})
+    assert done["answer"] == {"text": "hi"}
