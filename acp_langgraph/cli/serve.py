@@ -54,6 +54,12 @@ def serve(
             "http://hooks.internal:8080, * for anywhere, or none. May be given several times."
         ),
     ] = None,
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace", help="Let runs take their place in the traces that clients tell of."
+        ),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say why runs fail, and more.")
     ] = False,
@@ -96,6 +102,7 @@ def serve(
             webhooks=server.WebhookPolicy(
                 allow=[each for each in webhook or ["public"] if each != "none"]
             ),
+            trace=trace,
             on_ready=ready,
         )
     except loading.LoadError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import socket
 import threading
 from collections import deque
@@ -224,6 +225,10 @@ def run_server(
         server.run(sockets=[bound])
     if not server.started and (error := _why(app)):
         raise error
+
+
+# What uvicorn has to say is for those who listen, and not for standard error.
+logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
 class _Server(uvicorn.Server):

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from acp_langgraph.acp.models import CANCELLED
 from acp_langgraph.testing.gate import Gate
@@ -32,6 +32,13 @@ class Clock:
         """A moment later than all before."""
         self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
         return self._last
+
+
+_ANY_INTERRUPT: Final[dict[str, Any]] = {
+    "interrupt_type": "interrupt",
+    "interrupt_payload": {},
+    "resume_payload": {},
+}
 
 
 @dataclass(slots=True)
@@ -88,6 +95,9 @@ class FakeAgent:
             "config": self.config,
             "interrupts": self.interrupts,
         }
+        if self.capabilities is None:  # what can all must say what that is like
+            specs |= {"custom_streaming_update": {}, "thread_state": {}}
+            specs["interrupts"] = self.interrupts or [_ANY_INTERRUPT]
         return {"metadata": self.to_json()["metadata"], "specs": specs}
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
@@ -179,3 +180,8 @@ except ImportError as error:
     )
 
     assert 'pip install "acp-langgraph[server]"' in done.stdout
+
+
+def test_what_uvicorn_logs_is_not_printed_by_python_itself() -> None:
+    handlers = logging.getLogger("uvicorn").handlers
+    assert any(isinstance(each, logging.NullHandler) for each in handlers)

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from acp_langgraph import ACPClient, validate_descriptor
 from acp_langgraph.acp import calls
 from acp_langgraph.core.calls import ABSENT, Call, Reply
 from acp_langgraph.errors import (
@@ -446,3 +447,8 @@ def test_a_hundred_runs_at_once_half_of_them_cancelled(server, call, ids, gate):
         kinds = [outcome.result(20).json()["output"]["type"] for outcome in outcomes]
     assert (kinds.count("result"), kinds.count("error")) == (50, 50)
     assert (server.created, server.completed, server.running) == (100, 50, 0)
+
+
+def test_a_fake_agents_descriptor_does_not_contradict_itself() -> None:
+    with FakeACPServer([Answer({})]) as server, ACPClient(server.url) as client:
+        validate_descriptor(client.get_acp_descriptor_by_id(server.agent_id))
