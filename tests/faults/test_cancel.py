@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from acp_langgraph.testing import Answer, Ask, FakeACPServer, Fault, Gate, Work
 
 ON_A_THREAD: RunnableConfig = {"configurable": {"thread_id": "1"}}
 INPUT = {"ask": {"text": "hi"}}
+_OUTPUT = "_stateless_run_output"
 
 
 async def seen(server: FakeACPServer, what: str, n: int = 1) -> None:
@@ -203,6 +208,36 @@ def test_a_drain_in_a_blocking_graph_leaves_the_run_too() -> None:
         gate.open()
         assert graph.invoke(None, ON_A_THREAD)["answer"] == "done"
         assert server.created == server.completed == 1
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[], None]]:
+    """Sends this process what Ctrl-C sends; also where whoever started it has switched that off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("saver", [None, InMemorySaver()], ids=["forgets", "remembers"])
+def test_ctrl_c_in_a_blocking_graph_cancels_the_remote_run(
+    ctrl_c: Callable[[], None], saver: Any
+) -> None:
+    with FakeACPServer([Work(Gate()), Answer("done")]) as server:
+        node = make_node(server.url, server.agent_id)
+        builder = StateGraph(State).add_node(node).add_edge(START, node.get_name())
+
+        def press() -> None:
+            server.wait_until(lambda: bool(server.runs))
+            server.requests.wait_for(f"{'wait_for' if saver else 'create_and_wait_for'}{_OUTPUT}")
+            ctrl_c()
+
+        pressing = threading.Thread(target=press)
+        pressing.start()
+        with pytest.raises(KeyboardInterrupt):
+            builder.compile(checkpointer=saver).invoke(INPUT, ON_A_THREAD)
+        pressing.join()
+        server.wait_until(lambda: server.runs[0].cancelled)
+        assert server.created == 1
 
 
 @pytest.mark.parametrize("on_timeout", ["cancel", "leave"])
