@@ -8,7 +8,6 @@ from uuid import UUID
 
 import httpx
 from langchain_core.runnables import RunnableConfig
-from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import Unpack, override
 
 from acp_langgraph.acp.agents import (
@@ -31,28 +30,19 @@ from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
-from acp_langgraph.nodes.from_agent import (
-    Mode,
-    NodeOptions,
-    alook_up,
-    look_up,
-    node_name,
-    options_for,
-)
+from acp_langgraph.nodes.forwarding import forwarded, forwarded_metadata
 from acp_langgraph.nodes.identity import Auth, Headers
 from acp_langgraph.nodes.plans import input_of, output_of
 from acp_langgraph.nodes.ports import FixedPort, InputPort
 
 if TYPE_CHECKING:
+    from acp_langgraph.nodes.from_agent import Mode, NodeOptions
     from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["ACPNode"]
 
 _MODES: Final = frozenset({"values", "custom"})
 _STRATEGIES: Final = ("reject", "rollback", "interrupt", "enqueue")
-_GRAPHS_OWN: Final = ("langgraph_", "checkpoint", "__", "ls_")
-_DEFAULT_RECURSION_LIMIT: Final = 25  # what LangChain fills in where the user set none
-_GRAPHS_OWN_TAGS: Final = ("graph:", "seq:", "langsmith:", "branch:")
 
 
 class ACPNode(RemoteNode):
@@ -283,6 +273,8 @@ class ACPNode(RemoteNode):
                 that there is none of, or takes or gives no fields that could be channels.
             OpenApiException: If the server cannot be asked.
         """
+        from acp_langgraph.nodes.from_agent import look_up  # noqa: PLC0415 - only for those who want it
+
         return cls._of_agent(client_config, look_up(client_config, agent, options), name, options)
 
     @classmethod
@@ -294,6 +286,8 @@ class ACPNode(RemoteNode):
         **options: Unpack[NodeOptions],
     ) -> Self:
         """`from_agent`, awaiting."""
+        from acp_langgraph.nodes.from_agent import alook_up  # noqa: PLC0415 - see from_agent
+
         found = await alook_up(client_config, agent, options)
         return cls._of_agent(client_config, found, name, options)
 
@@ -305,6 +299,11 @@ class ACPNode(RemoteNode):
         name: str | None,
         options: NodeOptions,
     ) -> Self:
+        from acp_langgraph.nodes.from_agent import (  # noqa: PLC0415 - see from_agent
+            node_name,
+            options_for,
+        )
+
         name = name or node_name(found)
         node = cls(name, found.agent_id, client_config, **options_for(found, name, options))
         node.agent = found.name
@@ -426,7 +425,7 @@ class ACPNode(RemoteNode):
         execution: Execution,
         config: RunnableConfig,
     ) -> RunOrder:
-        run_config = _forwarded(config)
+        run_config = forwarded(config)
         if self.config is not None:
             run_config["configurable"] = self.config.read(state)
         return RunOrder(
@@ -434,7 +433,7 @@ class ACPNode(RemoteNode):
             agent_id=agent_id,
             input=value,
             config=run_config,
-            metadata=_metadata(config),
+            metadata=forwarded_metadata(config),
             thread_id=self._thread(execution),
             multitask_strategy=self.multitask_strategy,
             node=self.name,
@@ -498,26 +497,3 @@ def _answer(outcome: Mapping[str, Any]) -> Any:
     if isinstance(values, dict) and "messages" not in values:
         return {**values, "messages": messages}
     return values
-
-
-def _forwarded(config: RunnableConfig) -> dict[str, Any]:
-    """What of the graph's configuration is the user's and meant for the agent as well."""
-    tags = [tag for tag in config.get("tags") or () if not tag.startswith(_GRAPHS_OWN_TAGS)]
-    found: dict[str, Any] = {"tags": tags} if tags else {}
-    limit = config.get("recursion_limit", _DEFAULT_RECURSION_LIMIT)
-    if limit != _DEFAULT_RECURSION_LIMIT:
-        found["recursion_limit"] = limit
-    return found
-
-
-def _metadata(config: RunnableConfig) -> dict[str, Any]:
-    configurable = config.get("configurable", {})
-    found = {}
-    for name, value in (config.get("metadata") or {}).items():
-        if name.startswith(_GRAPHS_OWN) or name in configurable:
-            continue
-        try:
-            found[name] = to_jsonable_python(value)
-        except PydanticSerializationError:
-            continue
-    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -11,28 +10,16 @@ import httpx
 import pytest
 from httpx_aiohttp import AiohttpTransport
 from support.colors import Color
+from support.sending import send
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call
 from acp_langgraph.errors import ApiConnectionError, ApiTimeoutError, UnauthorizedException
 from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, RecordedRequest, Response
-from acp_langgraph.transport import AsyncTransport, Transport
+from acp_langgraph.transport import AsyncTransport
 
 READ: Call[Any] = Call("read", "GET", "/things/1", dict)
 WRITE: Call[Any] = Call("write", "POST", "/things", dict, body={"a": 1})
-
-
-def send(color: Color, configuration: Any, *calls: Call[Any], **options: Any) -> list[Any]:
-    """Send calls one after the other with one transport."""
-    if color.name == "sync":
-        with Transport(configuration, **options) as transport:
-            return [transport.send(call) for call in calls]
-
-    async def run() -> list[Any]:
-        async with AsyncTransport(configuration, **options) as transport:
-            return [await transport.send(call) for call in calls]
-
-    return asyncio.run(run())
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from support.colors import Color
+from support.sending import send
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call
@@ -24,19 +25,6 @@ from acp_langgraph.transport import AsyncTransport, Transport
 
 READ: Call[Any] = Call("read", "GET", "/things/1", dict)
 WRITE: Call[Any] = Call("write", "POST", "/things", dict, body={"a": "ä"})
-
-
-def send(color: Color, configuration: Any, *calls: Call[Any], **options: Any) -> list[Any]:
-    """Send calls one after the other with one transport."""
-    if color.name == "sync":
-        with Transport(configuration, **options) as transport:
-            return [transport.send(call) for call in calls]
-
-    async def run() -> list[Any]:
-        async with AsyncTransport(configuration, **options) as transport:
-            return [await transport.send(call) for call in calls]
-
-    return asyncio.run(run())
 
 
 @pytest.fixture
