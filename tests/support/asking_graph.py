@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
-from support.victim import async_client, client
 
 from acp_langgraph.nodes.acp import ACPNode
 
@@ -29,8 +28,6 @@ def build(job: dict[str, Any]) -> Any:
         None,
         "answer",
         None,
-        client=client(),
-        async_client=async_client(),
     )
     builder = StateGraph(State)
     builder.add_node(node)

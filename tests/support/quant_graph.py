@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
-from support.victim import async_client, client
 
 from acp_langgraph.nodes.quant import QuantChatNode, QuantTaskNode, QuantToolNode
 from acp_langgraph.quant.pace import Pace
@@ -35,8 +34,6 @@ def _common(job: dict[str, Any]) -> dict[str, Any]:
     return {
         "configuration": job["url"],
         "organisation": "acme",
-        "client": client(),
-        "async_client": async_client(),
         "output_path": "answer",
         "pace": QUICK,
     }

@@ -6,7 +6,6 @@ import os
 from typing import Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
-from support.victim import async_client, client
 
 from acp_langgraph.nodes.bridge import APIBridgeAgentNode
 
@@ -30,8 +29,6 @@ def build(job: dict[str, Any]) -> Any:
         "answer",
         output_type=str,
         headers={"x-process": str(os.getpid())},  # so that the server can kill it
-        client=client(),
-        async_client=async_client(),
         on_unknown=job.get("on_unknown", "raise"),
     )
     builder = StateGraph(State)

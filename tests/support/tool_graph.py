@@ -7,7 +7,6 @@ from typing import Annotated, Any, TypedDict
 from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.graph import START, StateGraph, add_messages
 from langgraph.prebuilt import ToolNode
-from support.victim import async_client, client
 
 from acp_langgraph import ACPNode
 
@@ -49,8 +48,6 @@ def build(job: dict[str, Any]) -> Any:
         job["agent_id"],
         job["url"],
         input_type=Text,
-        client=client(),
-        async_client=async_client(),
     )
     tools = ToolNode([node.as_tool()], name="tools")
     builder = StateGraph(State).add_node(call).add_node(tools).add_node(read)

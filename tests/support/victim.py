@@ -21,10 +21,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import aiohttp
 import aiosqlite
 import httpx
 import psycopg
-from httpx_aiohttp import AiohttpTransport
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -32,7 +32,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 from support.postgres import ALONE, AS_SAVERS_NEED_IT
 
-__all__ = ["async_client", "client", "main"]
+__all__ = ["main"]
 
 
 class Ticks:
@@ -55,26 +55,33 @@ def streams(response: httpx.Response) -> bool:
     return response.headers.get("content-type", "").startswith("text/event-stream")
 
 
-class Transport(httpx.HTTPTransport):
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+def tick_at_exchanges() -> None:
+    """Tick before and after every exchange, and once its body is read, on every user's connections."""
+    send, ask = httpx.HTTPTransport.handle_request, aiohttp.ClientSession._request
+    end = aiohttp.ClientResponse.close
+
+    def handle_request(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
         tick()
-        response = super().handle_request(request)
+        response = send(self, request)
         tick()
         if not streams(response):
             response.read()
         tick()
         return response
 
-
-class AsyncTransport(AiohttpTransport):
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def request(self: aiohttp.ClientSession, *args: Any, **options: Any) -> Any:
         tick()
-        response = await super().handle_async_request(request)
-        tick()
-        if not streams(response):
-            await response.aread()
+        response = await ask(self, *args, **options)
         tick()
         return response
+
+    def close(self: aiohttp.ClientResponse) -> None:
+        end(self)
+        tick()
+
+    httpx.HTTPTransport.handle_request = handle_request  # type: ignore[method-assign]
+    aiohttp.ClientSession._request = request  # type: ignore[method-assign]
+    aiohttp.ClientResponse.close = close  # type: ignore[method-assign]
 
 
 class Ticking:
@@ -148,16 +155,6 @@ async def async_saver_of(job: dict[str, Any]) -> AsyncIterator[Any]:
         yield AsyncSaverOnServer(connection)
 
 
-def client() -> httpx.Client:
-    """A blocking client that ticks."""
-    return httpx.Client(transport=Transport(verify=False))
-
-
-def async_client() -> httpx.AsyncClient:
-    """An awaiting client that ticks."""
-    return httpx.AsyncClient(transport=AsyncTransport(verify=False))
-
-
 def answer_to(question: Any, job: dict[str, Any]) -> Any:
     """The answer that a job holds for a question; without any, the question itself."""
     return job["answers"][question] if "answers" in job else question
@@ -224,6 +221,7 @@ def in_a_fork(job: dict[str, Any]) -> None:
 
 def main() -> None:
     """Fork for every job."""
+    tick_at_exchanges()
     for line in sys.stdin:
         job = json.loads(line)
         importlib.import_module(job["module"])  # here, and not again in every fork
