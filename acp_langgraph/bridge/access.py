@@ -1,4 +1,4 @@
-"""Who may see what: the service's credential, the gateway's headers, and what must not be told.
+"""Who may see what: the service's credential, and the gateway's headers.
 
 A bridge forwards nearly every header to the service behind it. `Authorization` is the service's
 credential and travels with queries only, never to the bridge's own endpoints. What identifies a
@@ -7,9 +7,7 @@ client to the gateway itself goes into other headers: `apikey`, or whatever the 
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from acp_langgraph.config import ApiClientConfiguration
@@ -21,9 +19,7 @@ __all__ = [
     "authorization",
     "connection",
     "gateway_headers",
-    "redact",
     "refuse",
-    "secrets",
 ]
 
 DEFAULT_TIMEOUT: Final = 120.0
@@ -38,8 +34,6 @@ _FORBIDDEN: Final = {
     "x-nl-query-enabled": "the mode decides it",
     "x-nl-response-type": "the mode decides it",
 }
-_SHORTEST_SECRET: Final = 6
-_HIDDEN: Final = "[credential]"
 
 
 def connection(
@@ -95,26 +89,6 @@ def authorization(service_api_key: str | None) -> str | None:
     return key if " " in key else f"Bearer {key}"
 
 
-def secrets(*headers: Mapping[str, str]) -> tuple[str, ...]:
-    """What must not show in a message: the values of headers, and the credentials inside them."""
-    found: set[str] = set()
-    for name, value in (item for each in headers for item in each.items()):
-        if name.lower() in {"accept", "accept-encoding"}:
-            continue
-        scheme, _, credential = value.partition(" ")
-        found |= {value, credential}
-        if scheme.lower() == "basic":
-            found |= _decoded(credential)
-    return tuple(sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=len))[::-1]
-
-
-def redact(text: str, hidden: Iterable[str]) -> str:
-    """The text without what must not show."""
-    for each in hidden:
-        text = text.replace(each, _HIDDEN)
-    return text
-
-
 def authenticates(client: Any) -> bool:
     """Whether a caller's own HTTP client adds credentials to every request.
 
@@ -147,11 +121,3 @@ def _sendable(what: str, value: str) -> str:
     if not text.isascii() or not text.isprintable():
         raise ApiValueError(f"{what} holds characters that a header cannot carry")
     return text
-
-
-def _decoded(credential: str) -> set[str]:
-    try:
-        pair = base64.b64decode(credential, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        return set()
-    return {pair, pair.partition(":")[2]}

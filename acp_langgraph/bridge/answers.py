@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any, Final, TypeAlias, TypedDict
 
-from acp_langgraph.bridge.access import redact
 from acp_langgraph.bridge.calls import Query, Route
 from acp_langgraph.bridge.models import APIBridgeOutput
 from acp_langgraph.core.calls import Reply
 from acp_langgraph.core.once import never_left
+from acp_langgraph.core.secrets import redact
 from acp_langgraph.errors import (
     AnswerRejectedError,
     ApiException,

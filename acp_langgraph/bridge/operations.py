@@ -13,6 +13,7 @@ from acp_langgraph.bridge.models import APIBridgeOutput, BridgeInfo, Generation,
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import exchange, with_retries
+from acp_langgraph.core.secrets import secrets
 
 __all__ = ["Operations"]
 
@@ -190,7 +191,7 @@ class Operations:
         call = init_mcp(self._generation)
         reply = yield from exchange(call, self._retries)
         if not reply.is_success:
-            hidden = access.secrets(self._headers)
+            hidden = secrets(self._headers)
             raise error_of(reply, Route("mcp", call.method, call.path, {}), hidden)
         return reply.text.strip()
 
@@ -207,6 +208,6 @@ class Operations:
         if credential is not None or self._authenticates:
             route.entrust(any_receiver=any_receiver)
         shown: dict[str, Any] = {} if credential is None else {"authorization": credential}
-        hidden = access.secrets(self._headers, shown)
+        hidden = secrets(self._headers, shown)
         query = Query(text, route, credential, hidden, timeout)
         return (yield from send_query(query, self._retries, usable(check)))

@@ -30,6 +30,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Flow, Work
+from acp_langgraph.core.secrets import redact, secrets
 from acp_langgraph.errors import ApiException
 
 __all__ = [
@@ -47,8 +48,6 @@ C = TypeVar("C", bound=Call[Any])
 
 _EARLY: Final = 30.0  # seconds before its end at which a grant is not shown any more
 _EARLY_SHARE: Final = 0.1
-_SHORTEST_SECRET: Final = 6
-_HIDDEN: Final = "[credential]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,10 +227,11 @@ def authorized(call: Call[Any], credentials: Credentials) -> Flow[Reply]:
     if reply.is_success:
         return reply
     hidden = _secrets(shown)
+    content = redact(reply.content.decode("utf-8", "surrogateescape"), hidden)
     return replace(
         reply,
-        headers={name: _redact(value, hidden) for name, value in reply.headers.items()},
-        content=_redact_bytes(reply.content, hidden),
+        headers={name: redact(value, hidden) for name, value in reply.headers.items()},
+        content=content.encode("utf-8", "surrogateescape"),
     )
 
 
@@ -247,26 +247,11 @@ def showing(call: C, shown: Shown) -> C:
 def cleansed(error: ApiException, shown: Shown) -> ApiException:
     """The same error, without what was shown, should the server have repeated it."""
     hidden = _secrets(shown)
-    error.args = tuple(_redact(str(each), hidden) for each in error.args)
-    error.body = _redact(error.body, hidden)
-    error.headers = {name: _redact(value, hidden) for name, value in error.headers.items()}
+    error.args = tuple(redact(str(each), hidden) for each in error.args)
+    error.body = redact(error.body, hidden)
+    error.headers = {name: redact(value, hidden) for name, value in error.headers.items()}
     return error
 
 
 def _secrets(shown: Shown) -> tuple[str, ...]:
-    found = set()
-    for value in (value for grant in shown for value in grant.headers.values()):
-        found |= {value, value.partition(" ")[2]}
-    return tuple(sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=len))[::-1]
-
-
-def _redact(text: str, hidden: Sequence[str]) -> str:
-    for each in hidden:
-        text = text.replace(each, _HIDDEN)
-    return text
-
-
-def _redact_bytes(content: bytes, hidden: Sequence[str]) -> bytes:
-    for each in hidden:
-        content = content.replace(each.encode(), _HIDDEN.encode())
-    return content
+    return secrets(*(grant.headers for grant in shown))

@@ -25,6 +25,7 @@ from acp_langgraph.bridge.models import (
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.credentials import Grant
 from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.secrets import secrets
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
@@ -198,7 +199,7 @@ class APIBridgeAgentNode(RemoteNode):
         )
         self.agent = service_name or mode
         shown = {} if self._authorization is None else {"authorization": self._authorization}
-        self._hidden = access.secrets(configuration.auth_headers(), sent, shown)
+        self._hidden = secrets(configuration.auth_headers(), sent, shown)
         self.input_type, self.output_type = input_type, output_type
         self._confirm = confirm
         self._on_refusal = one_of("on_refusal", on_refusal, ("raise", "skip"), name)
@@ -234,7 +235,7 @@ class APIBridgeAgentNode(RemoteNode):
         hidden = self._hidden
         if execution.credentials is not None:
             shown = yield from execution.credentials.shown()
-            hidden += access.secrets(*(grant.headers for grant in shown))
+            hidden += secrets(*(grant.headers for grant in shown))
         query = self._query((yield from self.input.take(state, config)), hidden)
         if self._confirm:
             if not execution.remembered:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -12,6 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from acp_langgraph.auth import HeaderAuth, Refuse, credentials_of
 from acp_langgraph.core.credentials import Credentials, Shown
 from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.secrets import SHORTEST_SECRET
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
@@ -29,8 +30,6 @@ Auth: TypeAlias = httpx.Auth | HeaderAuth
 """What authenticates a node's requests."""
 
 _log = logging.getLogger("acp_langgraph.nodes")
-
-_SHORTEST_SECRET: Final = 6
 
 
 class Identity:
@@ -115,7 +114,7 @@ class Identity:
     def _say_what_is_stored(self, shown: Shown, config: RunnableConfig) -> None:
         values = [value for grant in shown for value in grant.headers.values()]
         for name, text in config.get("configurable", {}).items():
-            if not isinstance(text, str) or len(text) < _SHORTEST_SECRET:
+            if not isinstance(text, str) or len(text) < SHORTEST_SECRET:
                 continue
             if not name.startswith("__") and any(text in value for value in values):
                 self._says_what_is_stored = False
