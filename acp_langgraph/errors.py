@@ -67,7 +67,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 __all__ = [
     "ACPDescriptorValidationException",
@@ -213,6 +213,12 @@ class ApiException(OpenApiException):
     def reason(self) -> str:
         """What the server said, as far as it can be read."""
         return self._what_the_server_said(self.body.encode())
+
+    def retold(self, problem: str) -> Self:
+        """The same error in other words; where, status, headers and body stay."""
+        return type(self)(
+            self.where, self.status, self.headers, self.body.encode(), problem=problem
+        )
 
     def _what_the_server_said(self, content: bytes) -> str:
         return _shorten(_spoken(content))

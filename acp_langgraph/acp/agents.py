@@ -135,13 +135,9 @@ def _hint(names: Sequence[str]) -> str:
 def _no_agent_server(error: ApiException) -> ApiException:
     """The same error, telling that the server seems to be another one than was meant."""
     said = str(error).partition(f" answered {error.status}: ")[2] or "nothing more"
-    return type(error)(
-        error.where,
-        error.status,
-        error.headers,
-        error.body.encode(),
-        problem=f"{said}. A server of AGNTCY's Agent Connect Protocol lists its agents there; is the "
-        "host one, without a path that is not its own? (Zed's and IBM's ACP are other protocols)",
+    return error.retold(
+        f"{said}. A server of AGNTCY's Agent Connect Protocol lists its agents there; is the host one, "
+        "without a path that is not its own? (Zed's and IBM's ACP are other protocols)"
     )
 
 

@@ -286,14 +286,9 @@ def _unknown_agent(order: RunOrder, error: NotFoundException) -> UnknownAgentErr
 
 def _explained(refusal: UnprocessableEntityException) -> UnprocessableEntityException:
     said = refusal.reason or "no reason given"
-    return UnprocessableEntityException(
-        refusal.where,
-        refusal.status,
-        refusal.headers,
-        refusal.body.encode(),
-        problem=f"the agent does not take that answer ({said}). Its question still waits: resume "
-        "again, with an answer that fits; the interrupt's response_schema says what does, where the "
-        "agent declares it",
+    return refusal.retold(
+        f"the agent does not take that answer ({said}). Its question still waits: resume again, with an "
+        "answer that fits; the interrupt's response_schema says what does, where the agent declares it"
     )
 
 

@@ -88,8 +88,7 @@ class Server:
         except errors.ApiTimeoutError:
             fail(f"{url} does not answer in time", 1)
         except errors.ApiConnectionError as error:
-            why = str(error).rpartition(": ")[2]
-            fail(f"{url} cannot be reached: {why}\nIs the server running, and is this its URL?", 1)
+            fail(f"{url} cannot be reached: {str(error).rpartition(': ')[2]}", 1)
         except errors.UnprocessableEntityException as error:
             fail(f"{url} does not list its agents; name one ({error})", 1)
         except errors.ApiException as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 from uuid import UUID
 
 import httpx
@@ -13,11 +13,11 @@ from typing_extensions import Unpack, override
 from acp_langgraph.acp.agents import (
     FoundAgent,
     describe_agent,
+    find_agent,
     is_agent_id,
     resolve_agent,
     resume_schema,
 )
-from acp_langgraph.acp.calls import get_acp_descriptor_by_id
 from acp_langgraph.acp.cancelling import cancel_run
 from acp_langgraph.acp.entry import Entry
 from acp_langgraph.acp.flow import run_agent
@@ -26,7 +26,6 @@ from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.acp.order import RunOrder, RunPolicy
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
@@ -40,6 +39,8 @@ if TYPE_CHECKING:
     from acp_langgraph.nodes.tool import ToolSide
 
 __all__ = ["ACPNode"]
+
+T = TypeVar("T")
 
 _MODES: Final = frozenset({"values", "custom"})
 _STRATEGIES: Final = ("reject", "rollback", "interrupt", "enqueue")
@@ -444,11 +445,16 @@ class ACPNode(RemoteNode):
 
     def _resolve(self) -> Flow[str]:
         if self._agent_id is None:
-            try:
-                self._agent_id = yield from resolve_agent(self.agent, self.policy.retries)
-            except UnknownAgentError as error:
-                raise UnknownAgentError(str(error), node=self.name) from None
+            finding = resolve_agent(self.agent, self.policy.retries)
+            self._agent_id = yield from self._found(finding)
         return self._agent_id
+
+    def _found(self, finding: Flow[T]) -> Flow[T]:
+        """What is found; that it is not names this node."""
+        try:
+            return (yield from finding)
+        except UnknownAgentError as error:
+            raise UnknownAgentError(str(error), node=self.name) from None
 
     def _describe(self) -> Flow[AgentACPDescriptor | None]:
         if self._descriptor is None and self._agent_id is not None:
@@ -456,10 +462,10 @@ class ACPNode(RemoteNode):
         return self._descriptor
 
     def _read_descriptor(self) -> Flow[AgentACPDescriptor]:
-        agent_id = yield from self._resolve()
         if self._descriptor is None:
-            call = get_acp_descriptor_by_id(agent_id)
-            self._descriptor = yield from with_retries(call, self.policy.retries)
+            finding = find_agent(self._agent_id or self.agent, self.policy.retries)
+            found = yield from self._found(finding)
+            self._agent_id, self._descriptor = found.agent_id, found.descriptor
         return self._descriptor
 
     def _answer_schema(self, payload: Any) -> Flow[dict[str, Any] | None]:

@@ -40,6 +40,7 @@ __all__ = ["RemoteNode", "one_of"]
 _log = logging.getLogger("acp_langgraph.nodes")
 
 _RUNTIME: Final = "__pregel_runtime"
+_UNREPORTED: Final = nullcontext()
 _CANCEL_WITHIN: Final = 10.0  # seconds
 _REMEMBERED: Final = 10_000
 
@@ -137,7 +138,7 @@ class RemoteNode(Presence):
         performer = GraphPerformer(self._transport_for(execution), execution, self.agent)
         performer.report = self._report(execution, config)
         try:
-            with performer.report or nullcontext():
+            with performer.report or _UNREPORTED:
                 change = drive(self._life(input, execution, config), performer)
                 return self._taken(change, channels)
         except AcpLangGraphError:
@@ -162,7 +163,7 @@ class RemoteNode(Presence):
         performer.report = self._report(execution, config)
         await self._until_ended(execution)
         try:
-            with performer.report or nullcontext():
+            with performer.report or _UNREPORTED:
                 change = await adrive(self._life(input, execution, config), performer)
                 return self._taken(change, channels)
         except AcpLangGraphError:
@@ -315,7 +316,7 @@ class RemoteNode(Presence):
             )
 
     def _stop(self, performer: GraphPerformer) -> None:
-        """Let go of a step that is at work in a thread of its own, as far as a thread can be."""
+        """Let go of the step that is at work, be it in a thread of its own, and end the remote job."""
         performer.stopped = True
         self.transport.close()
         if self.on_cancel == "cancel" and performer.key is not None:

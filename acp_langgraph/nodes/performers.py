@@ -42,7 +42,9 @@ class _Watch:
 
     def __init__(self, execution: Execution, agent: str) -> None:
         self.execution = execution
-        self._teller = ProgressTeller(execution.place[1], agent)
+        self._teller: ProgressTeller | None = None
+        if execution.audience.is_there:
+            self._teller = ProgressTeller(execution.place[1], agent)
         self.run_id: str | None = None
         self.key: str | None = None
         self.report: Report | None = None
@@ -62,7 +64,7 @@ class _Watch:
             self.execution.runtime.heartbeat()
         if progress.kind == "event":
             return progress.payload  # type: ignore[no-any-return]  # of an event the payload is one
-        return self._teller.event(progress) if self.execution.audience.is_there else None
+        return self._teller.event(progress) if self._teller is not None else None
 
 
 class GraphPerformer(_Watch):

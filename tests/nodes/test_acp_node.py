@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import operator
 from dataclasses import dataclass, field
@@ -536,3 +537,14 @@ def test_a_method_of_a_node_is_a_node_too(server: Any, color: Color) -> None:
     builder = StateGraph(State).add_node("remote", method).add_edge(START, "remote")
     done = color.invoke(builder.compile(), {"ask": {"text": "hi"}})
     assert done["answer"] == {"text": "hi"}
+
+
+@pytest.mark.parametrize("agent", ["ecko", "00000000-0000-4000-8000-000000000000"])
+def test_an_agent_that_is_not_there_cannot_be_described(
+    server: Any, color: Color, agent: str
+) -> None:
+    node = make(server, agent)
+    describe = node.describe if color.name == "sync" else lambda: asyncio.run(node.adescribe())
+    with pytest.raises(UnknownAgentError, match=r"node 'remote'.*it has .*'echo'") as caught:
+        describe()
+    assert caught.value.node == "remote"
