@@ -13,10 +13,10 @@ PACKAGE = Path(acp_langgraph.__file__).parent
 MAY_IMPORT = {
     "core": set(),
     "transport": {"core", "auth"},
-    "acp": {"core", "transport", "auth"},
+    "acp": {"core", "transport", "auth", "json_schema"},
     "bridge": {"core", "transport", "auth"},
     "quant": {"core", "transport", "auth"},
-    "mapping": {"core", "transport"},
+    "mapping": {"core", "transport", "json_schema"},
     "nodes": {"core", "transport", "acp", "bridge", "quant", "mapping", "auth", "json_schema"},
     "server": {"core", "acp"},
     "testing": {"core", "acp"},

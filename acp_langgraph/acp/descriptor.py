@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from pydantic import ValidationError
 
 from acp_langgraph.acp.models import AgentACPDescriptor, AgentACPSpec
 from acp_langgraph.errors import ACPDescriptorValidationException
+from acp_langgraph.json_schema.pointers import target
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 __all__ = ["contradictions", "descriptor_faults", "schema_faults", "validate_descriptor"]
 
+_NOWHERE = object()
 _SCHEMAS = ("input", "output", "config", "thread_state", "custom_streaming_update")
 
 
@@ -126,7 +127,7 @@ def schema_faults(place: str, schema: dict[str, Any]) -> Iterator[str]:
         where = ".".join(map(str, error.absolute_path))
         yield f"{place} is no JSON Schema: {where + ': ' if where else ''}{error.message[:200]}"
     for reference in dict.fromkeys(_references(schema)):
-        if not _leads_somewhere(reference, schema):
+        if target(schema, reference, _NOWHERE) is _NOWHERE:
             yield f"{place} refers to {reference!r}, which is not in it"
 
 
@@ -151,20 +152,3 @@ def _references(schema: Any) -> Iterator[str]:
     elif isinstance(schema, list):
         for value in schema:
             yield from _references(value)
-
-
-def _leads_somewhere(reference: str, schema: Any) -> bool:
-    # Only pointers into the schema itself: nobody who reads a descriptor should have to fetch more.
-    if reference == "#":
-        return True
-    if not reference.startswith("#/"):
-        return False
-    for part in reference[2:].split("/"):
-        key = unquote(part).replace("~1", "/").replace("~0", "~")
-        if isinstance(schema, dict) and key in schema:
-            schema = schema[key]
-        elif isinstance(schema, list) and key.isdecimal() and int(key) < len(schema):
-            schema = schema[int(key)]
-        else:
-            return False
-    return True

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote
+
+from acp_langgraph.json_schema.pointers import target
 
 __all__ = ["ANYTHING", "TYPES", "Document", "Form", "Schema", "type_of"]
 
@@ -92,18 +93,7 @@ class Document:
 
     def target(self, reference: Any) -> Schema:
         """What a reference leads to; anything, if that is not in this document."""
-        if not isinstance(reference, str) or not reference.startswith("#"):
-            return True
-        here = self.root
-        for part in reference[1:].split("/")[1:]:
-            key = unquote(part).replace("~1", "/").replace("~0", "~")
-            if isinstance(here, Mapping):
-                here = here.get(key, True)
-            elif isinstance(here, list) and key.isdecimal() and int(key) < len(here):
-                here = here[int(key)]
-            else:
-                return True
-        return here
+        return target(self.root, reference, True)
 
 
 def type_of(value: Any) -> str:  # noqa: PLR0911 - a return for each type

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Final, Literal, Union
 import typing_extensions
 from pydantic import ConfigDict, Field
 
+from acp_langgraph.json_schema.pointers import target
+
 __all__ = ["type_from_json_schema"]
 
 _SIMPLE: Final[dict[str, Any]] = {
@@ -76,7 +78,7 @@ class _Reader:
             case {"$ref": str(reference)}:
                 known = reference in inside
                 last = reference.rsplit("/", 1)[-1]
-                below = True if known else self._resolve(reference)
+                below = True if known else target(self._root, reference, True)
                 found = self.read(below, last, (*inside, reference))
             case {"const": value}:
                 found = _literal([value])
@@ -123,15 +125,6 @@ class _Reader:
         made.__pydantic_config__ = ConfigDict(extra="allow")
         return made
 
-    def _resolve(self, reference: str) -> Any:
-        here: Any = self._root
-        if not reference.startswith("#"):
-            return True
-        for part in reference[1:].split("/")[1:]:
-            key = part.replace("~1", "/").replace("~0", "~")
-            here = here.get(key, True) if isinstance(here, Mapping) else True
-        return here
-
     def _merged(self, schema: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:
         """One object schema from several that all hold; other keywords by the last that has them."""
         whole: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
@@ -140,7 +133,7 @@ class _Reader:
             for _ in range(8):  # a chain of references that is longer than that goes in circles
                 if not (isinstance(part, Mapping) and isinstance(part.get("$ref"), str)):
                     break
-                part = self._resolve(part["$ref"])
+                part = target(self._root, part["$ref"], True)
             if not isinstance(part, Mapping):
                 continue
             properties = {**whole.get("properties", {}), **part.get("properties", {})}
