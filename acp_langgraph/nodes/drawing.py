@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from langchain_core.runnables.graph import Graph
 from langgraph.pregel import Pregel
 
+from acp_langgraph.json_schema.pointers import target
 from acp_langgraph.mapping import validation
 from acp_langgraph.nodes.presence import Presence
 
@@ -74,9 +75,8 @@ def fields_of_schema(declared: Any) -> list[str]:
     For what is no object, its type; empty where nothing is known.
     """
     schema = validation.json_schema(declared)
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        found = schema.get("$defs", {}).get(reference.rsplit("/", 1)[-1])
+    if "$ref" in schema:
+        found = target(schema, schema["$ref"], {})
         schema = dict(found) if isinstance(found, Mapping) else {}
     properties = schema.get("properties")
     if not isinstance(properties, Mapping):
