@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -60,7 +60,9 @@ class Connections:
         )
         # It would repeat a PUT or a DELETE by itself; what may be repeated is a call's to say.
         self._session._retry_connection = False  # noqa: SLF001 - there is no public switch
-        self._proxy = _Proxy.of(endpoint)
+        proxy = endpoint.proxy()
+        self._proxy = None if proxy is None else str(proxy.url)
+        self._for_proxy = _credentials_for(proxy)
 
     async def open(self, call: Call[Any]) -> Answer:
         """Send a call's request.
@@ -108,40 +110,29 @@ class Connections:
         body: bytes | None,
         timeout: httpx.Timeout,  # noqa: ASYNC109 - for each wait within, as httpx means it
     ) -> aiohttp.ClientResponse:
+        where = URL(url, encoded=True)
+        # Through a tunnel, what is for the proxy is said when it is built, and not within.
+        tunnels = where.scheme == "https"
         return await self._session.request(
             method,
-            URL(url, encoded=True),
-            headers={**headers, **self._proxy.headers} if self._proxy.headers else headers,
+            where,
+            headers={**headers, **self._for_proxy} if self._for_proxy and not tunnels else headers,
             data=body,
             allow_redirects=False,  # credentials go to the configured origin only
             timeout=aiohttp.ClientTimeout(
                 connect=timeout.connect, sock_connect=timeout.connect, sock_read=timeout.read
             ),
-            proxy=self._proxy.url,
-            proxy_headers=self._proxy.tunnel_headers,
+            proxy=self._proxy,
+            proxy_headers=self._for_proxy if tunnels else None,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Proxy:
-    """What requests must carry to get through a proxy, if there is one."""
-
-    url: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    tunnel_headers: Mapping[str, str] | None = None
-
-    @classmethod
-    def of(cls, endpoint: Endpoint) -> _Proxy:
-        proxy = endpoint.proxy()
-        if proxy is None:
-            return cls()
-        headers = {}
-        if proxy.raw_auth is not None:
-            credentials = b64encode(b":".join(proxy.raw_auth)).decode()
-            headers["proxy-authorization"] = f"Basic {credentials}"
-        if endpoint.base_url.startswith("https:"):
-            return cls(str(proxy.url), {}, headers)
-        return cls(str(proxy.url), headers, None)
+def _credentials_for(proxy: httpx.Proxy | None) -> dict[str, str]:
+    """The headers that a proxy wants to see."""
+    if proxy is None or proxy.raw_auth is None:
+        return {}
+    credentials = b64encode(b":".join(proxy.raw_auth)).decode()
+    return {"proxy-authorization": f"Basic {credentials}"}
 
 
 class _Stream(httpx.AsyncByteStream):

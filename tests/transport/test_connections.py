@@ -47,6 +47,14 @@ class Renewing(httpx.Auth):
             yield request
 
 
+class Fetching(httpx.Auth):
+    """Fetches a token elsewhere before anything is sent."""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        yield httpx.Request("POST", "https://issuer.invalid/token")
+        yield request
+
+
 def guarded(request: RecordedRequest) -> Response:
     if request.headers.get("authorization") == "Bearer new":
         return Response.json({"said": request.json if request.body else None})
@@ -92,6 +100,17 @@ def test_a_proxy_is_asked_with_its_own_credentials(
     assert request.target == "http://agents.invalid/base/things"
     assert request.headers["proxy-authorization"] == "Basic Z3Vlc3Q6bGV0IG1l"  # guest:let me
     assert request.json == {"a": 1}
+
+
+def test_a_tunnel_is_asked_for_with_the_proxys_credentials_too(color: Color, server: Any) -> None:
+    proxy = server.url.replace("http://", "http://guest:let%20me@")
+    server.faults.add(Fault.status(502), on="*")
+    configuration = ApiClientConfiguration("http://agents.invalid", proxy=proxy, retries=0)
+    with pytest.raises(ApiConnectionError):
+        send(color, configuration, WRITE, auth=Fetching())
+    (request,) = server.requests
+    assert (request.method, request.target) == ("CONNECT", "issuer.invalid:443")
+    assert request.headers["proxy-authorization"] == "Basic Z3Vlc3Q6bGV0IG1l"  # guest:let me
 
 
 def test_a_proxy_that_is_not_there_has_sent_nothing(color: Color, server: Any) -> None:
