@@ -34,6 +34,7 @@ class Screen:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._begun: set[str] = set()
+        self._resumed: set[str] = set()  # LangGraph tells of a remembered task with every entry
         self._width = min(_WIDTH, console.width)
 
     def opens(self, hosts: dict[str, str], thread: str, *, resumed: bool) -> None:
@@ -59,7 +60,8 @@ class Screen:
             (started,) = task["result"].values()
             run = started["run_id"]
             self._print(Text(f"  remote run {run}", "dim"))
-        elif name == "resume_run" and not ended:
+        elif name == "resume_run" and not ended and task["id"] not in self._resumed:
+            self._resumed.add(task["id"])
             self._print(Text("  the answer goes to the same remote run", "dim"))
         elif name in _REMOTE and ended and not task.get("interrupts"):
             self._print(Text.assemble(("✓ ", "green"), name, "  done"))

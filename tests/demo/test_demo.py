@@ -107,6 +107,7 @@ def test_what_the_human_wants_changed_is_changed(brief: Path, tmp_path: Path) ->
     answers = "subject: Come to the fair\nadd: Bring an umbrella\nsign as Ada\nyes\n"
     done = run(outbox, "--brief", str(brief), typed=answers)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("the answer goes to the same remote run") == len(answers.splitlines())
     mail = only_mail(outbox)
     assert mail["subject"] == "Come to the fair"
     assert "Bring an umbrella." in mail.get_content()
