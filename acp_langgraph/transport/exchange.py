@@ -17,6 +17,7 @@ import httpx
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import ABSENT, Call, Reply
 from acp_langgraph.core.flow import Ask
+from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.sendable import sendable_headers
 from acp_langgraph.errors import (
     AnswerTooLargeError,
@@ -26,7 +27,7 @@ from acp_langgraph.errors import (
     OpenApiException,
 )
 
-__all__ = ["Body", "Endpoint", "refuse_other_color", "refuse_to_ask"]
+__all__ = ["Body", "Endpoint", "refuse_forked", "refuse_other_color", "refuse_to_ask"]
 
 _log = logging.getLogger("acp_langgraph.http")
 
@@ -232,6 +233,24 @@ def refuse_other_color(client: Any, wanted: type[httpx.Client | httpx.AsyncClien
         f"{type(client).__name__}. Nodes take an httpx.Client as client= and an "
         "httpx.AsyncClient as async_client=; clients take their own kind as client="
     )
+
+
+def refuse_forked(used: PerProcess[Any]) -> None:
+    """Refuse what was used before this process was forked, for it is its parent's.
+
+    Args:
+        used: Made by whoever uses it.
+
+    Raises:
+        ApiTypeError: If it was.
+    """
+    if used.was_made_elsewhere():
+        raise ApiTypeError(
+            "this process was forked from one that has used the same httpx client, or the same event "
+            "loop, and on its connections each would get the other's answers; nothing was sent. Make "
+            "it after the fork (e.g. in gunicorn's post_fork), or leave the connections to the node"
+        )
+    used.here()
 
 
 def refuse_to_ask(ask: Ask) -> NoReturn:
