@@ -24,16 +24,17 @@ sentence where a promise would break without a word (`GraphTask.of`). Each is pi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import Context, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from queue import Queue
 from typing import Any, Self, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import patch_config, set_config_context
 from langgraph import types
 from langgraph._internal._constants import (
     CONF,
@@ -228,11 +229,14 @@ class Questions:
         if saver is None or scratchpad is None:
             return interrupt(ask.payload, response_schema=ask.schema)
         stored: list[Any] | None = None
+        offered = scratchpad
         if self._answers or scratchpad.get_null_resume(False) is not None:
-            own = yield from _read(saver, self._task.places[-1])
-            stored = self._keep_what_is_meant(scratchpad, own)
+            found = yield from _read(saver, *self._task.places)
+            stored, is_meant = self._meant(scratchpad, found)
+            if not is_meant:
+                offered = replace(scratchpad, get_null_resume=lambda _consume=False: None)
         try:
-            answer = interrupt(ask.payload, response_schema=ask.schema)
+            answer = _interrupt(ask, offered)
         except GraphInterrupt:
             asked = questions_in(ask.payload)
             given = {each: self._answers[each] for each in self._answers if each in asked}
@@ -248,20 +252,27 @@ class Questions:
             yield from self._take_away(saver)
         return answer
 
-    def _keep_what_is_meant(self, scratchpad: Any, own: CheckpointTuple | None) -> list[Any]:
-        """Drop an answer that is for none of the task's questions that were put; what is stored."""
-        mine = [each[1:] for each in stored_writes(own) if each[0] == self._task.info.task_id]
-        found: Any = next((value for channel, value in mine if channel == RESUME), [])
-        stored: list[Any] = found if isinstance(found, list) else [found]
-        put = {each.id for channel, value in mine if channel == INTERRUPT for each in value}
+    def _meant(
+        self, scratchpad: Any, found: Sequence[CheckpointTuple | None]
+    ) -> tuple[list[Any], bool]:
+        """Drop an answer by id that is for another question.
+
+        Returns:
+            The answers that are stored with the task; and whether a plain answer is for this question:
+            it is on display, or nothing is and the task has asked nothing before, as in a fork.
+        """
+        task_id = self._task.info.task_id
+        writes = [each for checkpoint in found for each in stored_writes(checkpoint)]
+        stored: Any = next((v for t, c, v in writes if (t, c) == (task_id, RESUME)), [])
+        stored = stored if isinstance(stored, list) else [stored]
+        shown = {(t, each.id) for t, c, value in writes if c == INTERRUPT for each in value}
         namespace = str(self._task.configurable.get(CONFIG_KEY_CHECKPOINT_NS, ""))
-        its_id = _question_id(namespace, len(stored)) if stored else None
-        if its_id is not None:  # of a first question nothing needs to be shown: a fork has none
-            if its_id not in self._answers:  # LangGraph may have taken the first question's
-                del scratchpad.resume[len(stored) :]
-            if its_id not in put:
-                scratchpad.get_null_resume(True)
-        return stored
+        its_id = _question_id(namespace, len(stored))
+        if its_id is None:
+            return stored, True
+        if stored and its_id not in self._answers:  # LangGraph may have taken the first question's
+            del scratchpad.resume[len(stored) :]
+        return stored, (task_id, its_id) in shown or not (shown or stored)
 
     def _store(self, saver: Saver, answers: list[Any]) -> Flow[None]:
         place, task_id = self._task.places[-1], self._task.info.task_id
@@ -270,7 +281,7 @@ class Questions:
     def _take_away(self, saver: Saver) -> Flow[None]:
         """Take the plain answer from where a later question would find it."""
         place = self._task.places[0]
-        found = yield from _read(saver, place)
+        (found,) = yield from _read(saver, place)
         for task_id, channel, value in stored_writes(found):
             if (task_id, channel) == (NULL_TASK_ID, RESUME) and value is not None:
                 yield from _write(saver, place, [(RESUME, None)], NULL_TASK_ID)
@@ -292,17 +303,20 @@ def failures_told(around: GraphTask, own: GraphTask) -> Flow[str]:
     """
     if around.saver is None:
         return ""
-    outer = yield from _read(around.saver, around.places[-1])
+    (outer,) = yield from _read(around.saver, around.places[-1])
     if not any(each[:2] == (around.info.task_id, ERROR) for each in stored_writes(outer)):
         return ""
     inner = outer
     if own is not around and own.saver is not None:
-        inner = yield from _read(own.saver, own.places[-1])
+        (inner,) = yield from _read(own.saver, own.places[-1])
     return "\n".join(str(value) for _, channel, value in stored_writes(inner) if channel == ERROR)
 
 
-def _read(saver: Saver, place: RunnableConfig) -> Flow[CheckpointTuple | None]:
-    return (yield from Work(partial(saver.get_tuple, place), partial(saver.aget_tuple, place)))
+def _read(saver: Saver, *places: RunnableConfig) -> Flow[list[CheckpointTuple | None]]:
+    async def awaiting() -> list[CheckpointTuple | None]:
+        return [await saver.aget_tuple(place) for place in places]
+
+    return (yield from Work(lambda: [saver.get_tuple(place) for place in places], awaiting))
 
 
 def _write(
@@ -323,6 +337,13 @@ def _question_id(namespace: str, answered: int) -> str | None:
     """The id of a task's question after so many answers; `None` if they all have the same."""
     make = getattr(types, "_interrupt_id", None)
     return None if make is None else str(make(namespace, answered))
+
+
+def _interrupt(ask: Ask, scratchpad: Any) -> Any:
+    """LangGraph's `interrupt`, with a scratchpad of ours."""
+    config = patch_config(get_config(), configurable={CONFIG_KEY_SCRATCHPAD: scratchpad})
+    with set_config_context(config) as context:
+        return context.run(interrupt, ask.payload, response_schema=ask.schema)
 
 
 def questions_in(payload: Any) -> set[str]:
