@@ -237,9 +237,9 @@ def _decode(content: bytes, content_type: str) -> str:
     header["content-type"] = content_type or "text/plain"
     charset = header.get_content_charset() or "utf-8"
     try:
-        return content.decode(charset)
+        return content.decode(charset).removeprefix("\ufeff")
     except (LookupError, ValueError):
-        return content.decode("utf-8", "replace")
+        return content.decode("utf-8-sig", "replace")
 
 
 def _json(text: str) -> Any:

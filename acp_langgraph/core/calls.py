@@ -12,6 +12,7 @@ which is short for `reply = yield call; run = call.read(reply)`.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -79,7 +80,7 @@ class Reply:
     @property
     def text(self) -> str:
         """The body as text; bytes that are not UTF-8 are replaced."""
-        return self.content.decode("utf-8", "replace")
+        return self.content.decode("utf-8-sig", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +181,11 @@ class Call(Generic[T]):
             return None  # type: ignore[return-value]  # T is None for calls without a body
         if self.returns is str:
             return reply.text  # type: ignore[return-value]  # T is str
-        if not reply.content.strip():
+        content = reply.content.removeprefix(BOM_UTF8)  # which tells nothing, and which some send
+        if not content.strip():
             raise self._unreadable(where, reply, "the answer has no body")
         try:
-            return _adapter(self.returns).validate_json(reply.content)  # type: ignore[no-any-return]  # the adapter is made of T
+            return _adapter(self.returns).validate_json(content)  # type: ignore[no-any-return]  # the adapter is made of T
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False, include_context=False)[0]
             place = ".".join(map(str, first["loc"]))

@@ -18,7 +18,7 @@ import httpx
 from yarl import URL
 
 from acp_langgraph.core.calls import Call
-from acp_langgraph.transport.exchange import Endpoint
+from acp_langgraph.transport.exchange import LONGEST_HEAD, MOST_HEADERS, Endpoint
 
 __all__ = ["Answer", "Connections", "answer_of"]
 
@@ -57,6 +57,9 @@ class Connections:
             # Cookies that one user of a node was given would be sent with another's requests.
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=["content-type"],  # what has no body has no type
+            max_line_size=LONGEST_HEAD,
+            max_field_size=LONGEST_HEAD,
+            max_headers=MOST_HEADERS,
         )
         # It would repeat a PUT or a DELETE by itself; what may be repeated is a call's to say.
         self._session._retry_connection = False  # noqa: SLF001 - there is no public switch
@@ -76,7 +79,7 @@ class Connections:
         return Answer(
             response.status,
             response.headers,
-            response.content.iter_any(),
+            _Pieces(response),
             partial(_end, response),
         )
 
@@ -135,6 +138,35 @@ def _credentials_for(proxy: httpx.Proxy | None) -> dict[str, str]:
     return {"proxy-authorization": f"Basic {credentials}"}
 
 
+class _Pieces(AsyncIterator[bytes]):
+    """The decoded body of an answer, as it arrives."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._content = response.content
+        self._protocol = None if _has_an_end(response) else response._protocol  # noqa: SLF001 - see below
+
+    async def __anext__(self) -> bytes:
+        if piece := await self._content.readany():
+            return piece
+        # A body that says nothing of its end has it with the connection's. aiohttp does not tell if that
+        # was a reset in the midst of it, but its protocol knows.
+        if self._protocol is not None and isinstance(
+            reset := self._protocol.exception(), aiohttp.ClientOSError
+        ):
+            raise reset
+        raise StopAsyncIteration
+
+
+def _has_an_end(response: aiohttp.ClientResponse) -> bool:
+    """Whether an answer says where its body ends, or has none."""
+    return (
+        "content-length" in response.headers
+        or "transfer-encoding" in response.headers
+        or response.status in {204, 304}
+        or response.method == "HEAD"
+    )
+
+
 class _Stream(httpx.AsyncByteStream):
     """The body of an answer, as httpx reads it."""
 
@@ -142,7 +174,7 @@ class _Stream(httpx.AsyncByteStream):
         self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._response.content.iter_any():
+        async for piece in _Pieces(self._response):
             yield piece
 
     async def aclose(self) -> None:

@@ -24,13 +24,25 @@ from acp_langgraph.errors import (
     ApiConnectionError,
     ApiTimeoutError,
     ApiTypeError,
+    ApiValueError,
     OpenApiException,
 )
 
-__all__ = ["Body", "Endpoint", "refuse_forked", "refuse_other_color", "refuse_to_ask"]
+__all__ = [
+    "LONGEST_HEAD",
+    "MOST_HEADERS",
+    "Body",
+    "Endpoint",
+    "refuse_forked",
+    "refuse_other_color",
+    "refuse_to_ask",
+]
 
 _log = logging.getLogger("acp_langgraph.http")
 
+LONGEST_HEAD: Final = 100 * 1024  # bytes of all headers of an answer; httpx's own limit
+MOST_HEADERS: Final = 4096
+_FOR_EVER: Final = 10**8  # seconds; three years
 _NEVER_LEFT: Final = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -58,8 +70,7 @@ class Endpoint:
             configuration = ApiClientConfiguration(str(client.base_url))
         self.configuration = configuration or ApiClientConfiguration()
         self.base_url = self.configuration.base_url
-        # As it goes over the wire: a host name in Unicode is encoded.
-        self._wire_url = str(httpx.URL(self.base_url)).rstrip("/")
+        self._wire_url = _as_on_the_wire(self.base_url)
         self._headers = {
             "accept": "application/json",
             **_lowered(sendable_headers(self.configuration.headers, "client configuration")),
@@ -149,8 +160,21 @@ class Endpoint:
     def reply(
         self, call: Call[Any], status: int, headers: Mapping[str, str], content: bytes = b""
     ) -> Reply:
-        """The reply to a call."""
-        lowered = {name.lower(): value for name, value in headers.items()}
+        """The reply to a call.
+
+        Raises:
+            AnswerTooLargeError: If it has more headers than are taken, whichever way it was read.
+        """
+        lines = headers.multi_items() if isinstance(headers, httpx.Headers) else headers.items()
+        if (
+            sum(len(name) + len(value) + len(": \r\n") for name, value in lines) > LONGEST_HEAD
+            or len(headers) > MOST_HEADERS
+        ):
+            raise _head_too_large(self._place(call))
+        lowered: dict[str, str] = {}
+        for name, value in lines:
+            key = name.lower()
+            lowered[key] = f"{lowered[key]}, {value}" if key in lowered else value
         return Reply(status, lowered, content, self.base_url + call.path)
 
     @contextmanager
@@ -177,7 +201,9 @@ class Endpoint:
     def timeout(self, call: Call[Any]) -> httpx.Timeout:
         """How long to wait for a connection, and for each piece of the answer."""
         seconds = call.timeout or self.configuration.timeout
-        return httpx.Timeout(seconds, connect=self.configuration.connect_timeout)
+        return httpx.Timeout(
+            _patience(seconds), connect=_patience(self.configuration.connect_timeout)
+        )
 
     def _place(self, call: Call[Any]) -> str:
         return f"{call.method} {self.base_url}{call.path}"
@@ -211,6 +237,25 @@ class Body:
     def bytes(self) -> bytes:
         """All of it."""
         return b"".join(self._pieces)
+
+
+def _as_on_the_wire(url: str) -> str:
+    """A URL with a host name in Unicode encoded.
+
+    Raises:
+        ApiValueError: If that cannot be done.
+    """
+    try:
+        found = httpx.URL(url)
+        _ = found.host  # decodes it
+    except (httpx.InvalidURL, UnicodeError):
+        raise ApiValueError(f"host: a server cannot be called what {url!r} calls it") from None
+    return str(found).rstrip("/")
+
+
+def _patience(seconds: float | None) -> float | None:
+    """Seconds as sockets take them, which know no infinity but `None`."""
+    return None if seconds is None or seconds > _FOR_EVER else seconds
 
 
 def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
@@ -266,12 +311,25 @@ def _explain(where: str, error: Exception) -> NoReturn:
     cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
     sent = not isinstance(cause, _NEVER_LEFT)
     reason = str(error) or str(cause) or type(error).__name__
+    if any(words in reason for words in _TOO_MUCH):
+        raise _head_too_large(where) from None
     if isinstance(cause, httpx.TimeoutException | TimeoutError):
         late = "no answer in time" if sent else "no connection in time"
         raise ApiTimeoutError(f"{where}: {late}", sent=sent) from None
     problem = "the connection broke" if sent else "cannot connect"
     hint = _hint(where, reason)
     raise ApiConnectionError(f"{where}: {problem}: {reason}{hint}", sent=sent) from None
+
+
+# How h11 and aiohttp say that they have read more of headers than they take.
+_TOO_MUCH: Final = ("Receive buffer too long", "Got more than", "Too many headers")
+
+
+def _head_too_large(where: str) -> AnswerTooLargeError:
+    return AnswerTooLargeError(
+        f"{where}: the answer's headers are more than {LONGEST_HEAD} bytes, or more than "
+        f"{MOST_HEADERS}, which no server sends on purpose"
+    )
 
 
 _HINTS: Final = (
