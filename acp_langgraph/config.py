@@ -25,6 +25,7 @@ from acp_langgraph.errors import ApiValueError
 __all__ = ["ApiClientConfiguration"]
 
 _BLANKS = "there is a blank or a line end in it, and no URL has one"
+_EXAMPLE = "a server is named by a URL such as https://agents.example.com or http://127.0.0.1:8000"
 _API_KEY_HEADERS = {"xapikey": "x-api-key", "apikeyauth": "x-api-key"}
 
 
@@ -128,13 +129,10 @@ class ApiClientConfiguration(BaseModel):
     @classmethod
     def _host_is_a_url(cls, host: str) -> str:
         if _has_blanks(host):
-            raise ValueError(_BLANKS)
+            raise ValueError(f"{_BLANKS}; {_EXAMPLE}")
         parts = _split(host)
         if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(
-                "a server is named by a URL such as https://agents.example.com or "
-                "http://127.0.0.1:8000"
-            )
+            raise ValueError(_EXAMPLE)
         if parts.query or parts.fragment:
             raise ValueError(
                 "the URL of a server has neither query nor fragment; a key belongs into api_key or "

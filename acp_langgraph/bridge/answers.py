@@ -118,6 +118,7 @@ def keep(reply: Reply, query: Query) -> Answer:
 
 def error_of(reply: Reply, route: Route, hidden: tuple[str, ...]) -> ApiException:
     """The error that an answer without success stands for."""
+    reply = reply.to_tell()
     where = _where(reply, route)
     text = redact(reply.text, hidden)
     headers = {name: redact(value, hidden) for name, value in reply.headers.items()}

@@ -22,6 +22,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
+from acp_langgraph.core.secrets import Shown
 from acp_langgraph.core.sendable import unsendable
 from acp_langgraph.errors import (
     ApiTypeError,
@@ -33,6 +34,7 @@ from acp_langgraph.errors import (
 __all__ = ["ABSENT", "EVENT_STREAM", "Call", "Reply", "path"]
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
 
 
 class _Absent:
@@ -65,12 +67,26 @@ class Reply:
         headers: Header names in lower case.
         content: The decoded body.
         url: Where the answer came from, without query and credentials; empty in tests by hand.
+        shown: What the server was shown, which it may repeat.
     """
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content: bytes = field(default=b"", repr=False)
     url: str = ""
+    shown: Shown | None = field(default=None, repr=False, compare=False)
+
+    def to_tell(self) -> Reply:
+        """The reply as it may be told of: without what was shown to the server."""
+        if self.shown is None:
+            return self
+        hide = self.shown.hide
+        content = hide(self.content.decode("utf-8", "surrogateescape"))
+        return replace(
+            self,
+            headers={name: hide(value) for name, value in self.headers.items()},
+            content=content.encode("utf-8", "surrogateescape"),
+        )
 
     @property
     def is_success(self) -> bool:
@@ -170,8 +186,12 @@ class Call(Generic[T]):
         """
         where = f"{self.method} {reply.url or self.path}"
         if not reply.is_success:
-            raise error_for_status(
-                where, reply.status, reply.headers, reply.content, advice=_CREDENTIALS
+            told = reply.to_tell()
+            raise _shown_in(
+                error_for_status(
+                    where, told.status, told.headers, told.content, advice=_CREDENTIALS
+                ),
+                reply,
             )
         if self.streams:
             found = reply.headers.get("content-type") or "no content type"
@@ -194,9 +214,18 @@ class Call(Generic[T]):
 
     @staticmethod
     def _unreadable(where: str, reply: Reply, problem: str) -> UnreadableAnswerException:
-        return UnreadableAnswerException(
-            where, reply.status, reply.headers, reply.content, problem=problem
+        told = reply.to_tell()
+        return _shown_in(
+            UnreadableAnswerException(
+                where, told.status, told.headers, told.content, problem=problem
+            ),
+            reply,
         )
+
+
+def _shown_in(error: E, reply: Reply) -> E:
+    """An error without what was shown to the server, which may have written it in its own way."""
+    return error if reply.shown is None else reply.shown.hidden_in(error)
 
 
 @cache

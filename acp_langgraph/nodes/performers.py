@@ -75,6 +75,7 @@ class GraphPerformer(_Watch):
     def __init__(self, transport: Transport, execution: Execution, agent: str = "") -> None:
         super().__init__(execution, agent)
         self.stopped = False
+        self.shown = transport.shown
         self._transport = transport
 
     def call(self, call: Call[Any]) -> Reply:
@@ -149,6 +150,7 @@ class AsyncGraphPerformer(_Watch):
 
     def __init__(self, transport: AsyncTransport, execution: Execution, agent: str = "") -> None:
         super().__init__(execution, agent)
+        self.shown = transport.shown
         self._transport = transport
 
     async def call(self, call: Call[Any]) -> Reply:

@@ -25,6 +25,7 @@ from acp_langgraph.transport.exchange import (
     refuse_forked,
     refuse_other_color,
     refuse_to_ask,
+    trusting_nobody,
 )
 from acp_langgraph.transport.signing import send_signed
 
@@ -38,7 +39,7 @@ class _Pool:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.made: httpx.HTTPTransport | None = None
+        self.made: dict[tuple[str, str, int | None], httpx.HTTPTransport] = {}
 
 
 class Transport(Closing):
@@ -62,6 +63,7 @@ class Transport(Closing):
         refuse_other_color(client, httpx.Client)
         self.endpoint = Endpoint(configuration, client, headers)
         self.retries = self.endpoint.configuration.retries
+        self.shown = self.endpoint.shown
         self._auth = auth
         self._given = client
         self._used: PerProcess[Any] = PerProcess(list)
@@ -114,9 +116,9 @@ class Transport(Closing):
         """Close the connections."""
         pool = self._pool.here()
         with pool.lock:
-            made, pool.made = pool.made, None
-        if made is not None:
-            made.close()
+            made, pool.made = list(pool.made.values()), {}
+        for each in made:
+            each.close()
 
     # The performer's side: what a flow's effects mean outside of a graph.
 
@@ -157,29 +159,39 @@ class Transport(Closing):
             refuse_forked(self._used)
             request = self.endpoint.request_by(self._given, call)
             # Credentials go to the configured origin only, whatever the client's own habit is.
-            return self._given.send(request, auth=auth, stream=True, follow_redirects=False)
-        request, send = self.endpoint.request(call), self._connections().handle_request
+            response = self._given.send(request, auth=auth, stream=True, follow_redirects=False)
+            self.endpoint.note(response.request)
+            return response
+        request = self.endpoint.request(call)
         if self._auth is None:
-            return send(request)
-        return send_signed(self._auth, request, send)
+            return self._send(request)
+        return send_signed(self._auth, request, self._send_signed)
 
-    def _connections(self) -> httpx.HTTPTransport:
+    def _send_signed(self, request: httpx.Request) -> httpx.Response:
+        self.endpoint.note(request)
+        return self._send(request)
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        return self._connections(request.url).handle_request(request)
+
+    def _connections(self, url: httpx.URL) -> httpx.HTTPTransport:
         # No `httpx.Client`: half of a small request's time would go into what is not used here,
         # and cookies that one user of the node was given would be sent with another's requests.
-        pool = self._pool.here()
-        if pool.made is not None:
-            return pool.made
+        pool, origin = self._pool.here(), (url.scheme, url.host, url.port)
+        made = pool.made.get(origin)
+        if made is not None:
+            return made
         with pool.lock:
-            if pool.made is None:
-                pool.made = httpx.HTTPTransport(
-                    verify=self.endpoint.tls(),
-                    proxy=self.endpoint.proxy(),
-                    trust_env=False,  # the endpoint decides about proxies, once
+            if (made := pool.made.get(origin)) is None:
+                made = pool.made[origin] = httpx.HTTPTransport(
+                    verify=self.endpoint.tls() if url.scheme == "https" else trusting_nobody(),
+                    proxy=self.endpoint.proxy(url),
+                    trust_env=False,  # the endpoint decides about proxies
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
                 )
                 # Nobody has to remember close().
-                weakref.finalize(self, _close_here, os.getpid(), pool.made)
-            return pool.made
+                weakref.finalize(self, _close_here, os.getpid(), made)
+            return made
 
 
 def _close_here(process: int, made: httpx.HTTPTransport) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, NoReturn
 from urllib.parse import urlencode
 from urllib.request import getproxies, proxy_bypass
@@ -18,6 +20,7 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import ABSENT, Call, Reply
 from acp_langgraph.core.flow import Ask
 from acp_langgraph.core.processes import PerProcess
+from acp_langgraph.core.secrets import Shown
 from acp_langgraph.core.sendable import sendable_headers
 from acp_langgraph.errors import (
     AnswerTooLargeError,
@@ -27,15 +30,18 @@ from acp_langgraph.errors import (
     ApiValueError,
     OpenApiException,
 )
+from acp_langgraph.transport.signing import ElsewhereError
 
 __all__ = [
     "LONGEST_HEAD",
     "MOST_HEADERS",
     "Body",
     "Endpoint",
+    "authorization_for",
     "refuse_forked",
     "refuse_other_color",
     "refuse_to_ask",
+    "trusting_nobody",
 ]
 
 _log = logging.getLogger("acp_langgraph.http")
@@ -53,6 +59,7 @@ _NEVER_LEFT: Final = (
     aiohttp.ClientHttpProxyError,
     aiohttp.ConnectionTimeoutError,
 )
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Endpoint:
@@ -71,44 +78,38 @@ class Endpoint:
         self.configuration = configuration or ApiClientConfiguration()
         self.base_url = self.configuration.base_url
         self._wire_url = _as_on_the_wire(self.base_url)
+        self._tls = PerProcess(partial(_tls, self.configuration))
         self._headers = {
             "accept": "application/json",
             **_lowered(sendable_headers(self.configuration.headers, "client configuration")),
             **_lowered(sendable_headers(self.configuration.auth_headers(), "credentials")),
             **_lowered(sendable_headers(headers or {}, "headers")),
         }
+        self.shown = Shown(self._headers)
 
-    def tls(self) -> ssl.SSLContext | bool:
-        """The TLS context, or whether to use the default one; costs nothing for plain HTTP."""
-        configuration = self.configuration
-        if not self.base_url.startswith("https:"):
-            return False
-        if not configuration.verify_ssl:
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif configuration.ssl_ca_cert or configuration.ca_cert_data:
-            context = ssl.create_default_context(
-                cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
-            )
-        else:
-            context = httpx.create_ssl_context()
-        if isinstance(configuration.client_cert, str):
-            context.load_cert_chain(configuration.client_cert)
-        elif configuration.client_cert:
-            context.load_cert_chain(*configuration.client_cert)
-        return context
+    def tls(self) -> ssl.SSLContext:
+        """The context by which every peer that speaks TLS proves who it is; made when it is needed.
 
-    def proxy(self) -> httpx.Proxy | None:
-        """The proxy to use, from the configuration or the environment."""
-        if self.configuration.proxy:
-            return httpx.Proxy(self.configuration.proxy)
-        url = httpx.URL(self.base_url)
-        if proxy_bypass(url.host):
+        It is the same for the server, for who issues its tokens and for a proxy, whatever the scheme
+        of the base URL: an `http` server may have an `https` issuer.
+        """
+        return self._tls.here()
+
+    def proxy(self, url: httpx.URL) -> httpx.Proxy | None:
+        """The proxy by which to reach a URL, from the configuration or the environment."""
+        found = self.configuration.proxy or _proxy_by_environment(url)
+        if not found:
             return None
-        proxies = getproxies()
-        found = proxies.get(url.scheme) or proxies.get("all")
-        return httpx.Proxy(found) if found else None
+        try:
+            proxy = httpx.Proxy(found)
+        except (ValueError, httpx.InvalidURL):
+            by = "configuration" if self.configuration.proxy else "environment"
+            raise ApiValueError(
+                f"the proxy that the {by} names is no URL such as http://proxy.example.com:3128"
+            ) from None
+        if proxy.raw_auth is not None:
+            self.shown.add([("proxy-authorization", authorization_for(proxy))])
+        return httpx.Proxy(found, ssl_context=self.tls()) if proxy.url.scheme == "https" else proxy
 
     def url(self, call: Call[Any]) -> str:
         """Where a call goes, ready for the wire."""
@@ -117,7 +118,10 @@ class Endpoint:
 
     def headers(self, call: Call[Any]) -> dict[str, str]:
         """What a call's request carries beside its body."""
-        headers = {**self._headers, **_lowered(call.headers)}
+        own = _lowered(call.headers)
+        if own:
+            self.shown.add(own.items())
+        headers = {**self._headers, **own}
         if call.body is not ABSENT:
             headers.setdefault("content-type", "application/json")
         return headers
@@ -175,19 +179,35 @@ class Endpoint:
         for name, value in lines:
             key = name.lower()
             lowered[key] = f"{lowered[key]}, {value}" if key in lowered else value
-        return Reply(status, lowered, content, self.base_url + call.path)
+        return Reply(status, lowered, content, self.base_url + call.path, self.shown)
+
+    def note(self, request: httpx.Request) -> None:
+        """Remember what somebody else has put into a request, so that it is not told."""
+        self.shown.add(request.headers.items())
+        self.shown.add(request.url.params.items())
 
     @contextmanager
     def explained(self, call: Call[Any]) -> Iterator[None]:
         """Turn the HTTP library's failures into ours, and log the exchange if asked to."""
+        with self.shown.out_of_errors(), self._explained(call):
+            yield
+
+    @contextmanager
+    def _explained(self, call: Call[Any]) -> Iterator[None]:
         started = time.perf_counter()
         outcome = "cut off"
         try:
             yield
             outcome = "done"
         except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
+            if isinstance(error, httpx.TransportError) and error._request is not None:  # noqa: SLF001 - `request` raises if there is none
+                self.note(error.request)
             outcome = type(error).__name__
             _explain(self._place(call), error)
+        except ElsewhereError as error:
+            outcome = type(error.__cause__).__name__
+            place = f"{self._place(call)}: its authentication asks {error.url}"
+            _explain(place, error.__cause__, never_left=True)
         except httpx.DecodingError as error:
             outcome = type(error).__name__
             raise ApiConnectionError(
@@ -258,6 +278,43 @@ def _patience(seconds: float | None) -> float | None:
     return None if seconds is None or seconds > _FOR_EVER else seconds
 
 
+def trusting_nobody() -> ssl.SSLContext:
+    """A context for connections that are meant for plain HTTP: a TLS peer cannot pass it."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _tls(configuration: ApiClientConfiguration) -> ssl.SSLContext:
+    if not configuration.verify_ssl:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif configuration.ssl_ca_cert or configuration.ca_cert_data:
+        context = ssl.create_default_context(
+            cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
+        )
+    else:
+        context = httpx.create_ssl_context()
+    if isinstance(configuration.client_cert, str):
+        context.load_cert_chain(configuration.client_cert)
+    elif configuration.client_cert:
+        context.load_cert_chain(*configuration.client_cert)
+    return context
+
+
+def _proxy_by_environment(url: httpx.URL) -> str | None:
+    port = url.port or _PORTS.get(url.scheme, 80)
+    if proxy_bypass(f"{url.host}:{port}"):  # which looks for the host alone as well
+        return None
+    proxies = getproxies()
+    found = proxies.get(url.scheme) or proxies.get("all")
+    return found if not found or "://" in found else f"http://{found}"
+
+
+def authorization_for(proxy: httpx.Proxy) -> str:
+    """What a proxy with credentials wants to see."""
+    return f"Basic {b64encode(b':'.join(proxy.raw_auth or ())).decode()}"
+
+
 def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
     """The same headers under names in lower case, so that one takes another one's place."""
     return {name.lower(): value for name, value in headers.items()}
@@ -306,19 +363,20 @@ def refuse_to_ask(ask: Ask) -> NoReturn:
     )
 
 
-def _explain(where: str, error: Exception) -> NoReturn:
+def _explain(where: str, error: Any, *, never_left: bool = False) -> NoReturn:
     # A client of the caller's may be over aiohttp, and only the cause then tells what happened.
     cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
     sent = not isinstance(cause, _NEVER_LEFT)
     reason = str(error) or str(cause) or type(error).__name__
     if any(words in reason for words in _TOO_MUCH):
         raise _head_too_large(where) from None
+    may_be_done = sent and not never_left
     if isinstance(cause, httpx.TimeoutException | TimeoutError):
         late = "no answer in time" if sent else "no connection in time"
-        raise ApiTimeoutError(f"{where}: {late}", sent=sent) from None
+        raise ApiTimeoutError(f"{where}: {late}", sent=may_be_done) from None
     problem = "the connection broke" if sent else "cannot connect"
     hint = _hint(where, reason)
-    raise ApiConnectionError(f"{where}: {problem}: {reason}{hint}", sent=sent) from None
+    raise ApiConnectionError(f"{where}: {problem}: {reason}{hint}", sent=may_be_done) from None
 
 
 # How h11 and aiohttp say that they have read more of headers than they take.

@@ -65,6 +65,7 @@ class AsyncTransport(AsyncClosing):
         refuse_other_color(client, httpx.AsyncClient)
         self.endpoint = Endpoint(configuration, client, headers)
         self.retries = self.endpoint.configuration.retries
+        self.shown = self.endpoint.shown
         self._auth = auth
         self._given = client
         self._used: PerProcess[Any] = PerProcess(list)
@@ -163,9 +164,11 @@ class AsyncTransport(AsyncClosing):
             refuse_forked(self._used)
             request = self.endpoint.request_by(self._given, call)
             # Credentials go to the configured origin only, whatever the client's own habit is.
-            return answer_of(
-                await self._given.send(request, auth=auth, stream=True, follow_redirects=False)
+            response = await self._given.send(
+                request, auth=auth, stream=True, follow_redirects=False
             )
+            self.endpoint.note(response.request)
+            return answer_of(response)
         connections = await self._connections()
         if self._auth is None:
             return await connections.open(call)
