@@ -154,8 +154,20 @@ class Endpoint:
             params=call.query or None,
             content=call.encode(),
             headers=self.headers(call),
-            timeout=self.timeout(call) if call.timeout else httpx.USE_CLIENT_DEFAULT,
+            timeout=self._timeout_by(client, call),
         )
+
+    def _timeout_by(
+        self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]
+    ) -> httpx.Timeout:
+        """A client's own patience, unless the call or the configuration says another."""
+        said, own = self.configuration.model_fields_set, client.timeout.as_dict()
+        if call.timeout or "timeout" in said:
+            seconds = _patience(call.timeout or self.configuration.timeout)
+            own.update(read=seconds, write=seconds, pool=seconds)
+        if "connect_timeout" in said:
+            own.update(connect=_patience(self.configuration.connect_timeout))
+        return httpx.Timeout(**own)
 
     def body(self, call: Call[Any]) -> Body:
         """An empty body that takes in what the answer to a call brings."""
@@ -329,11 +341,18 @@ def refuse_other_color(client: Any, wanted: type[httpx.Client | httpx.AsyncClien
     if client is None or isinstance(client, wanted):
         return
     blocks = wanted is httpx.Client
+    home = type(client).__module__.partition(".")[0]
+    another = (
+        f". {home} is another library with the same names: make the client with httpx, or leave it "
+        "out and say in the configuration what it was for"
+        if home.startswith("httpx") and home != "httpx"
+        else ""
+    )
     raise ApiTypeError(
         f"a client of your own that {'blocks' if blocks else 'awaits'} is an "
-        f"httpx.{wanted.__name__}, not {type(client).__module__.partition('.')[0]}."
-        f"{type(client).__name__}. Nodes take an httpx.Client as client= and an "
-        "httpx.AsyncClient as async_client=; clients take their own kind as client="
+        f"httpx.{wanted.__name__}, not {home}.{type(client).__name__}{another}. Nodes take an "
+        "httpx.Client as client= and an httpx.AsyncClient as async_client=; clients take their own "
+        "kind as client="
     )
 
 

@@ -183,8 +183,9 @@ def httpx_auth(auth: Any) -> httpx.Auth | None:
         return None
     if isinstance(auth, httpx.Auth):
         return auth
+    home = type(auth).__module__.partition(".")[0]
     raise ApiTypeError(
-        f"auth is a TokenAuth, a HeaderAuth or an httpx.Auth, not {type(auth).__name__}; for a function "
+        f"auth is a TokenAuth, a HeaderAuth or an httpx.Auth, not {home}.{type(auth).__name__}; for a function "
         "that gives tokens it is TokenAuth(function), and a token that never changes is the "
         "configuration's: ApiClientConfiguration(host, access_token=...)"
     )
