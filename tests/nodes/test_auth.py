@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from langgraph.types import Command, interrupt
 from pydantic import SecretStr
 from support.colors import Color
 from support.guarded import GuardedServer, Tokens
+from support.peers import Certificates, speaking_tls
 
 from acp_langgraph import (
     ACPNode,
@@ -35,6 +36,7 @@ from acp_langgraph import (
 )
 from acp_langgraph.errors import (
     AcpLangGraphError,
+    ApiConnectionError,
     ApiValueError,
     CheckpointerRequiredError,
     UnauthorizedException,
@@ -46,6 +48,7 @@ from acp_langgraph.testing import (
     BridgeService,
     Emit,
     FakeBridge,
+    FakeHTTPServer,
     FakeQuant,
     FakeTool,
     Response,
@@ -362,6 +365,36 @@ def test_an_auth_of_httpx_goes_on_working(color: Color, server: GuardedServer) -
     server.accepted.add("Basic dTpw")
     node = make(server, auth=httpx.BasicAuth("u", "p"))
     assert color.invoke(node, {"ask": {"text": "hi"}}) == {"answer": {"text": "hi"}}
+
+
+class Fetching(httpx.Auth):
+    """Gets a token for a secret, as the flow for client credentials of OAuth 2.0 does."""
+
+    requires_response_body = True
+
+    def __init__(self, issuer: str) -> None:
+        self.issuer = issuer
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        form = {"grant_type": "client_credentials", "client_secret": "sesame-secret"}
+        issued = yield httpx.Request("POST", f"{self.issuer}/token", data=form)
+        request.headers["authorization"] = f"Bearer {issued.json()['access_token']}"
+        yield request
+
+
+def test_a_node_shows_its_secret_to_no_issuer_that_nobody_vouches_for(
+    color: Color, server: GuardedServer, certificates: Certificates
+) -> None:
+    issued = Response.json({"access_token": "sesame-token"})
+    with (
+        FakeHTTPServer(lambda _: issued) as issuer,
+        speaking_tls(issuer.url, certificates.here) as impostor,
+    ):
+        graph = built(make(server, auth=Fetching(impostor.url))).compile()
+        with pytest.raises(ApiConnectionError, match=r"(?i)certificate"):
+            color.invoke(graph, {"ask": {"text": "hi"}})
+        assert not issuer.requests
+        assert not server.requests
 
 
 def test_two_names_for_headers_are_one_too_many(server: GuardedServer) -> None:

@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
-__all__ = ["Peer", "certificate", "speaking_tls", "tunnels"]
+__all__ = ["Certificates", "Peer", "certificate", "speaking_tls", "tunnels"]
 
 _HOST = "127.0.0.1"
 
@@ -30,6 +31,20 @@ def certificate(folder: Path, name: str, host: str = f"IP:{_HOST}") -> Path:
     )
     file.write_bytes(file.read_bytes() + made.stdout)
     return file
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Files: of the machine that everything is on, and of another one, which it is not."""
+
+    here: Path
+    elsewhere: Path
+
+    @classmethod
+    def made_in(cls, folder: Path) -> Self:
+        """New ones."""
+        elsewhere = certificate(folder, "elsewhere", "DNS:elsewhere.invalid")
+        return cls(certificate(folder, "here"), elsewhere)
 
 
 @dataclass

@@ -6,14 +6,12 @@ Whatever the scheme of the base URL; and each of them is reached by the proxy th
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from support.colors import Color
-from support.peers import certificate, speaking_tls, tunnels
+from support.peers import Certificates, speaking_tls, tunnels
 from support.sending import send
 
 from acp_langgraph.config import ApiClientConfiguration
@@ -40,22 +38,6 @@ class Fetching(httpx.Auth):
         issued = yield httpx.Request("POST", f"{self.issuer}/token", data=form)
         request.headers["authorization"] = f"Bearer {issued.json()['access_token']}"
         yield request
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """Files: of the machine that everything is on, and of another one, which it is not."""
-
-    here: Path
-    elsewhere: Path
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    return Certificates(
-        certificate(folder, "here"), certificate(folder, "elsewhere", "DNS:elsewhere.invalid")
-    )
 
 
 @pytest.fixture
