@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from support.colors import Color
 from support.guarded import GuardedServer, Tokens
 from support.peers import Certificates, speaking_tls
+from support.signing import ClientCredentials, behind_digest, token_issuer
 
 from acp_langgraph import (
     ACPNode,
@@ -47,10 +48,11 @@ from acp_langgraph.testing import (
     Ask,
     BridgeService,
     Emit,
+    FakeACPServer,
     FakeBridge,
-    FakeHTTPServer,
     FakeQuant,
     FakeTool,
+    RecordedRequest,
     Response,
     Work,
 )
@@ -367,30 +369,42 @@ def test_an_auth_of_httpx_goes_on_working(color: Color, server: GuardedServer) -
     assert color.invoke(node, {"ask": {"text": "hi"}}) == {"answer": {"text": "hi"}}
 
 
-class Fetching(httpx.Auth):
-    """Gets a token for a secret, as the flow for client credentials of OAuth 2.0 does."""
+def test_a_token_for_client_credentials_is_got_by_an_auth_of_httpx(
+    color: Color, server: GuardedServer
+) -> None:
+    server.accepted.add("Bearer sesame-token")
+    with token_issuer() as issuer:
+        graph = built(make(server, auth=ClientCredentials(issuer.url))).compile()
+        assert color.invoke(graph, {"ask": {"text": "hi"}})["answer"] == {"text": "hi"}
+        assert len(issuer.requests) == 1
+    assert server.created == 1
 
-    requires_response_body = True
 
-    def __init__(self, issuer: str) -> None:
-        self.issuer = issuer
+def test_a_digest_is_answered_by_an_auth_of_httpx(color: Color) -> None:
+    with DigestServer([Emit({"n": 1}), Answer({"text": "done"})]) as asking:
+        graph = built(make(asking, auth=httpx.DigestAuth("ada", "sesame"))).compile()
+        events = color.stream(graph, {"ask": {"text": "hi"}}, stream_mode=["custom", "values"])
+        assert events[-1] == ("values", {"ask": {"text": "hi"}, "answer": {"text": "done"}})
+        said = [event["payload"] for mode, event in events if mode == "custom"]
+        assert {"n": 1} in said
+        assert asking.created == 1
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        form = {"grant_type": "client_credentials", "client_secret": "sesame-secret"}
-        issued = yield httpx.Request("POST", f"{self.issuer}/token", data=form)
-        request.headers["authorization"] = f"Bearer {issued.json()['access_token']}"
-        yield request
+
+class DigestServer(FakeACPServer):
+    """Lets in who answers its challenge for `ada` and `sesame`."""
+
+    def respond(self, request: RecordedRequest) -> Response:
+        return behind_digest(super().respond, "ada", "sesame")(request)
 
 
 def test_a_node_shows_its_secret_to_no_issuer_that_nobody_vouches_for(
     color: Color, server: GuardedServer, certificates: Certificates
 ) -> None:
-    issued = Response.json({"access_token": "sesame-token"})
     with (
-        FakeHTTPServer(lambda _: issued) as issuer,
+        token_issuer() as issuer,
         speaking_tls(issuer.url, certificates.here) as impostor,
     ):
-        graph = built(make(server, auth=Fetching(impostor.url))).compile()
+        graph = built(make(server, auth=ClientCredentials(impostor.url))).compile()
         with pytest.raises(ApiConnectionError, match=r"(?i)certificate"):
             color.invoke(graph, {"ask": {"text": "hi"}})
         assert not issuer.requests

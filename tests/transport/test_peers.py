@@ -5,14 +5,14 @@ Whatever the scheme of the base URL; and each of them is reached by the proxy th
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from support.colors import Color
 from support.peers import Certificates, speaking_tls, tunnels
 from support.sending import send
+from support.signing import ClientCredentials, token_issuer
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call
@@ -25,21 +25,6 @@ DONE = [{"done": True}]
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
-class Fetching(httpx.Auth):
-    """Gets a token for a secret, as the flow for client credentials of OAuth 2.0 does."""
-
-    requires_response_body = True
-
-    def __init__(self, issuer: str) -> None:
-        self.issuer = issuer
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        form = {"grant_type": "client_credentials", "client_secret": "sesame-secret"}
-        issued = yield httpx.Request("POST", f"{self.issuer}/token", data=form)
-        request.headers["authorization"] = f"Bearer {issued.json()['access_token']}"
-        yield request
-
-
 @pytest.fixture
 def server() -> Iterator[FakeHTTPServer]:
     with FakeHTTPServer(lambda _: Response.json({"done": True})) as running:
@@ -48,7 +33,7 @@ def server() -> Iterator[FakeHTTPServer]:
 
 @pytest.fixture
 def issuer() -> Iterator[FakeHTTPServer]:
-    with FakeHTTPServer(lambda _: Response.json({"access_token": "sesame-token"})) as running:
+    with token_issuer() as running:
         yield running
 
 
@@ -79,7 +64,7 @@ def test_an_issuer_that_nobody_vouches_for_gets_no_secret(
         url = server.url if base == "http" else safe.url
         configuration = quick(url, ssl_ca_cert=str(certificates.elsewhere))
         with pytest.raises(ApiConnectionError, match=r"(?i)certificate") as caught:
-            send(color, configuration, WRITE, auth=Fetching(impostor.url))
+            send(color, configuration, WRITE, auth=ClientCredentials(impostor.url))
     assert not issuer.requests
     assert not server.requests
     assert not caught.value.sent
@@ -92,7 +77,7 @@ def test_an_issuer_is_not_trusted_by_default_either(
         speaking_tls(issuer.url, certificates.here) as impostor,
         pytest.raises(ApiConnectionError, match=r"(?i)certificate"),
     ):
-        send(color, quick(server.url), WRITE, auth=Fetching(impostor.url))
+        send(color, quick(server.url), WRITE, auth=ClientCredentials(impostor.url))
     assert not issuer.requests
     assert not server.requests
 
@@ -105,7 +90,7 @@ def test_an_issuer_with_another_hosts_certificate_gets_no_secret(
         speaking_tls(issuer.url, certificates.elsewhere) as impostor,
         pytest.raises(ApiConnectionError, match=r"(?i)certificate"),
     ):
-        send(color, configuration, WRITE, auth=Fetching(impostor.url))
+        send(color, configuration, WRITE, auth=ClientCredentials(impostor.url))
     assert not issuer.requests
 
 
@@ -151,7 +136,7 @@ def test_an_issuer_is_known_by_the_configured_ca(
     ca = str(certificates.here) if given == "ssl_ca_cert" else certificates.here.read_text()
     with speaking_tls(issuer.url, certificates.here) as safe:
         configuration = quick(server.url, **{given: ca})
-        assert send(color, configuration, WRITE, auth=Fetching(safe.url)) == DONE
+        assert send(color, configuration, WRITE, auth=ClientCredentials(safe.url)) == DONE
     assert server.requests[0].headers["authorization"] == "Bearer sesame-token"
 
 
@@ -199,7 +184,10 @@ def test_an_issuer_that_needs_no_proxy_is_asked_directly(
 ) -> None:
     environment.setenv("HTTP_PROXY", server.url)
     environment.setenv("NO_PROXY", "127.0.0.1")
-    assert send(color, quick("http://agents.invalid"), WRITE, auth=Fetching(issuer.url)) == DONE
+    assert (
+        send(color, quick("http://agents.invalid"), WRITE, auth=ClientCredentials(issuer.url))
+        == DONE
+    )
     assert [request.target for request in issuer.requests] == ["/token"]
     assert [request.target for request in server.requests] == ["http://agents.invalid/things"]
 
@@ -209,7 +197,10 @@ def test_an_issuer_is_asked_by_the_proxy_where_the_server_needs_none(
 ) -> None:
     environment.setenv("HTTP_PROXY", issuer.url)
     environment.setenv("NO_PROXY", "127.0.0.1")
-    assert send(color, quick(server.url), WRITE, auth=Fetching("http://issuer.invalid")) == DONE
+    assert (
+        send(color, quick(server.url), WRITE, auth=ClientCredentials("http://issuer.invalid"))
+        == DONE
+    )
     assert [request.target for request in issuer.requests] == ["http://issuer.invalid/token"]
     assert [request.target for request in server.requests] == ["/things"]
 
@@ -220,7 +211,7 @@ def test_an_issuer_is_asked_by_the_proxy_for_its_own_scheme(
     environment.setenv("HTTPS_PROXY", issuer.url)
     issuer.faults.add(Fault.status(502), on="*")
     with pytest.raises(ApiConnectionError) as caught:
-        send(color, quick(server.url), WRITE, auth=Fetching("https://issuer.invalid"))
+        send(color, quick(server.url), WRITE, auth=ClientCredentials("https://issuer.invalid"))
     asked = [(request.method, request.target) for request in issuer.requests]
     assert asked == [("CONNECT", "issuer.invalid:443")]
     assert not server.requests
@@ -233,7 +224,7 @@ def test_what_needs_no_proxy_may_be_told_by_host_and_port(
     environment.setenv("HTTP_PROXY", server.url)
     environment.setenv("NO_PROXY", issuer.url.removeprefix("http://"))
     url = server.url.replace("127.0.0.1", "localhost")
-    assert send(color, quick(url), READ, auth=Fetching(issuer.url)) == DONE
+    assert send(color, quick(url), READ, auth=ClientCredentials(issuer.url)) == DONE
     assert [request.target for request in issuer.requests] == ["/token"]
     assert [request.target for request in server.requests] == [f"{url}/things/1"]
 
@@ -244,7 +235,9 @@ def test_a_proxy_of_the_configuration_is_for_everything(
     environment.setenv("NO_PROXY", "*")
     server.faults.add(Fault.respond(Response.json({"access_token": "sesame-token"})), times=1)
     configuration = quick("http://agents.invalid", proxy=server.url)
-    assert send(color, configuration, WRITE, auth=Fetching("http://issuer.invalid")) == DONE
+    assert (
+        send(color, configuration, WRITE, auth=ClientCredentials("http://issuer.invalid")) == DONE
+    )
     assert [request.target for request in server.requests] == [
         "http://issuer.invalid/token",
         "http://agents.invalid/things",
