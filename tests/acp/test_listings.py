@@ -15,6 +15,7 @@ from acp_langgraph import errors
 from acp_langgraph.acp.agents import find_agent, list_agents, resolve_agent
 from acp_langgraph.acp.models import dump
 from acp_langgraph.nodes.acp import ACPNode
+from acp_langgraph.testing import Answer as Script
 from acp_langgraph.testing import FakeACPServer, FakeAgent, Fault, Response
 from acp_langgraph.transport import AsyncTransport, Transport
 
@@ -169,3 +170,21 @@ def test_a_run_that_cannot_be_read_may_be_the_one_that_is_looked_for(color):
         with pytest.raises((errors.UnknownOutcomeError, errors.UnreadableAnswerException)):
             color.invoke(node, {"ask": 1})
         assert server.created == 1
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": "human", "content": "hi"},  # LangChain's own form, which AGNTCY's agents use
+        {"role": "ai", "content": None, "tool_calls": []},
+        "hi",
+    ],
+)
+def test_a_message_of_another_form_hides_no_result_and_comes_as_it_is(color, odd):
+    messages = [{"role": "ai", "content": "hello"}, odd]
+    with FakeACPServer([Script({"text": "done"}, messages=messages)]) as server:
+        node = ACPNode("remote", server.agent_id, server.url, "ask", None, "answer", None)
+        given = color.invoke(node, {"ask": 1})["answer"]
+        assert given["text"] == "done"
+        assert given["messages"][1] == odd
+        assert given["messages"][0]["content"] == "hello"
