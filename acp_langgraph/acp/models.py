@@ -120,7 +120,7 @@ class AgentMetadata(Wire):
     """Name, version and purpose of an agent."""
 
     ref: AgentRef
-    description: str = ""
+    description: Annotated[str, BeforeValidator(lambda value: value or "")] = ""
 
 
 class Agent(Wire):
@@ -270,12 +270,16 @@ class RunStateful(Run):
     creation: RunCreateStateful | None = None
 
 
+# One of another form, such as LangChain's own, is no reason to lose a result: it comes as it is.
+AnyMessage: TypeAlias = Annotated[Message | Any, Field(union_mode="left_to_right")]
+
+
 class RunResult(Wire):
     """The final result of a run."""
 
     type: Literal["result"]
     values: JSON = None
-    messages: list[Message] | None = None
+    messages: list[AnyMessage] | None = None
 
 
 class RunInterrupt(Wire):
@@ -333,7 +337,7 @@ class ValueRunResultUpdate(Wire):
     run_id: str | None = None
     status: AnyRunStatus | None = None
     values: JSON = None
-    messages: list[Message] | None = None
+    messages: list[AnyMessage] | None = None
 
 
 class CustomRunResultUpdate(Wire):
@@ -388,7 +392,7 @@ class Thread(Wire):
     metadata: Metadata = Field(default_factory=dict)
     status: AnyThreadStatus
     values: JSON = None
-    messages: list[Message] | None = None
+    messages: list[AnyMessage] | None = None
 
 
 class ThreadCheckpoint(Wire):
@@ -402,7 +406,7 @@ class ThreadState(Wire):
 
     checkpoint: ThreadCheckpoint
     values: JSON = None
-    messages: list[Message] | None = None
+    messages: list[AnyMessage] | None = None
     metadata: dict[str, JSON] | None = None
 
 
@@ -420,7 +424,7 @@ class ThreadPatch(Wire):
     checkpoint: ThreadCheckpoint | None = None
     metadata: dict[str, JSON] | None = None
     values: JSON = None
-    messages: list[Message] | None = None
+    messages: list[AnyMessage] | None = None
 
 
 class ThreadSearchRequest(Wire):
