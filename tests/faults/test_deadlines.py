@@ -304,18 +304,22 @@ def test_a_time_out_holds_for_a_client_of_ones_own(
 ) -> None:
     server.faults.add(blanks({}), times=None)
     call = WRITE.with_options(timeout=0.5) if explicit else WRITE
-    settings = {"base_url": server.url, "timeout": 5.0 if explicit else 0.5}
     with pytest.raises(ApiTimeoutError):
-        if color.name == "sync":
-            with httpx.Client(**settings) as client:
-                send(color, None, call, client=client)
-        else:
-            asyncio.run(_send_by_ones_own(call, settings))
+        send_by_ones_own(color, server.url, call, 5.0 if explicit else 0.5)
 
 
-async def _send_by_ones_own(call: Call[Any], settings: Any) -> None:
-    async with httpx.AsyncClient(**settings) as client, AsyncTransport(client=client) as transport:
-        await transport.send(call)
+def send_by_ones_own(color: Color, url: str, call: Call[Any], timeout: float) -> None:
+    if color.name == "sync":
+        with httpx.Client(base_url=url, timeout=timeout) as client:
+            send(color, None, call, client=client)
+        return
+
+    async def run() -> None:
+        own = httpx.AsyncClient(base_url=url, timeout=timeout)
+        async with own as client, AsyncTransport(client=client) as transport:
+            await transport.send(call)
+
+    asyncio.run(run())
 
 
 # Quant
