@@ -21,6 +21,7 @@ from support.colors import Color
 from support.counted import graph_with, make_node
 from support.sending import send
 
+from acp_langgraph.auth import TokenAuth
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call
 from acp_langgraph.errors import (
@@ -298,28 +299,70 @@ def test_a_time_out_is_also_for_the_token_that_an_authentication_fetches(
         assert len(server.requests) == 0
 
 
-@pytest.mark.parametrize("explicit", [True, False])
-def test_a_time_out_holds_for_a_client_of_ones_own(
-    color: Color, server: Any, explicit: bool
+def test_a_time_out_of_one_call_is_a_total_with_a_client_of_ones_own_too(
+    color: Color, server: Any
 ) -> None:
     server.faults.add(blanks({}), times=None)
-    call = WRITE.with_options(timeout=0.5) if explicit else WRITE
     with pytest.raises(ApiTimeoutError):
-        send_by_ones_own(color, server.url, call, 5.0 if explicit else 0.5)
+        send_by_ones_own(color, server.url, WRITE.with_options(timeout=0.5))
 
 
-def send_by_ones_own(color: Color, url: str, call: Call[Any], timeout: float) -> None:
+def send_by_ones_own(color: Color, url: str, call: Call[Any]) -> None:
     if color.name == "sync":
-        with httpx.Client(base_url=url, timeout=timeout) as client:
+        with httpx.Client(base_url=url) as client:
             send(color, None, call, client=client)
         return
 
     async def run() -> None:
-        own = httpx.AsyncClient(base_url=url, timeout=timeout)
+        own = httpx.AsyncClient(base_url=url)
         async with own as client, AsyncTransport(client=client) as transport:
             await transport.send(call)
 
     asyncio.run(run())
+
+
+def test_a_run_ends_at_its_deadline_with_a_client_of_ones_own_too(color: Color) -> None:
+    gate = Gate()
+    with FakeACPServer([Work(gate), Answer("done")]) as server:
+        server.faults.add(blanks(DONE), on=WAIT, times=None)
+        with pytest.raises(RunTimeoutError):
+            run_by_ones_own(color, server)
+        gate.open()
+
+
+def run_by_ones_own(color: Color, server: FakeACPServer) -> None:
+    settings: dict[str, Any] = {"run_timeout": 0.5}
+    state = {"ask": {"text": "hi"}}
+    if color.name == "sync":
+        with httpx.Client() as client:
+            node = make_node(server.url, server.agent_id, client=client, **settings)
+            graph_with(node).invoke(state, ON_A_THREAD)
+        return
+
+    async def run() -> None:
+        async with httpx.AsyncClient() as client:
+            node = make_node(server.url, server.agent_id, async_client=client, **settings)
+            await graph_with(node).ainvoke(state, ON_A_THREAD)
+
+    asyncio.run(run())
+
+
+async def test_a_run_ends_at_its_deadline_although_nobody_gives_a_token() -> None:
+    given = iter(["first"])
+
+    async def token() -> str:
+        for each in given:
+            return each
+        await asyncio.Event().wait()
+        raise AssertionError("never")
+
+    with FakeACPServer([Work(Gate()), Answer("done")]) as server:
+        server.faults.add(Fault.status(401), on=WAIT, times=None)
+        node = make_node(server.url, server.agent_id, auth=TokenAuth(token), run_timeout=0.5)
+        with pytest.raises(RunTimeoutError):
+            await asyncio.wait_for(
+                graph_with(node).ainvoke({"ask": {"text": "hi"}}, ON_A_THREAD), SOON
+            )
 
 
 # Quant
