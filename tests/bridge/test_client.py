@@ -220,6 +220,8 @@ def test_tools_answer_where_no_service_fits(color: Color, bridge: Any) -> None:
         ("text/plain; charset=iso-8859-1", "café".encode("latin-1"), "café"),
         ("text/plain; charset=no-such", "café".encode(), "café"),
         ("text/plain; charset=utf-8", b"caf\xe9", "caf\ufffd"),
+        ("text/plain; charset=utf-8", "\ufeffcafé".encode(), "café"),
+        ("text/plain; charset=utf-16", "café".encode("utf-16"), "café"),
     ],
 )
 def test_an_answer_is_utf8_unless_it_says_something_else(
@@ -238,6 +240,11 @@ def test_json_is_parsed_where_there_is_any(color: Color, text: str, parsed: Any)
     with FakeHTTPServer(lambda _: Response.text(text)) as server:
         output = call_bridge(color, server.url, "query", "s", "hi")
     assert (output.result, output.parsed) == (text, parsed)
+
+
+def test_json_is_parsed_behind_a_byte_order_mark(color: Color) -> None:
+    with FakeHTTPServer(lambda _: Response.text('\ufeff{"ok": true}')) as server:
+        assert call_bridge(color, server.url, "query", "s", "hi").parsed == {"ok": True}
 
 
 JSON_PROBLEM = {"error": "There was a problem proxying the request"}
