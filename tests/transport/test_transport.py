@@ -96,6 +96,34 @@ def test_a_redirect_is_not_followed(color: Color, server: Any) -> None:
         assert not elsewhere.requests
 
 
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        (
+            "https://elsewhere.example/a/b?token=sesame#sesame",
+            "a redirect to https://elsewhere.example/a/b,",
+        ),
+        (
+            "https://joe:sesame@elsewhere.example:8443/a",
+            "a redirect to https://elsewhere.example:8443/a,",
+        ),
+        ("/login?next=sesame", "a redirect to /login,"),
+        ("//elsewhere.example/a", "a redirect to //elsewhere.example/a,"),
+        ("http://[", "a redirect, which"),
+        (None, "a redirect, which"),
+    ],
+)
+def test_a_redirect_says_where_it_leads_to_and_nothing_private(
+    color: Color, server: Any, location: str | None, told: str
+) -> None:
+    headers = () if location is None else (("location", location),)
+    server.faults.add(Fault.respond(Response(307, headers)))
+    with pytest.raises(UnexpectedStatusException) as caught:
+        send(color, server.url, READ)
+    assert f"answered 307: {told}" in str(caught.value)
+    assert "sesame" not in str(caught.value)
+
+
 def test_a_client_of_the_callers_own_is_used_and_stays_open(color: Color, server: Any) -> None:
     if color.name == "sync":
         with httpx.Client(base_url=server.url, headers={"x-own": "1"}) as client:
