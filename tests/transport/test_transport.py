@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 from typing import Any
 
 import httpx
@@ -78,6 +79,13 @@ def test_an_answer_that_does_not_come_is_a_timeout(color: Color, server: Any) ->
         send(color, configuration, READ)
     gate.open()
     assert caught.value.sent
+
+
+@pytest.mark.parametrize("setting", ["timeout", "connect_timeout"])
+@pytest.mark.parametrize("seconds", [math.inf, 1e300, 1e10])
+def test_a_wait_without_end_is_one(color: Color, server: Any, setting: Any, seconds: float) -> None:
+    configuration = ApiClientConfiguration(server.url, **{setting: seconds})
+    assert send(color, configuration, READ) == [{"path": "/things/1"}]
 
 
 def test_an_answer_has_a_largest_size(color: Color, server: Any) -> None:
