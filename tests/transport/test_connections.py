@@ -19,6 +19,7 @@ from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, RecordedRequest, 
 from acp_langgraph.transport import AsyncTransport
 
 READ: Call[Any] = Call("read", "GET", "/things/1", dict)
+TEXT: Call[Any] = Call("read", "GET", "/things/1", str)
 WRITE: Call[Any] = Call("write", "POST", "/things", dict, body={"a": 1})
 
 
@@ -119,6 +120,32 @@ def test_a_proxy_that_is_not_there_has_sent_nothing(color: Color, server: Any) -
     with pytest.raises(ApiConnectionError) as caught:
         send(color, configuration, WRITE)
     assert not caught.value.sent
+
+
+ENDLESS = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nhalf of it"
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("received", [b"", b"half"])
+def test_a_reset_is_not_the_end_of_a_body_that_does_not_say_where_it_ends(
+    color: Color, received: bytes, *, signed: bool
+) -> None:
+    auth = {"auth": httpx.BasicAuth("u", "p")} if signed else {}
+    with FakeHTTPServer(lambda _: Response.recorded([ENDLESS])) as server:
+        at = ENDLESS.index(b"half") + len(received)
+        server.faults.default = Fault.drop_after(at, reset=True)
+        with pytest.raises(ApiConnectionError) as caught:
+            send(color, ApiClientConfiguration(server.url, retries=0), TEXT, **auth)
+    assert caught.value.sent
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_body_that_does_not_say_where_it_ends_ends_with_its_connection(
+    color: Color, *, signed: bool
+) -> None:
+    auth = {"auth": httpx.BasicAuth("u", "p")} if signed else {}
+    with FakeHTTPServer(lambda _: Response.recorded([ENDLESS])) as server:
+        assert send(color, server.url, TEXT, TEXT, **auth) == ["half of it", "half of it"]
 
 
 @pytest.mark.parametrize("signed", [False, True])
