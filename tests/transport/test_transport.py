@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from support.colors import Color
+from support.own_client import OwnClient
 from support.sending import send
 
 from acp_langgraph.config import ApiClientConfiguration
@@ -148,6 +149,27 @@ def test_a_client_of_the_callers_own_is_used_and_stays_open(color: Color, server
 
         asyncio.run(run())
     assert server.requests[0].headers["x-own"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "expected"),
+    [
+        ({}, {}, {"read": 7.0, "connect": 7.0}),
+        ({"timeout": 30}, {}, {"read": 30.0, "connect": 7.0}),
+        ({"timeout": None}, {}, {"read": None, "connect": 7.0}),
+        ({"connect_timeout": 2}, {}, {"read": 7.0, "connect": 2.0}),
+        ({}, {"timeout": 40.0}, {"read": 40.0, "connect": 7.0}),
+        ({"timeout": 30, "connect_timeout": 2}, {"timeout": 40.0}, {"read": 40.0, "connect": 2.0}),
+    ],
+)
+def test_a_client_of_the_callers_own_waits_as_long_as_was_said_most_closely(
+    color: Color, settings: Any, options: Any, expected: Any
+) -> None:
+    """The call says it, or else the configuration, or else the client."""
+    own = OwnClient(color, httpx.Response(200, json={}), timeout=7)
+    configuration = ApiClientConfiguration("http://h", **settings)
+    send(color, configuration, READ.with_options(**options), client=own.client)
+    assert {name: own.waits[0][name] for name in expected} == expected
 
 
 def test_auth_of_the_callers_own_signs_requests(color: Color, server: Any) -> None:
