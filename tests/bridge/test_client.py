@@ -471,6 +471,12 @@ def test_a_gateways_url_brings_no_credential_for_the_service(color: Color) -> No
     assert "hunter22" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", [BridgeClient, AsyncBridgeClient])
+def test_what_is_no_client_is_refused_in_a_sentence(kind: Any) -> None:
+    with pytest.raises(ApiTypeError, match="a client of your own"):
+        kind("http://h", client=object())
+
+
 def test_a_client_of_ones_own_brings_no_credential_either(color: Color, bridge: Any) -> None:
     kind = httpx.Client if color.name == "sync" else httpx.AsyncClient
     own = {"client": kind(headers={"authorization": "Bearer x"})}

@@ -20,10 +20,12 @@ from acp_langgraph.errors import (
     AnswerTooLargeError,
     ApiConnectionError,
     ApiTimeoutError,
+    ApiTypeError,
     UnexpectedStatusException,
 )
 from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, Response
 from acp_langgraph.transport import AsyncTransport, Transport
+from acp_langgraph.transport.per_call import transport_to
 
 READ: Call[Any] = Call("read", "GET", "/things/1", dict)
 WRITE: Call[Any] = Call("write", "POST", "/things", dict, body={"a": "ä"})
@@ -170,6 +172,17 @@ def test_a_client_of_the_callers_own_waits_as_long_as_was_said_most_closely(
     configuration = ApiClientConfiguration("http://h", **settings)
     send(color, configuration, READ.with_options(**options), client=own.client)
     assert {name: own.waits[0][name] for name in expected} == expected
+
+
+def test_a_client_of_another_library_with_the_same_names_is_refused_in_a_sentence(
+    color: Color,
+) -> None:
+    httpx2 = pytest.importorskip("httpx2")
+    client = httpx2.Client() if color.name == "sync" else httpx2.AsyncClient()
+    with pytest.raises(ApiTypeError, match=r"not httpx2\..*: make the client with httpx"):
+        send(color, "http://h", READ, client=client)
+    with pytest.raises(ApiTypeError, match=r"or an httpx.Auth, not httpx2\.BasicAuth"):
+        transport_to("http://h", auth=httpx2.BasicAuth("u", "sesame"))
 
 
 def test_auth_of_the_callers_own_signs_requests(color: Color, server: Any) -> None:
