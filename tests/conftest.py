@@ -7,14 +7,21 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 from support.colors import Color
+from support.peers import Certificates
 
-__all__ = ["color"]
+__all__ = ["certificates", "color"]
 
 
 @pytest.fixture(params=["sync", "async"])
 def color(request: pytest.FixtureRequest) -> Color:
     """Runs a graph or a node the blocking or the awaiting way; a test that takes it runs twice."""
     return Color(request.param)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Certificates for servers that speak TLS; nobody but a test's own settings trusts them."""
+    return Certificates.made_in(tmp_path_factory.mktemp("certificates"))
 
 
 settings.register_profile("million", max_examples=200_000)  # several tests multiply it

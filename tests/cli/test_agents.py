@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from acp_langgraph.testing import FakeACPServer
+from acp_langgraph.testing import FakeACPServer, FakeHTTPServer, Response
 from acp_langgraph.testing.runs import FakeAgent
 
 
@@ -190,3 +190,19 @@ def test_a_descriptor_without_an_end_is_told(run):
     assert "gives no descriptor" in listed.stdout
     assert shown.exit_code == 1
     assert "Invalid JSON: recursion limit exceeded" in shown.stderr
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_a_server_says_is_told_without_the_key_that_it_repeats(run, broken):
+    def repeat(request):
+        said = f"no key is {request.headers['x-api-key']}"
+        if broken:
+            return Response.recorded([f"HTTP/1.1 200 OK\r\n{said}\r\n\r\n".encode()])
+        return Response.text(said, 501)
+
+    with FakeHTTPServer(repeat) as server:
+        told = run("agents", server.url, "--api-key", "sesame-key")
+
+    assert told.exit_code == 1
+    assert server.url in told.stderr
+    assert "sesame" not in told.output

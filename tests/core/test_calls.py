@@ -153,3 +153,9 @@ def test_a_path_is_not_made_from_what_is_no_id(value):
     with pytest.raises(ApiTypeError, match="thread_id must be a string") as caught:
         path("/threads/{thread_id}", thread_id=value)
     assert "SECRET" not in str(caught.value)
+
+
+def test_a_reply_is_shown_without_what_the_server_says() -> None:
+    reply = Reply(403, {"x-echo": "sesame"}, b"sesame", "http://h/things")
+    assert "sesame" not in repr(reply)
+    assert "403" in repr(reply)

@@ -22,6 +22,8 @@ from langgraph.types import Command, interrupt
 from pydantic import SecretStr
 from support.colors import Color
 from support.guarded import GuardedServer, Tokens
+from support.peers import Certificates, speaking_tls
+from support.signing import ClientCredentials, behind_digest, token_issuer
 
 from acp_langgraph import (
     ACPNode,
@@ -35,6 +37,7 @@ from acp_langgraph import (
 )
 from acp_langgraph.errors import (
     AcpLangGraphError,
+    ApiConnectionError,
     ApiValueError,
     CheckpointerRequiredError,
     UnauthorizedException,
@@ -45,9 +48,11 @@ from acp_langgraph.testing import (
     Ask,
     BridgeService,
     Emit,
+    FakeACPServer,
     FakeBridge,
     FakeQuant,
     FakeTool,
+    RecordedRequest,
     Response,
     Work,
 )
@@ -362,6 +367,48 @@ def test_an_auth_of_httpx_goes_on_working(color: Color, server: GuardedServer) -
     server.accepted.add("Basic dTpw")
     node = make(server, auth=httpx.BasicAuth("u", "p"))
     assert color.invoke(node, {"ask": {"text": "hi"}}) == {"answer": {"text": "hi"}}
+
+
+def test_a_token_for_client_credentials_is_got_by_an_auth_of_httpx(
+    color: Color, server: GuardedServer
+) -> None:
+    server.accepted.add("Bearer sesame-token")
+    with token_issuer() as issuer:
+        graph = built(make(server, auth=ClientCredentials(issuer.url))).compile()
+        assert color.invoke(graph, {"ask": {"text": "hi"}})["answer"] == {"text": "hi"}
+        assert len(issuer.requests) == 1
+    assert server.created == 1
+
+
+def test_a_digest_is_answered_by_an_auth_of_httpx(color: Color) -> None:
+    with DigestServer([Emit({"n": 1}), Answer({"text": "done"})]) as asking:
+        graph = built(make(asking, auth=httpx.DigestAuth("ada", "sesame"))).compile()
+        events = color.stream(graph, {"ask": {"text": "hi"}}, stream_mode=["custom", "values"])
+        assert events[-1] == ("values", {"ask": {"text": "hi"}, "answer": {"text": "done"}})
+        said = [event["payload"] for mode, event in events if mode == "custom"]
+        assert {"n": 1} in said
+        assert asking.created == 1
+
+
+class DigestServer(FakeACPServer):
+    """Lets in who answers its challenge for `ada` and `sesame`."""
+
+    def respond(self, request: RecordedRequest) -> Response:
+        return behind_digest(super().respond, "ada", "sesame")(request)
+
+
+def test_a_node_shows_its_secret_to_no_issuer_that_nobody_vouches_for(
+    color: Color, server: GuardedServer, certificates: Certificates
+) -> None:
+    with (
+        token_issuer() as issuer,
+        speaking_tls(issuer.url, certificates.here) as impostor,
+    ):
+        graph = built(make(server, auth=ClientCredentials(impostor.url))).compile()
+        with pytest.raises(ApiConnectionError, match=r"(?i)certificate"):
+            color.invoke(graph, {"ask": {"text": "hi"}})
+        assert not issuer.requests
+        assert not server.requests
 
 
 def test_two_names_for_headers_are_one_too_many(server: GuardedServer) -> None:

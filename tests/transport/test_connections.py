@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 from httpx_aiohttp import AiohttpTransport
 from support.colors import Color
 from support.sending import send
+from support.signing import ClientCredentials, behind_digest, token_issuer
 
 from acp_langgraph.config import ApiClientConfiguration
-from acp_langgraph.core.calls import Call
+from acp_langgraph.core.calls import EVENT_STREAM, Call
 from acp_langgraph.errors import (
     AnswerTooLargeError,
     ApiConnectionError,
@@ -22,7 +24,7 @@ from acp_langgraph.errors import (
     UnexpectedStatusException,
 )
 from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, RecordedRequest, Response
-from acp_langgraph.transport import AsyncTransport
+from acp_langgraph.transport import AsyncTransport, Transport
 
 READ: Call[Any] = Call("read", "GET", "/things/1", dict)
 TEXT: Call[Any] = Call("read", "GET", "/things/1", str)
@@ -62,6 +64,19 @@ class Fetching(httpx.Auth):
         yield request
 
 
+def listen(color: Color, url: str, call: Call[Any], **options: Any) -> bytes:
+    """All of a stream."""
+    if color.name == "sync":
+        with Transport(url, **options) as transport:
+            return b"".join(transport.stream(call))
+
+    async def run() -> bytes:
+        async with AsyncTransport(url, **options) as transport:
+            return b"".join([piece async for piece in transport.stream(call)])
+
+    return asyncio.run(run())
+
+
 def guarded(request: RecordedRequest) -> Response:
     if request.headers.get("authorization") == "Bearer new":
         return Response.json({"said": request.json if request.body else None})
@@ -93,6 +108,80 @@ def test_an_answer_to_an_authentication_has_its_time_too(color: Color, server: A
         with pytest.raises(ApiTimeoutError):
             send(color, configuration, READ, auth=Renewing(f"{server.url}/token"))
         gate.open()
+
+
+class Looking(httpx.Auth):
+    """Looks at all that httpx tells of a response, while the conversation goes on and afterwards."""
+
+    requires_response_body = True
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        first = yield request
+        self.seen += [first.raise_for_status() is first, first.url.path, first.request is request]
+        self.seen += [first.cookies["session"], first.http_version, first.reason_phrase]
+        second = yield request
+        self.seen += [first.text, first.is_closed, second.history == [first]]
+
+
+def test_an_authentication_sees_the_response_as_httpx_shows_it(color: Color) -> None:
+    answer = Response.json({"n": 1}, headers={"set-cookie": "session=1"})
+    auth = Looking()
+    with FakeHTTPServer(lambda _: answer) as server:
+        assert send(color, server.url, READ, auth=auth) == [{"n": 1}]
+    assert auth.seen[:6] == [True, "/things/1", True, "1", "HTTP/1.1", "OK"]
+    assert auth.seen[6:] == ['{"n": 1}', True, True]
+
+
+def test_a_digest_is_answered_with_the_cookie_of_its_challenge(color: Color) -> None:
+    answer = behind_digest(lambda request: Response.json({"n": request.number}), "ada", "sesame")
+    with FakeHTTPServer(answer) as server:
+        auth = httpx.DigestAuth("ada", "sesame")
+        assert send(color, server.url, WRITE, READ, auth=auth) == [{"n": 2}, {"n": 3}]
+        assert server.requests[1].headers["cookie"] == "session=1"
+
+
+def test_a_digest_is_answered_for_what_a_stream_brings(color: Color) -> None:
+    events = Response.stream([b"data: 1\n\n"])
+    listening = Call("listen", "GET", "/events", dict, headers={"accept": EVENT_STREAM})
+    with FakeHTTPServer(behind_digest(lambda _: events, "ada", "sesame")) as server:
+        auth = httpx.DigestAuth("ada", "sesame")
+        assert listen(color, server.url, listening, auth=auth) == b"data: 1\n\n"
+
+
+def test_a_wrong_password_for_a_digest_is_the_servers_error(color: Color) -> None:
+    answer = behind_digest(lambda _: Response.json({}), "ada", "sesame")
+    with FakeHTTPServer(answer) as server:
+        with pytest.raises(UnauthorizedException, match="who is there"):
+            send(color, server.url, WRITE, auth=httpx.DigestAuth("ada", "wrong"))
+        assert len(server.requests) == 2
+
+
+def test_a_token_for_client_credentials_is_got_once(color: Color, server: Any) -> None:
+    with token_issuer() as issuer:
+        send(color, server.url, WRITE, READ, auth=ClientCredentials(issuer.url))
+        assert len(issuer.requests) == 1
+    shown = [request.headers["authorization"] for request in server.requests]
+    assert shown == ["Bearer sesame-token"] * 2
+
+
+def test_an_answer_to_an_authentication_is_read_and_its_connection_kept(color: Color) -> None:
+    answer = behind_digest(lambda _: Response.json({}), "ada", "sesame")
+    with FakeHTTPServer(answer) as server:
+        send(color, server.url, WRITE, READ, auth=httpx.DigestAuth("ada", "sesame"))
+        assert server.connections == 1
+
+
+def test_where_an_issuer_gives_no_answer_nothing_was_sent(color: Color, server: Any) -> None:
+    with token_issuer() as issuer:
+        issuer.faults.add(Fault.lose_answer())
+        configuration = ApiClientConfiguration(server.url, retries=0)
+        with pytest.raises(ApiConnectionError) as caught:
+            send(color, configuration, WRITE, auth=ClientCredentials(issuer.url))
+    assert not caught.value.sent
+    assert not server.requests
 
 
 @pytest.mark.parametrize("signed", [False, True])
