@@ -30,6 +30,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from acp_langgraph.core.credentials import Credentials, Grant, Holder
+from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.providers import (
     AwaitsHeaders,
     AwaitsToken,
@@ -80,6 +81,14 @@ _WHY_IT_KNOWS_NOBODY: Final = (
 )
 
 
+class _Kept:
+    """What is kept for whom, in one process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.holders: OrderedDict[Any, Holder] = OrderedDict()
+
+
 class HeaderAuth:
     """Headers that a function makes from the invocation's config or runtime.
 
@@ -119,8 +128,7 @@ class HeaderAuth:
         self._provider = Provider(headers, self._what)
         self._per = per if per is None or isinstance(per, str) else Function(per, "per")
         self._remember = remember
-        self._holders: OrderedDict[Any, Holder] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept = PerProcess(_Kept)
 
     def _part(
         self, config: Mapping[str, Any], who: str, refuse: Refuse | None = None
@@ -162,11 +170,12 @@ class HeaderAuth:
     def _holder(self, identity: Any) -> Holder:
         if identity is None:
             return Holder()
-        with self._lock:
-            holder = self._holders.pop(identity, None) or Holder()
-            self._holders[identity] = holder
-            while len(self._holders) > self._remember:
-                self._holders.popitem(last=False)
+        kept = self._kept.here()
+        with kept.lock:
+            holder = kept.holders.pop(identity, None) or Holder()
+            kept.holders[identity] = holder
+            while len(kept.holders) > self._remember:
+                kept.holders.popitem(last=False)
         return holder
 
     def _identity(self, config: Mapping[str, Any], who: str) -> Any:

@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
+from ipaddress import IPv4Address
 from typing import Any, Self, TypedDict, Unpack
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -23,6 +24,8 @@ from acp_langgraph.errors import ApiValueError
 
 __all__ = ["ApiClientConfiguration"]
 
+_BLANKS = "there is a blank or a line end in it, and no URL has one"
+_EXAMPLE = "a server is named by a URL such as https://agents.example.com or http://127.0.0.1:8000"
 _API_KEY_HEADERS = {"xapikey": "x-api-key", "apikeyauth": "x-api-key"}
 
 
@@ -125,12 +128,11 @@ class ApiClientConfiguration(BaseModel):
     @field_validator("host")
     @classmethod
     def _host_is_a_url(cls, host: str) -> str:
+        if _has_blanks(host):
+            raise ValueError(f"{_BLANKS}; {_EXAMPLE}")
         parts = _split(host)
         if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(
-                "a server is named by a URL such as https://agents.example.com or "
-                "http://127.0.0.1:8000"
-            )
+            raise ValueError(_EXAMPLE)
         if parts.query or parts.fragment:
             raise ValueError(
                 "the URL of a server has neither query nor fragment; a key belongs into api_key or "
@@ -155,11 +157,15 @@ class ApiClientConfiguration(BaseModel):
     @model_validator(mode="after")
     def _variables_are_known(self) -> Self:
         try:
-            self.host.format(**self.server_variables)
+            url = self.host.format(**self.server_variables)
         except (KeyError, IndexError, ValueError) as error:
             raise ValueError(
                 f"host names the variable {error}; set it in server_variables"
             ) from None
+        except (AttributeError, TypeError):
+            raise ValueError("a variable in host is a name in braces, and no more") from None
+        if fault := _fault_of_name(url):
+            raise ValueError(f"host: {fault}")
         if self.trace_baggage and not self.trace:
             raise ValueError("trace_baggage needs trace=True")
         if self.password is not None and self.username is None:
@@ -241,7 +247,37 @@ class ApiClientConfiguration(BaseModel):
         return headers
 
 
+def _has_blanks(text: str) -> bool:
+    return any(each.isspace() or not each.isprintable() for each in text)
+
+
+def _fault_of_name(url: str) -> str | None:
+    """Why nothing can be called what a URL calls its machine, if so."""
+    if _has_blanks(url):
+        return _BLANKS
+    parts = _split(url)
+    name = (parts and parts.hostname) or ""
+    if ":" in name:
+        return None  # an IPv6 address, which has been read as one
+    if not name or any(
+        each.isascii() and not each.isalnum() and each not in "-._" for each in name
+    ):
+        return f"no machine can be called {name!r}"
+    if name.replace(".", "").isdigit():
+        try:
+            IPv4Address(name)
+        except ValueError:
+            return f"{name!r} is no IP address; it is four numbers up to 255 with dots between them"
+    try:
+        name.encode("idna")  # as every look-up does
+    except UnicodeError:
+        return f"no machine can be called {name!r}: something between its dots is empty or too long"
+    return None
+
+
 def _split(url: Any) -> SplitResult | None:
+    if isinstance(url, str) and _has_blanks(url):
+        return None  # `urlsplit` would drop them
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises where the port is no number

@@ -68,6 +68,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Self
+from urllib.parse import urlsplit
 
 __all__ = [
     "ACPDescriptorValidationException",
@@ -385,16 +386,23 @@ def error_for_status(
     if 500 <= status < 600:  # noqa: PLR2004 - the 5xx of HTTP
         return ServiceException(where, status, headers, content)
     if 300 <= status < 400:  # noqa: PLR2004 - the 3xx of HTTP
-        return UnexpectedStatusException(
-            where,
-            status,
-            headers,
-            content,
-            problem="a redirect, which is not followed because credentials go to the configured "
-            "host only; configure the host it leads to if you trust it",
+        problem = (
+            f"a redirect{_whereto(headers)}, which is not followed because credentials go to the "
+            "configured host only; configure the host it leads to if you trust it"
         )
+        return UnexpectedStatusException(where, status, headers, content, problem=problem)
     kind = _BY_STATUS.get(status, UnexpectedStatusException)
     return kind(where, status, headers, content)
+
+
+def _whereto(headers: Mapping[str, str]) -> str:
+    """Where a redirect leads, without what may be private in it."""
+    try:
+        parts = urlsplit(headers.get("location", ""))
+    except ValueError:
+        return ""
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    return f" to {_shorten(place)}" if place else ""
 
 
 class NodeError(AcpLangGraphError, RuntimeError):
@@ -633,7 +641,7 @@ def _spoken(content: bytes) -> str:
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
-        text = content.decode("utf-8", "replace").strip()
+        text = content.decode("utf-8-sig", "replace").strip()
         return "an HTML page" if text.startswith("<") else text
     return _words(body)
 

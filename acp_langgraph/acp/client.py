@@ -27,6 +27,7 @@ from acp_langgraph.acp.raw import AsyncRawResponses, RawResponses
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.methods import async_sends, async_streams, sends, streams
+from acp_langgraph.core.secrets import Shown
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.closing import AsyncClosing, Closing
 from acp_langgraph.transport.per_call import async_transport_to, transport_to
@@ -97,7 +98,11 @@ class ACPClient(Closing):
 
     def stream(self, call: Call[RunOutputStream], /) -> Generator[RunOutputStream, None, None]:
         """Perform any call that streams and yield the events as they come."""
-        return _events(self._transport.stream(streamed(call)), _reader(call, self._transport))
+        return _events(
+            self._transport.stream(streamed(call)),
+            _reader(call, self._transport),
+            self._transport.shown,
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -203,7 +208,11 @@ class AsyncACPClient(AsyncClosing):
 
     def stream(self, call: Call[RunOutputStream], /) -> AsyncGenerator[RunOutputStream, None]:
         """Perform any call that streams and yield the events as they come."""
-        return _async_events(self._transport.stream(streamed(call)), _reader(call, self._transport))
+        return _async_events(
+            self._transport.stream(streamed(call)),
+            _reader(call, self._transport),
+            self._transport.shown,
+        )
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
@@ -261,19 +270,20 @@ def _reader(call: Call[RunOutputStream], transport: Transport | AsyncTransport) 
 
 
 def _events(
-    chunks: Generator[bytes, None, None], reader: EventReader
+    chunks: Generator[bytes, None, None], reader: EventReader, shown: Shown
 ) -> Generator[RunOutputStream, None, None]:
-    with closing(chunks):
+    with closing(chunks), shown.out_of_errors():
         for chunk in chunks:
             yield from reader.feed(chunk)
-    reader.close()
+        reader.close()
 
 
 async def _async_events(
-    chunks: AsyncGenerator[bytes, None], reader: EventReader
+    chunks: AsyncGenerator[bytes, None], reader: EventReader, shown: Shown
 ) -> AsyncGenerator[RunOutputStream, None]:
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            for update in reader.feed(chunk):
-                yield update
-    reader.close()
+    with shown.out_of_errors():
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                for update in reader.feed(chunk):
+                    yield update
+        reader.close()

@@ -46,6 +46,8 @@ def connection(
     """
     if not isinstance(configuration, ApiClientConfiguration):
         configuration = ApiClientConfiguration(configuration, timeout=timeout or DEFAULT_TIMEOUT)
+        if timeout is None:  # nobody said so: a client of the caller's own has its own
+            configuration.model_fields_set.discard("timeout")
     elif timeout is not None:
         configuration = configuration.model_copy(update={"timeout": timeout})
     refuse({**configuration.headers, **configuration.auth_headers()})
@@ -95,10 +97,8 @@ def authenticates(client: Any) -> bool:
     Raises:
         ApiValueError: If it adds a header that must not reach a bridge.
     """
-    if client is None:
-        return False
-    refuse(client.headers)
-    return client.auth is not None
+    refuse(getattr(client, "headers", {}))  # what is no client is the transport's to refuse
+    return getattr(client, "auth", None) is not None
 
 
 def refuse(headers: Mapping[str, str]) -> None:

@@ -118,6 +118,7 @@ def keep(reply: Reply, query: Query) -> Answer:
 
 def error_of(reply: Reply, route: Route, hidden: tuple[str, ...]) -> ApiException:
     """The error that an answer without success stands for."""
+    reply = reply.to_tell()
     where = _where(reply, route)
     text = redact(reply.text, hidden)
     headers = {name: redact(value, hidden) for name, value in reply.headers.items()}
@@ -237,9 +238,9 @@ def _decode(content: bytes, content_type: str) -> str:
     header["content-type"] = content_type or "text/plain"
     charset = header.get_content_charset() or "utf-8"
     try:
-        return content.decode(charset)
+        return content.decode(charset).removeprefix("\ufeff")
     except (LookupError, ValueError):
-        return content.decode("utf-8", "replace")
+        return content.decode("utf-8-sig", "replace")
 
 
 def _json(text: str) -> Any:

@@ -12,6 +12,7 @@ which is short for `reply = yield call; run = call.read(reply)`.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -21,6 +22,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
+from acp_langgraph.core.secrets import Shown
 from acp_langgraph.core.sendable import unsendable
 from acp_langgraph.errors import (
     ApiTypeError,
@@ -32,6 +34,7 @@ from acp_langgraph.errors import (
 __all__ = ["ABSENT", "EVENT_STREAM", "Call", "Reply", "path"]
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
 
 
 class _Absent:
@@ -64,12 +67,26 @@ class Reply:
         headers: Header names in lower case.
         content: The decoded body.
         url: Where the answer came from, without query and credentials; empty in tests by hand.
+        shown: What the server was shown, which it may repeat.
     """
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content: bytes = field(default=b"", repr=False)
     url: str = ""
+    shown: Shown | None = field(default=None, repr=False, compare=False)
+
+    def to_tell(self) -> Reply:
+        """The reply as it may be told of: without what was shown to the server."""
+        if self.shown is None:
+            return self
+        hide = self.shown.hide
+        content = hide(self.content.decode("utf-8", "surrogateescape"))
+        return replace(
+            self,
+            headers={name: hide(value) for name, value in self.headers.items()},
+            content=content.encode("utf-8", "surrogateescape"),
+        )
 
     @property
     def is_success(self) -> bool:
@@ -79,7 +96,7 @@ class Reply:
     @property
     def text(self) -> str:
         """The body as text; bytes that are not UTF-8 are replaced."""
-        return self.content.decode("utf-8", "replace")
+        return self.content.decode("utf-8-sig", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +186,12 @@ class Call(Generic[T]):
         """
         where = f"{self.method} {reply.url or self.path}"
         if not reply.is_success:
-            raise error_for_status(
-                where, reply.status, reply.headers, reply.content, advice=_CREDENTIALS
+            told = reply.to_tell()
+            raise _shown_in(
+                error_for_status(
+                    where, told.status, told.headers, told.content, advice=_CREDENTIALS
+                ),
+                reply,
             )
         if self.streams:
             found = reply.headers.get("content-type") or "no content type"
@@ -180,10 +201,11 @@ class Call(Generic[T]):
             return None  # type: ignore[return-value]  # T is None for calls without a body
         if self.returns is str:
             return reply.text  # type: ignore[return-value]  # T is str
-        if not reply.content.strip():
+        content = reply.content.removeprefix(BOM_UTF8)  # which tells nothing, and which some send
+        if not content.strip():
             raise self._unreadable(where, reply, "the answer has no body")
         try:
-            return _adapter(self.returns).validate_json(reply.content)  # type: ignore[no-any-return]  # the adapter is made of T
+            return _adapter(self.returns).validate_json(content)  # type: ignore[no-any-return]  # the adapter is made of T
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False, include_context=False)[0]
             place = ".".join(map(str, first["loc"]))
@@ -192,9 +214,18 @@ class Call(Generic[T]):
 
     @staticmethod
     def _unreadable(where: str, reply: Reply, problem: str) -> UnreadableAnswerException:
-        return UnreadableAnswerException(
-            where, reply.status, reply.headers, reply.content, problem=problem
+        told = reply.to_tell()
+        return _shown_in(
+            UnreadableAnswerException(
+                where, told.status, told.headers, told.content, problem=problem
+            ),
+            reply,
         )
+
+
+def _shown_in(error: E, reply: Reply) -> E:
+    """An error without what was shown to the server, which may have written it in its own way."""
+    return error if reply.shown is None else reply.shown.hidden_in(error)
 
 
 @cache

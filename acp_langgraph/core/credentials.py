@@ -24,14 +24,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Flow, Work
-from acp_langgraph.core.secrets import redact, secrets
-from acp_langgraph.errors import ApiException
 
 __all__ = [
     "Credentials",
@@ -40,7 +38,6 @@ __all__ = [
     "Shown",
     "Source",
     "authorized",
-    "cleansed",
     "showing",
 ]
 
@@ -223,16 +220,8 @@ def authorized(call: Call[Any], credentials: Credentials) -> Flow[Reply]:
         renewed = yield from credentials.renewed(shown)
         again = showing(call, renewed)
         if again.headers != own.headers:
-            shown, reply = renewed, (yield again)
-    if reply.is_success:
-        return reply
-    hidden = _secrets(shown)
-    content = redact(reply.content.decode("utf-8", "surrogateescape"), hidden)
-    return replace(
-        reply,
-        headers={name: redact(value, hidden) for name, value in reply.headers.items()},
-        content=content.encode("utf-8", "surrogateescape"),
-    )
+            reply = yield again
+    return reply
 
 
 def showing(call: C, shown: Shown) -> C:
@@ -242,16 +231,3 @@ def showing(call: C, shown: Shown) -> C:
         name: value for grant in shown for name, value in grant.headers.items() if name not in own
     }
     return call.with_options(headers=added) if added else call
-
-
-def cleansed(error: ApiException, shown: Shown) -> ApiException:
-    """The same error, without what was shown, should the server have repeated it."""
-    hidden = _secrets(shown)
-    error.args = tuple(redact(str(each), hidden) for each in error.args)
-    error.body = redact(error.body, hidden)
-    error.headers = {name: redact(value, hidden) for name, value in error.headers.items()}
-    return error
-
-
-def _secrets(shown: Shown) -> tuple[str, ...]:
-    return secrets(*(grant.headers for grant in shown))

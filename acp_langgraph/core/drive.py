@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Ask, Effect, Flow, Listen, Pause, Progress, Step, Work
+from acp_langgraph.errors import AcpLangGraphError
 
 __all__ = ["AsyncPerformer", "Performer", "adrive", "drive"]
 
@@ -88,6 +89,9 @@ def drive(flow: Flow[T], performer: Performer) -> T:
                 effect = flow.send(reply)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # a generator's return value
+    except AcpLangGraphError as error:
+        _hide(error, performer)
+        raise
     finally:
         flow.close()
 
@@ -105,8 +109,18 @@ async def adrive(flow: Flow[T], performer: AsyncPerformer) -> T:
                 effect = flow.send(reply)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # a generator's return value
+    except AcpLangGraphError as error:
+        _hide(error, performer)
+        raise
     finally:
         flow.close()
+
+
+def _hide(error: AcpLangGraphError, performer: Performer | AsyncPerformer) -> None:
+    """Take out of an error what the performer has shown to a server, which may have repeated it."""
+    shown = getattr(performer, "shown", None)
+    if shown is not None:
+        shown.hidden_in(error)
 
 
 _METHODS = {

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, Final, TypeVar
 
 from acp_langgraph.core.calls import Call, Reply
@@ -99,7 +100,10 @@ def retry_after(headers: Mapping[str, str], limit: float = 300.0) -> float | Non
         seconds = float(text)
     except ValueError:
         try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+            when = email.utils.parsedate_to_datetime(text)
         except (ValueError, OverflowError):
             return None
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)  # HTTP knows no other zone
+        seconds = when.timestamp() - time.time()
     return min(max(seconds, 0.0), limit) if seconds == seconds else None  # noqa: PLR0124 - NaN

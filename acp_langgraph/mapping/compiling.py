@@ -155,7 +155,7 @@ def load_plan(
     given: Any = plan
     if isinstance(plan, (str, Path)):
         try:
-            given = json.loads(Path(plan).read_text(encoding="utf-8"))
+            given = json.loads(Path(plan).read_text(encoding="utf-8-sig"))
         except ValueError as error:
             raise NodeConfigurationError(f"the plan {plan} is no JSON: {error}") from None
     rules, saved = rules_of(given, functions or {})

@@ -28,6 +28,7 @@ from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
 from acp_langgraph.nodes.channels import channels_taking, refuse_lost
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers, Identity
+from acp_langgraph.nodes.langgraph import CONFIG_KEY_RUNTIME
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
 from acp_langgraph.nodes.ports import OutputPort
 from acp_langgraph.nodes.presence import Presence
@@ -39,7 +40,6 @@ __all__ = ["RemoteNode", "one_of"]
 
 _log = logging.getLogger("acp_langgraph.nodes")
 
-_RUNTIME: Final = "__pregel_runtime"
 _UNREPORTED: Final = nullcontext()
 _CANCEL_WITHIN: Final = 10.0  # seconds
 _REMEMBERED: Final = 10_000
@@ -386,11 +386,11 @@ def one_of(what: str, given: Any, choices: Sequence[str], node: str) -> Any:
 
 
 def _is_in_a_graph(config: RunnableConfig | None) -> bool:
-    return _RUNTIME in ensure_config(config).get("configurable", {})
+    return CONFIG_KEY_RUNTIME in ensure_config(config).get("configurable", {})
 
 
 def _whole(config: RunnableConfig | None) -> RunnableConfig:
     """The configuration with what its context adds; a graph has seen to that already."""
-    if config is not None and _RUNTIME in config.get("configurable", {}):
+    if config is not None and CONFIG_KEY_RUNTIME in config.get("configurable", {}):
         return config
     return ensure_config(config)

@@ -3,10 +3,9 @@
 LangGraph drops what a node returns for a channel that the state does not have, without a word: a
 misspelt `output_path` would lose the answer of a run that was paid for. Which channels there are, and
 whether it is the graph itself that takes the node's change (and not a function that calls the node),
-is told by private names only, pinned by tests; where they tell nothing, nothing is refused:
-
-* `__pregel_call`: made for the task, whose `proc` is the node and what writes for it;
-* `__pregel_read`: reads the state, so it holds the channels.
+is told by private names only (`acp_langgraph.nodes.langgraph`); where they tell nothing, nothing is
+refused. The function that makes tasks was made for the task, whose `proc` is the node and what writes
+for it; the one that reads the state holds the channels.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from langchain_core.runnables import RunnableConfig
 
 from acp_langgraph.errors import NodeOutputError
 from acp_langgraph.mapping.access import near
+from acp_langgraph.nodes.langgraph import CONFIG_KEY_CALL, CONFIG_KEY_READ
 
 __all__ = ["channels_taking", "refuse_lost"]
 
@@ -26,8 +26,8 @@ def channels_taking(node: Any, config: RunnableConfig) -> Mapping[str, Any] | No
     """The channels of the graph that takes the node's change as it is; `None` if not known."""
     configurable = config.get("configurable", {})
     try:
-        task = configurable["__pregel_call"].args[0]()
-        channels = configurable["__pregel_read"].args[1]
+        task = configurable[CONFIG_KEY_CALL].args[0]()
+        channels = configurable[CONFIG_KEY_READ].args[1]
         first, *others = task.proc.steps
     except (KeyError, AttributeError, IndexError, TypeError, ValueError):
         return None

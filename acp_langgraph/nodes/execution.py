@@ -1,16 +1,7 @@
-"""What LangGraph tells a node about its execution, in part under private names.
+"""One execution of a node: what identifies it, what remembers it, and who watches.
 
-Public: `Runtime.execution_info` with the thread, the checkpoint namespace of the task, which stays
-the same over retries, re-entries and processes and differs for every `Send` item and loop pass, and
-the attempt. Private, for want of a public name, and pinned by tests:
-
-* `__pregel_checkpointer`: what remembers, if anything does;
-* `__pregel_durability`: `exit`, if nothing is stored before the graph is left;
-* `__pregel_resuming`: whether the step is entered again, so that its tasks may have run before;
-* `__pregel_read`: one object per execution of a task and for all of its attempts, to keep what they
-  must know of each other.
-
-Who watches the execution is `acp_langgraph.nodes.streaming`'s to tell.
+What LangGraph tells only under private names is read by `acp_langgraph.nodes.langgraph`; who watches
+the execution is `acp_langgraph.nodes.streaming`'s to tell.
 """
 
 from __future__ import annotations
@@ -27,6 +18,8 @@ from langgraph.runtime import Runtime
 
 from acp_langgraph.core.credentials import Credentials
 from acp_langgraph.core.once import Trace
+from acp_langgraph.core.processes import PerProcess
+from acp_langgraph.nodes.langgraph import GraphTask, Questions
 from acp_langgraph.nodes.ledger import Ledger
 from acp_langgraph.nodes.streaming import Audience
 
@@ -50,7 +43,7 @@ class _Invocations:
 
 
 _invocations: WeakKeyDictionary[Any, _Invocations] = WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = PerProcess(threading.Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +53,12 @@ class Call:
     Attributes:
         key: Identifies the call, in whichever process and however often it is entered.
         config: What the tool was given. Who watches the graph around watches the call.
-        runtime: LangGraph's runtime for the graph around.
+        task: The task of the graph around in which the call is made.
     """
 
     key: str
     config: RunnableConfig
-    runtime: Runtime[Any]
+    task: GraphTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +72,8 @@ class Execution:
         remembered: Whether a checkpointer remembers steps, so that questions can wait.
         again: Whether the node may have been at work on this before.
         runtime: LangGraph's runtime; `None` outside of a graph.
+        task: What LangGraph tells of it; `None` outside of a graph.
+        questions: Puts its questions; `None` outside of a graph.
         ledger: Where what is remembered is stored, if a crash does not erase it.
         audience: Who watches.
         trace: What its attempts in this process know of each other.
@@ -92,6 +87,8 @@ class Execution:
     remembered: bool = False
     again: bool = False
     runtime: Runtime[Any] | None = None
+    task: GraphTask | None = None
+    questions: Questions | None = None
     ledger: Ledger | None = None
     trace: Trace = field(default_factory=Trace)
     credentials: Credentials | None = field(default=None, repr=False)
@@ -105,30 +102,29 @@ class Execution:
             config: Its configuration.
             is_tool: Whether it is called as a tool; then the call says what it was asked to do.
         """
-        configurable = config.get("configurable", {})
-        runtime = configurable.get("__pregel_runtime")
-        info = runtime.execution_info if isinstance(runtime, Runtime) else None
-        if info is None:
+        task = GraphTask.of(config, node)
+        if task is None:
             key = str(uuid.uuid4())
             return cls(key=key, place=(None, node), audience=Audience(key, config, None))
-        call: Call | None = configurable.get(CALL) if is_tool else None
+        info = task.info
+        call: Call | None = task.configurable.get(CALL) if is_tool else None
         invoked = f"{node}\n{call.key}" if call else node
-        count, trace = _noted(
-            configurable.get("__pregel_read"), invoked, info.node_attempt, is_one=call is not None
-        )
+        count, trace = _noted(task.attempts, invoked, info.node_attempt, is_one=call is not None)
         thread_id = None if info.thread_id is None else str(info.thread_id)
-        checkpointer = configurable.get("__pregel_checkpointer")
         place = [thread_id or "", call.key if call else info.checkpoint_ns, node, str(count)]
         key = str(uuid.uuid5(_NAMESPACE, "\n".join(place)))
+        around = (call.config, call.task.runtime) if call else (config, task.runtime)
         return cls(
             key=key,
             place=(info.checkpoint_ns, node),
-            audience=Audience(key, *((call.config, call.runtime) if call else (config, runtime))),
+            audience=Audience(key, *around),
             thread_id=thread_id,
-            remembered=checkpointer is not None,
-            again=info.node_attempt > 1 or configurable.get("__pregel_resuming") is True,
-            runtime=runtime,
-            ledger=Ledger.of(checkpointer, configurable),
+            remembered=task.saver is not None,
+            again=task.may_have_run,
+            runtime=task.runtime,
+            task=task,
+            questions=Questions(task),
+            ledger=Ledger.of(task),
             trace=trace,
         )
 
@@ -153,7 +149,7 @@ def _noted(task: Any, node: str, attempt: int, *, is_one: bool = False) -> tuple
     """
     if task is None:
         return 0, Trace()
-    with _lock:
+    with _lock.here():
         invocations = _invocations.get(task)
         if invocations is None:
             invocations = _invocations[task] = _Invocations()

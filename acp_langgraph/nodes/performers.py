@@ -11,17 +11,17 @@ from __future__ import annotations
 from typing import Any
 
 from langgraph.runtime import get_runtime
-from langgraph.types import interrupt
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.core.flow import Ask, Listen, Pause, Progress, RemoteEvent, Step, Work
+from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, RemoteEvent, Step, Work
 from acp_langgraph.nodes.draining import LOOK_EVERY, leave_if_drained, until_drained
 from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.langgraph import arun_as_task, run_as_task
 from acp_langgraph.nodes.progress import ProgressTeller
 from acp_langgraph.nodes.reporting import Report
-from acp_langgraph.nodes.steps import arun_as_task, run_as_task
 from acp_langgraph.transport import AsyncTransport, Transport
+from acp_langgraph.transport.exchange import refuse_to_ask
 
 __all__ = ["AsyncGraphPerformer", "GraphPerformer", "StoppedError"]
 
@@ -49,9 +49,11 @@ class _Watch:
         self.key: str | None = None
         self.report: Report | None = None
 
-    def ask_graph(self, ask: Ask) -> Any:
+    def asking(self, ask: Ask) -> Flow[Any]:
         """Interrupt the graph, or give the answer that it was resumed with."""
-        return interrupt(ask.payload, response_schema=ask.schema)
+        if self.execution.questions is None:
+            return refuse_to_ask(ask)
+        return self.execution.questions.put(ask)
 
     def note(self, progress: Progress) -> RemoteEvent | None:
         """Remember which job this is about, and give a sign of life; what to tell who watches."""
@@ -73,6 +75,7 @@ class GraphPerformer(_Watch):
     def __init__(self, transport: Transport, execution: Execution, agent: str = "") -> None:
         super().__init__(execution, agent)
         self.stopped = False
+        self.shown = transport.shown
         self._transport = transport
 
     def call(self, call: Call[Any]) -> Reply:
@@ -92,7 +95,7 @@ class GraphPerformer(_Watch):
 
     def ask(self, ask: Ask) -> Any:
         """Put the question as the graph's interrupt."""
-        return self.ask_graph(ask)
+        return drive(self.asking(ask), self)
 
     def pause(self, pause: Pause) -> None:
         """Sleep; where nothing is lost by it, not while draining."""
@@ -147,6 +150,7 @@ class AsyncGraphPerformer(_Watch):
 
     def __init__(self, transport: AsyncTransport, execution: Execution, agent: str = "") -> None:
         super().__init__(execution, agent)
+        self.shown = transport.shown
         self._transport = transport
 
     async def call(self, call: Call[Any]) -> Reply:
@@ -166,7 +170,7 @@ class AsyncGraphPerformer(_Watch):
 
     async def ask(self, ask: Ask) -> Any:
         """Put the question as the graph's interrupt."""
-        return self.ask_graph(ask)
+        return await adrive(self.asking(ask), self)
 
     async def pause(self, pause: Pause) -> None:
         """Sleep; where nothing is lost by it, not while draining."""

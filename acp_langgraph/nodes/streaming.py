@@ -7,7 +7,7 @@ a LangGraph without it streams on, and pinned by tests:
 
 * a stream writer that writes nowhere closes over nothing, one that does over the queue `stream`;
 * handlers that stream have a method `tap_output_iter`;
-* `__pregel_stream` takes what a subgraph emits, for those who watch `values` with `subgraphs`.
+* `CONFIG_KEY_STREAM` takes what a subgraph emits, for those who watch `values` with `subgraphs`.
 
 The events of a step are told from within the task that it is. They are the node's all the same, so
 they are written in the context in which the node was invoked.
@@ -36,6 +36,7 @@ from langgraph.runtime import Runtime
 
 from acp_langgraph.core.flow import RemoteEvent
 from acp_langgraph.errors import EventStreamError
+from acp_langgraph.nodes.langgraph import CONFIG_KEY_STREAM
 from acp_langgraph.nodes.messages import MessageFinder
 
 __all__ = ["EVENT_NAME", "Audience"]
@@ -73,7 +74,7 @@ class Audience:
         if runtime is not None:
             if runtime.stream_writer.__closure__:
                 self._writer = runtime.stream_writer
-            stream = configurable.get("__pregel_stream")
+            stream = configurable.get(CONFIG_KEY_STREAM)
             if stream is not None and "values" in stream.modes:
                 self._subgraph = stream
             handlers = list(getattr(config.get("callbacks"), "handlers", ()))

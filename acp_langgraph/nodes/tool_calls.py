@@ -13,11 +13,6 @@ a place in the graph of its own:
   step, and then all questions are put together, each with an id of its own. An answer is only given
   to a call that waits for it: a plain one, without an id, to the call whose question was put; and
   none to a later question, should a crash have left the earlier one on display.
-
-Private names of LangGraph, pinned by tests: `__pregel_read` and `__pregel_checkpointer` as in
-`acp_langgraph.nodes.execution`; `__pregel_resuming`, which makes a graph within a node go on rather
-than begin; `__pregel_scratchpad`, which numbers graphs within a task and holds the plain answer; and
-`__pregel_resume_map`, which holds the others.
 """
 
 from __future__ import annotations
@@ -29,7 +24,7 @@ import json
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,21 +34,27 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import patch_config
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.errors import GraphInterrupt
-from langgraph.runtime import Runtime
 from langgraph.types import Interrupt
 
+from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.nodes.execution import CALL, Call
+from acp_langgraph.nodes.langgraph import (
+    CONFIG_KEY_RESUME_MAP,
+    CONFIG_KEY_RESUMING,
+    CONFIG_KEY_SCRATCHPAD,
+    INTERRUPT,
+    GraphTask,
+    questions_in,
+    stored_writes,
+)
 
 __all__ = ["Beside", "ToolCall"]
 
 _NAMESPACE: Final = uuid.UUID("9a0f3c1e-52a7-5c0e-8e0b-6a0d1f3f7c21")
-_INTERRUPT: Final = "__interrupt__"
-_SCRATCHPAD: Final = "__pregel_scratchpad"
-_ANSWERS: Final = "__pregel_resume_map"
 
 _beside: WeakKeyDictionary[Any, dict[int, Beside]] = WeakKeyDictionary()
-_performed: dict[str, _Performance] = {}
-_lock = threading.Lock()
+_lock = PerProcess(threading.Lock)
+_performed: PerProcess[dict[str, _Performance]] = PerProcess(dict)
 
 
 class Beside:
@@ -137,29 +138,24 @@ class ToolCall:
             arguments: JSON, what the tool is called with.
             config: The tool's configuration.
         """
-        configurable = config.get("configurable", {})
-        runtime = configurable.get("__pregel_runtime")
-        task = configurable.get("__pregel_read")
-        if not isinstance(runtime, Runtime) or runtime.execution_info is None or task is None:
+        task = GraphTask.of(config, tool)
+        if task is None or task.attempts is None:
             return None
-        info = runtime.execution_info
-        with _lock:
-            beside = _beside.setdefault(task, {}).setdefault(info.node_attempt, Beside())
+        configurable, info, saver = task.configurable, task.info, task.saver
+        with _lock.here():
+            beside = _beside.setdefault(task.attempts, {}).setdefault(info.node_attempt, Beside())
         said = json.dumps(arguments, sort_keys=True)
         known_by = "\n".join((str(info.thread_id), info.checkpoint_ns, tool, call_id or "", said))
         name, is_known = beside.enter(known_by, is_named=bool(call_id))
         performance, before = _Performance.begin(name)
         key = str(uuid.uuid5(_NAMESPACE, name))
-        saver = configurable.get("__pregel_checkpointer")
-        if not isinstance(saver, BaseCheckpointSaver):
-            saver = None
         place = f"{info.checkpoint_ns}|{tool}:{key}"
-        changes: dict[str, Any] = {CALL: Call(key, config, runtime)}
+        changes: dict[str, Any] = {CALL: Call(key, config, task)}
         if saver is not None:
             changes["checkpoint_ns"] = place
             changes |= _renumbered(configurable)
         if is_known:
-            changes["__pregel_resuming"] = True
+            changes[CONFIG_KEY_RESUMING] = True
         around = info.checkpoint_ns.rpartition("|")[0]
         thread = {"thread_id": configurable.get("thread_id")}
         checkpoint_id = (configurable.get("checkpoint_map") or {}).get(around)
@@ -186,9 +182,9 @@ class ToolCall:
     def is_answered(self) -> bool:
         """Whether the graph was resumed with an answer, be it to another call's question."""
         configurable = self.config["configurable"]
-        scratchpad = configurable.get(_SCRATCHPAD)
+        scratchpad = configurable.get(CONFIG_KEY_SCRATCHPAD)
         plain = scratchpad is not None and scratchpad.get_null_resume(False) is not None
-        return plain or bool(configurable.get(_ANSWERS))
+        return plain or bool(configurable.get(CONFIG_KEY_RESUME_MAP))
 
     def with_its_answers(
         self, task: CheckpointTuple | None, own: CheckpointTuple | None
@@ -200,11 +196,13 @@ class ToolCall:
             own: Found in the second.
         """
         configurable = self.config["configurable"]
-        waits_for = _interrupts(own, None)
-        put = _interrupts(task, self.task_id)
-        answers = configurable.get(_ANSWERS) or {}
+        its_own = _interrupts(own, None)
+        waits_for = {each.id for each in its_own}
+        put = {each.id for each in _interrupts(task, self.task_id)}
+        answers = configurable.get(CONFIG_KEY_RESUME_MAP) or {}
+        meant = waits_for.union(*(questions_in(each.value) for each in its_own))
         changes: dict[str, Any] = {
-            _ANSWERS: {each: answers[each] for each in answers if each in waits_for}
+            CONFIG_KEY_RESUME_MAP: {each: answers[each] for each in answers if each in meant}
         }
         if put and not put & waits_for:
             changes |= _renumbered(configurable, answered=False)
@@ -230,36 +228,35 @@ class _Performance:
         except RuntimeError:
             loop = None
         own = cls(loop, Future())
-        with _lock:
-            before = _performed.get(name)
-            _performed[name] = own
+        with _lock.here():
+            before = _performed.here().get(name)
+            _performed.here()[name] = own
         return own, before.over if before is not None and before.loop is loop else None
 
     def end(self, name: str) -> None:
         """End; whoever waits for it goes on."""
-        with _lock:
-            if _performed.get(name) is self:
-                del _performed[name]
+        with _lock.here():
+            if _performed.here().get(name) is self:
+                del _performed.here()[name]
         self.over.set_result(None)
 
 
-def _renumbered(configurable: dict[str, Any], *, answered: bool = True) -> dict[str, Any]:
+def _renumbered(configurable: Mapping[str, Any], *, answered: bool = True) -> dict[str, Any]:
     """The scratchpad for a graph that is the only one in its place."""
-    scratchpad = configurable.get(_SCRATCHPAD)
+    scratchpad = configurable.get(CONFIG_KEY_SCRATCHPAD)
     if scratchpad is None:
         return {}
     changes: dict[str, Any] = {"subgraph_counter": itertools.count().__next__}
     if not answered:
         changes["get_null_resume"] = lambda _consume=False: None
-    return {_SCRATCHPAD: dataclasses.replace(scratchpad, **changes)}
+    return {CONFIG_KEY_SCRATCHPAD: dataclasses.replace(scratchpad, **changes)}
 
 
-def _interrupts(found: CheckpointTuple | None, task_id: str | None) -> set[str]:
-    """The ids of the questions that a task, or any, put."""
-    writes = (found.pending_writes or ()) if found is not None else ()
-    return {
-        each.id
-        for writer, channel, value in writes
-        if channel == _INTERRUPT and task_id in {None, writer}
+def _interrupts(found: CheckpointTuple | None, task_id: str | None) -> list[Interrupt]:
+    """The questions that a task, or any, put."""
+    return [
+        each
+        for writer, channel, value in stored_writes(found)
+        if channel == INTERRUPT and task_id in {None, writer}
         for each in (value if isinstance(value, (list, tuple)) else [value])
-    }
+    ]

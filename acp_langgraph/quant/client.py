@@ -83,10 +83,11 @@ class QuantClient(Closing):
     def stream(self, call: Call[ChatEvent], /) -> Generator[ChatEvent, None, None]:
         """Perform a call that streams and yield the events as they come."""
         reader = ChatEventReader(call, self._transport.endpoint.configuration.max_answer_bytes)
-        with closing(self._transport.stream(call)) as chunks:
-            for chunk in chunks:
-                yield from reader.feed(chunk)
-        reader.close()
+        with self._transport.shown.out_of_errors():
+            with closing(self._transport.stream(call)) as chunks:
+                for chunk in chunks:
+                    yield from reader.feed(chunk)
+            reader.close()
 
     def run(self, flow: Flow[T], /) -> T:
         """Run a flow to its end, such as one that waits for something."""
@@ -172,11 +173,12 @@ class AsyncQuantClient(AsyncClosing):
     async def stream(self, call: Call[ChatEvent], /) -> AsyncGenerator[ChatEvent, None]:
         """Perform a call that streams and yield the events as they come."""
         reader = ChatEventReader(call, self._transport.endpoint.configuration.max_answer_bytes)
-        async with aclosing(self._transport.stream(call)) as chunks:
-            async for chunk in chunks:
-                for event in reader.feed(chunk):
-                    yield event
-        reader.close()
+        with self._transport.shown.out_of_errors():
+            async with aclosing(self._transport.stream(call)) as chunks:
+                async for chunk in chunks:
+                    for event in reader.feed(chunk):
+                        yield event
+            reader.close()
 
     async def run(self, flow: Flow[T], /) -> T:
         """Run a flow to its end, such as one that waits for something."""

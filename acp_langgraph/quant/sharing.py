@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.quant.models import ENDED, ToolExecutionList
 
 __all__ = ["Advice", "List", "Look", "Rest", "SharedPolling", "Watcher", "shared_polling"]
@@ -58,6 +59,19 @@ class Look:
 Advice: TypeAlias = Rest | List | Look
 
 
+class _Known:
+    """What is known in one process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.waiting: Counter[str] = Counter()
+        self.statuses: Mapping[str, str] = {}
+        self.listed_at = float("-inf")
+        self.turn_ends = float("-inf")
+        self.not_before = float("-inf")
+        self.without_list_until = float("-inf")
+
+
 class SharedPolling:
     """What those who wait in one organisation know together; thread-safe.
 
@@ -67,13 +81,7 @@ class SharedPolling:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._lock = threading.Lock()
-        self._waiting: Counter[str] = Counter()
-        self._statuses: Mapping[str, str] = {}
-        self._listed_at = float("-inf")
-        self._turn_ends = float("-inf")
-        self._not_before = float("-inf")
-        self._without_list_until = float("-inf")
+        self._known = PerProcess(_Known)
 
     @contextmanager
     def watch(self, execution_id: str, waits: Iterator[float], elapsed: float) -> Iterator[Watcher]:
@@ -84,65 +92,70 @@ class SharedPolling:
             waits: Seconds from one look to the next.
             elapsed: For how long it has been at work already.
         """
+        known = self._known.here()
         watcher = Watcher(self, execution_id, waits, next(waits), self.clock() - elapsed)
-        with self._lock:
-            self._waiting[execution_id] += 1
+        with known.lock:
+            known.waiting[execution_id] += 1
         try:
             yield watcher
         finally:
-            with self._lock:
-                self._waiting -= Counter([execution_id])
+            with known.lock:
+                known.waiting -= Counter([execution_id])
 
     def advise(self, watcher: Watcher) -> Advice:
         """What someone who waits should do now."""
-        now = self.clock()
-        with self._lock:
+        known, now = self._known.here(), self.clock()
+        with known.lock:
             if now < watcher.not_before:
                 return Rest(watcher.not_before - now)
-            if len(self._waiting) < 2 or now < self._without_list_until:  # noqa: PLR2004 - alone
+            if len(known.waiting) < 2 or now < known.without_list_until:  # noqa: PLR2004 - alone
                 due = watcher.looked_at + watcher.interval
                 return Look() if now >= due else Rest(due - now)
-            if self._listed_at > watcher.looked_at:
-                status = self._statuses.get(watcher.execution_id)
+            if known.listed_at > watcher.looked_at:
+                status = known.statuses.get(watcher.execution_id)
                 unseen = status is None and now >= watcher.looked_at + _SLOWER * watcher.interval
                 if unseen or status in ENDED:
                     return Look()
-            known_at = max(self._listed_at, watcher.looked_at)
-            due = max(known_at + watcher.interval, self._not_before)
+            known_at = max(known.listed_at, watcher.looked_at)
+            due = max(known_at + watcher.interval, known.not_before)
             if now < due:
                 return Rest(due - now)
-            if now < self._turn_ends:
-                return Rest(min(watcher.interval / 4, self._turn_ends - now))
-            self._turn_ends = now + _TURN
+            if now < known.turn_ends:
+                return Rest(min(watcher.interval / 4, known.turn_ends - now))
+            known.turn_ends = now + _TURN
             return List()
 
     def learn(self, page: ToolExecutionList) -> None:
         """Post the list."""
+        known = self._known.here()
         statuses = {item.execution_id: item.status for item in page.executions}
-        with self._lock:
-            self._listed_at, self._statuses = self.clock(), statuses
-            self._turn_ends = float("-inf")
+        with known.lock:
+            known.listed_at, known.statuses = self.clock(), statuses
+            known.turn_ends = float("-inf")
 
     def postpone(self, seconds: float) -> None:
         """The list cannot be had just now; nobody asks for it before these seconds are over."""
-        with self._lock:
-            self._listed_at, self._not_before = self.clock(), self.clock() + seconds
-            self._turn_ends = float("-inf")
+        known = self._known.here()
+        with known.lock:
+            known.listed_at, known.not_before = self.clock(), self.clock() + seconds
+            known.turn_ends = float("-inf")
 
     def do_without(self) -> None:
         """The list is refused; for some minutes everybody looks by himself."""
-        with self._lock:
-            self._without_list_until = self.clock() + _WITHOUT_LIST
-            self._turn_ends = float("-inf")
+        known = self._known.here()
+        with known.lock:
+            known.without_list_until = self.clock() + _WITHOUT_LIST
+            known.turn_ends = float("-inf")
 
     def give_up_turn(self) -> None:
         """Whoever was asking for the list does so no more."""
-        with self._lock:
-            self._turn_ends = float("-inf")
+        known = self._known.here()
+        with known.lock:
+            known.turn_ends = float("-inf")
 
     def status(self, execution_id: str) -> str | None:
         """What the latest list says of an execution."""
-        return self._statuses.get(execution_id)
+        return self._known.here().statuses.get(execution_id)
 
 
 @dataclass(slots=True)
@@ -173,14 +186,14 @@ class Watcher:
 
 
 _shared: weakref.WeakValueDictionary[str, SharedPolling] = weakref.WeakValueDictionary()
-_shared_lock = threading.Lock()
+_shared_lock = PerProcess(threading.Lock)
 
 
 def shared_polling(configuration: ApiClientConfiguration) -> SharedPolling:
     """The polling shared by everyone in this process with the same organisation and credentials."""
     headers = sorted(configuration.auth_headers().items())
     who = hashlib.sha256(repr((configuration.base_url, headers)).encode()).hexdigest()
-    with _shared_lock:
+    with _shared_lock.here():
         polling = _shared.get(who)
         if polling is None:
             polling = _shared[who] = SharedPolling()

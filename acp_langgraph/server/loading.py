@@ -122,7 +122,7 @@ def _from_config(path: Path) -> list[ServedAgent]:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise LoadError(f"there is no {path}; name a graph: path/to/file.py:graph") from None
     except (OSError, ValueError) as error:

@@ -63,7 +63,13 @@ class ACPBehavior:
         cancelled_status: The status of a cancelled run; the specification has none of its own.
         delete: Whether stateless runs can be deleted; 500 "Not implemented" if not.
         threads: Whether there are threads; 404 on all their paths if not.
+        thread_pages: Whether a thread's runs are listed by pages; if not, all are, and a limit or an
+            offset is a 422.
+        thread_questions: Whether a thread's run that asks can be waited for below its thread; a 500
+            if not, although the run is there and can be waited for, and resumed, below `/runs`.
+        multitask: Whether a run may say what it does to a busy thread; if not, it is a 409.
         unsupported: More operations that are a 500 "Not implemented", by name.
+        broken: Operations that fail before they do anything, by name: a 500 in plain text.
         timestamps: With a `zone`, or `naive`.
         nulls: Whether absent optional fields are shown as `null`.
         error_style: Whether the body of an error is a JSON `string` or an object with `detail`.
@@ -91,7 +97,11 @@ class ACPBehavior:
     cancelled_status: str = "error"
     delete: bool = True
     threads: bool = True
+    thread_pages: bool = True
+    thread_questions: bool = True
+    multitask: bool = True
     unsupported: frozenset[str] = frozenset()
+    broken: frozenset[str] = frozenset()
     timestamps: Literal["zone", "naive"] = "zone"
     nulls: bool = False
     error_style: Literal["string", "detail"] = "string"
@@ -119,9 +129,12 @@ AGNTCY: Final = ACPBehavior(
     agent_search="by_name",
     cancel=False,
     delete=False,
+    thread_pages=False,
+    thread_questions=False,
+    multitask=False,
+    broken=frozenset({"create_thread_run"}),
     unsupported=frozenset(
         {
-            "create_thread_run",
             "resume_thread_run",
             "create_and_stream_thread_run_output",
             "stream_thread_run_output",

@@ -61,6 +61,8 @@ class ACPOperations(FakeHTTPServer):
                 raise self._refusal(404, "Not Found")
             if not self.behavior.supports(request.route.operation):
                 raise self._refusal(500, "Not implemented")
+            if request.route.operation in self.behavior.broken:
+                return _broken()
             # Runs differ with and without a thread by their path only.
             operation = re.sub("(stateless|thread)_run", "run", request.route.operation)
             with self.changed:
@@ -118,7 +120,7 @@ class ACPOperations(FakeHTTPServer):
         body = self._object(request)
         kind = self.behavior.search
         if kind == "none" or (kind == "agent_only" and body.get("metadata")):
-            return Response.text("Internal Server Error", 500)
+            return _broken()
         self._advance()
         found = [
             run
@@ -135,7 +137,11 @@ class ACPOperations(FakeHTTPServer):
         thread = self._thread(request)
         self._advance()
         found = [run for run in self._runs_on(thread.thread_id) if not run.gone]
-        return [self._wire().run(run) for run in self._page(found, request.query)]
+        if self.behavior.thread_pages:
+            return [self._wire().run(run) for run in self._page(found, request.query)]
+        if request.query.keys() & {"limit", "offset"}:
+            raise self._refusal(422, "query.limit: Input should be a valid integer")
+        return [self._wire().run(run) for run in found]
 
     def _search_agents(self, request: RecordedRequest) -> Any:
         body = self._object(request)
@@ -311,10 +317,11 @@ class ACPOperations(FakeHTTPServer):
         """Apply the multitask strategy; the runs that a new one has to wait for."""
         self._advance()
         busy = [run for run in self._runs_on(thread_id) if run.running]
-        match creation.get("multitask_strategy", "reject"):
+        strategy = creation.get("multitask_strategy", "reject")
+        match strategy if self.behavior.multitask else "reject":
             case "enqueue":
                 return busy
-            case "interrupt" | "rollback" as strategy:
+            case "interrupt" | "rollback":
                 for run in busy:
                     run.cancel(self.behavior.cancelled_status)
                     run.deleted = strategy == "rollback"
@@ -340,6 +347,9 @@ class ACPOperations(FakeHTTPServer):
         in_time = self.hold(request, settled, self.behavior.wait_limit)
         if run.gone:
             raise self._refusal(404, f"Run with ID {run.run_id} not found")
+        below_thread = request.route is not None and "thread_id" in request.route.parameters
+        if in_time and below_thread and run.interrupted and not self.behavior.thread_questions:
+            return _broken()
         if in_time:
             return self._wire().wait(run)
         if self.behavior.wait_status == HTTPStatus.NO_CONTENT:
@@ -369,6 +379,10 @@ class ACPOperations(FakeHTTPServer):
                 raise
 
         return Response.stream(stream_run(run, start, self._wire(), self._advance, hold))
+
+
+def _broken() -> Response:
+    return Response.text("Internal Server Error", 500)
 
 
 def _parameter(request: RecordedRequest, name: str) -> str:

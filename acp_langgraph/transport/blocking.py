@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
@@ -16,14 +17,29 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import drive
 from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work
+from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.closing import Closing
-from acp_langgraph.transport.exchange import Endpoint, refuse_other_color, refuse_to_ask
+from acp_langgraph.transport.exchange import (
+    Endpoint,
+    refuse_forked,
+    refuse_other_color,
+    refuse_to_ask,
+    trusting_nobody,
+)
 from acp_langgraph.transport.signing import send_signed
 
 __all__ = ["Transport"]
 
 T = TypeVar("T")
+
+
+class _Pool:
+    """The connections of one process, once there are any."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.made: dict[tuple[str, str, int | None], httpx.HTTPTransport] = {}
 
 
 class Transport(Closing):
@@ -47,10 +63,11 @@ class Transport(Closing):
         refuse_other_color(client, httpx.Client)
         self.endpoint = Endpoint(configuration, client, headers)
         self.retries = self.endpoint.configuration.retries
+        self.shown = self.endpoint.shown
         self._auth = auth
         self._given = client
-        self._made: httpx.HTTPTransport | None = None
-        self._lock = threading.Lock()
+        self._used: PerProcess[Any] = PerProcess(list)
+        self._pool = PerProcess(_Pool)
 
     def exchange(self, call: Call[Any]) -> Reply:
         """Perform one exchange, without retries; an error status is a reply like any other.
@@ -97,10 +114,11 @@ class Transport(Closing):
 
     def close(self) -> None:
         """Close the connections."""
-        with self._lock:
-            made, self._made = self._made, None
-        if made is not None:
-            made.close()
+        pool = self._pool.here()
+        with pool.lock:
+            made, pool.made = list(pool.made.values()), {}
+        for each in made:
+            each.close()
 
     # The performer's side: what a flow's effects mean outside of a graph.
 
@@ -138,27 +156,44 @@ class Transport(Closing):
         """Send a call's request; the body of the answer is still to be read."""
         if self._given is not None:
             auth = httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth
+            refuse_forked(self._used)
             request = self.endpoint.request_by(self._given, call)
             # Credentials go to the configured origin only, whatever the client's own habit is.
-            return self._given.send(request, auth=auth, stream=True, follow_redirects=False)
-        request, send = self.endpoint.request(call), self._connections().handle_request
+            response = self._given.send(request, auth=auth, stream=True, follow_redirects=False)
+            self.endpoint.note(response.request)
+            return response
+        request = self.endpoint.request(call)
         if self._auth is None:
-            return send(request)
-        return send_signed(self._auth, request, send)
+            return self._send(request)
+        return send_signed(self._auth, request, self._send_signed)
 
-    def _connections(self) -> httpx.HTTPTransport:
+    def _send_signed(self, request: httpx.Request) -> httpx.Response:
+        self.endpoint.note(request)
+        return self._send(request)
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        return self._connections(request.url).handle_request(request)
+
+    def _connections(self, url: httpx.URL) -> httpx.HTTPTransport:
         # No `httpx.Client`: half of a small request's time would go into what is not used here,
         # and cookies that one user of the node was given would be sent with another's requests.
-        made = self._made
+        pool, origin = self._pool.here(), (url.scheme, url.host, url.port)
+        made = pool.made.get(origin)
         if made is not None:
             return made
-        with self._lock:
-            if self._made is None:
-                self._made = httpx.HTTPTransport(
-                    verify=self.endpoint.tls(),
-                    proxy=self.endpoint.proxy(),
-                    trust_env=False,  # the endpoint decides about proxies, once
+        with pool.lock:
+            if (made := pool.made.get(origin)) is None:
+                made = pool.made[origin] = httpx.HTTPTransport(
+                    verify=self.endpoint.tls() if url.scheme == "https" else trusting_nobody(),
+                    proxy=self.endpoint.proxy(url),
+                    trust_env=False,  # the endpoint decides about proxies
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
                 )
-                weakref.finalize(self, self._made.close)  # nobody has to remember close()
-            return self._made
+                # Nobody has to remember close().
+                weakref.finalize(self, _close_here, os.getpid(), made)
+            return made
+
+
+def _close_here(process: int, made: httpx.HTTPTransport) -> None:
+    if os.getpid() == process:
+        made.close()

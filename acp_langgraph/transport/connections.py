@@ -7,18 +7,24 @@ connections are ours, aiohttp is used as it is.
 
 from __future__ import annotations
 
-from base64 import b64encode
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import httpx
 from yarl import URL
 
 from acp_langgraph.core.calls import Call
-from acp_langgraph.transport.exchange import Endpoint
+from acp_langgraph.transport.exchange import (
+    LONGEST_HEAD,
+    MOST_HEADERS,
+    Endpoint,
+    authorization_for,
+    trusting_nobody,
+)
 
 __all__ = ["Answer", "Connections", "answer_of"]
 
@@ -50,19 +56,21 @@ class Connections:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._ways: dict[URL, _Way] = {}
         # Hundreds of runs wait at once, each on a connection of its own: no limit (0).
-        connector = aiohttp.TCPConnector(limit=0, ssl=endpoint.tls())
+        # Each request says whom it trusts; what forgets to trusts nobody.
+        connector = aiohttp.TCPConnector(limit=0, ssl=trusting_nobody())
         self._session = aiohttp.ClientSession(
             connector=connector,
             # Cookies that one user of a node was given would be sent with another's requests.
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=["content-type"],  # what has no body has no type
+            max_line_size=LONGEST_HEAD,
+            max_field_size=LONGEST_HEAD,
+            max_headers=MOST_HEADERS,
         )
         # It would repeat a PUT or a DELETE by itself; what may be repeated is a call's to say.
         self._session._retry_connection = False  # noqa: SLF001 - there is no public switch
-        proxy = endpoint.proxy()
-        self._proxy = None if proxy is None else str(proxy.url)
-        self._for_proxy = _credentials_for(proxy)
 
     async def open(self, call: Call[Any]) -> Answer:
         """Send a call's request.
@@ -76,12 +84,13 @@ class Connections:
         return Answer(
             response.status,
             response.headers,
-            response.content.iter_any(),
+            _Pieces(response),
             partial(_end, response),
         )
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request of httpx's, for an authentication that reads and writes those."""
+        self._endpoint.note(request)
         response = await self._request(
             request.method,
             str(request.url),
@@ -111,19 +120,42 @@ class Connections:
         timeout: httpx.Timeout,  # noqa: ASYNC109 - for each wait within, as httpx means it
     ) -> aiohttp.ClientResponse:
         where = URL(url, encoded=True)
+        way = self._ways.get(where.origin())
+        if way is None:
+            way = self._ways[where.origin()] = _Way.to(where, self._endpoint)
         # Through a tunnel, what is for the proxy is said when it is built, and not within.
         tunnels = where.scheme == "https"
         return await self._session.request(
             method,
             where,
-            headers={**headers, **self._for_proxy} if self._for_proxy and not tunnels else headers,
+            headers={**headers, **way.for_proxy} if way.for_proxy and not tunnels else headers,
             data=body,
             allow_redirects=False,  # credentials go to the configured origin only
             timeout=aiohttp.ClientTimeout(
                 connect=timeout.connect, sock_connect=timeout.connect, sock_read=timeout.read
             ),
-            proxy=self._proxy,
-            proxy_headers=self._for_proxy if tunnels else None,
+            proxy=way.proxy,
+            proxy_headers=way.for_proxy if tunnels else None,
+            ssl=way.tls,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How an origin is reached: by which proxy, what that wants to see, and who vouches for them."""
+
+    proxy: str | None
+    for_proxy: Mapping[str, str]
+    tls: ssl.SSLContext | bool
+
+    @classmethod
+    def to(cls, where: URL, endpoint: Endpoint) -> Self:
+        proxy = endpoint.proxy(httpx.URL(str(where.origin())))
+        is_tls = where.scheme == "https" or (proxy is not None and proxy.url.scheme == "https")
+        return cls(
+            None if proxy is None else str(proxy.url),
+            _credentials_for(proxy),
+            endpoint.tls() if is_tls else True,  # True: the connector's, which trusts nobody
         )
 
 
@@ -131,8 +163,36 @@ def _credentials_for(proxy: httpx.Proxy | None) -> dict[str, str]:
     """The headers that a proxy wants to see."""
     if proxy is None or proxy.raw_auth is None:
         return {}
-    credentials = b64encode(b":".join(proxy.raw_auth)).decode()
-    return {"proxy-authorization": f"Basic {credentials}"}
+    return {"proxy-authorization": authorization_for(proxy)}
+
+
+class _Pieces(AsyncIterator[bytes]):
+    """The decoded body of an answer, as it arrives."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._content = response.content
+        self._protocol = None if _has_an_end(response) else response._protocol  # noqa: SLF001 - see below
+
+    async def __anext__(self) -> bytes:
+        if piece := await self._content.readany():
+            return piece
+        # A body that says nothing of its end has it with the connection's. aiohttp does not tell if that
+        # was a reset in the midst of it, but its protocol knows.
+        if self._protocol is not None and isinstance(
+            reset := self._protocol.exception(), aiohttp.ClientOSError
+        ):
+            raise reset
+        raise StopAsyncIteration
+
+
+def _has_an_end(response: aiohttp.ClientResponse) -> bool:
+    """Whether an answer says where its body ends, or has none."""
+    return (
+        "content-length" in response.headers
+        or "transfer-encoding" in response.headers
+        or response.status in {204, 304}
+        or response.method == "HEAD"
+    )
 
 
 class _Stream(httpx.AsyncByteStream):
@@ -142,7 +202,7 @@ class _Stream(httpx.AsyncByteStream):
         self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._response.content.iter_any():
+        async for piece in _Pieces(self._response):
             yield piece
 
     async def aclose(self) -> None:

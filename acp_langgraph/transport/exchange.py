@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, NoReturn
 from urllib.parse import urlencode
 from urllib.request import getproxies, proxy_bypass
@@ -17,19 +19,36 @@ import httpx
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import ABSENT, Call, Reply
 from acp_langgraph.core.flow import Ask
+from acp_langgraph.core.processes import PerProcess
+from acp_langgraph.core.secrets import Shown
 from acp_langgraph.core.sendable import sendable_headers
 from acp_langgraph.errors import (
     AnswerTooLargeError,
     ApiConnectionError,
     ApiTimeoutError,
     ApiTypeError,
+    ApiValueError,
     OpenApiException,
 )
+from acp_langgraph.transport.signing import ElsewhereError
 
-__all__ = ["Body", "Endpoint", "refuse_other_color", "refuse_to_ask"]
+__all__ = [
+    "LONGEST_HEAD",
+    "MOST_HEADERS",
+    "Body",
+    "Endpoint",
+    "authorization_for",
+    "refuse_forked",
+    "refuse_other_color",
+    "refuse_to_ask",
+    "trusting_nobody",
+]
 
 _log = logging.getLogger("acp_langgraph.http")
 
+LONGEST_HEAD: Final = 100 * 1024  # bytes of all headers of an answer; httpx's own limit
+MOST_HEADERS: Final = 4096
+_FOR_EVER: Final = 10**8  # seconds; three years
 _NEVER_LEFT: Final = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -40,6 +59,7 @@ _NEVER_LEFT: Final = (
     aiohttp.ClientHttpProxyError,
     aiohttp.ConnectionTimeoutError,
 )
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Endpoint:
@@ -57,46 +77,39 @@ class Endpoint:
             configuration = ApiClientConfiguration(str(client.base_url))
         self.configuration = configuration or ApiClientConfiguration()
         self.base_url = self.configuration.base_url
-        # As it goes over the wire: a host name in Unicode is encoded.
-        self._wire_url = str(httpx.URL(self.base_url)).rstrip("/")
+        self._wire_url = _as_on_the_wire(self.base_url)
+        self._tls = PerProcess(partial(_tls, self.configuration))
         self._headers = {
             "accept": "application/json",
             **_lowered(sendable_headers(self.configuration.headers, "client configuration")),
             **_lowered(sendable_headers(self.configuration.auth_headers(), "credentials")),
             **_lowered(sendable_headers(headers or {}, "headers")),
         }
+        self.shown = Shown(self._headers)
 
-    def tls(self) -> ssl.SSLContext | bool:
-        """The TLS context, or whether to use the default one; costs nothing for plain HTTP."""
-        configuration = self.configuration
-        if not self.base_url.startswith("https:"):
-            return False
-        if not configuration.verify_ssl:
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif configuration.ssl_ca_cert or configuration.ca_cert_data:
-            context = ssl.create_default_context(
-                cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
-            )
-        else:
-            context = httpx.create_ssl_context()
-        if isinstance(configuration.client_cert, str):
-            context.load_cert_chain(configuration.client_cert)
-        elif configuration.client_cert:
-            context.load_cert_chain(*configuration.client_cert)
-        return context
+    def tls(self) -> ssl.SSLContext:
+        """The context by which every peer that speaks TLS proves who it is; made when it is needed.
 
-    def proxy(self) -> httpx.Proxy | None:
-        """The proxy to use, from the configuration or the environment."""
-        if self.configuration.proxy:
-            return httpx.Proxy(self.configuration.proxy)
-        url = httpx.URL(self.base_url)
-        if proxy_bypass(url.host):
+        It is the same for the server, for who issues its tokens and for a proxy, whatever the scheme
+        of the base URL: an `http` server may have an `https` issuer.
+        """
+        return self._tls.here()
+
+    def proxy(self, url: httpx.URL) -> httpx.Proxy | None:
+        """The proxy by which to reach a URL, from the configuration or the environment."""
+        found = self.configuration.proxy or _proxy_by_environment(url)
+        if not found:
             return None
-        proxies = getproxies()
-        found = proxies.get(url.scheme) or proxies.get("all")
-        return httpx.Proxy(found) if found else None
+        try:
+            proxy = httpx.Proxy(found)
+        except (ValueError, httpx.InvalidURL):
+            by = "configuration" if self.configuration.proxy else "environment"
+            raise ApiValueError(
+                f"the proxy that the {by} names is no URL such as http://proxy.example.com:3128"
+            ) from None
+        if proxy.raw_auth is not None:
+            self.shown.add([("proxy-authorization", authorization_for(proxy))])
+        return httpx.Proxy(found, ssl_context=self.tls()) if proxy.url.scheme == "https" else proxy
 
     def url(self, call: Call[Any]) -> str:
         """Where a call goes, ready for the wire."""
@@ -105,7 +118,10 @@ class Endpoint:
 
     def headers(self, call: Call[Any]) -> dict[str, str]:
         """What a call's request carries beside its body."""
-        headers = {**self._headers, **_lowered(call.headers)}
+        own = _lowered(call.headers)
+        if own:
+            self.shown.add(own.items())
+        headers = {**self._headers, **own}
         if call.body is not ABSENT:
             headers.setdefault("content-type", "application/json")
         return headers
@@ -138,8 +154,20 @@ class Endpoint:
             params=call.query or None,
             content=call.encode(),
             headers=self.headers(call),
-            timeout=self.timeout(call) if call.timeout else httpx.USE_CLIENT_DEFAULT,
+            timeout=self._timeout_by(client, call),
         )
+
+    def _timeout_by(
+        self, client: httpx.Client | httpx.AsyncClient, call: Call[Any]
+    ) -> httpx.Timeout:
+        """A client's own patience, unless the call or the configuration says another."""
+        said, own = self.configuration.model_fields_set, client.timeout.as_dict()
+        if call.timeout or "timeout" in said:
+            seconds = _patience(call.timeout or self.configuration.timeout)
+            own.update(read=seconds, write=seconds, pool=seconds)
+        if "connect_timeout" in said:
+            own.update(connect=_patience(self.configuration.connect_timeout))
+        return httpx.Timeout(**own)
 
     def body(self, call: Call[Any]) -> Body:
         """An empty body that takes in what the answer to a call brings."""
@@ -148,21 +176,50 @@ class Endpoint:
     def reply(
         self, call: Call[Any], status: int, headers: Mapping[str, str], content: bytes = b""
     ) -> Reply:
-        """The reply to a call."""
-        lowered = {name.lower(): value for name, value in headers.items()}
-        return Reply(status, lowered, content, self.base_url + call.path)
+        """The reply to a call.
+
+        Raises:
+            AnswerTooLargeError: If it has more headers than are taken, whichever way it was read.
+        """
+        lines = headers.multi_items() if isinstance(headers, httpx.Headers) else headers.items()
+        if (
+            sum(len(name) + len(value) + len(": \r\n") for name, value in lines) > LONGEST_HEAD
+            or len(headers) > MOST_HEADERS
+        ):
+            raise _head_too_large(self._place(call))
+        lowered: dict[str, str] = {}
+        for name, value in lines:
+            key = name.lower()
+            lowered[key] = f"{lowered[key]}, {value}" if key in lowered else value
+        return Reply(status, lowered, content, self.base_url + call.path, self.shown)
+
+    def note(self, request: httpx.Request) -> None:
+        """Remember what somebody else has put into a request, so that it is not told."""
+        self.shown.add(request.headers.items())
+        self.shown.add(request.url.params.items())
 
     @contextmanager
     def explained(self, call: Call[Any]) -> Iterator[None]:
         """Turn the HTTP library's failures into ours, and log the exchange if asked to."""
+        with self.shown.out_of_errors(), self._explained(call):
+            yield
+
+    @contextmanager
+    def _explained(self, call: Call[Any]) -> Iterator[None]:
         started = time.perf_counter()
         outcome = "cut off"
         try:
             yield
             outcome = "done"
         except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
+            if isinstance(error, httpx.TransportError) and error._request is not None:  # noqa: SLF001 - `request` raises if there is none
+                self.note(error.request)
             outcome = type(error).__name__
             _explain(self._place(call), error)
+        except ElsewhereError as error:
+            outcome = type(error.__cause__).__name__
+            place = f"{self._place(call)}: its authentication asks {error.url}"
+            _explain(place, error.__cause__, never_left=True)
         except httpx.DecodingError as error:
             outcome = type(error).__name__
             raise ApiConnectionError(
@@ -176,7 +233,9 @@ class Endpoint:
     def timeout(self, call: Call[Any]) -> httpx.Timeout:
         """How long to wait for a connection, and for each piece of the answer."""
         seconds = call.timeout or self.configuration.timeout
-        return httpx.Timeout(seconds, connect=self.configuration.connect_timeout)
+        return httpx.Timeout(
+            _patience(seconds), connect=_patience(self.configuration.connect_timeout)
+        )
 
     def _place(self, call: Call[Any]) -> str:
         return f"{call.method} {self.base_url}{call.path}"
@@ -212,6 +271,62 @@ class Body:
         return b"".join(self._pieces)
 
 
+def _as_on_the_wire(url: str) -> str:
+    """A URL with a host name in Unicode encoded.
+
+    Raises:
+        ApiValueError: If that cannot be done.
+    """
+    try:
+        found = httpx.URL(url)
+        _ = found.host  # decodes it
+    except (httpx.InvalidURL, UnicodeError):
+        raise ApiValueError(f"host: a server cannot be called what {url!r} calls it") from None
+    return str(found).rstrip("/")
+
+
+def _patience(seconds: float | None) -> float | None:
+    """Seconds as sockets take them, which know no infinity but `None`."""
+    return None if seconds is None or seconds > _FOR_EVER else seconds
+
+
+def trusting_nobody() -> ssl.SSLContext:
+    """A context for connections that are meant for plain HTTP: a TLS peer cannot pass it."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _tls(configuration: ApiClientConfiguration) -> ssl.SSLContext:
+    if not configuration.verify_ssl:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif configuration.ssl_ca_cert or configuration.ca_cert_data:
+        context = ssl.create_default_context(
+            cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
+        )
+    else:
+        context = httpx.create_ssl_context()
+    if isinstance(configuration.client_cert, str):
+        context.load_cert_chain(configuration.client_cert)
+    elif configuration.client_cert:
+        context.load_cert_chain(*configuration.client_cert)
+    return context
+
+
+def _proxy_by_environment(url: httpx.URL) -> str | None:
+    port = url.port or _PORTS.get(url.scheme, 80)
+    if proxy_bypass(f"{url.host}:{port}"):  # which looks for the host alone as well
+        return None
+    proxies = getproxies()
+    found = proxies.get(url.scheme) or proxies.get("all")
+    return found if not found or "://" in found else f"http://{found}"
+
+
+def authorization_for(proxy: httpx.Proxy) -> str:
+    """What a proxy with credentials wants to see."""
+    return f"Basic {b64encode(b':'.join(proxy.raw_auth or ())).decode()}"
+
+
 def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
     """The same headers under names in lower case, so that one takes another one's place."""
     return {name.lower(): value for name, value in headers.items()}
@@ -226,12 +341,37 @@ def refuse_other_color(client: Any, wanted: type[httpx.Client | httpx.AsyncClien
     if client is None or isinstance(client, wanted):
         return
     blocks = wanted is httpx.Client
+    home = type(client).__module__.partition(".")[0]
+    another = (
+        f". {home} is another library with the same names: make the client with httpx, or leave it "
+        "out and say in the configuration what it was for"
+        if home.startswith("httpx") and home != "httpx"
+        else ""
+    )
     raise ApiTypeError(
         f"a client of your own that {'blocks' if blocks else 'awaits'} is an "
-        f"httpx.{wanted.__name__}, not {type(client).__module__.partition('.')[0]}."
-        f"{type(client).__name__}. Nodes take an httpx.Client as client= and an "
-        "httpx.AsyncClient as async_client=; clients take their own kind as client="
+        f"httpx.{wanted.__name__}, not {home}.{type(client).__name__}{another}. Nodes take an "
+        "httpx.Client as client= and an httpx.AsyncClient as async_client=; clients take their own "
+        "kind as client="
     )
+
+
+def refuse_forked(used: PerProcess[Any]) -> None:
+    """Refuse what was used before this process was forked, for it is its parent's.
+
+    Args:
+        used: Made by whoever uses it.
+
+    Raises:
+        ApiTypeError: If it was.
+    """
+    if used.was_made_elsewhere():
+        raise ApiTypeError(
+            "this process was forked from one that has used the same httpx client, or the same event "
+            "loop, and on its connections each would get the other's answers; nothing was sent. Make "
+            "it after the fork (e.g. in gunicorn's post_fork), or leave the connections to the node"
+        )
+    used.here()
 
 
 def refuse_to_ask(ask: Ask) -> NoReturn:
@@ -242,17 +382,31 @@ def refuse_to_ask(ask: Ask) -> NoReturn:
     )
 
 
-def _explain(where: str, error: Exception) -> NoReturn:
+def _explain(where: str, error: Any, *, never_left: bool = False) -> NoReturn:
     # A client of the caller's may be over aiohttp, and only the cause then tells what happened.
     cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
     sent = not isinstance(cause, _NEVER_LEFT)
     reason = str(error) or str(cause) or type(error).__name__
+    if any(words in reason for words in _TOO_MUCH):
+        raise _head_too_large(where) from None
+    may_be_done = sent and not never_left
     if isinstance(cause, httpx.TimeoutException | TimeoutError):
         late = "no answer in time" if sent else "no connection in time"
-        raise ApiTimeoutError(f"{where}: {late}", sent=sent) from None
+        raise ApiTimeoutError(f"{where}: {late}", sent=may_be_done) from None
     problem = "the connection broke" if sent else "cannot connect"
     hint = _hint(where, reason)
-    raise ApiConnectionError(f"{where}: {problem}: {reason}{hint}", sent=sent) from None
+    raise ApiConnectionError(f"{where}: {problem}: {reason}{hint}", sent=may_be_done) from None
+
+
+# How h11 and aiohttp say that they have read more of headers than they take.
+_TOO_MUCH: Final = ("Receive buffer too long", "Got more than", "Too many headers")
+
+
+def _head_too_large(where: str) -> AnswerTooLargeError:
+    return AnswerTooLargeError(
+        f"{where}: the answer's headers are more than {LONGEST_HEAD} bytes, or more than "
+        f"{MOST_HEADERS}, which no server sends on purpose"
+    )
 
 
 _HINTS: Final = (

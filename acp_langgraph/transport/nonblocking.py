@@ -12,7 +12,7 @@ import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
@@ -20,15 +20,28 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.drive import adrive
 from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work
+from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.closing import AsyncClosing
 from acp_langgraph.transport.connections import Answer, Connections, answer_of
-from acp_langgraph.transport.exchange import Endpoint, refuse_other_color, refuse_to_ask
+from acp_langgraph.transport.exchange import (
+    Endpoint,
+    refuse_forked,
+    refuse_other_color,
+    refuse_to_ask,
+)
 from acp_langgraph.transport.signing import asend_signed
 
 __all__ = ["AsyncTransport"]
 
 T = TypeVar("T")
+
+_Made: TypeAlias = weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, tuple[Connections, AsyncGenerator[None]]
+]
+_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, PerProcess[Any]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 class AsyncTransport(AsyncClosing):
@@ -52,11 +65,11 @@ class AsyncTransport(AsyncClosing):
         refuse_other_color(client, httpx.AsyncClient)
         self.endpoint = Endpoint(configuration, client, headers)
         self.retries = self.endpoint.configuration.retries
+        self.shown = self.endpoint.shown
         self._auth = auth
         self._given = client
-        self._made: weakref.WeakKeyDictionary[
-            asyncio.AbstractEventLoop, tuple[Connections, AsyncGenerator[None]]
-        ] = weakref.WeakKeyDictionary()
+        self._used: PerProcess[Any] = PerProcess(list)
+        self._made: PerProcess[_Made] = PerProcess(weakref.WeakKeyDictionary)
 
     async def exchange(self, call: Call[Any]) -> Reply:
         """Perform one exchange, without retries; an error status is a reply like any other.
@@ -106,7 +119,7 @@ class AsyncTransport(AsyncClosing):
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
-        made = self._made.pop(asyncio.get_running_loop(), None)
+        made = self._made.here().pop(asyncio.get_running_loop(), None)
         if made is not None:
             await made[1].aclose()
 
@@ -148,11 +161,14 @@ class AsyncTransport(AsyncClosing):
         """Send a call's request; the body of the answer is still to be read."""
         if self._given is not None:
             auth = httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth
+            refuse_forked(self._used)
             request = self.endpoint.request_by(self._given, call)
             # Credentials go to the configured origin only, whatever the client's own habit is.
-            return answer_of(
-                await self._given.send(request, auth=auth, stream=True, follow_redirects=False)
+            response = await self._given.send(
+                request, auth=auth, stream=True, follow_redirects=False
             )
+            self.endpoint.note(response.request)
+            return answer_of(response)
         connections = await self._connections()
         if self._auth is None:
             return await connections.open(call)
@@ -161,11 +177,13 @@ class AsyncTransport(AsyncClosing):
 
     async def _connections(self) -> Connections:
         loop = asyncio.get_running_loop()
-        made = self._made.get(loop)
+        all_made = self._made.here()
+        made = all_made.get(loop)
         if made is None:
+            refuse_forked(_loops.setdefault(loop, PerProcess(list)))
             connections = Connections(self.endpoint)
             keeper = _keep_open(connections)
-            self._made[loop] = connections, keeper
+            all_made[loop] = connections, keeper
             await anext(keeper)
             return connections
         return made[0]

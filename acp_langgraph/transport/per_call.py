@@ -17,9 +17,9 @@ import httpx
 from acp_langgraph.auth import HeaderAuth, Refuse, credentials_of
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.credentials import Credentials, authorized, cleansed, showing
+from acp_langgraph.core.credentials import Credentials, authorized, showing
 from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.errors import ApiException, ApiTypeError, UnauthorizedException
+from acp_langgraph.errors import ApiTypeError, UnauthorizedException
 from acp_langgraph.transport.blocking import Transport
 from acp_langgraph.transport.nonblocking import AsyncTransport
 from acp_langgraph.transport.tracing import traced
@@ -45,7 +45,7 @@ class PerCallTransport(Transport):
     """
 
     def __init__(self, transport: Transport, credentials: Credential) -> None:
-        self.endpoint = transport.endpoint
+        self.endpoint, self.shown = transport.endpoint, transport.shown
         self.retries = transport.retries
         self._transport = transport
         self._credentials = credentials
@@ -70,19 +70,14 @@ class PerCallTransport(Transport):
         own = showing(call, shown)
         try:
             yield from self._transport.stream(own)
-        except UnauthorizedException as error:
+        except UnauthorizedException:
             renewed = drive(credentials.renewed(shown), self._transport)
             again = showing(call, renewed)
             if again.headers == own.headers:
-                raise cleansed(error, shown) from None
-        except ApiException as error:
-            raise cleansed(error, shown) from None
+                raise
         else:
             return
-        try:
-            yield from self._transport.stream(again)
-        except ApiException as error:
-            raise cleansed(error, renewed) from None
+        yield from self._transport.stream(again)
 
     def close(self) -> None:
         """Close the connections."""
@@ -93,7 +88,7 @@ class AsyncPerCallTransport(AsyncTransport):
     """`PerCallTransport`, awaiting."""
 
     def __init__(self, transport: AsyncTransport, credentials: Credential) -> None:
-        self.endpoint = transport.endpoint
+        self.endpoint, self.shown = transport.endpoint, transport.shown
         self.retries = transport.retries
         self._transport = transport
         self._credentials = credentials
@@ -122,21 +117,16 @@ class AsyncPerCallTransport(AsyncTransport):
             async with aclosing(self._transport.stream(own)) as pieces:
                 async for piece in pieces:
                     yield piece
-        except UnauthorizedException as error:
+        except UnauthorizedException:
             renewed = await adrive(credentials.renewed(shown), self._transport)
             again = showing(call, renewed)
             if again.headers == own.headers:
-                raise cleansed(error, shown) from None
-        except ApiException as error:
-            raise cleansed(error, shown) from None
+                raise
         else:
             return
-        try:
-            async with aclosing(self._transport.stream(again)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        except ApiException as error:
-            raise cleansed(error, renewed) from None
+        async with aclosing(self._transport.stream(again)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
@@ -193,8 +183,9 @@ def httpx_auth(auth: Any) -> httpx.Auth | None:
         return None
     if isinstance(auth, httpx.Auth):
         return auth
+    home = type(auth).__module__.partition(".")[0]
     raise ApiTypeError(
-        f"auth is a TokenAuth, a HeaderAuth or an httpx.Auth, not {type(auth).__name__}; for a function "
+        f"auth is a TokenAuth, a HeaderAuth or an httpx.Auth, not {home}.{type(auth).__name__}; for a function "
         "that gives tokens it is TokenAuth(function), and a token that never changes is the "
         "configuration's: ApiClientConfiguration(host, access_token=...)"
     )

@@ -9,10 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, closing
+from http import HTTPStatus
 
+import aiohttp
 import httpx
 
-__all__ = ["asend_signed", "send_signed"]
+__all__ = ["ElsewhereError", "asend_signed", "send_signed"]
+
+
+class ElsewhereError(Exception):
+    """Somebody else failed, whom an authentication asks, before anything reached the server.
+
+    Attributes:
+        url: Whom it asked.
+    """
+
+    def __init__(self, url: httpx.URL) -> None:
+        self.url = f"{url.scheme}://{url.netloc.decode()}"
 
 
 def send_signed(
@@ -25,20 +38,28 @@ def send_signed(
         request: What is to be sent, with its time-outs among its extensions.
         send: Sends one request; the body of its answer is still to be read.
     """
-    patience = request.extensions["timeout"]
+    own, patience, history = request.url, request.extensions["timeout"], list[httpx.Response]()
     with closing(auth.sync_auth_flow(request)) as conversation:
         request = next(conversation)
         while True:
             request.extensions.setdefault("timeout", patience)  # also where it fetches a token
-            response = send(request)
             try:
-                request = conversation.send(response)
-            except StopIteration:
-                return response
+                response = send(request)
+            except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
+                if _is_elsewhere(request, own, history):
+                    raise ElsewhereError(request.url) from error
+                raise
+            response.request, response.history = request, list(history)
+            try:
+                try:
+                    request = conversation.send(response)
+                except StopIteration:
+                    return response
+                response.read()  # which keeps its connection; it may be looked at once more
+                history.append(response)
             except BaseException:
                 response.close()
                 raise
-            response.close()
 
 
 async def asend_signed(
@@ -47,17 +68,37 @@ async def asend_signed(
     send: Callable[[httpx.Request], Awaitable[httpx.Response]],
 ) -> httpx.Response:
     """`send_signed`, awaiting."""
-    patience = request.extensions["timeout"]
+    own, patience, history = request.url, request.extensions["timeout"], list[httpx.Response]()
     async with aclosing(auth.async_auth_flow(request)) as conversation:
         request = await anext(conversation)
         while True:
             request.extensions.setdefault("timeout", patience)  # also where it fetches a token
-            response = await send(request)
             try:
-                request = await conversation.asend(response)
-            except StopAsyncIteration:
-                return response
+                response = await send(request)
+            except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
+                if _is_elsewhere(request, own, history):
+                    raise ElsewhereError(request.url) from error
+                raise
+            response.request, response.history = request, list(history)
+            try:
+                try:
+                    request = await conversation.asend(response)
+                except StopAsyncIteration:
+                    return response
+                await response.aread()
+                history.append(response)
             except BaseException:
                 await response.aclose()
                 raise
-            await response.aclose()
+
+
+def _is_elsewhere(request: httpx.Request, own: httpx.URL, history: list[httpx.Response]) -> bool:
+    """Whether a request is to another one than the server, who has taken nothing up so far."""
+    refused = all(
+        seen.status_code == HTTPStatus.UNAUTHORIZED for seen in history if _same(seen.url, own)
+    )
+    return refused and not _same(request.url, own)
+
+
+def _same(url: httpx.URL, other: httpx.URL) -> bool:
+    return (url.scheme, url.netloc) == (other.scheme, other.netloc)

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from pydantic import BaseModel, SecretBytes, SecretStr
 from support.acp_calls import call_acp
 from support.acp_operations import (
+    AGENT_ID,
     BY_NAME,
     CREATE,
     EVENT,
@@ -31,6 +33,11 @@ from acp_langgraph.acp.raw import AsyncRawResponses, RawResponses
 from acp_langgraph.config import ApiClientConfiguration
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda op: op.name)
+
+
+class Login(BaseModel):
+    user: str = "ada"
+    password: SecretStr
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -368,6 +375,53 @@ def test_a_wrong_argument_is_refused_before_anything_is_sent(server, color, kind
     assert server.requests == []
 
 
+HALF = "half of a pair: \ud800"
+NO_JSON = {
+    "a secret": (SecretStr("sesame"), "Secret"),
+    "a secret of bytes": (SecretBytes(b"sesame"), "Secret"),
+    "a model's secret": (Login(password="sesame"), "password.*Secret"),
+    "half of a surrogate pair": (HALF, "surrogate"),
+    "half of one in a key": ({HALF: 1}, "surrogate"),
+    "no number": (float("nan"), "nan"),
+    "infinity": (float("-inf"), "inf"),
+    "an object": (object(), "type object"),
+    "a set of objects": ({"a": {object()}}, "type (object|set)"),
+}
+OWN_DATA = {
+    "input": ("create_stateless_run", lambda value: ({"agent_id": AGENT_ID, "input": value},)),
+    "configurable": (
+        "create_and_wait_for_stateless_run_output",
+        lambda value: ({"config": {"configurable": value}},),
+    ),
+    "metadata": ("create_stateless_run", lambda value: ({"metadata": {"sent": value}},)),
+    "values": ("patch_thread", lambda value: (THREAD_ID, {"values": value})),
+    "searched": ("search_stateless_runs", lambda value: ({"metadata": {"searched": value}},)),
+    "answer": ("resume_stateless_run", lambda value: (RUN_ID, {"answer": value})),
+}
+
+
+@pytest.mark.parametrize("place", OWN_DATA)
+@pytest.mark.parametrize("kind", NO_JSON)
+def test_what_is_no_json_is_refused_with_its_place_and_without_its_value(
+    server, color, kind, place
+):
+    operation, given = OWN_DATA[place]
+    value, says = NO_JSON[kind]
+    body = given({"kept": 1, "deep": [{"er": value}]})
+    with pytest.raises(errors.ApiValueError, match=rf"{place}.*deep\.0\.er.*{says}") as caught:
+        call_acp(color, server.url, operation, *body)
+    assert "sesame" not in str(caught.value)
+    assert "half of a pair" not in str(caught.value)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("text", ["**********", "\U0001f600", "\x00", "\u2028", "\ufffd"])
+def test_every_text_that_json_can_hold_is_sent(server, color, text):
+    server.answer = Answer.json(RUN)
+    call_acp(color, server.url, "create_stateless_run", {"input": {"text": text, text: [text]}})
+    assert server.only.body["input"] == {"text": text, text: [text]}
+
+
 def test_a_refusal_names_the_field(server, color):
     with pytest.raises(errors.ApiTypeError, match=r"RunCreateStateless\.config\.tags: "):
         call_acp(color, server.url, "create_stateless_run", {"config": {"tags": 1}})
@@ -549,3 +603,31 @@ def test_a_stream_is_typed_by_the_events_it_carries(server, color):
     (event,) = call_acp(color, server.url, "stream_stateless_run_output", RUN_ID)
     assert isinstance(event, RunOutputStream)
     assert (event.id, event.event) == ("1", "agent_event")
+
+
+@pytest.mark.parametrize(
+    ("wire", "text"),
+    [
+        (rb"\ud800", "\ufffd"),
+        (rb"a\udc00b", "a\ufffdb"),
+        (rb"\udc00\ud800", "\ufffd\ufffd"),
+        (rb"\ud83d\ude00 \ud83d", "\U0001f600 \ufffd"),
+        (rb"\\ud800", "\\ud800"),  # no escape, but a backslash and letters
+        (b"\xed\xa0\x80", None),  # as some write it in bytes: however many characters it is
+    ],
+)
+def test_half_of_a_surrogate_pair_hides_no_result(server, color, wire, text):
+    outcome = json.dumps(OUTCOME).encode().replace(b"hi!", wire)
+    server.answer = Answer(200, outcome, {"content-type": "application/json"})
+    found = call_acp(color, server.url, "wait_for_stateless_run_output", RUN_ID)
+    told = found.output.values["text"]
+    assert told == text if text is not None else set(told) == {"\ufffd"}
+    told.encode()  # it can be stored and sent on
+
+
+def test_half_of_a_surrogate_pair_hides_no_event(server, color):
+    event = sse(EVENT).replace(b'"h"', rb'"\ud800"')
+    server.answer = Answer.events(event + sse(EVENT))
+    first, second = call_acp(color, server.url, "stream_stateless_run_output", RUN_ID)
+    assert first.data.values == {"text": "\ufffd"}
+    assert second.data.values == {"text": "h"}

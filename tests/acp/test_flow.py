@@ -296,6 +296,25 @@ def test_of_several_runs_with_the_key_the_oldest_counts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("older", "younger"),
+    [
+        ("2026-01-01T05:00:00+05:00", "2026-01-01T01:00:00Z"),  # 00:00 and 01:00 in UTC
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z"),
+        ("2025-12-31T20:30:00-05:00", "2026-01-01T02:00:00Z"),
+        ("2026-01-01T00:00:00", "2026-01-01T00:00:00.000001"),  # one server's clock, wherever it is
+    ],
+)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_which_run_is_the_oldest_is_told_by_moments_and_not_by_their_texts(
+    older: str, younger: str, backwards: bool
+) -> None:
+    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
+    runs = [{**run(), "created_at": older}, {**run(), "run_id": "y", "created_at": younger}]
+    hand.give(reply(runs[::-1] if backwards else runs))
+    assert hand.wants("wait_for_stateless_run_output").path == f"/runs/{RUN}/wait"
+
+
+@pytest.mark.parametrize(
     "failure",
     [
         ApiTimeoutError("no answer in time", sent=True),

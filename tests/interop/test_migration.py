@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +14,9 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph, add_messages
+from langgraph.types import Command
 from support.chat import ScriptedChat
 from support.colors import Color
 
@@ -24,7 +27,7 @@ from acp_langgraph import (
     add_io_mapped_edge,
 )
 from acp_langgraph.server import serve
-from acp_langgraph.testing import BridgeQuery, FakeBridge
+from acp_langgraph.testing import Answer, Ask, BridgeQuery, FakeACPServer, FakeBridge
 
 MOVED = {
     # what it was imported by: what it is imported by
@@ -225,6 +228,11 @@ class Reviewing(TypedDict):
     corrected_email: NotRequired[str | None]
 
 
+class Asked(TypedDict, total=False):
+    ask: Any
+    answer: Any
+
+
 def compose(state: Composing) -> dict[str, Any]:
     if state["is_completed"]:
         return {"messages": [AIMessage("Here it is.")], "final_email": DRAFT}
@@ -346,6 +354,43 @@ def test_a_campaign_goes_back_to_the_user_who_is_not(
     assert not result["operation_logs"]
     assert not bridge.queries
     assert not model.asked
+
+
+@pytest.mark.parametrize(
+    ("style", "payload", "value", "theirs"),
+    [
+        ("named", {"question": "ok?"}, {"confirm": {"question": "ok?"}}, {"question": "ok?"}),
+        ("named", "ok?", {"confirm": "ok?"}, "ok?"),
+        ("payload", {"question": "ok?", "draft": "hi"}, {"question": "ok?", "draft": "hi"}, "ok?"),
+    ],
+)
+def test_an_interrupt_shows_all_that_the_agent_asks_and_not_only_its_first_field(
+    color: Color, style: Any, payload: Any, value: Any, theirs: Any
+) -> None:
+    """`theirs` is what `agntcy_acp` shows: what stands under the first key of an object."""
+    script = [Ask(payload, name="confirm"), Answer(lambda run: {"answers": run.answers})]
+    with FakeACPServer(script, interrupt_style=style) as server:
+        node = ACPNode("remote", server.agent_id, server.url, "ask", None, "answer", None)
+        graph: Any = StateGraph(Asked).add_node(node).add_edge(START, "remote")
+        graph = graph.compile(checkpointer=InMemorySaver())
+        config = {"configurable": {"thread_id": "1"}}
+        (question,) = color.invoke(graph, {"ask": 1}, config)["__interrupt__"]
+        assert question.value == value
+        assert next(iter(question.value.values())) == theirs
+        done = color.invoke(graph, Command(resume={"answer": "ok"}), config)
+        assert done["answer"] == {"answers": [{"answer": "ok"}]}
+
+
+@pytest.mark.parametrize(
+    "subject", ["interrupt", "first key", "config_path", "use_threads", "stream", "auth_header"]
+)
+def test_the_readme_says_what_differs(subject: str) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (section,) = re.findall(
+        r"\n## Coming from `agntcy_acp.langgraph`\n(.*?)\n## ", readme, re.DOTALL
+    )
+    (differs,) = re.findall(r"What differs(.*)", section, re.DOTALL)
+    assert subject in differs
 
 
 def sent(queries: list[BridgeQuery]) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from langgraph.types import Command, Send
 from support.colors import Color
 
 from acp_langgraph import ACPNode
-from acp_langgraph.nodes import steps
+from acp_langgraph.nodes import langgraph
 from acp_langgraph.testing import Answer, Ask, FakeACPServer
 
 WITHIN = 60.0  # seconds, in case that it hangs
@@ -73,7 +73,7 @@ def test_more_nodes_than_places_to_work_in_come_to_their_end(
 def test_where_langgraph_does_not_tell_its_own_way_is_taken(
     color: Color, server: FakeACPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "_call", lambda: None)
+    monkeypatch.setattr(langgraph, "_call", lambda: None)
     graph, config = fan_out(server, 2), {"configurable": {"thread_id": "t"}}
     asked = within(color, graph, {}, config)["__interrupt__"]
     done = within(color, graph, Command(resume={each.id: "yes" for each in asked}), config)

@@ -4,6 +4,7 @@ import json
 import socket
 from datetime import datetime
 
+import httpx
 import pytest
 
 from acp_langgraph.testing import AGNTCY, Answer, Ask, FakeACPServer, Gate, Work
@@ -55,6 +56,53 @@ def test_a_cancelled_run_has_the_status_that_the_server_gives_it(client):
 def test_a_server_without_threads_has_no_such_paths(client):
     with FakeACPServer(threads=False) as server:
         assert client.post(f"{server.url}/threads", json={}).status_code == 404
+
+
+def test_a_broken_operation_is_a_500_in_plain_text(client):
+    with FakeACPServer(broken=frozenset({"create_stateless_run"})) as server:
+        answer = client.post(f"{server.url}/runs", json={})
+        assert (answer.status_code, answer.text) == (500, "Internal Server Error")
+        assert server.created == 0
+
+
+def test_like_agntcy_a_thread_lists_all_its_runs_or_none(client):
+    with FakeACPServer.like_agntcy() as server:
+        thread = f"{server.url}/threads/t/runs"
+        client.post(f"{server.url}/threads", json={"thread_id": "t"})
+        body = {"agent_id": server.agent_id, "input": 1, "config": {}}
+        for _ in range(11):
+            assert client.post(f"{thread}/wait", json=body).status_code == 200
+        assert len(client.get(thread).json()) == 11
+        assert client.get(thread, params={"limit": 1}).status_code == 422
+        assert client.post(thread, json=body).status_code == 500
+        assert server.created == 11
+
+
+def test_like_agntcy_what_a_threads_run_asks_shows_below_runs_only(client):
+    with FakeACPServer.like_agntcy(ASK) as server:
+        thread = f"{server.url}/threads/t/runs"
+        client.post(f"{server.url}/threads", json={"thread_id": "t"})
+        body = {"agent_id": server.agent_id, "input": 1, "config": {}}
+        assert client.post(f"{thread}/wait", json=body).status_code == 500
+        run = f"{server.url}/runs/{server.run.run_id}"
+        assert client.get(f"{run}/wait").json()["output"]["type"] == "interrupt"
+        assert client.post(run, json="yes").status_code == 200
+        assert client.get(f"{thread}/{server.run.run_id}/wait").json()["output"]["type"] == "result"
+
+
+def test_like_agntcy_a_busy_thread_takes_no_second_run_whatever_the_strategy(client):
+    gate = Gate()
+    with FakeACPServer.like_agntcy([Work(gate), Answer(1)]) as server:
+        thread = f"{server.url}/threads/t/runs/wait"
+        client.post(f"{server.url}/threads", json={"thread_id": "t"})
+        body = {"agent_id": server.agent_id, "input": 1, "config": {}}
+        with pytest.raises(httpx.ReadTimeout):
+            client.post(thread, json=body, timeout=0.2)
+        for strategy in ("reject", "enqueue", "interrupt", "rollback"):
+            second = client.post(thread, json={**body, "multitask_strategy": strategy})
+            assert second.status_code == 409
+        gate.open()
+        assert server.created == 1
 
 
 @pytest.mark.parametrize(("timestamps", "has_zone"), [("zone", True), ("naive", False)])

@@ -218,3 +218,31 @@ def test_debug_logs_every_exchange_without_secrets_and_bodies(
     assert line.startswith(f"POST {server.url}/things: done")
     assert "sesame" not in caplog.text
     assert "ä" not in caplog.text
+
+
+@pytest.mark.parametrize("fault", [Fault.drop_before_work(), Fault.drop_before_work(reset=True)])
+def test_a_server_that_has_answered_is_not_suspected_of_another_scheme(
+    color: Color, server: Any, fault: Fault
+) -> None:
+    server.faults.add(fault, nth=2)
+    configuration = ApiClientConfiguration(server.url, retries=0)
+    with pytest.raises(ApiConnectionError, match="the connection broke") as caught:
+        send(color, configuration, READ, WRITE)
+    assert "https" not in str(caught.value)
+
+
+def test_a_server_that_never_answered_may_be_one_of_another_scheme(
+    color: Color, server: Any
+) -> None:
+    server.faults.add(Fault.drop_before_work(reset=True), times=None)
+    configuration = ApiClientConfiguration(server.url, retries=0)
+    with pytest.raises(ApiConnectionError, match="is it https:// instead of http://"):
+        send(color, configuration, WRITE)
+
+
+def test_an_error_status_is_an_answer_too(color: Color, server: Any) -> None:
+    server.faults.add(Fault.status(500), Fault.drop_before_work(reset=True))
+    configuration = ApiClientConfiguration(server.url, retries=1)
+    with pytest.raises(ApiConnectionError, match="the connection broke") as caught:
+        send(color, configuration, READ)
+    assert "https" not in str(caught.value)

@@ -1,0 +1,54 @@
+"""What belongs to one process: connections, locks, and who waits for whom.
+
+A process that was forked has all that its parent had, and may use none of it: on a connection that two
+processes read, each gets what is the other's; a lock that another thread held is never released; and
+whoever was at work does not exist here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Generic, Self, TypeVar
+
+__all__ = ["PerProcess"]
+
+T = TypeVar("T")
+
+
+class PerProcess(Generic[T]):
+    """Something that every process makes for itself, when it first needs it; thread-safe.
+
+    What is another process's stays as it is, neither closed nor collected: to close it here could take
+    it from those whose it is. Nor is it copied or pickled: a copy makes its own.
+
+    Args:
+        make: Makes it.
+    """
+
+    __slots__ = ("__weakref__", "_made", "_make")
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: dict[int, T] = {}
+
+    def here(self) -> T:
+        """What is this process's."""
+        process = os.getpid()
+        found = self._made.get(process)
+        if found is None:
+            found = self._made.setdefault(process, self._make())  # which no lock has to guard
+        return found
+
+    def was_made_elsewhere(self) -> bool:
+        """Whether there is one, and only of another process."""
+        return bool(self._made) and os.getpid() not in self._made
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: Any) -> PerProcess[T]:
+        return PerProcess(self._make)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PerProcess, (self._make,)

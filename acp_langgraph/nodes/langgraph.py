@@ -1,0 +1,467 @@
+"""Every private name of LangGraph that the nodes need to keep their promise, and what happens without it.
+
+Public, and used as it is: `Runtime.execution_info` with the thread, the checkpoint namespace of the task,
+which stays the same over retries, re-entries and processes and differs for every `Send` item and loop
+pass, and the attempt. No public name tells the rest, so it is read from what LangGraph hands to a node
+in `config["configurable"]`. The names are imported as constants: one that is renamed is an
+`ImportError` here, and one that is no longer handed over is refused with LangGraph's version in the
+sentence where a promise would break without a word (`GraphTask.of`). Each is pinned by a test.
+
+| name | gives | if LangGraph handed it over no more |
+| --- | --- | --- |
+| `CONFIG_KEY_RUNTIME` | the runtime, outside of LangGraph's own calls too | the node is outside of a graph |
+| `CONFIG_KEY_CALL` | the runner's function for tasks, and through it the loop | as with another runner: it is looked up before anything is started, and nothing is remembered |
+| `CONFIG_KEY_CHECKPOINTER` | what remembers | refused |
+| `CONFIG_KEY_RESUMING` | whether the step is entered again | its absence means a first entry, so the import is the guard |
+| `CONFIG_KEY_READ` | one object per execution of a task and all of its attempts | attempts look each other up |
+| `CONFIG_KEY_DURABILITY` | `exit`, if nothing is stored on the way | `exit` waits for what is not stored, and fails |
+| `CONFIG_KEY_CHECKPOINT_MAP`, `_NS` | where the checkpoints around a task are | refused |
+| `CONFIG_KEY_SCRATCHPAD`, `_RESUME_MAP`, `_SEND` | the answers that a task was given | questions are asked by LangGraph's rules alone |
+| `loop.checkpointer` | whether a graph stores what its own nodes do | taken for yes |
+| `loop._put_checkpoint_fut` | why a checkpoint could not be stored | that it was not, after 30 s |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextvars import Context, copy_context
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from queue import Queue
+from typing import Any, Self, TypeAlias
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import patch_config, set_config_context
+from langgraph import types
+from langgraph._internal._constants import (
+    CONF,
+    CONFIG_KEY_CALL,
+    CONFIG_KEY_CHECKPOINT_MAP,
+    CONFIG_KEY_CHECKPOINT_NS,
+    CONFIG_KEY_CHECKPOINTER,
+    CONFIG_KEY_DURABILITY,
+    CONFIG_KEY_READ,
+    CONFIG_KEY_RESUME_MAP,
+    CONFIG_KEY_RESUMING,
+    CONFIG_KEY_RUNTIME,
+    CONFIG_KEY_SCRATCHPAD,
+    CONFIG_KEY_SEND,
+    CONFIG_KEY_STREAM,
+    ERROR,
+    INTERRUPT,
+    NULL_TASK_ID,
+    RESUME,
+)
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.config import get_config
+from langgraph.errors import GraphInterrupt
+from langgraph.func import task
+from langgraph.runtime import ExecutionInfo, Runtime
+from langgraph.types import interrupt
+
+from acp_langgraph.core.flow import Ask, Flow, Work
+from acp_langgraph.errors import NodeConfigurationError
+
+__all__ = [
+    "CONFIG_KEY_CALL",
+    "CONFIG_KEY_READ",
+    "CONFIG_KEY_RESUME_MAP",
+    "CONFIG_KEY_RESUMING",
+    "CONFIG_KEY_RUNTIME",
+    "CONFIG_KEY_SCRATCHPAD",
+    "CONFIG_KEY_STREAM",
+    "INTERRUPT",
+    "GraphTask",
+    "Questions",
+    "Saver",
+    "arun_as_task",
+    "failures_told",
+    "questions_in",
+    "run_as_task",
+    "stored_writes",
+]
+
+Saver: TypeAlias = BaseCheckpointSaver[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphTask:
+    """What LangGraph tells of the task that a node is executed as.
+
+    Attributes:
+        configurable: What it hands to the node.
+        runtime: Its runtime.
+        info: Public: which task it is.
+        saver: What remembers the task's steps; `None` if nothing does.
+        loops: The loops of the graphs that the task is in, the innermost first; none where something
+            else than LangGraph runs the node.
+    """
+
+    configurable: Mapping[str, Any]
+    runtime: Runtime[Any]
+    info: ExecutionInfo
+    saver: Saver | None
+    loops: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, config: RunnableConfig, node: str = "") -> Self | None:
+        """The task; `None` outside of a graph.
+
+        Args:
+            config: What the node was given.
+            node: The node's name, for errors.
+
+        Raises:
+            NodeConfigurationError: If LangGraph does not say what remembers, or where: a question would
+                be lost, or a run started twice.
+        """
+        configurable: Mapping[str, Any] = config.get(CONF, {})
+        runtime = configurable.get(CONFIG_KEY_RUNTIME)
+        info = runtime.execution_info if isinstance(runtime, Runtime) else None
+        if info is None:
+            return None
+        loops = tuple(_loops(configurable))
+        if loops:
+            for needed in (CONFIG_KEY_CHECKPOINTER, CONFIG_KEY_CHECKPOINT_MAP):
+                if needed not in configurable:
+                    raise NodeConfigurationError(
+                        f"langgraph {version('langgraph')} does not say what remembers this graph "
+                        f"({needed} is missing), so that a remote run could be started twice; nothing "
+                        "was started. Use a version of langgraph that this package was tried with",
+                        node=node,
+                    )
+        saver = configurable.get(CONFIG_KEY_CHECKPOINTER)
+        # A graph compiled with `checkpointer=False` hands its parent's saver on, and stores nothing.
+        stores = loops and all(getattr(loop, "checkpointer", saver) is not None for loop in loops)
+        if not isinstance(saver, BaseCheckpointSaver) or not stores:
+            saver = None
+        return cls(configurable, runtime, info, saver, loops)  # type: ignore[arg-type]  # it is one
+
+    @property
+    def attempts(self) -> Any:
+        """One object for this execution of the task and all of its attempts; `None` if not known."""
+        return self.configurable.get(CONFIG_KEY_READ)
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether the task may have been at work before; certain only where LangGraph runs it."""
+        again = self.configurable.get(CONFIG_KEY_RESUMING) is True
+        return again or self.info.node_attempt > 1 or not self.loops
+
+    @property
+    def survives(self) -> bool:
+        """Whether what is remembered outlives the process, and is stored on the way."""
+        lasts = self.saver is not None and not isinstance(self.saver, InMemorySaver)
+        return lasts and self.configurable.get(CONFIG_KEY_DURABILITY) != "exit"
+
+    @property
+    def places(self) -> tuple[RunnableConfig, ...]:
+        """Where the checkpoints of the graphs around the task are in the saver, the innermost last."""
+        checkpoints: Mapping[str, str] = self.configurable.get(CONFIG_KEY_CHECKPOINT_MAP) or {}
+        thread = {"thread_id": self.configurable.get("thread_id")}
+        return tuple(
+            {"configurable": {**thread, "checkpoint_ns": ns, "checkpoint_id": checkpoint_id}}
+            for ns, checkpoint_id in sorted(checkpoints.items(), key=lambda item: len(item[0]))
+        )
+
+    def raise_why_not_stored(self) -> None:
+        """Raise why a checkpoint around the task could not be stored, if that is known by now.
+
+        LangGraph itself raises it only when the graph is left.
+        """
+        for loop in self.loops:
+            stored = getattr(loop, "_put_checkpoint_fut", None)
+            if stored is None or not stored.done() or stored.cancelled():
+                continue
+            error = stored.exception()
+            if error is not None:
+                raise error
+
+
+def _loops(configurable: Mapping[str, Any]) -> Iterator[Any]:
+    """The loops of the graphs that a task is in, the innermost first."""
+    seen: set[int] = set()
+    while (loop := _loop(configurable)) is not None and id(loop) not in seen:
+        seen.add(id(loop))
+        yield loop
+        configurable = loop.config.get(CONF, {})
+
+
+def _loop(configurable: Mapping[str, Any]) -> Any:
+    call = configurable.get(CONFIG_KEY_CALL)
+    schedule = call.keywords.get("schedule_task") if isinstance(call, partial) else None
+    loop = getattr(schedule, "__self__", None)
+    return loop if isinstance(getattr(loop, "config", None), Mapping) else None
+
+
+class Questions:
+    """The questions of one entry into a task, and their answers.
+
+    LangGraph hands out a plain answer (`Command(resume=...)`) whenever a task asks, until another one
+    is given: it stays with the checkpoint. And an answer to a task's first question, given by its id,
+    is also taken for a later one. So three rules are added here:
+
+    * an answer is only for a question that was put: of a later question of a task, the store shows it;
+    * an answer that was given is stored with its task, and taken from where it would be found again;
+    * where several questions were put as one, by their own ids, a dict of these ids answers them,
+      although LangGraph takes such a dict for one of its own interrupts' ids.
+
+    Args:
+        task: The task that asks.
+    """
+
+    def __init__(self, task: GraphTask) -> None:
+        self._task = task
+        self._answers: Mapping[str, Any] = dict(task.configurable.get(CONFIG_KEY_RESUME_MAP) or {})
+
+    def put(self, ask: Ask) -> Flow[Any]:
+        """Put a question as the graph's interrupt, or give the answer that the graph was resumed with.
+
+        Raises:
+            GraphInterrupt: If it has no answer yet.
+        """
+        scratchpad = self._task.configurable.get(CONFIG_KEY_SCRATCHPAD)
+        saver = self._task.saver
+        if saver is None or scratchpad is None:
+            return interrupt(ask.payload, response_schema=ask.schema)
+        stored: list[Any] | None = None
+        offered = scratchpad
+        if self._answers or scratchpad.get_null_resume(False) is not None:
+            found = yield from _read(saver, *self._task.places)
+            stored, is_meant = self._meant(scratchpad, found)
+            if not is_meant:
+                offered = replace(scratchpad, get_null_resume=lambda _consume=False: None)
+        try:
+            answer = _interrupt(ask, offered)
+        except GraphInterrupt:
+            asked = questions_in(ask.payload)
+            given = {each: self._answers[each] for each in self._answers if each in asked}
+            if not given:
+                if scratchpad.resume or self._task.may_have_run:
+                    yield from self._take_away(saver)
+                raise
+            scratchpad.resume.append(given)
+            self._task.configurable[CONFIG_KEY_SEND]([(RESUME, scratchpad.resume)])
+            answer = given
+        if stored is not None and len(scratchpad.resume) > len(stored):
+            yield from self._store(saver, list(scratchpad.resume))
+            yield from self._take_away(saver)
+        return answer
+
+    def _meant(
+        self, scratchpad: Any, found: Sequence[CheckpointTuple | None]
+    ) -> tuple[list[Any], bool]:
+        """Drop an answer by id that is for another question.
+
+        Returns:
+            The answers that are stored with the task; and whether a plain answer is for this question:
+            it is on display, or nothing is and the task has asked nothing before, as in a fork.
+        """
+        task_id = self._task.info.task_id
+        writes = [each for checkpoint in found for each in stored_writes(checkpoint)]
+        stored: Any = next((v for t, c, v in writes if (t, c) == (task_id, RESUME)), [])
+        stored = stored if isinstance(stored, list) else [stored]
+        shown = {(t, each.id) for t, c, value in writes if c == INTERRUPT for each in value}
+        namespace = str(self._task.configurable.get(CONFIG_KEY_CHECKPOINT_NS, ""))
+        its_id = _question_id(namespace, len(stored))
+        if its_id is None:
+            return stored, True
+        if stored and its_id not in self._answers:  # LangGraph may have taken the first question's
+            del scratchpad.resume[len(stored) :]
+        return stored, (task_id, its_id) in shown or not (shown or stored)
+
+    def _store(self, saver: Saver, answers: list[Any]) -> Flow[None]:
+        place, task_id = self._task.places[-1], self._task.info.task_id
+        yield from _write(saver, place, [(RESUME, answers)], task_id)
+
+    def _take_away(self, saver: Saver) -> Flow[None]:
+        """Take the plain answer from where a later question would find it."""
+        place = self._task.places[0]
+        (found,) = yield from _read(saver, place)
+        for task_id, channel, value in stored_writes(found):
+            if (task_id, channel) == (NULL_TASK_ID, RESUME) and value is not None:
+                yield from _write(saver, place, [(RESUME, None)], NULL_TASK_ID)
+                return
+
+
+def failures_told(around: GraphTask, own: GraphTask) -> Flow[str]:
+    """What was told of failures of a task before it was entered again.
+
+    LangGraph stores the error with which a task failed. Only if the task itself has failed with it was
+    anybody told: a tool's failure that a model was told of is none of the graph's.
+
+    Args:
+        around: The task that must have failed.
+        own: The task whose steps failed, which for a call of a tool is in a graph of its own.
+
+    Returns:
+        The errors' texts, which name the runs by their ids; empty if nobody was told.
+    """
+    if around.saver is None:
+        return ""
+    (outer,) = yield from _read(around.saver, around.places[-1])
+    if not any(each[:2] == (around.info.task_id, ERROR) for each in stored_writes(outer)):
+        return ""
+    inner = outer
+    if own is not around and own.saver is not None:
+        (inner,) = yield from _read(own.saver, own.places[-1])
+    return "\n".join(str(value) for _, channel, value in stored_writes(inner) if channel == ERROR)
+
+
+def _read(saver: Saver, *places: RunnableConfig) -> Flow[list[CheckpointTuple | None]]:
+    async def awaiting() -> list[CheckpointTuple | None]:
+        return [await saver.aget_tuple(place) for place in places]
+
+    return (yield from Work(lambda: [saver.get_tuple(place) for place in places], awaiting))
+
+
+def _write(
+    saver: Saver, place: RunnableConfig, writes: list[tuple[str, Any]], task_id: str
+) -> Flow[None]:
+    yield from Work(
+        partial(saver.put_writes, place, writes, task_id),
+        partial(saver.aput_writes, place, writes, task_id),
+    )
+
+
+def stored_writes(found: CheckpointTuple | None) -> list[tuple[str, str, Any]]:
+    """What is stored with a checkpoint of tasks that are not over: by whom, where, what."""
+    return list(found.pending_writes or ()) if found is not None else []
+
+
+def _question_id(namespace: str, answered: int) -> str | None:
+    """The id of a task's question after so many answers; `None` if they all have the same."""
+    make = getattr(types, "_interrupt_id", None)
+    return None if make is None else str(make(namespace, answered))
+
+
+def _interrupt(ask: Ask, scratchpad: Any) -> Any:
+    """LangGraph's `interrupt`, with a scratchpad of ours."""
+    config = patch_config(get_config(), configurable={CONFIG_KEY_SCRATCHPAD: scratchpad})
+    with set_config_context(config) as context:
+        return context.run(interrupt, ask.payload, response_schema=ask.schema)
+
+
+def questions_in(payload: Any) -> set[str]:
+    """The ids of the questions that an agent asks as one, in an object of its questions by id."""
+    match payload:
+        case {"interrupts": {**asked}} | {**asked}:
+            return {each for each in asked if isinstance(each, str)}
+    return set()
+
+
+# Steps as LangGraph tasks, run in the place that the node has already.
+#
+# LangGraph has only so many places to work in: threads for blocking graphs, `max_concurrency` for
+# awaiting ones. A task wants one of its own, and the node that waits for it keeps its own meanwhile;
+# where as many nodes as there are places wait like that, none ever goes on. So a step's task is run
+# where the node is. `CONFIG_KEY_CALL` is a `partial` whose keyword `submit` leads to what takes up the
+# task; where it is not, tasks are run as LangGraph runs them.
+
+
+def run_as_task(body: Callable[[], Any]) -> Any:
+    """Run a function as a task of the node that this is called in; its result is remembered.
+
+    Args:
+        body: Names the task by its `__name__`.
+
+    Raises:
+        NodeConfigurationError: If it would block the event loop that it waits for.
+    """
+    call = _call()
+    if call is None:
+        return task(body)().result()
+    if "loop" not in call.keywords:
+        return _begin(call, body, _submit_here).result()
+    if _running() is not None:
+        raise NodeConfigurationError(
+            "invoke() blocks the event loop that the graph runs on; nothing was started. Use "
+            "`await node.ainvoke(...)`, or a function that does not await, which LangGraph calls in a "
+            "thread"
+        )
+    return _run_from_thread(call, body)
+
+
+async def arun_as_task(body: Callable[[], Awaitable[Any]]) -> Any:
+    """`run_as_task`, awaiting."""
+    call = _call()
+    if call is not None and call.keywords.get("loop") is not _running():
+        raise NodeConfigurationError(
+            "ainvoke() is awaited on another event loop than the graph's, or in a graph that blocks; "
+            "what it does could not be remembered there, and nothing was started. Use node.invoke(...), "
+            "or let the graph's own node await: async def ...: await node.ainvoke(...)"
+        )
+    executor = getattr(call.keywords["submit"](), "__self__", None) if call is not None else None
+    if call is None or getattr(executor, "semaphore", None) is None:
+        return await task(body)()
+    return await _begin(call, body, partial(_submit_beside, executor))
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _call() -> partial[Any] | None:
+    """What makes tasks of the node that this is called in, if it can be told where to run them."""
+    call = get_config().get(CONF, {}).get(CONFIG_KEY_CALL)
+    found = isinstance(call, partial) and callable(call.keywords.get("submit"))
+    return call if found else None
+
+
+def _begin(call: partial[Any], body: Callable[[], Any], submit: Callable[..., Any]) -> Any:
+    told = {**call.keywords, "submit": lambda: submit, "callbacks": get_config().get("callbacks")}
+    told |= {"retry_policy": None, "cache_policy": None, "timeout": None}
+    return call.func(*call.args, body, ((), {}), **told)
+
+
+def _submit_here(function: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
+    """Do it now, in this thread; what ends the thread is raised, and all else is the future's."""
+    future: Future[Any] = Future()
+    meant = {name: options[name] for name in options if not name.startswith("__")}
+    try:
+        result = copy_context().run(function, *args, **meant)
+    except Exception as error:  # noqa: BLE001 - whoever waits for it is told
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+    return future
+
+
+def _run_from_thread(call: partial[Any], body: Callable[[], Any]) -> Any:
+    """Run a step of a graph that awaits in this thread, which is one of its functions'."""
+    begun: Queue[Context | None] = Queue()
+    over: Future[Any] = Future()
+
+    async def wait() -> Any:
+        begun.put(copy_context())
+        return await asyncio.wrap_future(over)
+
+    wait.__name__ = body.__name__
+    future = _begin(call, wait, partial(_submit_beside, call.keywords["submit"]().__self__))
+    future.add_done_callback(lambda _: begun.put(None))  # it was remembered, or could not begin
+    context = begun.get()
+    if context is not None:
+        try:
+            over.set_result(context.run(body))
+        except Exception as error:  # noqa: BLE001 - whoever waits for it is told
+            over.set_exception(error)
+        except BaseException:
+            over.cancel()
+            raise
+    return future.result()
+
+
+def _submit_beside(executor: Any, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Have it done without a place of its own."""
+    places, executor.semaphore = executor.semaphore, None
+    try:
+        return executor.submit(function, *args, **options)
+    finally:
+        executor.semaphore = places
