@@ -9,6 +9,7 @@ import pytest
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.errors import ApiValueError
+from acp_langgraph.transport import Transport
 
 SECRETS: dict[str, Any] = {
     "api_key": "sesame-1",
@@ -30,6 +31,69 @@ def test_the_host_may_be_given_by_position() -> None:
 def test_a_host_that_is_no_url_is_refused_with_an_example(host: Any) -> None:
     with pytest.raises(ApiValueError, match=r"host: .*"):
         ApiClientConfiguration(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("http://h\n", "http://h/\n", " http://h", "http://h ", "http://a b", "http://h\t.x"),
+        *("http://h\u2028", "http://u:sesame@h\n", "http://h\0"),
+    ],
+)
+def test_a_host_with_a_blank_or_a_line_end_is_refused_by_saying_so(host: str) -> None:
+    with pytest.raises(ApiValueError, match="host: there is a blank or a line end") as caught:
+        ApiClientConfiguration(host)
+    assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("http://.svc", "http://a..b", "http://ä..b", "http://h..", f"http://{'a' * 64}.svc"),
+        *("http://a%20b", "http://h\\x", "http://*"),
+        *("http://127.1", "http://1.2.3.4.5", "http://256.0.0.1"),
+    ],
+)
+def test_a_host_that_no_machine_can_have_is_refused(host: str) -> None:
+    with pytest.raises(
+        ApiValueError, match=r"host: (no machine can be called|.* is no IP address)"
+    ):
+        ApiClientConfiguration(host)
+
+
+@pytest.mark.parametrize("region", ["", "a..b", "a\n", "a b"])
+def test_a_variable_of_the_host_cannot_make_it_one_that_no_machine_has(region: str) -> None:
+    with pytest.raises(ApiValueError, match="host: "):
+        ApiClientConfiguration("http://{region}.svc", server_variables={"region": region})
+
+
+@pytest.mark.parametrize("host", ["http://{region.a}", "http://{region[a]}"])
+def test_a_variable_of_the_host_is_a_name(host: str) -> None:
+    with pytest.raises(ApiValueError, match="host"):
+        ApiClientConfiguration(host, server_variables={"region": "eu"})
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "http://h.",
+            "http://my_service:8000",
+            "http://-a.b",
+            "http://EXAMPLE.com",
+            "http://4ever",
+        ),
+        *("http://ä.example", "http://h/a%20b", "http://h/ü", "http://[::1]:80", "http://10.0.0.1"),
+    ],
+)
+def test_a_host_that_a_machine_may_have_is_taken(host: str) -> None:
+    assert ApiClientConfiguration(host).base_url == host
+
+
+@pytest.mark.parametrize("host", ["http://xn--", "http://☃.example"])
+def test_a_host_that_cannot_be_encoded_is_refused(host: str) -> None:
+    with pytest.raises(ApiValueError, match="host"):
+        Transport(host)
 
 
 def test_credentials_in_the_url_are_taken_out_of_it() -> None:

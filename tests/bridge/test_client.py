@@ -220,6 +220,8 @@ def test_tools_answer_where_no_service_fits(color: Color, bridge: Any) -> None:
         ("text/plain; charset=iso-8859-1", "café".encode("latin-1"), "café"),
         ("text/plain; charset=no-such", "café".encode(), "café"),
         ("text/plain; charset=utf-8", b"caf\xe9", "caf\ufffd"),
+        ("text/plain; charset=utf-8", "\ufeffcafé".encode(), "café"),
+        ("text/plain; charset=utf-16", "café".encode("utf-16"), "café"),
     ],
 )
 def test_an_answer_is_utf8_unless_it_says_something_else(
@@ -244,6 +246,11 @@ def test_a_page_that_is_a_services_own_answer_is_its_answer(color: Color) -> Non
     with FakeHTTPServer(lambda _: Response.text("<p>hi", 200, "text/html")) as server:
         output = call_bridge(color, server.url, "query_operation", "wiki", "/pages/1", "Show it")
     assert (output.result, output.content_type) == ("<p>hi", "text/html")
+
+
+def test_json_is_parsed_behind_a_byte_order_mark(color: Color) -> None:
+    with FakeHTTPServer(lambda _: Response.text('\ufeff{"ok": true}')) as server:
+        assert call_bridge(color, server.url, "query", "s", "hi").parsed == {"ok": True}
 
 
 JSON_PROBLEM = {"error": "There was a problem proxying the request"}
@@ -392,7 +399,7 @@ def test_a_redirect_is_an_error_and_nothing_follows_it(
         if own_client:
             kind = httpx.Client if color.name == "sync" else httpx.AsyncClient
             options["client"] = kind(follow_redirects=True)
-        with pytest.raises(UnexpectedStatusException, match="redirect"):
+        with pytest.raises(UnexpectedStatusException, match=f"redirect to {elsewhere.url}/steal"):
             call_bridge(color, gateway.url, "query", "s", "hi", client=options, service_api_key=KEY)
         assert (len(gateway.requests), len(elsewhere.requests)) == (1, 0)
 
@@ -473,6 +480,12 @@ def test_a_gateways_url_brings_no_credential_for_the_service(color: Color) -> No
     with pytest.raises(ApiValueError, match="service_api_key") as caught:
         call_bridge(color, "http://user:hunter22@127.0.0.1:1", "info")
     assert "hunter22" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [BridgeClient, AsyncBridgeClient])
+def test_what_is_no_client_is_refused_in_a_sentence(kind: Any) -> None:
+    with pytest.raises(ApiTypeError, match="a client of your own"):
+        kind("http://h", client=object())
 
 
 def test_a_client_of_ones_own_brings_no_credential_either(color: Color, bridge: Any) -> None:

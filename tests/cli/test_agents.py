@@ -127,6 +127,26 @@ def test_a_host_that_is_away_is_told(run, closed_port):
     assert "Is the server running" in told.stderr
 
 
+@pytest.mark.parametrize("host", ["http://h\n", "http://.svc", "http://127.1"])
+def test_a_host_that_cannot_be_is_said_in_a_line(run, host):
+    told = run("agents", host)
+
+    assert told.exit_code == 2
+    assert told.stderr.startswith("error: ")
+    assert "host: " in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
+def test_a_certificate_file_that_cannot_be_used_is_said_in_a_line(run, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+
+    told = run("agents", "https://127.0.0.1:9")
+
+    assert told.exit_code == 1
+    assert "SSL_CERT_FILE, /nowhere/ca.pem, cannot be used: " in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
 def test_what_is_no_url_is_told(run):
     told = run("agents", "localhost")
 

@@ -60,6 +60,22 @@ def test_a_call_for_text_returns_the_body_as_it_is():
     assert Call("read", "GET", "/x", str).read(Reply(200, {}, b"not \xff JSON")) == "not � JSON"
 
 
+def test_a_byte_order_mark_before_an_answer_is_no_part_of_it():
+    assert GET.read(Reply(200, {}, b"\xef\xbb\xbf[1, 2]")) == [1, 2]
+    assert Call("read", "GET", "/x", str).read(Reply(200, {}, b"\xef\xbb\xbftext")) == "text"
+    with pytest.raises(UnreadableAnswerException, match="no body"):
+        GET.read(Reply(200, {}, b"\xef\xbb\xbf"))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(b'{"detail": "gone"}', "404: gone"), (b"gone", "404: gone"), (b"<html>", "an HTML page")],
+)
+def test_a_byte_order_mark_before_an_error_is_no_part_of_it(content, problem):
+    with pytest.raises(NotFoundException, match=problem):
+        GET.read(Reply(404, {}, b"\xef\xbb\xbf" + content))
+
+
 @pytest.mark.parametrize(
     ("method", "repeatable", "expected"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import islice
@@ -70,6 +71,26 @@ def test_the_server_says_how_long_to_wait() -> None:
 def test_a_date_to_wait_for_is_understood() -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     assert 50 < (retry_after({"retry-after": date}) or 0) <= 60
+
+
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S", "%a, %d %b %Y %H:%M:%S -0000", "%c"])
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_a_date_without_a_zone_is_not_a_local_one(
+    form: str, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        date = (datetime.now(UTC) + timedelta(seconds=60)).strftime(form)
+        assert 50 < (retry_after({"retry-after": date}) or 0) <= 60
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("text", ["Thu, 01 Jan 0001 00:00:00", "Fri, 31 Dec 9999 23:59:59"])
+def test_a_date_far_away_does_no_harm(text: str) -> None:
+    assert retry_after({"retry-after": text}) in {0.0, 300.0}
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,14 @@ def test_a_plan_goes_to_json_and_back_with_every_kind_of_rule(tmp_path):
         load_plan(first.to_json())
 
 
+def test_a_plan_in_json_may_begin_with_a_byte_order_mark(tmp_path):
+    made = plan({"a": "b"}, name="all")
+    made.save(tmp_path / "plan.json")
+    text = (tmp_path / "plan.json").read_text(encoding="utf-8")
+    (tmp_path / "plan.json").write_text(text, encoding="utf-8-sig")
+    assert load_plan(tmp_path / "plan.json") == made
+
+
 @pytest.mark.parametrize(
     "rule",
     [

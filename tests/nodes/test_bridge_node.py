@@ -10,6 +10,7 @@ import operator
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
+import httpx
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -17,6 +18,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, RetryPolicy, Send
 from pydantic import BaseModel
 from support.colors import Color
+from support.own_client import OwnClient
 
 from acp_langgraph.bridge.models import APIBridgeInput, APIBridgeOutput
 from acp_langgraph.config import ApiClientConfiguration
@@ -103,6 +105,19 @@ def test_the_signature_is_the_one_that_is_known(bridge: Any, color: Color) -> No
     (request,) = bridge.requests
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert request.headers["apikey"] == "gw-1"
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(None, 7.0), (30, 30.0)])
+def test_a_client_of_the_callers_own_waits_as_long_as_the_node_says(
+    color: Color, timeout: float | None, seconds: float
+) -> None:
+    own = OwnClient(color, httpx.Response(200, text="done"), timeout=7)
+    clients = {"client" if color.name == "sync" else "async_client": own.client}
+    node = APIBridgeAgentNode(
+        "n", "http://h", "sendgrid", "mail", "sent", KEY, timeout=timeout, **clients
+    )
+    color.invoke(node, {"mail": "Send it"})
+    assert own.waits[0]["read"] == seconds
 
 
 @pytest.mark.parametrize("mail", ["Send it", {"query": "Send it"}, APIBridgeInput(query="Send it")])

@@ -60,6 +60,14 @@ def test_the_graphs_of_a_langgraph_json_are_loaded_in_order():
     assert [result(agent) for agent in agents] == [{"text": "HI"}] * 2
 
 
+def test_a_langgraph_json_may_begin_with_a_byte_order_mark():
+    write("one.py")
+    content = json.dumps({"graphs": {"first": "./one.py:graph"}})
+    Path("langgraph.json").write_text(content, encoding="utf-8-sig")
+
+    assert [agent.name for agent in load_agents([])] == ["first"]
+
+
 @pytest.mark.parametrize("target", ["project", "project/langgraph.json"])
 def test_a_langgraph_json_is_found_elsewhere_and_names_paths_from_there(folder, target):
     write("project/agent.py")

@@ -23,11 +23,13 @@ from acp_langgraph.errors import (
     CredentialsUnavailableError,
     MissingCredentialsError,
     UnauthorizedException,
+    UnexpectedStatusException,
 )
 from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, RecordedRequest, Response
 from acp_langgraph.transport import AsyncTransport, Transport
 
 READ: Call[Any] = Call("read", "GET", "/things/1", dict)
+TEXT: Call[Any] = Call("read", "GET", "/things/1", str)
 WRITE: Call[Any] = Call("write", "POST", "/things", dict, body={"a": 1})
 
 
@@ -251,6 +253,81 @@ def test_a_proxy_that_is_not_there_has_sent_nothing(color: Color, server: Any) -
     with pytest.raises(ApiConnectionError) as caught:
         send(color, configuration, WRITE)
     assert not caught.value.sent
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-long": "a" * 8_191},
+        {"x-long": "a" * 102_000},
+        {f"x-{number}": "a" for number in range(301)},
+        {f"x-{number}": "a" for number in range(4_000)},
+    ],
+    ids=["8 kB", "100 kB", "301", "4000"],
+)
+@pytest.mark.parametrize("signed", [False, True])
+def test_an_answer_may_have_long_headers_and_many(
+    color: Color, headers: dict[str, str], *, signed: bool
+) -> None:
+    auth = {"auth": httpx.BasicAuth("u", "p")} if signed else {}
+    with FakeHTTPServer(lambda _: Response.json({"a": 1}, headers=headers)) as server:
+        assert send(color, server.url, READ, **auth) == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-long": "sesame" * 20_000},
+        {"x-long": "sesame" * 100_000},
+        {f"x-{number}": "sesame" * 1_000 for number in range(20)},
+        {f"x-{number}": "a" for number in range(5_000)},
+    ],
+    ids=["120 kB", "600 kB", "20 of 6 kB", "5000"],
+)
+def test_an_answer_with_headers_without_end_is_too_large_and_not_asked_for_again(
+    color: Color, headers: dict[str, str]
+) -> None:
+    with FakeHTTPServer(lambda _: Response.json({}, headers=headers)) as server:
+        with pytest.raises(AnswerTooLargeError, match="headers") as caught:
+            send(color, server.url, READ)
+        assert len(server.requests) == 1
+    assert "sesame" not in str(caught.value)
+
+
+def test_a_header_that_comes_twice_is_one_with_both_values(color: Color) -> None:
+    twice = (("x-a", "1"), ("X-A", "2"), ("content-type", "application/json"))
+    with (
+        FakeHTTPServer(lambda _: Response(418, twice, b"{}")) as server,
+        pytest.raises(UnexpectedStatusException) as caught,
+    ):
+        send(color, server.url, READ)
+    assert caught.value.headers["x-a"] == "1, 2"
+
+
+ENDLESS = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nhalf of it"
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("received", [b"", b"half"])
+def test_a_reset_is_not_the_end_of_a_body_that_does_not_say_where_it_ends(
+    color: Color, received: bytes, *, signed: bool
+) -> None:
+    auth = {"auth": httpx.BasicAuth("u", "p")} if signed else {}
+    with FakeHTTPServer(lambda _: Response.recorded([ENDLESS])) as server:
+        at = ENDLESS.index(b"half") + len(received)
+        server.faults.default = Fault.drop_after(at, reset=True)
+        with pytest.raises(ApiConnectionError) as caught:
+            send(color, ApiClientConfiguration(server.url, retries=0), TEXT, **auth)
+    assert caught.value.sent
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_body_that_does_not_say_where_it_ends_ends_with_its_connection(
+    color: Color, *, signed: bool
+) -> None:
+    auth = {"auth": httpx.BasicAuth("u", "p")} if signed else {}
+    with FakeHTTPServer(lambda _: Response.recorded([ENDLESS])) as server:
+        assert send(color, server.url, TEXT, TEXT, **auth) == ["half of it", "half of it"]
 
 
 @pytest.mark.parametrize("signed", [False, True])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 from typing import Any
 
 import httpx
 import pytest
 from support.colors import Color
+from support.own_client import OwnClient
 from support.sending import send
 
 from acp_langgraph.config import ApiClientConfiguration
@@ -18,10 +20,12 @@ from acp_langgraph.errors import (
     AnswerTooLargeError,
     ApiConnectionError,
     ApiTimeoutError,
+    ApiTypeError,
     UnexpectedStatusException,
 )
 from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, Response
 from acp_langgraph.transport import AsyncTransport, Transport
+from acp_langgraph.transport.per_call import transport_to
 
 READ: Call[Any] = Call("read", "GET", "/things/1", dict)
 WRITE: Call[Any] = Call("write", "POST", "/things", dict, body={"a": "ä"})
@@ -80,6 +84,13 @@ def test_an_answer_that_does_not_come_is_a_timeout(color: Color, server: Any) ->
     assert caught.value.sent
 
 
+@pytest.mark.parametrize("setting", ["timeout", "connect_timeout"])
+@pytest.mark.parametrize("seconds", [math.inf, 1e300, 1e10])
+def test_a_wait_without_end_is_one(color: Color, server: Any, setting: Any, seconds: float) -> None:
+    configuration = ApiClientConfiguration(server.url, **{setting: seconds})
+    assert send(color, configuration, READ) == [{"path": "/things/1"}]
+
+
 def test_an_answer_has_a_largest_size(color: Color, server: Any) -> None:
     configuration = ApiClientConfiguration(server.url, max_answer_bytes=10)
     with pytest.raises(AnswerTooLargeError, match="max_answer_bytes"):
@@ -94,6 +105,34 @@ def test_a_redirect_is_not_followed(color: Color, server: Any) -> None:
         with pytest.raises(UnexpectedStatusException, match="redirect"):
             send(color, configuration, READ)
         assert not elsewhere.requests
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        (
+            "https://elsewhere.example/a/b?token=sesame#sesame",
+            "a redirect to https://elsewhere.example/a/b,",
+        ),
+        (
+            "https://joe:sesame@elsewhere.example:8443/a",
+            "a redirect to https://elsewhere.example:8443/a,",
+        ),
+        ("/login?next=sesame", "a redirect to /login,"),
+        ("//elsewhere.example/a", "a redirect to //elsewhere.example/a,"),
+        ("http://[", "a redirect, which"),
+        (None, "a redirect, which"),
+    ],
+)
+def test_a_redirect_says_where_it_leads_to_and_nothing_private(
+    color: Color, server: Any, location: str | None, told: str
+) -> None:
+    headers = () if location is None else (("location", location),)
+    server.faults.add(Fault.respond(Response(307, headers)))
+    with pytest.raises(UnexpectedStatusException) as caught:
+        send(color, server.url, READ)
+    assert f"answered 307: {told}" in str(caught.value)
+    assert "sesame" not in str(caught.value)
 
 
 def test_a_client_of_the_callers_own_is_used_and_stays_open(color: Color, server: Any) -> None:
@@ -112,6 +151,38 @@ def test_a_client_of_the_callers_own_is_used_and_stays_open(color: Color, server
 
         asyncio.run(run())
     assert server.requests[0].headers["x-own"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "expected"),
+    [
+        ({}, {}, {"read": 7.0, "connect": 7.0}),
+        ({"timeout": 30}, {}, {"read": 30.0, "connect": 7.0}),
+        ({"timeout": None}, {}, {"read": None, "connect": 7.0}),
+        ({"connect_timeout": 2}, {}, {"read": 7.0, "connect": 2.0}),
+        ({}, {"timeout": 40.0}, {"read": 40.0, "connect": 7.0}),
+        ({"timeout": 30, "connect_timeout": 2}, {"timeout": 40.0}, {"read": 40.0, "connect": 2.0}),
+    ],
+)
+def test_a_client_of_the_callers_own_waits_as_long_as_was_said_most_closely(
+    color: Color, settings: Any, options: Any, expected: Any
+) -> None:
+    """The call says it, or else the configuration, or else the client."""
+    own = OwnClient(color, httpx.Response(200, json={}), timeout=7)
+    configuration = ApiClientConfiguration("http://h", **settings)
+    send(color, configuration, READ.with_options(**options), client=own.client)
+    assert {name: own.waits[0][name] for name in expected} == expected
+
+
+def test_a_client_of_another_library_with_the_same_names_is_refused_in_a_sentence(
+    color: Color,
+) -> None:
+    httpx2 = pytest.importorskip("httpx2")
+    client = httpx2.Client() if color.name == "sync" else httpx2.AsyncClient()
+    with pytest.raises(ApiTypeError, match=r"not httpx2\..*: make the client with httpx"):
+        send(color, "http://h", READ, client=client)
+    with pytest.raises(ApiTypeError, match=r"or an httpx.Auth, not httpx2\.BasicAuth"):
+        transport_to("http://h", auth=httpx2.BasicAuth("u", "sesame"))
 
 
 def test_auth_of_the_callers_own_signs_requests(color: Color, server: Any) -> None:
