@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
-from pydantic_core import from_json
-
 from acp_langgraph.acp.models import RunOutputStream
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.sse import ServerSentEvent, SSEDecoder
+from acp_langgraph.core.wire import read_json
 from acp_langgraph.errors import ApiTypeError
 
 __all__ = ["TYPES", "EventReader", "read_events", "streamed", "unstreamed"]
@@ -66,7 +65,7 @@ class EventReader:
     def _update(self, event: ServerSentEvent) -> RunOutputStream | None:
         """The update in an event; `None` for what is none: `ping`, `[DONE]`, nothing at all."""
         try:
-            data = from_json(event.data)
+            data = read_json(event.data)
             if event.event in TYPES and "type" not in data:
                 return None
             return RunOutputStream(id=event.id, event=event.event, data=data)

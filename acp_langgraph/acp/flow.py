@@ -42,6 +42,7 @@ from acp_langgraph.core.deadlines import OutOfTimeError, within
 from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
 from acp_langgraph.errors import (
     ApiException,
+    ApiTypeError,
     ApiValueError,
     BadRequestException,
     CheckpointerRequiredError,
@@ -317,7 +318,7 @@ def _answer(
             # AGNTCY's server says 400 where the protocol says 409: the run is not interrupted.
             if (yield from _still_asks(order, policy, run_id, question)):
                 raise error from None
-        except (UnprocessableEntityException, ApiValueError) as error:
+        except (UnprocessableEntityException, ApiTypeError, ApiValueError) as error:
             refusals.append(error)
         except NotFoundException:
             raise RunLostError(

@@ -15,8 +15,8 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
-from pydantic_core import to_jsonable_python
 
+from acp_langgraph.core.sendable import plain
 from acp_langgraph.core.wire import Wire, dump, with_zone
 
 __all__ = [
@@ -69,7 +69,8 @@ __all__ = [
 Moment: TypeAlias = Annotated[datetime, AfterValidator(with_zone)]
 # What is inside belongs to the agent: sent whole, with the defaults of a model of the user's, and
 # with a NaN left for the encoder to refuse where pydantic would make it null.
-JSON: TypeAlias = Annotated[Any, PlainSerializer(to_jsonable_python, when_used="json")]
+JSON: TypeAlias = Annotated[Any, PlainSerializer(plain, when_used="json")]
+Text: TypeAlias = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 Metadata: TypeAlias = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
 
 
@@ -120,7 +121,7 @@ class AgentMetadata(Wire):
     """Name, version and purpose of an agent."""
 
     ref: AgentRef
-    description: Annotated[str, BeforeValidator(lambda value: value or "")] = ""
+    description: Text = ""
 
 
 class Agent(Wire):

@@ -25,7 +25,7 @@ from pydantic_core import from_json
 
 from acp_langgraph.core.secrets import Shown
 from acp_langgraph.core.sendable import unsendable
-from acp_langgraph.core.wire import Listing, read_each
+from acp_langgraph.core.wire import Listing, read_each, with_whole_characters
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
@@ -214,8 +214,13 @@ class Call(Generic[T]):
         content = reply.content.removeprefix(BOM_UTF8)  # which tells nothing, and which some send
         if not content.strip():
             raise self._unreadable(where, reply, "the answer has no body")
+        adapter = _adapter(self.returns)
         try:
-            return _adapter(self.returns).validate_json(content)  # type: ignore[no-any-return]  # the adapter is made of T
+            return adapter.validate_json(content)  # type: ignore[no-any-return]  # the adapter is made of T
+        except ValidationError:
+            content = with_whole_characters(content) or content
+        try:
+            return adapter.validate_json(content)  # type: ignore[no-any-return]  # as above
         except ValidationError as error:
             if get_origin(self.returns) is list and (listed := self._readable(where, content)):
                 return listed  # type: ignore[return-value]  # T is a list

@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
-__all__ = ["Listing", "Wire", "came", "dump", "read_each", "with_zone"]
+__all__ = [
+    "Listing",
+    "Wire",
+    "came",
+    "dump",
+    "read_each",
+    "read_json",
+    "with_whole_characters",
+    "with_zone",
+]
 
 T = TypeVar("T")
 
 _log = logging.getLogger("acp_langgraph.http")
 _LONGEST_ID = 100  # characters of an id that is told
+
+
+def with_whole_characters(content: bytes) -> bytes | None:
+    """The same JSON, with U+FFFD for half of a surrogate pair, as Python and JavaScript write it.
+
+    Returns:
+        `None` if nothing is to be mended, or it is no JSON for another reason.
+    """
+    try:
+        text = json.dumps(json.loads(content.decode("utf-8", "replace")), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+    mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return mended.encode()
+
+
+def read_json(text: str) -> Any:
+    """The value of a JSON text; U+FFFD stands for half of a surrogate pair in it.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        return from_json(text)
+    except ValueError:
+        mended = with_whole_characters(text.encode())
+        if mended is None:
+            raise
+        return from_json(mended)
 
 
 class Wire(BaseModel):

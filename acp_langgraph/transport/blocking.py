@@ -27,7 +27,9 @@ from acp_langgraph.transport.exchange import (
     refuse_to_ask,
     trusting_nobody,
 )
+from acp_langgraph.transport.proxies import is_socks
 from acp_langgraph.transport.signing import send_signed
+from acp_langgraph.transport.socks import socks_transport
 from acp_langgraph.transport.timed import TimedBackend, within_seconds
 
 __all__ = ["Transport"]
@@ -201,9 +203,11 @@ class Transport(Closing):
             return made
         with pool.lock:
             if (made := pool.made.get(origin)) is None:
-                made = pool.made[origin] = httpx.HTTPTransport(
+                proxy = self.endpoint.proxy(url)
+                kind = socks_transport if is_socks(proxy) else httpx.HTTPTransport
+                made = pool.made[origin] = kind(
                     verify=self.endpoint.tls() if url.scheme == "https" else trusting_nobody(),
-                    proxy=self.endpoint.proxy(url),
+                    proxy=proxy,
                     trust_env=False,  # the endpoint decides about proxies
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
                 )

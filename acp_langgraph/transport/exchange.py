@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, NoReturn, TypeVar
 from urllib.parse import urlencode
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
@@ -31,7 +30,9 @@ from acp_langgraph.errors import (
     ApiValueError,
     OpenApiException,
 )
+from acp_langgraph.transport.proxies import proxy_to
 from acp_langgraph.transport.signing import ElsewhereError
+from acp_langgraph.transport.tls import tls_context
 
 __all__ = [
     "LONGEST_HEAD",
@@ -63,7 +64,6 @@ _NEVER_LEFT: Final = (
     aiohttp.ClientHttpProxyError,
     aiohttp.ConnectionTimeoutError,
 )
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Endpoint:
@@ -82,7 +82,7 @@ class Endpoint:
         self.configuration = configuration or ApiClientConfiguration()
         self.base_url = self.configuration.base_url
         self._wire_url = _as_on_the_wire(self.base_url)
-        self._tls = PerProcess(partial(_tls, self.configuration))
+        self._tls = PerProcess(partial(tls_context, self.configuration))
         self._headers = {
             "accept": "application/json",
             **_lowered(sendable_headers(self.configuration.headers, "client configuration")),
@@ -100,20 +100,19 @@ class Endpoint:
         return self._tls.here()
 
     def proxy(self, url: httpx.URL) -> httpx.Proxy | None:
-        """The proxy by which to reach a URL, from the configuration or the environment."""
-        found = self.configuration.proxy or _proxy_by_environment(url)
-        if not found:
+        """The proxy by which to reach a URL, from the configuration or the environment.
+
+        Raises:
+            ApiValueError: If what they name is none.
+        """
+        proxy = proxy_to(url, self.configuration.proxy)
+        if proxy is None:
             return None
-        try:
-            proxy = httpx.Proxy(found)
-        except (ValueError, httpx.InvalidURL):
-            by = "configuration" if self.configuration.proxy else "environment"
-            raise ApiValueError(
-                f"the proxy that the {by} names is no URL such as http://proxy.example.com:3128"
-            ) from None
         if proxy.raw_auth is not None:
             self.shown.add([("proxy-authorization", authorization_for(proxy))])
-        return httpx.Proxy(found, ssl_context=self.tls()) if proxy.url.scheme == "https" else proxy
+        if proxy.url.scheme == "https":
+            proxy.ssl_context = self.tls()
+        return proxy
 
     def url(self, call: Call[Any]) -> str:
         """Where a call goes, ready for the wire."""
@@ -341,33 +340,6 @@ def trusting_nobody() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _tls(configuration: ApiClientConfiguration) -> ssl.SSLContext:
-    if not configuration.verify_ssl:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif configuration.ssl_ca_cert or configuration.ca_cert_data:
-        context = ssl.create_default_context(
-            cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
-        )
-    else:
-        context = httpx.create_ssl_context()
-    if isinstance(configuration.client_cert, str):
-        context.load_cert_chain(configuration.client_cert)
-    elif configuration.client_cert:
-        context.load_cert_chain(*configuration.client_cert)
-    return context
-
-
-def _proxy_by_environment(url: httpx.URL) -> str | None:
-    port = url.port or _PORTS.get(url.scheme, 80)
-    if proxy_bypass(f"{url.host}:{port}"):  # which looks for the host alone as well
-        return None
-    proxies = getproxies()
-    found = proxies.get(url.scheme) or proxies.get("all")
-    return found if not found or "://" in found else f"http://{found}"
-
-
 def authorization_for(proxy: httpx.Proxy) -> str:
     """What a proxy with credentials wants to see."""
     return f"Basic {b64encode(b':'.join(proxy.raw_auth or ())).decode()}"
@@ -460,6 +432,26 @@ _HINTS: Final = (
     (
         ("WRONG_VERSION_NUMBER", "record layer failure"),
         "The server speaks no TLS at this port; is it http:// instead of https://?",
+    ),
+    (
+        ("Hostname mismatch", "IP address mismatch"),
+        "The certificate is made out for another host; is this the server's right name?",
+    ),
+    (
+        ("certificate has expired",),
+        "The certificate is out of date, which its owner must mend, unless the clock here is wrong",
+    ),
+    (
+        ("certificate is not yet valid",),
+        "The certificate begins in the future; is the clock here right?",
+    ),
+    (
+        ("certificate in certificate chain", "local issuer", "the first certificate"),
+        "Who signed the server's certificate is not known here; name that authority's own by ssl_ca_cert",
+    ),
+    (
+        ("self-signed certificate", "self signed certificate"),
+        "The server signed its certificate itself; if you trust that one, name it by ssl_ca_cert",
     ),
     (
         ("CERTIFICATE_VERIFY_FAILED",),
