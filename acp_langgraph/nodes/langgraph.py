@@ -232,7 +232,7 @@ class Questions:
         offered = scratchpad
         if self._answers or scratchpad.get_null_resume(False) is not None:
             found = yield from _read(saver, *self._task.places)
-            stored, is_meant = self._meant(scratchpad, found)
+            stored, is_meant = self._meant(scratchpad, found, again=ask.again)
             if not is_meant:
                 offered = replace(scratchpad, get_null_resume=lambda _consume=False: None)
         try:
@@ -253,13 +253,14 @@ class Questions:
         return answer
 
     def _meant(
-        self, scratchpad: Any, found: Sequence[CheckpointTuple | None]
+        self, scratchpad: Any, found: Sequence[CheckpointTuple | None], *, again: bool
     ) -> tuple[list[Any], bool]:
         """Drop an answer by id that is for another question.
 
         Returns:
             The answers that are stored with the task; and whether a plain answer is for this question:
-            it is on display, or nothing is and the task has asked nothing before, as in a fork.
+            it is on display, or was before its answer was refused, or nothing is on display and the task
+            has asked nothing before, as in a fork.
         """
         task_id = self._task.info.task_id
         writes = [each for checkpoint in found for each in stored_writes(checkpoint)]
@@ -272,7 +273,8 @@ class Questions:
             return stored, True
         if stored and its_id not in self._answers:  # LangGraph may have taken the first question's
             del scratchpad.resume[len(stored) :]
-        return stored, (task_id, its_id) in shown or not (shown or stored)
+        own = {each for task, each in shown if task == task_id}
+        return stored, its_id in own or (again and bool(own)) or not (shown or stored)
 
     def _store(self, saver: Saver, answers: list[Any]) -> Flow[None]:
         place, task_id = self._task.places[-1], self._task.info.task_id

@@ -185,7 +185,9 @@ class Transport(Closing):
         request = self.endpoint.request(call)
         if self._auth is None:
             return self._send(request)
-        return send_signed(self._auth, request, self._send_signed)
+        return send_signed(
+            self._auth, request, self._send_signed, lambda: self.endpoint.body(call).count
+        )
 
     def _send_signed(self, request: httpx.Request) -> httpx.Response:
         self.endpoint.note(request)

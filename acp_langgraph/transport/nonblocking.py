@@ -187,7 +187,10 @@ class AsyncTransport(AsyncClosing):
         if self._auth is None:
             return await connections.open(call)
         request = self.endpoint.request(call)
-        return answer_of(await asend_signed(self._auth, request, connections.send))
+        signed = await asend_signed(
+            self._auth, request, connections.send, lambda: self.endpoint.body(call).count
+        )
+        return answer_of(signed)
 
     async def _connections(self) -> Connections:
         loop = asyncio.get_running_loop()
