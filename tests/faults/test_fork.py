@@ -45,9 +45,8 @@ def sent(query: BridgeQuery) -> Response:
     return Response.json({"said": query.text})
 
 
-@pytest.fixture
-def servers() -> Iterator[dict[str, Any]]:
-    """A server of each kind."""
+@contextmanager
+def servers_of_each_kind() -> Iterator[dict[str, Any]]:
     with ExitStack() as stack:
         agents = [FakeAgent("echo", [Answer(lambda run: run.input)], input=TEXT, output=TEXT)]
         yield {
@@ -57,8 +56,10 @@ def servers() -> Iterator[dict[str, Any]]:
         }
 
 
-def server_for(user: str, servers: dict[str, Any]) -> Any:
-    return next((servers[kind] for kind in ("bridge", "quant") if kind in user), servers["acp"])
+@pytest.fixture
+def servers() -> Iterator[dict[str, Any]]:
+    with servers_of_each_kind() as running:
+        yield running
 
 
 def told(server: Any, **more: Any) -> dict[str, Any]:
@@ -66,14 +67,26 @@ def told(server: Any, **more: Any) -> dict[str, Any]:
     return {"url": server.url, "agent": agent, "tool": "count", **more}
 
 
+@pytest.fixture(scope="module")
+def asked() -> Iterator[dict[str, tuple[Any, Any]]]:
+    """What each user was told, in the parent, its children and the parent again; and its server."""
+    with ExitStack() as stack:
+        servers = {}
+        for user in USERS:
+            each = stack.enter_context(servers_of_each_kind())
+            servers[user] = next((each[kind] for kind in each if kind in user), each["acp"])
+        scenes = [told(servers[user], user=user, children=CHILDREN) for user in USERS]
+        said = forked("in_turn", each=scenes)
+        yield {user: (each, servers[user]) for user, each in zip(USERS, said, strict=True)}
+
+
 def connections(server: Any) -> int:
     return len({request.connection for request in server.requests})
 
 
 @pytest.mark.parametrize("user", [each for each in USERS if each not in SOMEBODY_ELSES])
-def test_each_process_has_connections_of_its_own(user: str, servers: dict[str, Any]) -> None:
-    server = server_for(user, servers)
-    said = forked("one_after_the_other", **told(server, user=user, children=CHILDREN))
+def test_each_process_has_connections_of_its_own(user: str, asked: Any) -> None:
+    said, server = asked[user]
     children = [f"child {each}" for each in range(CHILDREN)]
     assert said == ["parent", *children, "parent again"]
     # One look-up has connections of its own, and so has each loop that awaits.
@@ -83,15 +96,12 @@ def test_each_process_has_connections_of_its_own(user: str, servers: dict[str, A
 
 @pytest.mark.parametrize("user", SOMEBODY_ELSES)
 def test_what_is_the_users_own_and_was_used_before_a_fork_is_refused_after_it(
-    user: str, servers: dict[str, Any]
+    user: str, asked: Any
 ) -> None:
     """It cannot be made anew here, and its connections are the parent's."""
-    server = servers["acp"]
-    parent, *children, again = forked(
-        "one_after_the_other", **told(server, user=user, children=CHILDREN)
-    )
+    (parent, *children, again), server = asked[user]
     assert (parent, again) == ("parent", "parent again")
-    assert all(SENTENCE in child["message"] for child in children)
+    assert all(SENTENCE in str(child) for child in children)
     assert connections(server) == 1
     assert server.created == 2
 

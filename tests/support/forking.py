@@ -281,6 +281,11 @@ def one_after_the_other(told: Mapping[str, Any]) -> Any:
     return [*said, ask("parent again")]
 
 
+def in_turn(told: Mapping[str, Any]) -> Any:
+    """Several users, each of which the parent and its children ask one after the other."""
+    return [one_after_the_other(each) for each in told["each"]]
+
+
 def at_once(told: Mapping[str, Any]) -> Any:
     """The children ask all at once, so many times each; how many answers were not theirs."""
     ask = USERS[told["user"]](told)
