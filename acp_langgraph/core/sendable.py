@@ -145,10 +145,9 @@ def unsendable(value: Any, place: str = "", around: tuple[int, ...] = ()) -> str
     here = place or "it"
     if id(value) in around:
         return f"{here} contains itself"
-    if fault := _fault(value):
-        return f"{here} {fault}"
-    if isinstance(value, str):
-        return None
+    fault = _fault(value)
+    if fault or isinstance(value, str):
+        return fault and f"{here} {fault}"
     for step, below in _members(value):
         if isinstance(step, str) and not _is_text(step):
             return f"{here} has a name that holds {_HALF}"

@@ -18,7 +18,7 @@ sentence where a promise would break without a word (`GraphTask.of`). Each is pi
 | `CONFIG_KEY_CHECKPOINT_MAP`, `_NS` | where the checkpoints around a task are | refused |
 | `CONFIG_KEY_SCRATCHPAD`, `_RESUME_MAP`, `_SEND` | the answers that a task was given | questions are asked by LangGraph's rules alone |
 | `loop.checkpointer` | whether a graph stores what its own nodes do | taken for yes |
-| `loop._put_checkpoint_fut` | why a checkpoint could not be stored | that it was not, after 30 s |
+| `loop._put_checkpoint_fut`, the executor's `tasks` | why something could not be stored | that it was not, after 30 s |
 """
 
 from __future__ import annotations
@@ -169,17 +169,31 @@ class GraphTask:
         )
 
     def raise_why_not_stored(self) -> None:
-        """Raise why a checkpoint around the task could not be stored, if that is known by now.
+        """Raise why something around the task could not be stored, if that is known by now.
 
         LangGraph itself raises it only when the graph is left.
         """
+        configurable = self.configurable
         for loop in self.loops:
-            stored = getattr(loop, "_put_checkpoint_fut", None)
-            if stored is None or not stored.done() or stored.cancelled():
-                continue
-            error = stored.exception()
-            if error is not None:
-                raise error
+            call = configurable[CONFIG_KEY_CALL]
+            for stored in (getattr(loop, "_put_checkpoint_fut", None), *_stored_beside(call)):
+                if stored is None or not stored.done() or stored.cancelled():
+                    continue
+                error = stored.exception()
+                if error is not None:
+                    raise error
+            configurable = loop.config.get(CONF, {})
+
+
+def _stored_beside(call: partial[Any]) -> Iterator[Any]:
+    """What was done in the background of a graph and is no task: what stores."""
+    submit, futures = (call.keywords.get(name, lambda: None)() for name in ("submit", "futures"))
+    work = getattr(getattr(submit, "__self__", None), "tasks", None)
+    if work is None or futures is None:
+        return
+    for each in list(work):
+        if each.done() and each not in futures and each not in getattr(futures, "done", ()):
+            yield each
 
 
 def _loops(configurable: Mapping[str, Any]) -> Iterator[Any]:

@@ -250,7 +250,9 @@ class Endpoint:
             raise error_for_status(place, status, {}, b"") from None
         problem = f"{place}: its authentication was answered {status} by {whom}; nothing was sent"
         passes = status in {408, 429} or status >= 500  # noqa: PLR2004 - the 5xx of HTTP
-        raise (CredentialsUnavailableError if passes else MissingCredentialsError)(problem) from None
+        raise (CredentialsUnavailableError if passes else MissingCredentialsError)(
+            problem
+        ) from None
 
     def seconds(self, call: Call[Any], client: Any = None) -> float | None:
         """Seconds that all of an exchange may take; `None` if there is no end to them.
