@@ -178,15 +178,17 @@ def test_a_failed_branch_recovers_without_running_its_finished_siblings_anew(col
             START, lambda _: [Send("remote", {"ask": n}) for n in range(3)]
         )
         graph = builder.compile(checkpointer=InMemorySaver())
-        done = 0
-        with (
-            pytest.raises(ACPRunException, match="no ink"),
-            color.streaming(graph, {}, ON_A_THREAD, stream_mode="updates") as updates,
-        ):
-            for update in updates:
-                done += "remote" in update
-                if done == 2:
-                    gate.open()
+
+        def let_one_fail_when_the_others_are_done() -> None:
+            done = 0
+            with color.streaming(graph, {}, ON_A_THREAD, stream_mode="updates") as updates:
+                for update in updates:
+                    done += "remote" in update
+                    if done == 2:
+                        gate.open()
+
+        with pytest.raises(ACPRunException, match="no ink"):
+            let_one_fail_when_the_others_are_done()
         assert color.invoke(graph, None, ON_A_THREAD)["answer"] == [0, 1, 2]
         assert sorted(run.input for run in server.runs) == [0, 1, 1, 2]
         assert server.completed == 3
