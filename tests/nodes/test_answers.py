@@ -554,3 +554,19 @@ def test_several_questions_of_a_called_agent_are_answered_by_an_object_of_their_
         graph, state = calling(server, "1")
         color.invoke(graph, state, ON_A_THREAD)
         assert told(color.invoke(graph, Command(resume=given), ON_A_THREAD)) == {"1": [given]}
+
+
+def test_a_query_that_was_approved_is_not_to_be_approved_again_for_a_retry(color: Color) -> None:
+    services = {"mail": BridgeService(lambda query: Response.empty(202))}
+    with FakeBridge(services) as bridge:
+        bridge.faults.add(Fault.respond(FakeBridge.error("not_understood")), times=2)
+        node = APIBridgeAgentNode(
+            "send", bridge.url, "mail", "ask", "answer", None, str, None, confirm=True
+        )
+        policy = RetryPolicy(max_attempts=3, initial_interval=0.0, jitter=False)
+        graph = StateGraph(State).add_node(node, retry_policy=policy).add_edge(START, "send")
+        compiled = graph.compile(checkpointer=InMemorySaver())
+        color.invoke(compiled, {"ask": "Send it"}, ON_A_THREAD)
+        state = color.invoke(compiled, Command(resume=True), ON_A_THREAD)
+        assert state["answer"]["status"] == 200
+        assert len(bridge.queries) == 1
