@@ -19,6 +19,7 @@ from support.counted import State, make_node
 
 from acp_langgraph.acp.order import KEY
 from acp_langgraph.errors import (
+    AcpLangGraphError,
     ACPRunException,
     ApiException,
     NodeConfigurationError,
@@ -288,8 +289,8 @@ def test_a_run_that_succeeded_without_an_output_is_not_done_again(
         builder = built(make_node(server.url, server.agent_id))
         with color.graph_over(builder, tmp_path / "c.sqlite") as graph:
             for step in (INPUT, None, None):
-                server.faults.add(silent, on="wait_for_stateless_run_output")
-                with pytest.raises(ACPRunException, match="without an output"):
+                server.faults.add(silent, on="wait_for_stateless_run_output", times=None)
+                with pytest.raises(AcpLangGraphError, match="output"):
                     color.invoke(graph, step, ON_A_THREAD)
         assert server.created == 1
 

@@ -94,7 +94,7 @@ def test_a_langgraph_that_does_not_tell_of_its_checkpointer_is_refused_by_its_ve
 
         builder = StateGraph(State).add_node("work", work if color.name == "sync" else awork)
         graph = builder.add_edge(START, "work").compile(checkpointer=saver)
-        with pytest.raises(NodeConfigurationError, match=f"LangGraph {version('langgraph')}"):
+        with pytest.raises(NodeConfigurationError, match=f"(?i)langgraph {version('langgraph')}"):
             color.invoke(graph, INPUT, ON_A_THREAD)
         assert server.created == 0
 
