@@ -290,7 +290,7 @@ def test_a_run_that_succeeded_without_an_output_is_not_done_again(
         with color.graph_over(builder, tmp_path / "c.sqlite") as graph:
             for step in (INPUT, None, None):
                 server.faults.add(silent, on="wait_for_stateless_run_output", times=None)
-                with pytest.raises(AcpLangGraphError, match="output"):
+                with pytest.raises(AcpLangGraphError, match="success"):
                     color.invoke(graph, step, ON_A_THREAD)
         assert server.created == 1
 
