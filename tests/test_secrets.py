@@ -231,16 +231,6 @@ def test_a_refused_stream_shows_nothing_that_was_sent(color: Color, way: Way) ->
     assert hides(told(caught.value))
 
 
-def test_an_event_that_cannot_be_read_shows_nothing_that_was_sent(color: Color, way: Way) -> None:
-    def garbled(request: RecordedRequest) -> Response:
-        lines = "".join(f"data: {line}\n" for line in repeated(request).split("\n"))
-        return Response.stream([f"event: agent_event\n{lines}\n".encode()])
-
-    with FakeHTTPServer(garbled) as server, pytest.raises(UnreadableAnswerException) as caught:
-        ask(color, way, server.url, "create_and_stream_stateless_run_output")
-    assert hides(told(caught.value))
-
-
 def test_an_answer_that_is_no_http_shows_nothing_that_was_sent(color: Color, way: Way) -> None:
     def broken(request: RecordedRequest) -> Response:
         line = " ".join(repeated(request).split("\n"))
@@ -485,7 +475,7 @@ def test_a_proxy_without_a_scheme_is_taken_from_the_environment_as_by_httpx(
     assert hides(told(caught.value))
 
 
-@pytest.mark.parametrize("proxy", [f"ali:{WORD}@corp:3128", f"ftp://ali:{WORD}@corp"])
+@pytest.mark.parametrize("proxy", [f"ali:{WORD}@:3128", f"ftp://ali:{WORD}@corp"])
 def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(
     color: Color, proxy: str
 ) -> None:

@@ -25,6 +25,7 @@ afterwards wants the work done, so the order is carried out by a new run, under 
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -40,6 +41,7 @@ from acp_langgraph.acp.order import AnyRun, RunOrder, RunPolicy
 from acp_langgraph.acp.waiting import at_work_since, give_up, outcome_of, wait_for_run
 from acp_langgraph.core.deadlines import OutOfTimeError, within
 from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
+from acp_langgraph.core.once import noting
 from acp_langgraph.errors import (
     ApiException,
     ApiTypeError,
@@ -117,11 +119,13 @@ def _live_with_questions(
     leg = yield from Step("create_run", partial(_create, order, policy, entry), anchored=True)
     yield Progress("running", leg["run_id"])
     outcome = yield from Step("wait_for_run", partial(wait_for_run, order, policy, entry, leg))
-    again = False
+    refused = 0
     while outcome["type"] == "interrupt":
         payload = outcome["payload"]
         schema = (yield from answer_schema(payload)) if answer_schema else None
-        answer = yield from Ask(payload, schema, again)
+        asked_at = outcome["asked_at"] or json.dumps(payload, sort_keys=True)
+        about = f"{leg['run_id']} {asked_at} {refused}"
+        answer = yield from Ask(payload, schema, about, again=refused > 0)
         refusals: list[OpenApiException] = []
         resume = partial(_resume, order, policy, entry, leg, outcome, answer, refusals)
         resumed = yield from Step("resume_run", resume)
@@ -129,11 +133,25 @@ def _live_with_questions(
             # Told once. That it was refused is remembered, so that who enters again is asked again.
             for refusal in refusals:
                 raise _explained(refusal)
-            again = True
+            refused += 1
             continue
-        leg, again = resumed, False
-        outcome = yield from Step("wait_for_run", partial(wait_for_run, order, policy, entry, leg))
+        leg, answered, refused = resumed, outcome, 0
+        outcome = yield from _next_outcome(order, policy, entry, leg, answered)
     return outcome
+
+
+def _next_outcome(
+    order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg, answered: Outcome
+) -> Flow[Outcome]:
+    """What the run comes to after an answer."""
+    about = ("type", "run_id", "asked_at", "payload")
+    while True:
+        wait = partial(wait_for_run, order, policy, entry, leg)
+        step, ran_here = noting(Step("wait_for_run", wait))
+        outcome = yield from step
+        # Another attempt may have left its wait for the same question in this place.
+        if ran_here or any(outcome.get(each) != answered.get(each) for each in about):
+            return outcome
 
 
 def _refuse_to_ask(order: RunOrder, run_id: str | None) -> Flow[NoReturn]:

@@ -105,10 +105,11 @@ def _ask(call: Call[Any], policy: RunPolicy) -> Flow[list[AnyRun]]:
     try:
         page: list[AnyRun] = yield from call
     except ServiceException as error:
-        if error.status not in _PASSING:
+        if error.status not in _PASSING or not policy.retries:
             raise
     except (ApiConnectionError, TooManyRequestsException):
-        pass
+        if not policy.retries:
+            raise
     else:
         return page
     yield Pause(policy.backoff.first)

@@ -82,6 +82,11 @@ class RunOrder:
         """The same order for another run, after `life - 1` of them were cancelled."""
         return replace(self, key=f"{self.key}/{life}") if life > 1 else self
 
+    def successor(self) -> Self:
+        """The same order for the run after this one."""
+        key, _, life = self.key.partition("/")
+        return replace(self, key=f"{key}/{int(life or 1) + 1}")
+
     # The operations on the run, stateless or on its thread.
 
     def create(self) -> Call[Any]:

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 from acp_langgraph.acp.cancelling import cancel_run
 from acp_langgraph.acp.entry import Entry, Leg, Outcome
 from acp_langgraph.acp.listening import is_at_work, listen_to_run, stop_listening
+from acp_langgraph.acp.lookup import find_run
 from acp_langgraph.acp.models import (
     CANCELLED,
     RunError,
@@ -38,6 +39,7 @@ from acp_langgraph.errors import (
     RunTimeoutError,
     ServiceException,
     TooManyRequestsException,
+    UnknownOutcomeError,
     UnreadableAnswerException,
 )
 
@@ -69,7 +71,7 @@ def wait_for_run(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> 
     try:
         return (yield from within(left, _wait(order, policy, entry, leg, left)))
     except OutOfTimeError:
-        entry.told.add(run_id)
+        entry.failures.told.add(run_id)
     return (yield from give_up(order, policy, run_id))
 
 
@@ -87,7 +89,9 @@ def _wait(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg, left: Left
             if entry.again and not entry.seen_alive and _was_cancelled(answer):
                 return {"type": "cancelled", "run_id": run_id}
             heard = yield from stop_listening(order, entry.listening, leg, answer)
-            if _has_failed(answer) and (yield from _is_to_be_done_again(policy, entry, run_id)):
+            if _has_failed(answer) and (
+                yield from _is_to_be_done_again(order, policy, entry, run_id)
+            ):
                 # 0.2.0 knows this result too, and starts a run of its own as well.
                 return {"type": "cancelled", "run_id": run_id, "failed": True}
             outcome = outcome_of(order, answer, run_id, entry)
@@ -154,11 +158,20 @@ def _has_failed(answer: RunWaitResponse) -> bool:
     return isinstance(answer.output, RunError) or (answer.output is None and failed)
 
 
-def _is_to_be_done_again(policy: RunPolicy, entry: Entry, run_id: str) -> Flow[bool]:
-    """Whether whoever enters has been told of the run's failure before."""
-    if policy.on_failure == "keep":
+def _is_to_be_done_again(
+    order: RunOrder, policy: RunPolicy, entry: Entry, run_id: str
+) -> Flow[bool]:
+    """Whether whoever enters has been told of the run's failure before, or has replaced the run."""
+    if not entry.again or policy.on_failure == "keep":
         return False
-    return (yield from entry.was_told(run_id))
+    if (yield from entry.failures.were_told_of(run_id)):
+        return True
+    if entry.seen_alive:
+        return False
+    try:  # another process may have been told, and have died since
+        return (yield from find_run(order.successor(), policy)) is not None
+    except (OpenApiException, UnknownOutcomeError):
+        return False
 
 
 def _was_cancelled(answer: RunWaitResponse) -> bool:
@@ -274,7 +287,7 @@ def outcome_of(
     """
     run, output = answer.run, answer.output
     if run_id is not None and _has_failed(answer):
-        entry.told.add(run_id)
+        entry.failures.told.add(run_id)
     match output:
         case RunResult():
             result = output.model_dump(mode="json", include={"type", "values", "messages"})

@@ -168,7 +168,8 @@ def read(answer: Answer, route: Route, hidden: tuple[str, ...] = ()) -> APIBridg
     """
     media_type = answer["content_type"].partition(";")[0].strip().lower()
     text = answer["text"]
-    if route.speaks and media_type and not media_type.startswith("text/"):
+    is_text = media_type.startswith("text/") and media_type != "text/html"  # which is a page
+    if route.speaks and media_type and not is_text:
         content = redact(text, hidden).encode()
         problem = f"{QueryPassedThroughError.hint} The answer is {media_type}, not text"
         raise QueryPassedThroughError(

@@ -10,7 +10,8 @@ now (429). Everything else is for a human to judge, for the work may have been d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -21,11 +22,14 @@ from acp_langgraph.bridge.models import APIBridgeOutput
 from acp_langgraph.core.flow import Ask, Flow, Progress
 from acp_langgraph.core.once import Once, Trace
 from acp_langgraph.core.retry import exchange
-from acp_langgraph.errors import QueryRefusedError
+from acp_langgraph.errors import NodeInputError, QueryRefusedError
 
 __all__ = ["ANSWER_SCHEMA", "confirm", "query_once", "send_query"]
 
 _YES: Final = frozenset({"yes", "y", "ok", "okay", "approve", "approved", "send", "true"})
+_NO: Final = frozenset(
+    {"no", "n", "refuse", "refused", "reject", "rejected", "stop", "cancel", "false"}
+)
 
 ANSWER_SCHEMA: Final[dict[str, Any]] = {
     "description": "Whether to send the query: true or yes, or an object that may change its words.",
@@ -92,12 +96,20 @@ def query_once(
     return _judge(answer, query, check)
 
 
-def confirm(query: Query, node: str = "") -> Flow[Query]:
+def confirm(
+    query: Query, node: str = "", usable: Callable[[Query], Query] = lambda query: query
+) -> Flow[Query]:
     """Ask a human before anything is sent.
 
     The question is an object with `query`, `method`, `service` (`None` where the bridge picks it)
     and `mode`. `True`, a word like `yes` or `{"approve": true}` let the query go; `{"query": ...}`
-    lets it go in other words. Everything else holds it back, free text too: "wait" is no approval.
+    lets it go in other words. `False`, a word like `no` or `{"approve": false}` hold it back. Everything
+    else is neither, free text too, and is asked for again, with a `problem` in the question.
+
+    Args:
+        query: The query.
+        node: The node's name, for errors.
+        usable: Gives a query that can be sent, or raises a `NodeInputError`.
 
     Returns:
         The query to send.
@@ -112,16 +124,45 @@ def confirm(query: Query, node: str = "") -> Flow[Query]:
         "service": route.service,
         "mode": route.mode,
     }
-    answer = yield from Ask(payload, ANSWER_SCHEMA)
+    for tries in itertools.count():
+        answer = yield from Ask(payload, ANSWER_SCHEMA, f"confirm {tries}", again=tries > 0)
+        if _refuses(answer):
+            raise QueryRefusedError(answer, node=node)
+        text = _approved(answer, query.text)
+        problem = "answer yes or no, or with an object that may change the query's words"
+        if text is not None:
+            try:
+                return usable(replace(query, text=text))
+            except NodeInputError as error:
+                problem = str(error)
+        payload = {**payload, "problem": problem}
+    raise AssertionError("there is always another try")  # pragma: no cover
+
+
+def _approved(answer: Any, text: str) -> str | None:
+    """The words in which the query is to be sent; `None` if the answer does not say so."""
     match answer:
         case True:
-            return query
-        case str() if answer.strip().rstrip(".!").lower() in _YES:
-            return query
+            return text
+        case str() if _word(answer) in _YES:
+            return text
         case Mapping() if answer.get("approve", "query" in answer) is True:
-            text = answer.get("query")
-            return query if text is None else replace(query, text=text)
-    raise QueryRefusedError(answer, node=node)
+            said = answer.get("query", text)
+            return said if isinstance(said, str) else None
+    return None
+
+
+def _refuses(answer: Any) -> bool:
+    match answer:
+        case False | {"approve": False}:
+            return True
+        case str():
+            return _word(answer) in _NO
+    return False
+
+
+def _word(answer: str) -> str:
+    return answer.strip().rstrip(".!").lower()
 
 
 def _exchange(query: Query, retries: int) -> Flow[Answer]:

@@ -57,12 +57,14 @@ class Ask:
     Attributes:
         payload: What the remote side wants to know, as it said it.
         schema: JSON Schema of the answer, where the remote side declares one.
+        about: Identifies the question among all that are asked; empty where nothing does but its place.
         again: Whether the same was asked before, and the answer refused: whoever answers knows that.
     """
 
     payload: Any
     schema: dict[str, Any] | None = None
-    again: bool = False
+    about: str = field(default="", compare=False)
+    again: bool = field(default=False, compare=False)
 
     def __iter__(self) -> Generator[Ask, Any, Any]:
         return (yield self)

@@ -37,7 +37,7 @@ from acp_langgraph.errors import (
     UnknownOutcomeError,
 )
 
-__all__ = ["Once", "Trace", "never_left", "noting"]
+__all__ = ["Failures", "Once", "Trace", "never_left", "noting"]
 
 T = TypeVar("T")
 
@@ -59,13 +59,48 @@ class Trace:
         begun: Whether an attempt began the work and does not know what came of it.
         since: When it began, on the clock of `Once`.
         done: The work's result, in a list, once there is one.
-        told: The ids of remote runs whose failure was told.
+        told: The ids of remote jobs whose failure was told.
+        later: Those of the jobs that took a failed one's place.
     """
 
     begun: bool = False
     since: float = 0.0
     done: list[Any] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
+    later: list[Trace] = field(default_factory=list)
+
+    def of_life(self, life: int) -> Trace:
+        """The trace of the job after `life - 1` of them failed."""
+        while len(self.later) < life - 1:
+            self.later.append(Trace())
+        return self if life == 1 else self.later[life - 2]
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Which failures of remote jobs were told before: whoever enters again after that wants them done.
+
+    One that nobody was told of, because the process died or the failure was dealt with inside the task,
+    is told first.
+
+    Attributes:
+        again: Whether there may have been an earlier entry.
+        told: The ids of the jobs whose failure was told in this process.
+        look: Gives the texts of the errors that an earlier entry ended with, where the graph remembers
+            them.
+    """
+
+    again: bool = False
+    told: set[str] = field(default_factory=set)
+    look: Callable[[], Flow[str]] | None = None
+
+    def were_told_of(self, job_id: str) -> Flow[bool]:
+        """Whether an earlier entry has ended with the failure of a job."""
+        if not self.again:
+            return False
+        if job_id in self.told or self.look is None:
+            return job_id in self.told
+        return job_id in (yield from self.look())
 
 
 @dataclass(frozen=True, slots=True)

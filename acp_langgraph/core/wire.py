@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
+from typing_extensions import TypeIs
 
 __all__ = [
     "Listing",
     "Wire",
     "came",
     "dump",
+    "is_certain",
     "read_each",
     "read_json",
     "with_whole_characters",
@@ -25,6 +27,7 @@ __all__ = [
 T = TypeVar("T")
 
 _log = logging.getLogger("acp_langgraph.http")
+_UNSAID = timezone(timedelta(0), "UTC, as far as is known")
 _LONGEST_ID = 100  # characters of an id that is told
 
 
@@ -75,8 +78,13 @@ def dump(model: Wire) -> dict[str, Any]:
 
 
 def with_zone(moment: datetime) -> datetime:
-    """The same moment; one without a zone is taken for UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    """The same moment; one without a zone is taken for UTC, and known to be no certain time."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=_UNSAID)
+
+
+def is_certain(moment: datetime | None) -> TypeIs[datetime]:
+    """Whether a moment can be compared with the clock here, and not only with others of its server."""
+    return moment is not None and moment.tzinfo is not _UNSAID
 
 
 class Listing(list[T]):

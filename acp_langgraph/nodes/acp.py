@@ -422,8 +422,7 @@ class ACPNode(RemoteNode):
             entry=Entry(
                 again=execution.again,
                 was_cancelled=self.was_cancelled,
-                failures_told=execution.failures_told,
-                told=execution.trace.told,
+                failures=execution.failures,
                 listening=(yield from self._listen()) if execution.audience.is_there else None,
             ),
             answer_schema=self._answer_schema,

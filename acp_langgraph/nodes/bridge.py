@@ -246,7 +246,7 @@ class APIBridgeAgentNode(RemoteNode):
                     node=self.name,
                 )
             try:
-                query = self._sendable((yield from confirm(query, self.name)))
+                query = yield from confirm(query, self.name, self._sendable)
             except QueryRefusedError:
                 if self._on_refusal == "skip":
                     return {}

@@ -10,6 +10,7 @@ import re
 import threading
 import uuid
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -17,10 +18,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from acp_langgraph.core.credentials import Credentials
-from acp_langgraph.core.flow import Flow
-from acp_langgraph.core.once import Trace
+from acp_langgraph.core.once import Failures, Trace
 from acp_langgraph.core.processes import PerProcess
-from acp_langgraph.nodes.langgraph import GraphTask, Questions, failures_told
+from acp_langgraph.nodes.langgraph import Asked, GraphTask, Questions, failures_told
 from acp_langgraph.nodes.ledger import Ledger
 from acp_langgraph.nodes.streaming import Audience
 
@@ -36,9 +36,10 @@ _TASK_ID: Final = re.compile(r":[0-9a-f-]{36}(?=\||$)")
 class _Invocations:
     """Of nodes, within one execution of a task."""
 
-    __slots__ = ("counts", "traces")
+    __slots__ = ("asked", "counts", "traces")
 
     def __init__(self) -> None:
+        self.asked = Asked()
         self.counts: dict[tuple[str, int], int] = {}
         self.traces: dict[tuple[str, int], Trace] = {}
 
@@ -110,7 +111,10 @@ class Execution:
         info = task.info
         call: Call | None = task.configurable.get(CALL) if is_tool else None
         invoked = f"{node}\n{call.key}" if call else node
-        count, trace = _noted(task.attempts, invoked, info.node_attempt, is_one=call is not None)
+        attempt = info.node_attempt
+        count, trace, asked = _noted(task.attempts, invoked, attempt, is_one=call is not None)
+        if call is not None:  # which a wrapper may repeat within the task around
+            _, trace, _ = _noted(call.task.attempts, invoked, attempt, is_one=True)
         thread_id = None if info.thread_id is None else str(info.thread_id)
         place = [thread_id or "", call.key if call else info.checkpoint_ns, node, str(count)]
         key = str(uuid.uuid5(_NAMESPACE, "\n".join(place)))
@@ -124,7 +128,7 @@ class Execution:
             again=task.may_have_run,
             runtime=task.runtime,
             task=task,
-            questions=Questions(task),
+            questions=Questions(task, key, asked),
             ledger=Ledger.of(task),
             trace=trace,
         )
@@ -135,12 +139,14 @@ class Execution:
         namespace, node = self.place
         return node if namespace is None else f"{_TASK_ID.sub('', namespace)}|{node}"
 
-    def failures_told(self) -> Flow[str]:
-        """The texts of the errors that an earlier entry ended with, and the graph with it."""
+    @property
+    def failures(self) -> Failures:
+        """Which failures of remote jobs were told before."""
         if self.task is None:
-            return ""
+            return Failures()
         call: Call | None = self.task.configurable.get(CALL)
-        return (yield from failures_told(self.task, call.task if call else self.task))
+        look = partial(failures_told, self.task, call.task if call else self.task)
+        return Failures(self.again, self.trace.told, look)
 
     def remote_thread_id(self) -> str:
         """The id of the node's own remote thread: one per graph thread and place in the graph."""
@@ -149,18 +155,20 @@ class Execution:
         return str(uuid.uuid5(_NAMESPACE, f"thread\n{self.thread_id}\n{self.path}"))
 
 
-def _noted(task: Any, node: str, attempt: int, *, is_one: bool = False) -> tuple[int, Trace]:
-    """How often the node was invoked before within one execution of a task, and its trace.
+def _noted(task: Any, node: str, attempt: int, *, is_one: bool = False) -> tuple[int, Trace, Asked]:
+    """How often the node was invoked before within one execution of a task, and what is known of that.
 
     More than never only where a user's own function invokes it, e.g. in the functional API. The trace
     is shared by the attempts of one such invocation; and by all of them if they are said to be one.
+    What was asked is shared by all that the task invokes.
     """
     if task is None:
-        return 0, Trace()
+        return 0, Trace(), Asked()
     with _lock.here():
         invocations = _invocations.get(task)
         if invocations is None:
             invocations = _invocations[task] = _Invocations()
         count = 0 if is_one else invocations.counts.get((node, attempt), 0)
         invocations.counts[node, attempt] = count + 1
-        return count, invocations.traces.setdefault((node, count), Trace())
+        trace = invocations.traces.setdefault((node, count), Trace())
+        return count, trace, invocations.asked

@@ -27,11 +27,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import Context, copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from queue import Queue
-from typing import Any, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import patch_config, set_config_context
@@ -62,6 +61,7 @@ from langgraph.errors import GraphInterrupt
 from langgraph.func import task
 from langgraph.runtime import ExecutionInfo, Runtime
 from langgraph.types import interrupt
+from langgraph.version import __version__
 
 from acp_langgraph.core.flow import Ask, Flow, Work
 from acp_langgraph.errors import NodeConfigurationError
@@ -75,6 +75,7 @@ __all__ = [
     "CONFIG_KEY_SCRATCHPAD",
     "CONFIG_KEY_STREAM",
     "INTERRUPT",
+    "Asked",
     "GraphTask",
     "Questions",
     "Saver",
@@ -86,6 +87,9 @@ __all__ = [
 ]
 
 Saver: TypeAlias = BaseCheckpointSaver[Any]
+
+
+_TELL_OF_RUNS: Final = ("ACPRunException(", "QuantRunError(", "RunTimeoutError(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ class GraphTask:
             for needed in (CONFIG_KEY_CHECKPOINTER, CONFIG_KEY_CHECKPOINT_MAP):
                 if needed not in configurable:
                     raise NodeConfigurationError(
-                        f"langgraph {version('langgraph')} does not say what remembers this graph "
+                        f"langgraph {__version__} does not say what remembers this graph "
                         f"({needed} is missing), so that a remote run could be started twice; nothing "
                         "was started. Use a version of langgraph that this package was tried with",
                         node=node,
@@ -163,9 +167,11 @@ class GraphTask:
         """Where the checkpoints of the graphs around the task are in the saver, the innermost last."""
         checkpoints: Mapping[str, str] = self.configurable.get(CONFIG_KEY_CHECKPOINT_MAP) or {}
         thread = {"thread_id": self.configurable.get("thread_id")}
+        # A task of the functional API has its caller listed as well, with the checkpoint of its graph.
+        inwards = {checkpoints[ns]: ns for ns in sorted(checkpoints, key=len, reverse=True)}
         return tuple(
             {"configurable": {**thread, "checkpoint_ns": ns, "checkpoint_id": checkpoint_id}}
-            for ns, checkpoint_id in sorted(checkpoints.items(), key=lambda item: len(item[0]))
+            for checkpoint_id, ns in reversed(inwards.items())
         )
 
     def raise_why_not_stored(self) -> None:
@@ -212,24 +218,43 @@ def _loop(configurable: Mapping[str, Any]) -> Any:
     return loop if isinstance(getattr(loop, "config", None), Mapping) else None
 
 
+@dataclass(slots=True)
+class Asked:
+    """What was asked by one execution of a task, in all of its attempts.
+
+    Attributes:
+        numbers: LangGraph's number of each question.
+        taken: The ids of an agent's questions whose answers were taken from the graph's.
+    """
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+
+
 class Questions:
     """The questions of one entry into a task, and their answers.
 
     LangGraph hands out a plain answer (`Command(resume=...)`) whenever a task asks, until another one
-    is given: it stays with the checkpoint. And an answer to a task's first question, given by its id,
-    is also taken for a later one. So three rules are added here:
+    is given: it stays with the checkpoint. An answer to a task's first question, given by its id, is
+    also taken for a later one. And questions are told apart by their order, which another attempt may
+    begin in the middle. So four rules are added here:
 
     * an answer is only for a question that was put: of a later question of a task, the store shows it;
     * an answer that was given is stored with its task, and taken from where it would be found again;
+    * a question has the same number in every attempt;
     * where several questions were put as one, by their own ids, a dict of these ids answers them,
       although LangGraph takes such a dict for one of its own interrupts' ids.
 
     Args:
         task: The task that asks.
+        who: Who asks within it.
+        asked: What else was asked there.
     """
 
-    def __init__(self, task: GraphTask) -> None:
+    def __init__(self, task: GraphTask, who: str, asked: Asked) -> None:
         self._task = task
+        self._who = who
+        self._asked = asked
         self._answers: Mapping[str, Any] = dict(task.configurable.get(CONFIG_KEY_RESUME_MAP) or {})
 
     def put(self, ask: Ask) -> Flow[Any]:
@@ -243,28 +268,49 @@ class Questions:
         if saver is None or scratchpad is None:
             return interrupt(ask.payload, response_schema=ask.schema)
         stored: list[Any] | None = None
-        offered = scratchpad
+        changes: dict[str, Any] = {"interrupt_counter": lambda: self._number(ask, scratchpad)}
         if self._answers or scratchpad.get_null_resume(False) is not None:
             found = yield from _read(saver, *self._task.places)
             stored, is_meant = self._meant(scratchpad, found, again=ask.again)
             if not is_meant:
-                offered = replace(scratchpad, get_null_resume=lambda _consume=False: None)
+                changes["get_null_resume"] = lambda _consume=False: None
         try:
-            answer = _interrupt(ask, offered)
+            answer = _interrupt(ask, replace(scratchpad, **changes))
         except GraphInterrupt:
-            asked = questions_in(ask.payload)
-            given = {each: self._answers[each] for each in self._answers if each in asked}
-            if not given:
-                if scratchpad.resume or self._task.may_have_run:
-                    yield from self._take_away(saver)
+            answer = self._answer_by_parts(ask)
+            if not answer:
+                if scratchpad.resume:  # what an earlier attempt was told would be forgotten
+                    self._send(scratchpad)
+                yield from self._take_away(saver)
                 raise
-            scratchpad.resume.append(given)
-            self._task.configurable[CONFIG_KEY_SEND]([(RESUME, scratchpad.resume)])
-            answer = given
+            scratchpad.resume.append(answer)
+            self._send(scratchpad)
         if stored is not None and len(scratchpad.resume) > len(stored):
             yield from self._store(saver, list(scratchpad.resume))
             yield from self._take_away(saver)
         return answer
+
+    def _answer_by_parts(self, ask: Ask) -> dict[str, Any]:
+        """The answers to several questions that were put as one, each taken once."""
+        given = self._answers.keys() - self._asked.taken
+        parts = [each for each in questions_in(ask.payload) if each in given]
+        self._asked.taken.update(parts)
+        return {each: self._answers[each] for each in parts}
+
+    def _number(self, ask: Ask, scratchpad: Any) -> int:
+        """Which of the task's questions this is; the same in every attempt, whatever is asked first."""
+        numbers = self._asked.numbers
+        about = f"{self._who}\n{ask.about}"
+        while about not in numbers:
+            number: int = scratchpad.interrupt_counter()
+            if not ask.about:
+                return number
+            if number not in numbers.values():
+                numbers[about] = number
+        return numbers[about]
+
+    def _send(self, scratchpad: Any) -> None:
+        self._task.configurable[CONFIG_KEY_SEND]([(RESUME, list(scratchpad.resume))])
 
     def _meant(
         self, scratchpad: Any, found: Sequence[CheckpointTuple | None], *, again: bool
@@ -316,7 +362,7 @@ def failures_told(own: GraphTask, around: GraphTask) -> Flow[str]:
             the one in which the call was made.
 
     Returns:
-        The errors' texts, which name the runs by their ids; empty if nobody was told.
+        The texts of errors that tell of a run's end, which name it by its id; empty if nobody was told.
     """
     if around.saver is None:
         return ""
@@ -326,7 +372,9 @@ def failures_told(own: GraphTask, around: GraphTask) -> Flow[str]:
     inner = outer
     if own is not around and own.saver is not None:
         (inner,) = yield from _read(own.saver, own.places[-1])
-    return "\n".join(str(value) for _, channel, value in stored_writes(inner) if channel == ERROR)
+    errors = [value for _, channel, value in stored_writes(inner) if channel == ERROR]
+    told = [each if isinstance(each, str) else repr(each) for each in errors]
+    return "\n".join(each for each in told if each.startswith(_TELL_OF_RUNS))
 
 
 def _read(saver: Saver, *places: RunnableConfig) -> Flow[list[CheckpointTuple | None]]:
@@ -363,12 +411,12 @@ def _interrupt(ask: Ask, scratchpad: Any) -> Any:
         return context.run(interrupt, ask.payload, response_schema=ask.schema)
 
 
-def questions_in(payload: Any) -> set[str]:
+def questions_in(payload: Any) -> list[str]:
     """The ids of the questions that an agent asks as one, in an object of its questions by id."""
     match payload:
         case {"interrupts": {**asked}} | {**asked}:
-            return {each for each in asked if isinstance(each, str)}
-    return set()
+            return [each for each in asked if isinstance(each, str)]
+    return []
 
 
 # Steps as LangGraph tasks, run in the place that the node has already.

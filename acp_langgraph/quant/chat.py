@@ -10,13 +10,14 @@ A callback that may have been taken is sent again: the second is refused, and po
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
 from acp_langgraph.core.flow import Flow, Progress, Step
-from acp_langgraph.core.once import Trace
+from acp_langgraph.core.once import Failures, Trace
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.core.wire import dump
 from acp_langgraph.errors import NotFoundException, QuantRunError
@@ -34,6 +35,7 @@ PendingTools: TypeAlias = Sequence[Mapping[str, Any]]
 """The tools that a chat wants run here: dicts with `name`, `toolUseId`, `input`."""
 
 _WAITING = "waiting_callback"
+_AGAIN = "again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,16 @@ def converse(
     policy: QuantPolicy,
     trace: Trace,
     answer: Callable[[PendingTools], Flow[Mapping[str, Any]]],
+    failures: Failures | None = None,
 ) -> Flow[dict[str, Any]]:
-    """Have a chat once, however often this flow is entered.
+    """Have a chat once, however often this flow is entered; anew after it failed and that was told.
 
     Args:
         order: The chat.
         policy: How patient to be; the deadline counts anew after every callback.
         trace: Shared by the attempts of one execution.
         answer: Has the pending tools run; gives their results by `toolUseId`.
+        failures: Which chats' failures were told before.
 
     Returns:
         `text`, `requestId`, `sessionId`, `usage` (of the last turn only), `toolExecutions`.
@@ -79,6 +83,22 @@ def converse(
         UnknownOutcomeError: If it cannot be told whether it was started.
         RunTimeoutError, RunExpiredError, OpenApiException: See `wait_until`.
     """
+    for life in itertools.count(1):
+        told = failures or Failures()
+        outcome = yield from _converse(order, policy, trace.of_life(life), answer, told, life)
+        if outcome["status"] != _AGAIN:
+            return outcome
+    raise AssertionError("a flow has lives enough")  # pragma: no cover
+
+
+def _converse(
+    order: ChatOrder,
+    policy: QuantPolicy,
+    trace: Trace,
+    answer: Callable[[PendingTools], Flow[Mapping[str, Any]]],
+    failures: Failures,
+    life: int,
+) -> Flow[dict[str, Any]]:
     if order.agent_id is None:
         call = calls.chat_inference_async(order.request)
     else:
@@ -87,7 +107,7 @@ def converse(
         Order(
             "the durable chat",
             "start_chat",
-            order.key,
+            order.key if life == 1 else f"{order.key}/{life}",
             call,
             partial(_started, order.base_url),
             node=order.node,
@@ -98,7 +118,7 @@ def converse(
     leg = {"at": started["at"], "used": []}
     while True:
         yield from Progress("started", started["requestId"])
-        wait = partial(_wait, order, policy, started["requestId"], leg)
+        wait = partial(_wait_again, order, policy, started["requestId"], leg, failures)
         outcome = yield from Step("wait_for_chat", wait)
         if outcome["status"] != _WAITING:
             return {**outcome, "sessionId": started["sessionId"]}
@@ -115,6 +135,23 @@ def wrapped(result: Any) -> dict[str, Any]:
 def _started(base_url: str, accepted: DurableAccepted) -> Flow[dict[str, Any]]:
     yield from ()
     return {"requestId": durable_id(accepted, base_url), "sessionId": accepted.session_id}
+
+
+def _wait_again(
+    order: ChatOrder,
+    policy: QuantPolicy,
+    request_id: str,
+    leg: Mapping[str, Any],
+    failures: Failures,
+) -> Flow[dict[str, Any]]:
+    """Wait for what the chat comes to; whether to hold it again if it failed."""
+    try:
+        return (yield from _wait(order, policy, request_id, leg))
+    except QuantRunError:
+        if (yield from failures.were_told_of(request_id)):
+            return {"status": _AGAIN}
+        failures.told.add(request_id)
+        raise
 
 
 def _wait(

@@ -27,6 +27,7 @@ from typing import Any, Final, Literal
 
 from acp_langgraph.core.flow import Flow, Pause, Progress
 from acp_langgraph.core.retry import with_retries
+from acp_langgraph.core.wire import is_certain
 from acp_langgraph.errors import TaskTakenError
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.pace import QuantPolicy
@@ -135,7 +136,7 @@ def _is_abandoned(task: Task, claim: Claim, policy: QuantPolicy) -> bool:
     until = _entry(task).get("until")
     if isinstance(until, int | float):
         return policy.clock() * 1000 > until
-    if claim.stale_after is None or task.updated_at is None:
+    if claim.stale_after is None or not is_certain(task.updated_at):
         return False
     return policy.clock() > task.updated_at.timestamp() + claim.stale_after
 

@@ -116,6 +116,8 @@ def wait_until(
                 yield from Progress("waiting", subject.id, {"status": subject.status(record)})
             watcher.looked(not_before=_asked_to_wait(problem))
             if deadline is not None and policy.clock() >= deadline:
+                if isinstance(problem, NotFoundException):
+                    _raise_expired(subject)
                 _raise_late(subject, policy)
             if problem is not None and policy.clock() - heard > policy.patience:
                 raise problem

@@ -14,13 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn, TypeVar
 
 from acp_langgraph.core.flow import Flow, Pause, Progress, Step
 from acp_langgraph.core.once import Trace
 from acp_langgraph.core.retry import Backoff, with_retries
+from acp_langgraph.core.wire import came, is_certain
 from acp_langgraph.errors import (
     NotFoundException,
+    RunExpiredError,
     RunTimeoutError,
     TaskDependencyError,
     TaskFailedError,
@@ -34,6 +36,8 @@ from acp_langgraph.quant.starting import Order, Started, start_once
 from acp_langgraph.quant.task_models import Task, TaskCreated
 
 __all__ = ["DependencyPolicy", "TaskRules", "create_once", "load_tasks", "work_on"]
+
+T = TypeVar("T")
 
 DependencyPolicy = Literal["fail", "cancel", "block", "run"]
 
@@ -87,7 +91,7 @@ def work_on(
         TaskTakenError: If another worker has it, or took it over.
         RunTimeoutError: If the dependencies are not completed in time.
     """
-    wait = partial(_wait_for_dependencies, claim, rules, policy, since)
+    wait = partial(_known, claim, _wait_for_dependencies, rules, policy, since)
     ready = yield from Step("wait_for_dependencies", wait)
     if ready["state"] != "ready":
         if rules.on_failure == "raise" and ready["unmet"]:
@@ -98,7 +102,8 @@ def work_on(
                 run_id=claim.task_id,
             )
         return (yield from _outcome(claim, rules, policy))
-    claimed = yield from Step("claim_task", partial(claim_task, claim, policy))
+    taking = partial(_known, claim, claim_task, policy)
+    claimed = yield from Step("claim_task", taking)
     if claimed["state"] == "taken":
         return {"taskId": claim.task_id, "status": "taken", "result": None, "error": None}
     if claimed["state"] != "claimed":
@@ -176,20 +181,36 @@ def _find(
 ) -> Flow[Started | None]:
     call = calls.list_tasks(task_list_id=task_list_id, limit=_PAGE)
     page = (yield from with_retries(call, policy.retries)).tasks
+    unread = came(page) - len(page)
     since = at - _SKEW
-    recent = [t for t in page if t.created_at is None or t.created_at.timestamp() >= since]
+    recent = [t for t in page if not is_certain(t.created_at) or t.created_at.timestamp() >= since]
     for item in recent:
         task = yield from with_retries(calls.get_task(item.task_id), policy.retries)
         if task.metadata.get(_KEY) == key:
             return {"taskId": task.task_id}
-    if len(recent) >= _PAGE and policy.on_unknown == "raise":
+    if (unread or len(recent) >= _PAGE) and policy.on_unknown == "raise":
+        why = f"{unread} in the list cannot be read" if unread else f"more than {_PAGE} were since"
         raise UnknownOutcomeError(
-            f"it cannot be told whether the task was created: more than {_PAGE} were since. Look for "
+            f"it cannot be told whether the task was created: {why}. Look for "
             f"one with {key!r} under {_KEY!r} in its metadata",
             key=key,
             node=node,
         )
     return None
+
+
+def _known(claim: Claim, work: Callable[..., Flow[T]], *given: Any) -> Flow[T]:
+    """A flow about a task; that there is no such task is told by its name.
+
+    Raises:
+        RunExpiredError: If there is none.
+    """
+    try:
+        return (yield from work(claim, *given))
+    except NotFoundException:
+        raise RunExpiredError(
+            "the server does not know the task, or no longer", node=claim.node, run_id=claim.task_id
+        ) from None
 
 
 def _wait_for_dependencies(

@@ -12,6 +12,7 @@ as the longest.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,7 +20,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Progress, Step
-from acp_langgraph.core.once import Trace
+from acp_langgraph.core.once import Failures, Trace
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import OpenApiException, QuantRunError
 from acp_langgraph.quant import calls
@@ -95,8 +96,10 @@ class ToolOrder:
     answer: bool = False
 
 
-def use_tools(order: ToolOrder, tools: Tools, trace: Trace) -> Flow[dict[str, Any]]:
-    """Have a model use tools, each once, and wait for what they give.
+def use_tools(
+    order: ToolOrder, tools: Tools, trace: Trace, failures: Failures | None = None
+) -> Flow[dict[str, Any]]:
+    """Have a model use tools, each once, and wait for what they give; anew after a told failure.
 
     Returns:
         `text`, what the model said; `tools`, what became of each; `orchestrationId`, if there was
@@ -107,11 +110,23 @@ def use_tools(order: ToolOrder, tools: Tools, trace: Trace) -> Flow[dict[str, An
         UnknownOutcomeError: If it cannot be told whether the tools were started.
         RunTimeoutError, RunExpiredError, OpenApiException: See `wait_until`.
     """
+    failures = failures or Failures()
+    for life in itertools.count(1):
+        try:
+            return (yield from _use_tools(order, tools, trace.of_life(life), life))
+        except QuantRunError as error:
+            if not (yield from failures.were_told_of(str(error.run_id))):
+                failures.told.add(str(error.run_id))
+                raise
+    raise AssertionError("a flow has lives enough")  # pragma: no cover
+
+
+def _use_tools(order: ToolOrder, tools: Tools, trace: Trace, life: int) -> Flow[dict[str, Any]]:
     started = yield from start_once(
         Order(
             "the tool run",
             "start_tools",
-            order.key,
+            order.key if life == 1 else f"{order.key}/{life}",
             calls.chat_inference(order.request),
             partial(_started, order.base_url, tools.keeper),
             clues=partial(_clues, order.request),

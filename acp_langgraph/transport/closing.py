@@ -53,8 +53,6 @@ class AsyncClosing(ABC):
 class Copied:
     """A copy has connections of its own; a client of the caller's is shared, and is never pickled."""
 
-    _given: Any
-
     def __deepcopy__(self, _: Any) -> Self:
         twin = object.__new__(type(self))
         twin.__dict__.update(
@@ -66,7 +64,7 @@ class Copied:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._given is not None:
+        if getattr(self, "_given", None) is not None:
             raise TypeError(
                 "what has client= or async_client= of your own cannot be pickled: connections cannot be "
                 "carried into another process. Give a client_config instead, or make it there"

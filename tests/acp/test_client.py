@@ -265,8 +265,7 @@ def test_a_success_that_cannot_be_read_is_an_error_of_ours(server, color, name, 
     with pytest.raises(errors.UnreadableAnswerException) as caught:
         call_acp(color, server.url, name, *BY_NAME[name].arguments, raw=raw)
     assert caught.value.status == server.answer.status
-    assert len(caught.value.body) <= 4096
-    assert caught.value.body == server.answer.content.decode("utf-8", "replace")[:4096]
+    assert caught.value.body == server.answer.content.decode("utf-8", "replace")
 
 
 def test_nobody_listening_is_an_error_of_ours(color):
@@ -326,7 +325,7 @@ REFUSED = {
     "an answer that is not JSON": (
         errors.ApiValueError,
         "resume_stateless_run",
-        (RUN_ID, {"SECRET": object()}),
+        (RUN_ID, {"said": ["SECRET", object()]}),
         {},
     ),
     "a query of another type": (
@@ -465,11 +464,9 @@ def test_a_stream_is_requested_with_its_first_event_and_not_before(server):
     assert server.requests == []
 
 
-def test_an_event_that_is_no_update_is_an_error_of_ours(server, color):
+def test_an_event_that_is_no_update_is_skipped(server, color):
     server.answer = Answer.events(b"event: agent_event\ndata: {broken\n\n")
-    with pytest.raises(errors.UnreadableAnswerException) as caught:
-        call_acp(color, server.url, "stream_stateless_run_output", RUN_ID)
-    assert caught.value.body == "{broken"
+    assert call_acp(color, server.url, "stream_stateless_run_output", RUN_ID) == []
 
 
 def test_events_of_foreign_types_are_passed_on_if_they_are_objects_and_skipped_if_not(

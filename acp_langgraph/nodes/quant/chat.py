@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -133,7 +134,9 @@ class QuantChatNode(QuantNode):
             self.name,
         )
         answer = partial(self._results, execution, config)
-        outcome = yield from converse(order, self.policy, execution.trace, answer)
+        outcome = yield from converse(
+            order, self.policy, execution.trace, answer, execution.failures
+        )
         del outcome["status"]
         return self.output.write(state, outcome)
 
@@ -169,9 +172,20 @@ class QuantChatNode(QuantNode):
                     "Give the tools to the node, or compile the graph with a checkpointer",
                     node=self.name,
                 )
-            answer = yield from Ask({"tools": [dict(each) for each in asked]})
-            results |= self._sorted_out(answer, asked)
+            results |= yield from self._answered(asked)
         return results
+
+    def _answered(self, asked: list[Mapping[str, Any]]) -> Flow[dict[str, Any]]:
+        """What somebody says that tools came to; asked again until it can be told which is whose."""
+        question: dict[str, Any] = {"tools": [dict(each) for each in asked]}
+        uses = [each["toolUseId"] for each in asked]
+        for tries in itertools.count():
+            answer = yield from Ask(question, about=f"{' '.join(uses)} {tries}", again=tries > 0)
+            found = self._sorted_out(answer, uses)
+            if found is not None:
+                return found
+            question["problem"] = "answer with an object of all the tools' results by toolUseId"
+        raise AssertionError("there is always another try")  # pragma: no cover
 
     def _run(self, pending: Mapping[str, Any], config: RunnableConfig) -> Flow[Any]:
         runs = self._runs[pending["name"]]
@@ -189,17 +203,14 @@ class QuantChatNode(QuantNode):
             return {"error": f"{type(error).__name__}: {error}"}
         return to_jsonable_python(result, fallback=str)
 
-    def _sorted_out(self, answer: Any, asked: list[Mapping[str, Any]]) -> dict[str, Any]:
-        """Which part of an answer belongs to which tool."""
-        uses = [each["toolUseId"] for each in asked]
+    @staticmethod
+    def _sorted_out(answer: Any, uses: list[str]) -> dict[str, Any] | None:
+        """Which part of an answer belongs to which tool; `None` if it does not tell."""
         if isinstance(answer, dict) and set(uses) <= set(answer):
             return {use: answer[use] for use in uses}
         if len(uses) == 1:
             return {uses[0]: answer}
-        raise NodeInputError(
-            f"the chat waits for {len(uses)} tools; answer with a dict of their results by toolUseId",
-            node=self.name,
-        )
+        return None
 
 
 def _entry(runs: BaseTool) -> dict[str, Any]:

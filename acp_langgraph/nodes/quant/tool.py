@@ -166,7 +166,7 @@ class QuantToolNode(QuantNode):
             },
         }
         order = ToolOrder(execution.key, request, self.base_url, self._answer)
-        outcome = yield from use_tools(order, self._tools, execution.trace)
+        outcome = yield from use_tools(order, self._tools, execution.trace, execution.failures)
         return self.output.write(state, outcome)
 
     def _messages(self, said: Any) -> list[Any]:
