@@ -26,6 +26,8 @@ __all__ = ["ApiClientConfiguration"]
 
 _BLANKS = "there is a blank or a line end in it, and no URL has one"
 _EXAMPLE = "a server is named by a URL such as https://agents.example.com or http://127.0.0.1:8000"
+A_PROXY = "http://proxy.example.com:3128 or socks5://127.0.0.1:1080"
+_PROXIES = frozenset({"http", "https", "socks5", "socks5h"})
 _API_KEY_HEADERS = {"xapikey": "x-api-key", "apikeyauth": "x-api-key"}
 
 
@@ -76,7 +78,8 @@ class ApiClientConfiguration(BaseModel):
         ca_cert_data: The same as PEM text.
         verify_ssl: Whether the server must prove who it is. Leave it on.
         client_cert: Certificate file, or a pair of certificate and key file.
-        proxy: URL of a proxy.
+        proxy: URL of a proxy, `http`, `https` or `socks5` (for which there is the extra `socks`).
+            Left out, `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` count, as for httpx.
         retries: How often a request that may be repeated is tried again.
         timeout: Seconds to wait for an answer to one request; `None` waits for ever. How long a
             *run* may take is a setting of the node.
@@ -139,6 +142,15 @@ class ApiClientConfiguration(BaseModel):
                 "access_token"
             )
         return host
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy_is_a_url(cls, proxy: str | None) -> str | None:
+        if not proxy:
+            return None
+        if (url := proxy_url(proxy)) is None:
+            raise ValueError(f"a proxy is named by a URL such as {A_PROXY}")
+        return url
 
     @model_validator(mode="before")
     @classmethod
@@ -245,6 +257,13 @@ class ApiClientConfiguration(BaseModel):
             pair = f"{self.username}:{self.password or ''}".encode()
             headers["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
         return headers
+
+
+def proxy_url(named: str) -> str | None:
+    """The URL of a proxy, which may be named without a scheme; `None` if there can be none like that."""
+    url = named if "://" in named else f"http://{named}"
+    parts = _split(url)
+    return None if parts is None or parts.scheme not in _PROXIES or _fault_of_name(url) else url
 
 
 def _has_blanks(text: str) -> bool:

@@ -46,6 +46,7 @@
     |       +-- QuantRunError                  Quant's tool, orchestration or chat failed
     |       +-- RunLostError                   the server no longer knows the run
     |       |   +-- RunExpiredError            it does not keep runs for that long
+    |       +-- RunOutputError                 the run is done, and its output cannot be had
     |       +-- RunTimeoutError                the run outlived its deadline
     |       +-- UnknownOutcomeError            it cannot be told whether the run was started
     |       +-- TaskError                      about one task of Quant's
@@ -112,6 +113,7 @@ __all__ = [
     "RunError",
     "RunExpiredError",
     "RunLostError",
+    "RunOutputError",
     "RunTimeoutError",
     "ServiceException",
     "TaskDependencyError",
@@ -128,7 +130,6 @@ __all__ = [
     "error_for_status",
 ]
 
-_BODY_LIMIT: Final = 4096
 _MESSAGE_LIMIT: Final = 400
 
 
@@ -191,7 +192,7 @@ class ApiException(OpenApiException):
         where: Method and URL of the request.
         status: HTTP status code.
         headers: The answer's headers, names in lower case.
-        body: The beginning of the answer's body, at most 4096 characters.
+        body: The answer's body as text.
     """
 
     def __init__(
@@ -206,7 +207,7 @@ class ApiException(OpenApiException):
         self.where = where
         self.status = status
         self.headers = dict(headers or {})
-        self.body = content[: 4 * _BODY_LIMIT].decode("utf-8", "replace")[:_BODY_LIMIT]
+        self.body = content.decode("utf-8", "replace")
         said = problem or self._what_the_server_said(content)
         super().__init__(f"{where} answered {status}" + (f": {said}" if said else ""))
 
@@ -540,6 +541,10 @@ class RunLostError(RunError):
 
 class RunExpiredError(RunLostError):
     """The server no longer knows the run, most likely because it keeps none for that long."""
+
+
+class RunOutputError(RunError):
+    """The run is done, and the server cannot give what it came to."""
 
 
 class QuantRunError(RunError):

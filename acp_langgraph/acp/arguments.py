@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias
 
 from pydantic import Field
-from pydantic_core import to_jsonable_python
 
 from acp_langgraph.core.arguments import Query, as_json
+from acp_langgraph.core.sendable import plain
 
 __all__ = ["CancelAction", "Parameters", "answered"]
 
@@ -20,7 +20,7 @@ def answered(answer: Any) -> Any:
     Raises:
         ApiValueError: If it cannot be sent as JSON.
     """
-    return as_json("the answer", to_jsonable_python, answer)
+    return as_json("the answer", plain, answer, "answer")
 
 
 class Parameters(Query):

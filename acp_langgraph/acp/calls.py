@@ -9,7 +9,8 @@ clients' methods of the same names do just that.
   against the model, so that a mistake shows here, by the field's name, and not on the server.
   Fields that were not given are not sent: the server's defaults apply.
 * Query parameters are keyword arguments, not sent unless given.
-* `timeout` in seconds and `headers` of the one call are keyword arguments of every operation.
+* `timeout` in seconds and `headers` of the one call are keyword arguments of every operation. What
+  waits for a run (`..._wait_...`) waits as long as the run takes, unless `timeout` says otherwise.
 
 The four `..._stream_...` operations answer with server-sent events; the type of their `Call` is that
 of one event. Perform them with `client.stream(call)`.
@@ -126,7 +127,8 @@ def create_and_wait_for_stateless_run_output(
 ) -> Call[RunWaitResponseStateless]:
     """Start a run and wait until it ends, fails or asks something."""
     name, wire = "create_and_wait_for_stateless_run_output", sent(RunCreateStateless, body)
-    return _call(name, "POST", "/runs/wait", RunWaitResponseStateless, body=wire, **options)
+    call = _call(name, "POST", "/runs/wait", RunWaitResponseStateless, body=wire, **options)
+    return _lasting(call)
 
 
 def create_and_stream_stateless_run_output(
@@ -159,7 +161,8 @@ def wait_for_stateless_run_output(
     The server keeps the connection open as long as it, or a proxy before it, has the patience.
     """
     where = path("/runs/{run_id}/wait", run_id=run_id)
-    return _call("wait_for_stateless_run_output", "GET", where, RunWaitResponseStateless, **options)
+    name = "wait_for_stateless_run_output"
+    return _lasting(_call(name, "GET", where, RunWaitResponseStateless, **options))
 
 
 def stream_stateless_run_output(run_id: Id, **options: Unpack[Options]) -> Call[RunOutputStream]:
@@ -306,7 +309,7 @@ def create_and_wait_for_thread_run_output(
     """Start a run on a thread and wait until it ends, fails or asks something."""
     where = path("/threads/{thread_id}/runs/wait", thread_id=thread_id)
     name, wire = "create_and_wait_for_thread_run_output", sent(RunCreateStateful, body)
-    return _call(name, "POST", where, RunWaitResponseStateful, body=wire, **options)
+    return _lasting(_call(name, "POST", where, RunWaitResponseStateful, body=wire, **options))
 
 
 def create_and_stream_thread_run_output(
@@ -332,7 +335,8 @@ def wait_for_thread_run_output(
     The server keeps the connection open as long as it, or a proxy before it, has the patience.
     """
     where = path("/threads/{thread_id}/runs/{run_id}/wait", thread_id=thread_id, run_id=run_id)
-    return _call("wait_for_thread_run_output", "GET", where, RunWaitResponseStateful, **options)
+    name = "wait_for_thread_run_output"
+    return _lasting(_call(name, "GET", where, RunWaitResponseStateful, **options))
 
 
 def stream_thread_run_output(
@@ -400,6 +404,10 @@ def _stream(
 ) -> Call[RunOutputStream]:
     call = _call(operation, method, where, RunOutputStream, body=body, **options)
     return replace(call, headers={**_STREAM, **call.headers})
+
+
+def _lasting(call: Call[Any]) -> Call[Any]:
+    return replace(call, lasts=True)
 
 
 def _cancel(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from acp_langgraph.acp.listening import Listening
-from acp_langgraph.acp.order import RunPolicy
+from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import (
     AnswerTooLargeError,
     ApiConnectionError,
@@ -42,19 +42,32 @@ class Entry:
         again: Whether the order may have been carried out before, so that the run is looked up
             before it is created.
         was_cancelled: Tells whether a run is known to have been cancelled from here.
+        failures_told: Gives the texts of the errors that an earlier entry ended with, where the graph
+            remembers them.
+        told: The runs whose failure was told in this process.
         seen_alive: Whether the run was started, answered or seen at work during this entry.
         listening: How to listen to the run while it works; `None` if nobody wants to know.
     """
 
     again: bool = False
     was_cancelled: Callable[[str], bool] = lambda _: False
+    failures_told: Callable[[], Flow[str]] | None = None
+    told: set[str] = field(default_factory=set)
     seen_alive: bool = False
     listening: Listening | None = None
 
+    def was_told(self, run_id: str) -> Flow[bool]:
+        """Whether an earlier entry has ended with the failure of a run."""
+        if not self.again:
+            return False
+        if run_id in self.told or self.failures_told is None:
+            return run_id in self.told
+        return run_id in (yield from self.failures_told())
 
-def begin_leg(run_id: str, policy: RunPolicy) -> Leg:
-    """The leg that begins now."""
-    return {"run_id": run_id, "since": policy.clock()}
+
+def begin_leg(run_id: str, since: float) -> Leg:
+    """The leg that began at a time."""
+    return {"run_id": run_id, "since": since}
 
 
 def may_be_done(error: OpenApiException) -> bool:

@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
-from pydantic_core import from_json
-
 from acp_langgraph.acp.models import RunOutputStream
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.sse import ServerSentEvent, SSEDecoder
-from acp_langgraph.errors import ApiTypeError, UnreadableAnswerException
+from acp_langgraph.core.wire import read_json
+from acp_langgraph.errors import ApiTypeError
 
-__all__ = ["EventReader", "read_events", "streamed", "unstreamed"]
+__all__ = ["TYPES", "EventReader", "read_events", "streamed", "unstreamed"]
 
 T = TypeVar("T")
 
 # `agent_event` is the protocol's only type; `message` is what an event without a type has.
-_TYPES = frozenset({"agent_event", "message"})
+TYPES = frozenset({"agent_event", "message"})
 
 
 class EventReader:
     """Reads the stream of one run.
 
-    Events of a type that the protocol does not know are passed on if they carry a JSON object and
-    skipped otherwise: proxies and frameworks put their own kinds of keep-alive into streams.
+    Events of a type that the protocol does not know are passed on if they carry a JSON object. What is
+    no update is skipped: proxies and frameworks put their own kinds of keep-alive into streams.
 
     Args:
         call: The call that is answered with the stream; named in errors.
@@ -45,7 +44,6 @@ class EventReader:
 
         Raises:
             EventStreamError: If an event is too large.
-            UnreadableAnswerException: If an event is no update of a run.
         """
         return (update for _, update in self.read(chunk))
 
@@ -65,18 +63,14 @@ class EventReader:
         self._decoder.close()
 
     def _update(self, event: ServerSentEvent) -> RunOutputStream | None:
+        """The update in an event; `None` for what is none: `ping`, `[DONE]`, nothing at all."""
         try:
-            data = from_json(event.data)
-            return RunOutputStream(id=event.id, event=event.event, data=data)
-        except ValueError:
-            if event.event not in _TYPES:
+            data = read_json(event.data)
+            if event.event in TYPES and "type" not in data:
                 return None
-            raise UnreadableAnswerException(
-                f"{self._call.method} {self._call.path}",
-                200,
-                content=event.data.encode(),
-                problem="an event of the stream is no update of a run",
-            ) from None
+            return RunOutputStream(id=event.id, event=event.event, data=data)
+        except (ValueError, TypeError):
+            return None
 
 
 def read_events(call: Call[RunOutputStream], reply: Reply) -> list[RunOutputStream]:

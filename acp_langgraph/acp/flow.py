@@ -18,8 +18,8 @@ is asked again instead of being stuck with it.
 If anybody watches, a wait *listens* first (`acp_langgraph.acp.listening`), which shows what the run
 emits and decides nothing: what the run comes to is read in the same way with a stream as without.
 
-A run that was cancelled is another matter than one that failed: who enters the flow again afterwards
-wants the work done, so the order is carried out by a new run, under a key of its own.
+A run that was cancelled, or that failed and whose failure was told, is done again: who enters the flow
+afterwards wants the work done, so the order is carried out by a new run, under a key of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 from acp_langgraph.acp import calls
@@ -36,20 +37,20 @@ from acp_langgraph.acp.entry import Entry, Leg, Outcome, begin_leg, may_be_done
 from acp_langgraph.acp.lookup import find_run
 from acp_langgraph.acp.models import RunStatus
 from acp_langgraph.acp.order import AnyRun, RunOrder, RunPolicy
-from acp_langgraph.acp.waiting import (
-    Vigil,
-    at_work_since,
-    outcome_of,
-    wait_for_run,
-)
+from acp_langgraph.acp.waiting import at_work_since, give_up, outcome_of, wait_for_run
+from acp_langgraph.core.deadlines import OutOfTimeError, within
 from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
 from acp_langgraph.errors import (
+    ApiException,
+    ApiTypeError,
+    ApiValueError,
     BadRequestException,
     CheckpointerRequiredError,
     ConflictException,
     NotFoundException,
     OpenApiException,
     RunLostError,
+    ServiceException,
     UnknownAgentError,
     UnprocessableEntityException,
 )
@@ -120,7 +121,7 @@ def _live_with_questions(
         payload = outcome["payload"]
         schema = (yield from answer_schema(payload)) if answer_schema else None
         answer = yield from Ask(payload, schema)
-        refusals: list[UnprocessableEntityException] = []
+        refusals: list[OpenApiException] = []
         resume = partial(_resume, order, policy, entry, leg, outcome, answer, refusals)
         resumed = yield from Step("resume_run", resume)
         if resumed.get("refused"):
@@ -146,7 +147,16 @@ def _refuse_to_ask(order: RunOrder, run_id: str | None) -> Flow[NoReturn]:
 
 
 def _create(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[Leg]:
-    """Find the run, or start it; never two."""
+    """Find the run, or start it; never two, and within the time that the run has."""
+    since = policy.clock()
+    try:
+        run = yield from within(policy.left(since), _find_or_start(order, policy, entry))
+    except OutOfTimeError:
+        yield from give_up(order, policy, None)
+    return begin_leg(run.run_id, since)
+
+
+def _find_or_start(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[AnyRun]:
     if order.thread_id is not None:
         thread = {"thread_id": order.thread_id, "if_exists": "do_nothing"}
         call = calls.create_thread({**thread, "metadata": {}})
@@ -158,7 +168,7 @@ def _create(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[Leg]:
         run = yield from _start_streaming(order, policy, entry)
         entry.seen_alive = True
         yield Progress("created", run.run_id)
-    return begin_leg(run.run_id, policy)
+    return run
 
 
 def _start_streaming(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[AnyRun]:
@@ -178,6 +188,8 @@ def _start(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun]:
     waits = policy.backoff.waits()
     for left in range(policy.retries, -1, -1):
         try:
+            if order.thread_id is not None and not policy.server.starts_on_threads:
+                return (yield from _start_by_waiting(order, policy))
             run: AnyRun = yield from policy.repeat(order.create())
         except NotFoundException as error:
             raise _unknown_agent(order, error) from None
@@ -189,9 +201,23 @@ def _start(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun]:
                 return found
             if not left:
                 raise
+            if getattr(error, "status", None) == HTTPStatus.INTERNAL_SERVER_ERROR:
+                # AGNTCY's server starts a run on a thread only where it is waited for.
+                policy.server.starts_on_threads = False
         else:
             return run
     raise AssertionError("the last try returns or raises")  # pragma: no cover
+
+
+def _start_by_waiting(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun]:
+    """Start a run and wait for it, not for what it comes to but because it is started like that."""
+    answer = yield from policy.repeat(order.create_and_wait(policy.long_poll))
+    if answer.run is None:
+        run = yield from find_run(order, policy)
+        if run is None:
+            raise RunLostError("the server took the run up and does not know it", **order.ids())
+        return run
+    return answer.run  # type: ignore[return-value]  # of which only the id is wanted
 
 
 def _find_after_failure(order: RunOrder, policy: RunPolicy, wait: float) -> Flow[AnyRun | None]:
@@ -208,12 +234,26 @@ def _create_and_wait(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[O
     if entry.again or order.thread_id is not None or entry.listening is not None:
         leg = yield from _create(order, policy, entry)
         return (yield from wait_for_run(order, policy, entry, leg))
-    leg = begin_leg("", policy)
+    leg = begin_leg("", policy.clock())
     entry.seen_alive = True
     yield Progress("waiting", payload=at_work_since(leg))
-    call = order.create_and_wait(Vigil(policy, leg).seconds())
     try:
-        answer = yield from policy.repeat(call)
+        outcome = yield from within(
+            policy.left(leg["since"]), _started_and_awaited(order, policy, entry, leg)
+        )
+    except OutOfTimeError:
+        yield from give_up(order, policy, leg["run_id"] or None)
+    if outcome is not None:
+        return outcome
+    return (yield from wait_for_run(order, policy, entry, leg))
+
+
+def _started_and_awaited(
+    order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg
+) -> Flow[Outcome | None]:
+    """What one request says the run came to; `None` if it has to be waited for, by the leg's id."""
+    try:
+        answer = yield from policy.repeat(order.create_and_wait(policy.long_poll))
     except NotFoundException as error:
         raise _unknown_agent(order, error) from None
     except OpenApiException as error:
@@ -224,13 +264,10 @@ def _create_and_wait(order: RunOrder, policy: RunPolicy, entry: Entry) -> Flow[O
             run = yield from _start(order, policy)
         leg["run_id"] = run.run_id
         yield Progress("created", run.run_id)
-    else:
-        leg["run_id"] = answer.run.run_id if answer.run is not None else None
-        yield Progress("created", leg["run_id"])
-        outcome = outcome_of(order, answer, leg["run_id"])
-        if outcome is not None:
-            return outcome
-    return (yield from wait_for_run(order, policy, entry, leg))
+        return None
+    leg["run_id"] = answer.run.run_id if answer.run is not None else None
+    yield Progress("created", leg["run_id"])
+    return outcome_of(order, answer, leg["run_id"], entry)
 
 
 def _resume(
@@ -240,28 +277,49 @@ def _resume(
     leg: Leg,
     question: Outcome,
     answer: Any,
-    refusals: list[UnprocessableEntityException],
+    refusals: list[OpenApiException],
 ) -> Flow[Leg]:
     """Answer the question, unless the run has moved on since it was asked.
 
     Returns:
         What begins with the answer; `refused` if the agent does not take it, and why in `refusals`.
     """
-    run_id = leg["run_id"]
+    run_id, since = leg["run_id"], policy.clock()
+    resuming = _answer(order, policy, entry, run_id, question, answer, refusals)
+    try:
+        yield from within(policy.left(since), resuming)
+    except OutOfTimeError:
+        yield from give_up(order, policy, run_id)
+    if refusals:
+        return {"refused": True}
+    yield Progress("resumed", run_id)
+    return {**begin_leg(run_id, since), "heard": question.get("heard", "")}
+
+
+def _answer(
+    order: RunOrder,
+    policy: RunPolicy,
+    entry: Entry,
+    run_id: str,
+    question: Outcome,
+    answer: Any,
+    refusals: list[OpenApiException],
+) -> Flow[None]:
     waits = policy.backoff.waits()
     for left in range(policy.retries, -1, -1):
         if not (yield from _still_asks(order, policy, run_id, question)):
-            break
+            return
         entry.seen_alive = True
+        on_its_thread = policy.server.answers_on_threads
+        where = order if on_its_thread else order.by_itself()
         try:
-            yield from policy.repeat(order.resume(run_id, answer))
+            yield from policy.repeat(where.resume(run_id, answer))
         except (BadRequestException, ConflictException) as error:
             # AGNTCY's server says 400 where the protocol says 409: the run is not interrupted.
             if (yield from _still_asks(order, policy, run_id, question)):
                 raise error from None
-        except UnprocessableEntityException as error:
+        except (UnprocessableEntityException, ApiTypeError, ApiValueError) as error:
             refusals.append(error)
-            return {"refused": True}
         except NotFoundException:
             raise RunLostError(
                 "the server no longer knows the run that asked", **order.ids(run_id)
@@ -269,11 +327,11 @@ def _resume(
         except OpenApiException as error:
             if not may_be_done(error) or not left:
                 raise
+            if order.thread_id is not None and isinstance(error, ServiceException):
+                policy.server.answers_on_threads = False
             yield Pause(next(waits))
             continue
-        break
-    yield Progress("resumed", run_id)
-    return {**begin_leg(run_id, policy), "heard": question.get("heard", "")}
+        return
 
 
 def _unknown_agent(order: RunOrder, error: NotFoundException) -> UnknownAgentError:
@@ -284,12 +342,15 @@ def _unknown_agent(order: RunOrder, error: NotFoundException) -> UnknownAgentErr
     )
 
 
-def _explained(refusal: UnprocessableEntityException) -> UnprocessableEntityException:
-    said = refusal.reason or "no reason given"
-    return refusal.retold(
-        f"the agent does not take that answer ({said}). Its question still waits: resume again, with an "
-        "answer that fits; the interrupt's response_schema says what does, where the agent declares it"
+def _explained(refusal: OpenApiException) -> OpenApiException:
+    waits = (
+        "Its question still waits: resume again, with an answer that fits; the interrupt's "
+        "response_schema says what does, where the agent declares it"
     )
+    if not isinstance(refusal, ApiException):
+        return type(refusal)(f"the agent cannot be given that answer: {refusal}. {waits}")
+    said = refusal.reason or "no reason given"
+    return refusal.retold(f"the agent does not take that answer ({said}). {waits}")
 
 
 def _still_asks(order: RunOrder, policy: RunPolicy, run_id: str, question: Outcome) -> Flow[bool]:

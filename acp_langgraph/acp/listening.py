@@ -8,17 +8,18 @@ an event of the kind `gap`.
 
 A stream that ends before its run does is joined again after the last event heard (`Last-Event-ID`).
 The protocol says nothing of what happens then, and servers differ. They may send what follows; or
-everything again, which is recognized by its ids and contents and not shown twice; or only what is
-new, counted from 1 again, of which the ids look familiar and the contents do not.
+everything again, which is recognized by its ids and contents, or without ids by its place and content,
+and not shown twice; or only what is new, counted from 1 again, of which the ids look familiar and the
+contents do not. After a few joins the run itself is asked whether there is anything to listen to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 
-from acp_langgraph.acp.events import EventReader
+from acp_langgraph.acp.events import TYPES, EventReader
 from acp_langgraph.acp.models import (
     CustomRunResultUpdate,
     RunError,
@@ -45,7 +46,9 @@ __all__ = ["Hearing", "Listening", "is_at_work", "listen_to_run", "stop_listenin
 
 _FROM_THE_START: Final = "0"
 _FRUITLESS_JOINS: Final = 3
+_JOINS_WITHOUT_A_LOOK: Final = 3
 _IDS_REMEMBERED: Final = 1000
+_PLACES_REMEMBERED: Final = 10_000
 _LONGEST_ID: Final = 1000
 _LONGEST_NUMBER: Final = 18
 _RUNS_REMEMBERED: Final = 10_000
@@ -80,11 +83,27 @@ class Hearing:
     is_over: bool = False
     torn: Literal["", "ended", "broken"] = ""
     _contents: dict[str, int] = field(default_factory=dict)
+    _unnamed: list[int] = field(default_factory=list)
+    _said: dict[int, None] = field(default_factory=dict)
     _counts_up: bool = True
 
     def knows(self, event: ServerSentEvent) -> bool:
         """Whether this very event was heard before."""
         return event.id is not None and self._contents.get(event.id) == hash(event.data)
+
+    @property
+    def places(self) -> int:
+        """How many events without an id were heard."""
+        return len(self._unnamed)
+
+    def has_at(self, place: int, event: ServerSentEvent) -> bool:
+        """Whether an event without an id was heard in this place, among those without."""
+        heard = self._unnamed[place : place + 1]
+        return not event.id and heard == [hash(event.data)]
+
+    def is_said_again(self, event: ServerSentEvent) -> bool:
+        """Whether nothing is new about an event but that it came."""
+        return hash(event.data) in self._said
 
     def leads_to(self, event: ServerSentEvent) -> bool:
         """Whether an event comes right after the last one heard, as far as ids can tell."""
@@ -110,6 +129,11 @@ class Hearing:
             self._counts_up = False
         self.torn = ""
         self.last_id = event.id or ""
+        self._said[hash(event.data)] = None
+        if len(self._said) > _IDS_REMEMBERED:
+            del self._said[next(iter(self._said))]
+        if not event.id and len(self._unnamed) < _PLACES_REMEMBERED:
+            self._unnamed.append(hash(event.data))
         if event.id:
             self._contents.pop(event.id, None)
             self._contents[event.id] = hash(event.data)
@@ -155,25 +179,32 @@ def listen_to_run(
     """Show what the run emits until it settles, or until it makes no sense to listen on."""
     hearing = listening.hearing(leg)
     waits = policy.backoff.waits()
-    fruitless = 0
+    fruitless = joins = 0
     while not hearing.is_over and fruitless < _FRUITLESS_JOINS:
         left = vigil.seconds_left()
         if left is not None and left <= 0:
             return
         call = order.stream(leg["run_id"]).with_options(
-            timeout=policy.long_poll if left is None else min(policy.long_poll, left),
-            headers=hearing.headers(),
+            timeout=policy.long_poll, headers=hearing.headers()
         )
+        call = replace(call, may_leave=True)
         ear = _Ear(call, order, policy, listening, hearing, left)
         pause = yield from _listen(call, ear, hearing)
         if ear.pieces:
             vigil.alive()
-        if ear.events:
-            fruitless = 0
-        elif ear.is_quiet:
-            if not (yield from is_at_work(order, leg["run_id"])):
+        if ear.is_quiet:
+            if not (yield from is_at_work(order, policy, leg["run_id"])):
                 return
             vigil.alive()
+        elif ear.events:
+            fruitless, joins = 0, joins + (not ear.leads_on)
+            if hearing.is_over or ear.leads_on or joins < _JOINS_WITHOUT_A_LOOK:
+                continue
+            if not (yield from is_at_work(order, policy, leg["run_id"])):
+                return
+            vigil.alive()
+            pause = max(pause or 0.0, next(waits))
+            yield Pause(pause if left is None else min(pause, left))
         elif pause is None:
             return
         else:
@@ -202,10 +233,10 @@ def stop_listening(
     return {}
 
 
-def is_at_work(order: RunOrder, run_id: str) -> Flow[bool]:
+def is_at_work(order: RunOrder, policy: RunPolicy, run_id: str) -> Flow[bool]:
     """Whether the server says that the run is at work."""
     try:
-        run = yield from order.get(run_id)
+        run = yield from policy.repeat(order.get(run_id))
     except OpenApiException:
         return False
     yield Progress("looked", run_id, {"status": str(run.status)})
@@ -261,6 +292,7 @@ class _Ear:
     Attributes:
         events: How many events were shown.
         pieces: How many pieces came, keep-alives included.
+        leads_on: Whether what was shown comes after what was heard before, as far as can be told.
     """
 
     def __init__(
@@ -274,6 +306,7 @@ class _Ear:
     ) -> None:
         self.events = 0
         self.pieces = 0
+        self.leads_on = False
         self._reader = EventReader(call, listening.max_event_size)
         self._order = order
         self._listening = listening
@@ -282,6 +315,8 @@ class _Ear:
         self._heard_at = policy.clock()
         self._until = None if seconds is None else self._heard_at + seconds
         self._joined = False
+        self._ids: set[str] = set()
+        self._unnamed = 0
 
     @property
     def is_quiet(self) -> bool:
@@ -299,16 +334,19 @@ class _Ear:
         self.pieces += 1
         yield Progress("listening", self._hearing.run_id)
         for event, update in self._reader.read(chunk):
-            self._heard_at = self._policy.clock()
+            if event.event in TYPES and not self._hearing.is_said_again(event):
+                self._heard_at = self._policy.clock()
             yield from self._show(event, update)
             if self._hearing.is_over:
                 return
 
     def _show(self, event: ServerSentEvent, update: RunOutputStream) -> Iterator[Progress]:
         hearing = self._hearing
-        if not self._joined and hearing.knows(event):
+        if self._is_repeated(event):
             return
-        if not self._joined and hearing.torn and not hearing.leads_to(event):
+        if not self._joined:
+            self.leads_on = self._leads_on(event)
+        if not self._joined and hearing.torn and not self.leads_on:
             yield _gap(
                 self._order, self._listening, self._hearing.run_id, hearing.last_id, event.id
             )
@@ -319,6 +357,22 @@ class _Ear:
         if not isinstance(update.data, RunInterrupt | RunError):  # these the graph shows by itself
             kind, payload = _content(update.data)
             yield _event(self._order, self._listening, self._hearing.run_id, kind, payload)
+
+    def _leads_on(self, event: ServerSentEvent) -> bool:
+        """Whether nothing can be missing before the first event of this connection that is new."""
+        all_again = 0 < self._unnamed == self._hearing.places
+        return self._hearing.leads_to(event) or (all_again and not event.id)
+
+    def _is_repeated(self, event: ServerSentEvent) -> bool:
+        """Whether the event was shown before: on another connection, or on this one by its id."""
+        hearing = self._hearing
+        known = hearing.knows(event) and (not self._joined or event.id in self._ids)
+        if event.id and len(self._ids) < _PLACES_REMEMBERED:
+            self._ids.add(event.id)
+        if not self._joined and hearing.has_at(self._unnamed, event):
+            self._unnamed += 1
+            known = True
+        return known
 
 
 def _settles(data: Any) -> bool:

@@ -2,17 +2,21 @@
 
 The key is in the run's metadata. The specification lets `POST /runs/search` match metadata and lists
 the runs of a thread; AGNTCY's server answers 500 to a search by metadata but lists an agent's runs,
-so what cannot be searched is paged through and compared here.
+so what cannot be searched is paged through and compared here. What a server cannot is remembered.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.order import KEY, AnyRun, RunOrder, RunPolicy
-from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.calls import Call
+from acp_langgraph.core.flow import Flow, Pause
+from acp_langgraph.core.wire import came
 from acp_langgraph.errors import (
+    ApiConnectionError,
     ApiException,
     ForbiddenException,
     NotFoundException,
@@ -20,6 +24,7 @@ from acp_langgraph.errors import (
     TooManyRequestsException,
     UnauthorizedException,
     UnknownOutcomeError,
+    UnprocessableEntityException,
 )
 
 __all__ = ["find_run"]
@@ -43,10 +48,10 @@ def find_run(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun | None]:
         UnknownOutcomeError: If the server cannot tell and the policy is to raise.
     """
     try:
-        if order.thread_id is None:
-            runs = yield from _search(order, policy)
-        else:
+        if order.thread_id is not None:
             runs = yield from _list_thread(order, policy)
+        else:
+            runs = yield from _search(order, policy)
     except _CannotSearchError as error:
         if policy.on_unknown == "rerun":
             return None
@@ -62,48 +67,121 @@ def find_run(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun | None]:
 
 def _search(order: RunOrder, policy: RunPolicy) -> Flow[list[AnyRun]]:
     wanted: dict[str, Any] = {} if order.agent_id is None else {"agent_id": order.agent_id}
-    try:
-        page = yield from policy.repeat(
-            calls.search_stateless_runs({**wanted, "metadata": {KEY: order.key}})
-        )
-    except ApiException as error:
-        _raise_what_passes(error)
-    else:
-        runs = _ours(page, order.key)
-        if runs or not page:
-            return runs
-        # The server ignored the filter, and the run may be on another page.
+    server = policy.server
     found: list[AnyRun] = []
-    for offset in range(0, _PAGE * _PAGES, _PAGE):
+    if server.searches_metadata is not False:
+        by_key = calls.search_stateless_runs({**wanted, "metadata": {KEY: order.key}})
+        # A server that cannot says so each time: until it is known to, it is not asked again.
+        asking = policy.repeat(by_key) if server.searches_metadata else _ask(by_key, policy)
         try:
-            page = yield from policy.repeat(
-                calls.search_stateless_runs({**wanted, "limit": _PAGE, "offset": offset})
-            )
+            page = yield from asking
         except ApiException as error:
             _raise_what_passes(error)
-            raise _CannotSearchError(f"the server cannot search runs ({error})") from None
-        found += _ours(page, order.key)
-        if len(page) < _PAGE:
-            return found
-    raise _CannotSearchError(f"the agent has more than {_PAGE * _PAGES} runs to look through")
+            failed = True
+        else:
+            failed = False
+            found = _ours(page, order.key)
+            if found or not came(page):
+                server.searches_metadata = True
+                return found
+            # The server ignored the filter, and the run may be on another page.
+    else:
+        failed = False
+    pages = _pages(
+        lambda offset: calls.search_stateless_runs({**wanted, "limit": _PAGE, "offset": offset}),
+        order,
+        policy,
+        "the server cannot search runs",
+        "the agent",
+    )
+    found = yield from pages
+    if failed:  # and a page of all runs could be had
+        server.searches_metadata = False
+    return found
+
+
+def _ask(call: Call[Any], policy: RunPolicy) -> Flow[list[AnyRun]]:
+    """Ask once for what a server may not be able to; what passes is repeated."""
+    try:
+        page: list[AnyRun] = yield from call
+    except ServiceException as error:
+        if error.status not in _PASSING:
+            raise
+    except (ApiConnectionError, TooManyRequestsException):
+        pass
+    else:
+        return page
+    yield Pause(policy.backoff.first)
+    page = yield from policy.repeat(call)
+    return page
 
 
 def _list_thread(order: RunOrder, policy: RunPolicy) -> Flow[list[AnyRun]]:
+    thread_id = str(order.thread_id)
+    whole = calls.list_thread_runs(thread_id)
+    try:
+        if policy.server.pages_threads:
+            try:
+                return (
+                    yield from _pages(
+                        lambda offset: calls.list_thread_runs(
+                            thread_id, limit=_PAGE, offset=offset
+                        ),
+                        order,
+                        policy,
+                        "the server cannot list a thread's runs",
+                        "the thread",
+                    )
+                )
+            except UnprocessableEntityException:  # AGNTCY's server gives all of them, or none
+                page = yield from policy.repeat(whole)
+                policy.server.pages_threads = False
+        else:
+            page = yield from policy.repeat(whole)
+    except NotFoundException:
+        return []
+    except ApiException as error:
+        _raise_what_passes(error)
+        raise _CannotSearchError(f"the server cannot list a thread's runs ({error})") from None
+    return _certain(_ours(page, order.key), came(page) - len(page))
+
+
+def _pages(
+    page_at: Callable[[int], Call[Any]],
+    order: RunOrder,
+    policy: RunPolicy,
+    cannot: str,
+    whose: str,
+) -> Flow[list[AnyRun]]:
+    """The runs with the order's key, of all pages.
+
+    Raises:
+        NotFoundException, UnprocessableEntityException: If the server says so of a page of a thread.
+    """
     found: list[AnyRun] = []
+    left_out = 0
     for offset in range(0, _PAGE * _PAGES, _PAGE):
         try:
-            page = yield from policy.repeat(
-                calls.list_thread_runs(str(order.thread_id), limit=_PAGE, offset=offset)
-            )
-        except NotFoundException:
-            return []
+            page = yield from policy.repeat(page_at(offset))
         except ApiException as error:
             _raise_what_passes(error)
-            raise _CannotSearchError(f"the server cannot list a thread's runs ({error})") from None
+            told = NotFoundException | UnprocessableEntityException
+            if order.thread_id is not None and isinstance(error, told):
+                raise
+            raise _CannotSearchError(f"{cannot} ({error})") from None
         found += _ours(page, order.key)
-        if len(page) < _PAGE:
-            return found
-    raise _CannotSearchError(f"the thread has more than {_PAGE * _PAGES} runs to look through")
+        left_out += came(page) - len(page)
+        if came(page) < _PAGE:
+            return _certain(found, left_out)
+    policy.server.searches_metadata = None
+    raise _CannotSearchError(f"{whose} has more than {_PAGE * _PAGES} runs to look through")
+
+
+def _certain(found: list[AnyRun], left_out: int) -> list[AnyRun]:
+    """What was found, if it is certain that there is no more: any could be what cannot be read."""
+    if left_out and not found:
+        raise _CannotSearchError(f"{left_out} of the runs that the server lists cannot be read")
+    return found
 
 
 def _raise_what_passes(error: ApiException) -> None:
@@ -122,5 +200,5 @@ def _ours(page: list[Any], key: str) -> list[AnyRun]:
     return [run for run in page if (run.creation.metadata or {}).get(KEY) == key]
 
 
-def _age(run: AnyRun) -> tuple[str, str]:
-    return (run.created_at.isoformat() if run.created_at else "", run.run_id)
+def _age(run: AnyRun) -> tuple[float, str]:
+    return (run.created_at.timestamp() if run.created_at else 0.0, run.run_id)

@@ -15,8 +15,8 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
-from pydantic_core import to_jsonable_python
 
+from acp_langgraph.core.sendable import plain
 from acp_langgraph.core.wire import Wire, dump, with_zone
 
 __all__ = [
@@ -69,7 +69,8 @@ __all__ = [
 Moment: TypeAlias = Annotated[datetime, AfterValidator(with_zone)]
 # What is inside belongs to the agent: sent whole, with the defaults of a model of the user's, and
 # with a NaN left for the encoder to refuse where pydantic would make it null.
-JSON: TypeAlias = Annotated[Any, PlainSerializer(to_jsonable_python, when_used="json")]
+JSON: TypeAlias = Annotated[Any, PlainSerializer(plain, when_used="json")]
+Text: TypeAlias = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 Metadata: TypeAlias = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
 
 
@@ -120,7 +121,7 @@ class AgentMetadata(Wire):
     """Name, version and purpose of an agent."""
 
     ref: AgentRef
-    description: str = ""
+    description: Text = ""
 
 
 class Agent(Wire):
@@ -270,12 +271,16 @@ class RunStateful(Run):
     creation: RunCreateStateful | None = None
 
 
+# One of another form, such as LangChain's own, is no reason to lose a result: it comes as it is.
+AnyMessage: TypeAlias = Annotated[Message | Any, Field(union_mode="left_to_right")]
+
+
 class RunResult(Wire):
     """The final result of a run."""
 
     type: Literal["result"]
     values: JSON = None
-    messages: list[Message] | None = None
+    messages: list[AnyMessage] | None = None
 
 
 class RunInterrupt(Wire):
@@ -333,7 +338,7 @@ class ValueRunResultUpdate(Wire):
     run_id: str | None = None
     status: AnyRunStatus | None = None
     values: JSON = None
-    messages: list[Message] | None = None
+    messages: list[AnyMessage] | None = None
 
 
 class CustomRunResultUpdate(Wire):
@@ -388,7 +393,7 @@ class Thread(Wire):
     metadata: Metadata = Field(default_factory=dict)
     status: AnyThreadStatus
     values: JSON = None
-    messages: list[Message] | None = None
+    messages: list[AnyMessage] | None = None
 
 
 class ThreadCheckpoint(Wire):
@@ -402,7 +407,7 @@ class ThreadState(Wire):
 
     checkpoint: ThreadCheckpoint
     values: JSON = None
-    messages: list[Message] | None = None
+    messages: list[AnyMessage] | None = None
     metadata: dict[str, JSON] | None = None
 
 
@@ -420,7 +425,7 @@ class ThreadPatch(Wire):
     checkpoint: ThreadCheckpoint | None = None
     metadata: dict[str, JSON] | None = None
     values: JSON = None
-    messages: list[Message] | None = None
+    messages: list[AnyMessage] | None = None
 
 
 class ThreadSearchRequest(Wire):

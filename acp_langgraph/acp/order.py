@@ -11,10 +11,11 @@ from acp_langgraph.acp import calls
 from acp_langgraph.acp.models import RunStateful, RunStateless, RunWaitResponse
 from acp_langgraph.core.arguments import Ready
 from acp_langgraph.core.calls import Call
+from acp_langgraph.core.deadlines import Left
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import Backoff, with_retries
 
-__all__ = ["KEY", "AnyRun", "RunOrder", "RunPolicy"]
+__all__ = ["KEY", "AnyRun", "RunOrder", "RunPolicy", "ServerHabits"]
 
 T = TypeVar("T")
 
@@ -131,6 +132,10 @@ class RunOrder:
             return calls.resume_stateless_run(run_id, answer)
         return calls.resume_thread_run(self.thread_id, run_id, answer)
 
+    def by_itself(self) -> Self:
+        """The same order, for the operations on a run by itself, whatever thread it is on."""
+        return replace(self, thread_id=None)
+
     def cancel(self, run_id: str) -> Call[None]:
         """End the run."""
         if self.thread_id is None:
@@ -140,7 +145,25 @@ class RunOrder:
 
 def _brief(call: Call[Any], seconds: float) -> Call[RunWaitResponse]:
     """The same call, answered without what the run was created from: that is known here."""
-    return replace(call, returns=RunWaitResponse, timeout=seconds)
+    return replace(call, returns=RunWaitResponse, timeout=seconds, may_leave=True)
+
+
+@dataclass(slots=True)
+class ServerHabits:
+    """What was found out about a server that does not all that the protocol says; AGNTCY's is meant.
+
+    Attributes:
+        searches_metadata: Whether it finds runs by their metadata; `None` if that is not known.
+        pages_threads: Whether it gives a thread's runs by the page.
+        starts_on_threads: Whether it can start a run on a thread without being waited for.
+        answers_on_threads: Whether a run on a thread can be waited for and answered there, and not only
+            as a run by itself.
+    """
+
+    searches_metadata: bool | None = None
+    pages_threads: bool = True
+    starts_on_threads: bool = True
+    answers_on_threads: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,22 +176,32 @@ class RunPolicy:
         on_timeout: Whether a run over its limit is ended or left to itself.
         on_unknown: What to do where it cannot be told whether the run was started: `raise`
             UnknownOutcomeError, or `rerun` and accept that it may run twice.
+        on_failure: What to do about a run whose failure was told to an earlier entry: `rerun` the
+            order, or `keep` to the failure.
         retries: How often a request that may be repeated is tried again.
         long_poll: Seconds after which an open wait is given up for a look at the run's status, which
             is a sign of life.
         patience: Seconds without any sign of life from the server after which waiting fails.
         backoff: How long to pause between tries.
         clock: Tells the time in seconds; must mean the same in every process.
+        server: What was found out about the server.
     """
 
     run_timeout: float | None = None
     on_timeout: Literal["cancel", "leave"] = "cancel"
     on_unknown: Literal["raise", "rerun"] = "raise"
+    on_failure: Literal["rerun", "keep"] = "rerun"
     retries: int = 3
     long_poll: float = 30.0
     patience: float = 300.0
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], float] = time.time
+    server: ServerHabits = field(default_factory=ServerHabits)
+
+    def left(self, since: float) -> Left:
+        """Tells what is left of the time that a run may work which began to at a time."""
+        limit = self.run_timeout
+        return lambda: None if limit is None else since + limit - self.clock()
 
     def repeat(self, call: Call[T]) -> Flow[T]:
         """Perform a call, repeating it where that does no harm."""

@@ -7,6 +7,7 @@ run that the server no longer knows, waiting ends.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
 from acp_langgraph.acp.cancelling import cancel_run
@@ -21,6 +22,7 @@ from acp_langgraph.acp.models import (
     RunWaitResponse,
 )
 from acp_langgraph.acp.order import RunOrder, RunPolicy
+from acp_langgraph.core.deadlines import Left, OutOfTimeError, within
 from acp_langgraph.core.flow import Flow, Pause, Progress
 from acp_langgraph.core.retry import retry_after
 from acp_langgraph.errors import (
@@ -32,13 +34,14 @@ from acp_langgraph.errors import (
     OpenApiException,
     RequestTimeoutException,
     RunLostError,
+    RunOutputError,
     RunTimeoutError,
     ServiceException,
     TooManyRequestsException,
     UnreadableAnswerException,
 )
 
-__all__ = ["Vigil", "at_work_since", "outcome_of", "wait_for_run"]
+__all__ = ["Vigil", "at_work_since", "give_up", "outcome_of", "wait_for_run"]
 
 _NOT_YET: Final = (
     ApiConnectionError,
@@ -48,6 +51,7 @@ _NOT_YET: Final = (
     UnreadableAnswerException,
 )
 _LOOKS_BEFORE_LOST: Final = 3
+_LAST_LOOK: Final = 10.0  # seconds for what a run has come to whose time is over
 
 
 def wait_for_run(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> Flow[Outcome]:
@@ -55,23 +59,38 @@ def wait_for_run(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> 
     run_id = leg["run_id"]
     if entry.was_cancelled(run_id):
         return {"type": "cancelled", "run_id": run_id}
-    vigil = Vigil(policy, leg)
     yield Progress("waiting", run_id, at_work_since(leg))
+    left = policy.left(leg["since"])
+    if entry.again and not entry.seen_alive and (left() or 1.0) <= 0:
+        # It was given up, or whoever waited for it died: look once what it came to since.
+        left = _for_seconds(_LAST_LOOK, policy)
+        if not (yield from is_settled(order, policy, run_id)):
+            yield from give_up(order, policy, run_id)
+    try:
+        return (yield from within(left, _wait(order, policy, entry, leg, left)))
+    except OutOfTimeError:
+        entry.told.add(run_id)
+    return (yield from give_up(order, policy, run_id))
+
+
+def _wait(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg, left: Left) -> Flow[Outcome]:
+    run_id = leg["run_id"]
+    vigil = Vigil(policy, left)
     while True:
         yield from _listen(order, policy, entry, leg, vigil)
-        seconds = vigil.seconds()
-        if seconds <= 0:
-            yield from _give_up(order, policy, run_id)
         problem: OpenApiException
         try:
-            answer = yield from order.wait(run_id, seconds)
+            answer = yield from _asked_where_it_is_told(order, policy, run_id)
         except (*_NOT_YET, NotFoundException) as error:
             problem = error
         else:
             if entry.again and not entry.seen_alive and _was_cancelled(answer):
                 return {"type": "cancelled", "run_id": run_id}
             heard = yield from stop_listening(order, entry.listening, leg, answer)
-            outcome = outcome_of(order, answer, run_id)
+            if _has_failed(answer) and (yield from _is_to_be_done_again(policy, entry, run_id)):
+                # 0.2.0 knows this result too, and starts a run of its own as well.
+                return {"type": "cancelled", "run_id": run_id, "failed": True}
+            outcome = outcome_of(order, answer, run_id, entry)
             if outcome is not None:
                 if outcome["type"] == "interrupt":
                     yield Progress("asked", run_id)
@@ -82,13 +101,58 @@ def wait_for_run(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> 
             yield Pause(pause)
 
 
+def _asked_where_it_is_told(
+    order: RunOrder, policy: RunPolicy, run_id: str
+) -> Flow[RunWaitResponse]:
+    """Wait for what the run comes to: on its thread, or by itself where the server cannot do that."""
+    if order.thread_id is None or not policy.server.answers_on_threads:
+        return (yield from order.by_itself().wait(run_id, policy.long_poll))
+    try:
+        return (yield from order.wait(run_id, policy.long_poll))
+    except ServiceException as error:
+        if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        answer = yield from order.by_itself().wait(run_id, policy.long_poll)
+        policy.server.answers_on_threads = False
+        return answer
+
+
 def _listen(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg, vigil: Vigil) -> Flow[None]:
     """Show what the run emits, if anybody wants to see it."""
     if entry.listening is None:
         return
     if entry.again and not entry.seen_alive:  # a stream may tell of what was long ago
-        entry.seen_alive = yield from is_at_work(order, leg["run_id"])
+        entry.seen_alive = yield from is_at_work(order, policy, leg["run_id"])
     yield from listen_to_run(order, policy, entry.listening, leg, vigil)
+
+
+def is_settled(order: RunOrder, policy: RunPolicy, run_id: str) -> Flow[bool]:
+    """Whether a run is certainly at work no more."""
+    looking = within(_for_seconds(_LAST_LOOK, policy), policy.repeat(order.get(run_id)))
+    try:
+        run = yield from looking
+    except (OpenApiException, OutOfTimeError):
+        return False
+    return bool(run.status != RunStatus.PENDING)
+
+
+def _for_seconds(seconds: float, policy: RunPolicy) -> Left:
+    until = policy.clock() + seconds
+    return lambda: until - policy.clock()
+
+
+def _has_failed(answer: RunWaitResponse) -> bool:
+    """Whether a run came to nothing, and certainly not to its end."""
+    run = answer.run
+    failed = run is not None and run.status in {RunStatus.ERROR, RunStatus.TIMEOUT}
+    return isinstance(answer.output, RunError) or (answer.output is None and failed)
+
+
+def _is_to_be_done_again(policy: RunPolicy, entry: Entry, run_id: str) -> Flow[bool]:
+    """Whether whoever enters has been told of the run's failure before."""
+    if policy.on_failure == "keep":
+        return False
+    return (yield from entry.was_told(run_id))
 
 
 def _was_cancelled(answer: RunWaitResponse) -> bool:
@@ -106,25 +170,14 @@ def _was_cancelled(answer: RunWaitResponse) -> bool:
 
 
 class Vigil:
-    """How long a wait has gone on, how long without a sign of life, and how often without sense."""
+    """How long a wait has gone on without a sign of life, and how often without sense."""
 
-    def __init__(self, policy: RunPolicy, leg: Leg) -> None:
+    def __init__(self, policy: RunPolicy, left: Left) -> None:
         self.policy = policy
+        self.seconds_left = left
         self.misses = 0
         self._alive = policy.clock()
         self._waits = policy.backoff.waits()
-        since: float = leg["since"]
-        self._deadline = None if policy.run_timeout is None else since + policy.run_timeout
-
-    def seconds(self) -> float:
-        """How long the next wait may stay open; nothing is left once the deadline has passed."""
-        if self._deadline is None:
-            return self.policy.long_poll
-        return min(self.policy.long_poll, self._deadline - self.policy.clock())
-
-    def seconds_left(self) -> float | None:
-        """Seconds until the run's deadline, if it has one."""
-        return None if self._deadline is None else self._deadline - self.policy.clock()
 
     def alive(self) -> None:
         """The server gave a sign of life."""
@@ -150,10 +203,11 @@ def _look(
 
     Raises:
         RunLostError: If the server says again and again that there is no such run.
+        RunOutputError: If the run is done, and what it came to cannot be had.
         OpenApiException: The problem, if waiting on makes no sense.
     """
     try:
-        run = yield from order.get(run_id)
+        run = yield from vigil.policy.repeat(order.get(run_id))
     except NotFoundException:
         vigil.misses += 1
         if vigil.misses >= _LOOKS_BEFORE_LOST:
@@ -167,19 +221,33 @@ def _look(
         vigil.alive()
         yield Progress("waiting", run_id, {"status": str(run.status)})
         entry.seen_alive = entry.seen_alive or run.status == RunStatus.PENDING
-        if run.status == RunStatus.PENDING or isinstance(problem, ApiConnectionError):
+        if run.status == RunStatus.PENDING or never_left(problem):
             vigil.misses = 0
             return
         # The run is done, says its status, and still the wait for its output makes no sense.
         vigil.misses += 1
         if vigil.misses > vigil.policy.retries:
-            raise problem
+            raise RunOutputError(
+                f"the run is done, with status {run.status}, and the server cannot give what it came "
+                f"to: {problem}",
+                **order.ids(run_id),
+            )
 
 
-def _give_up(order: RunOrder, policy: RunPolicy, run_id: str) -> Flow[NoReturn]:
-    ended = policy.on_timeout == "cancel" and (yield from cancel_run(order, run_id))
+def never_left(problem: OpenApiException) -> bool:
+    """Whether a request has certainly not reached the server, which then said nothing by it."""
+    return isinstance(problem, ApiConnectionError) and not problem.sent
+
+
+def give_up(order: RunOrder, policy: RunPolicy, run_id: str | None) -> Flow[NoReturn]:
+    """End a run that took too long, or leave it to itself.
+
+    Raises:
+        RunTimeoutError: Always.
+    """
+    ended = policy.on_timeout == "cancel" and (yield from cancel_run(order, run_id, policy.server))
     raise RunTimeoutError(
-        f"the remote run was not done after {policy.run_timeout} s; it was "
+        f"the remote run was not done after {policy.run_timeout} s (run_timeout of the node); it was "
         + ("cancelled" if ended else "left running and can be waited for again"),
         **order.ids(run_id),
     )
@@ -190,13 +258,17 @@ def at_work_since(leg: Leg) -> dict[str, Any]:
     return {"status": str(RunStatus.PENDING), "since": leg["since"]}
 
 
-def outcome_of(order: RunOrder, answer: RunWaitResponse, run_id: str | None) -> Outcome | None:
+def outcome_of(
+    order: RunOrder, answer: RunWaitResponse, run_id: str | None, entry: Entry
+) -> Outcome | None:
     """What a wait came to; `None` if the run is not done.
 
     Raises:
         ACPRunException: If the run failed.
     """
     run, output = answer.run, answer.output
+    if run_id is not None and _has_failed(answer):
+        entry.told.add(run_id)
     match output:
         case RunResult():
             result = output.model_dump(mode="json", include={"type", "values", "messages"})
@@ -208,6 +280,6 @@ def outcome_of(order: RunOrder, answer: RunWaitResponse, run_id: str | None) -> 
         case RunError():
             ids = order.ids(run_id or output.run_id)
             raise ACPRunException(output.errcode, output.description, **ids)
-    if run is not None and run.status in {RunStatus.ERROR, RunStatus.TIMEOUT, RunStatus.SUCCESS}:
+    if run is not None and run.status in {RunStatus.ERROR, RunStatus.TIMEOUT}:
         raise ACPRunException(None, f"status {run.status} without an output", **order.ids(run_id))
     return None

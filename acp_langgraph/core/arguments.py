@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias, TypedDict, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from acp_langgraph.core.sendable import unsendable
 from acp_langgraph.core.wire import Wire, dump
 from acp_langgraph.errors import ApiTypeError, ApiValueError
 
@@ -127,7 +128,7 @@ def _place(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     return ".".join([model.__name__.lstrip("_"), *fields])
 
 
-def as_json(what: str, encode: Callable[[T], Any], value: T) -> Any:
+def as_json(what: str, encode: Callable[[T], Any], value: T, place: str = "") -> Any:
     """The JSON value that a function makes of a value.
 
     Raises:
@@ -137,6 +138,6 @@ def as_json(what: str, encode: Callable[[T], Any], value: T) -> Any:
         return encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise ApiValueError(
-            f"{what} cannot be sent as JSON: {type(error).__name__}; use dicts, lists, strings, "
+            f"{what} cannot be sent as JSON: {unsendable(value, place) or type(error).__name__}; use dicts, lists, strings, "
             "finite numbers, booleans, None, dates, dataclasses and pydantic models"
         ) from None

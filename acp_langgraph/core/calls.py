@@ -16,14 +16,16 @@ from codecs import BOM_UTF8
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar, get_origin
 from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from acp_langgraph.core.secrets import Shown
 from acp_langgraph.core.sendable import unsendable
+from acp_langgraph.core.wire import Listing, read_each, with_whole_characters
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
@@ -114,7 +116,12 @@ class Call(Generic[T]):
         headers: Headers of this call alone.
         repeatable: Whether performing it twice is the same as performing it once. Follows from the
             method unless said otherwise (a search by POST is repeatable).
-        timeout: Seconds to wait for the reply; `None` takes the configuration's.
+        timeout: Seconds to wait for the reply, or for each piece of a stream; `None` takes the
+            configuration's.
+        limit: Seconds after which the exchange is broken off, a stream at whatever piece.
+        lasts: Whether it is answered only when the work is done, however long that takes, so that the
+            configuration's time-out does not hold.
+        may_leave: Whether nothing is lost if it is broken off, to be made again later.
     """
 
     operation: str
@@ -127,6 +134,9 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     repeatable: bool | None = None
     timeout: float | None = None
+    limit: float | None = None
+    lasts: bool = False
+    may_leave: bool = False
 
     def __iter__(self) -> Generator[Call[Any], Any, T]:
         reply = yield self
@@ -204,13 +214,30 @@ class Call(Generic[T]):
         content = reply.content.removeprefix(BOM_UTF8)  # which tells nothing, and which some send
         if not content.strip():
             raise self._unreadable(where, reply, "the answer has no body")
+        adapter = _adapter(self.returns)
         try:
-            return _adapter(self.returns).validate_json(content)  # type: ignore[no-any-return]  # the adapter is made of T
+            return adapter.validate_json(content)  # type: ignore[no-any-return]  # the adapter is made of T
+        except ValidationError:
+            content = with_whole_characters(content) or content
+        try:
+            return adapter.validate_json(content)  # type: ignore[no-any-return]  # as above
         except ValidationError as error:
+            if get_origin(self.returns) is list and (listed := self._readable(where, content)):
+                return listed  # type: ignore[return-value]  # T is a list
             first = error.errors(include_input=False, include_url=False, include_context=False)[0]
             place = ".".join(map(str, first["loc"]))
             problem = f"{place + ': ' if place else ''}{first['msg']}"
             raise self._unreadable(where, reply, problem) from None
+
+    def _readable(self, where: str, content: bytes) -> Listing[Any] | None:
+        """What can be read of a list; `None` if that is nothing."""
+        try:
+            given = from_json(content)
+        except ValueError:
+            return None
+        if not isinstance(given, list):
+            return None
+        return read_each(given, _adapter(self.returns).validate_python, where)
 
     @staticmethod
     def _unreadable(where: str, reply: Reply, problem: str) -> UnreadableAnswerException:

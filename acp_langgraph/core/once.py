@@ -59,11 +59,13 @@ class Trace:
         begun: Whether an attempt began the work and does not know what came of it.
         since: When it began, on the clock of `Once`.
         done: The work's result, in a list, once there is one.
+        told: The ids of remote runs whose failure was told.
     """
 
     begun: bool = False
     since: float = 0.0
     done: list[Any] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,96 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
+from pydantic import Secret, SecretBytes, SecretStr, TypeAdapter
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from acp_langgraph.errors import ApiTypeError, ApiValueError
 
-__all__ = ["sendable_headers", "unsendable"]
+__all__ = ["SECRETS", "UnsendableError", "holds_secret", "plain", "sendable_headers", "unsendable"]
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HALF: Final = "half of a surrogate pair, which is no character"
+SECRETS: Final = (SecretStr, SecretBytes, Secret)
+_ANY: Final = TypeAdapter(Any)
+_PLAIN: Final = frozenset({str, int, float, bool, bytes, type(None)})
 _VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+
+
+class UnsendableError(ValueError):
+    """A value is no JSON; says where and what."""
+
+
+def plain(
+    value: Any,
+    *,
+    dump: Callable[[Any], Any] | None = None,
+    declares: Callable[[tuple[Any, ...]], bool] = lambda _: False,
+    keep: bool = False,
+) -> Any:
+    """The JSON of a value; never the mask that pydantic shows for a secret.
+
+    Args:
+        value: The value.
+        dump: Dumps it by pydantic, in the mode `json` or `python`; by what it is itself if left out.
+        declares: Whether a secret is declared at a place in the dump, so that its value is given.
+        keep: Leave secrets what they are instead, wherever they are.
+
+    Raises:
+        UnsendableError: If there is a secret at another place.
+        pydantic_core.PydanticSerializationError: If it is no JSON.
+    """
+    dump = dump or partial(_dump, value)
+    made = dump("json")
+    if type(value) in _PLAIN:
+        return made
+    whole = dump("python")
+    if not holds_secret(whole):
+        return made
+    return _merged(made, whole, (), declares, keep)
+
+
+def _dump(value: Any, mode: Any) -> Any:
+    if mode == "json":
+        return to_jsonable_python(value, by_alias=True)
+    return _ANY.dump_python(value, mode="python", by_alias=True)
+
+
+def holds_secret(value: Any) -> bool:
+    """Whether there is a secret in what pydantic dumped in its mode `python`."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return False
+    if isinstance(value, Mapping):
+        return any(map(holds_secret, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(holds_secret, value))
+    return isinstance(value, SECRETS)
+
+
+def _merged(
+    made: Any, whole: Any, at: tuple[Any, ...], declares: Callable[[Any], bool], keep: bool
+) -> Any:
+    if isinstance(whole, SECRETS):
+        if keep:
+            return whole
+        if declares(at):
+            return to_jsonable_python(whole.get_secret_value())
+        place = ".".join(map(str, at)) or "it"
+        raise UnsendableError(
+            f"{place} is a {type(whole).__name__}, which goes only where a secret is declared"
+        )
+    if isinstance(made, dict) and isinstance(whole, Mapping) and len(made) == len(whole):
+        pairs = zip(made.items(), whole.values(), strict=True)
+        return {key: _merged(each, its, (*at, key), declares, keep) for (key, each), its in pairs}
+    several = isinstance(whole, (list, tuple, set, frozenset))
+    if isinstance(made, list) and several and len(made) == len(whole):
+        both = enumerate(zip(made, whole, strict=True))
+        return [_merged(each, its, (*at, n), declares, keep) for n, (each, its) in both]
+    return made
 
 
 def sendable_headers(headers: Mapping[str, str], where: str) -> dict[str, str]:
@@ -68,7 +147,13 @@ def unsendable(value: Any, place: str = "", around: tuple[int, ...] = ()) -> str
         return f"{here} contains itself"
     if isinstance(value, float) and not math.isfinite(value):
         return f"{here} is {value}, which JSON does not have"
+    if isinstance(value, str):
+        return None if _is_text(value) else f"{here} holds {_HALF}"
+    if isinstance(value, SECRETS):
+        return f"{here} is a {type(value).__name__}, which goes only where a secret is declared"
     for step, below in _members(value):
+        if isinstance(step, str) and not _is_text(step):
+            return f"{here} has a name that holds {_HALF}"
         found = unsendable(below, f"{place}.{step}" if place else str(step), (*around, id(value)))
         if found:
             return found
@@ -77,6 +162,14 @@ def unsendable(value: Any, place: str = "", around: tuple[int, ...] = ()) -> str
     except (PydanticSerializationError, ValueError, RecursionError):
         return f"{here} is of type {type(value).__name__}"
     return None
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _members(value: Any) -> list[tuple[Any, Any]]:

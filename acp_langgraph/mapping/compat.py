@@ -21,11 +21,23 @@ from typing import Any, Final
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel, BeforeValidator, PlainValidator, RootModel, WrapValidator
 
+from acp_langgraph.core.sendable import SECRETS
 from acp_langgraph.mapping import schema, typeinfo
 from acp_langgraph.mapping.paths import StatePath
 
 __all__ = ["candidates", "of_kind", "refusal", "same_kind"]
 
+_NO_SECRETS: Final = (
+    "text",
+    "number",
+    "boolean",
+    "time",
+    "choice",
+    "list",
+    "mapping",
+    "record",
+    "none",
+)
 _REFUSED: Final[dict[str, frozenset[str]]] = {
     # target -> sources that certainly cannot become it
     "text": frozenset({"number", "boolean", "list", "mapping", "record", "none"}),
@@ -69,6 +81,8 @@ def _takes_anything(declared: Any) -> bool:
 
 def _pair(source: Any, target: Any) -> str | None:
     given, wanted = _category(source), _category(target)
+    if given == "secret" and wanted in _NO_SECRETS:
+        return f"{typeinfo.type_name(source)} is a secret, and {typeinfo.type_name(target)} is none"
     if given in _REFUSED.get(wanted, ()):
         return f"{typeinfo.type_name(source)} cannot become {typeinfo.type_name(target)}"
     if given == wanted == "list":
@@ -94,6 +108,7 @@ def _category(bare: Any) -> str:
 _OPEN: Final = (RootModel, BaseMessage)
 _CATEGORIES: Final[tuple[tuple[str, tuple[type, ...]], ...]] = (
     ("none", (type(None),)),
+    ("secret", SECRETS),
     ("list", (AbstractSet,)),
     ("choice", (enum.Enum,)),
     ("mapping", (Mapping,)),

@@ -200,7 +200,12 @@ class _Compiler:
         last = rule.rules[-1] if isinstance(rule, Coalesce) else rule
         ask = last if isinstance(last, Semantic) else None
         return Assignment(
-            place.path, rule, place.type, giver(rule, self.place, item), ask, matched=matched
+            place.path,
+            rule,
+            place.type,
+            giver(rule, self.place, item, secret=schema.declares_secret(place.type)),
+            ask,
+            matched=matched,
         )
 
     def _item_plan(self, rule: Each, target: Any) -> MappingPlan:

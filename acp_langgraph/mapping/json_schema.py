@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Union
 
 import typing_extensions
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SecretStr
 
 from acp_langgraph.json_schema.pointers import target
 
@@ -104,6 +104,10 @@ class _Reader:
             found = list[self.read(schema.get("items"), name, inside)]  # type: ignore[misc]  # made at run time
         else:
             found = _SIMPLE.get(kind, Any) if isinstance(kind, str) else Any
+            if found is str and (
+                schema.get("format") == "password" or schema.get("writeOnly") is True
+            ):
+                found = SecretStr  # what pydantic writes of one
         if schema.get("nullable") is True:
             found = _union((found, type(None)))
         return _constrained(found, schema, kind)

@@ -18,6 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from acp_langgraph.core.sendable import SECRETS
 from acp_langgraph.mapping import schema, typeinfo, validation
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.answers import Problem
@@ -148,14 +149,21 @@ def shown(value: Any) -> Any:
     """A value as JSON that a model reads easily: messages as role and content."""
     if isinstance(value, BaseMessage):
         return {"role": value.type, "content": str(value.text)}
+    if isinstance(value, SECRETS):
+        return None  # no model is told a secret, nor that there is one
     if isinstance(value, Mapping):
-        return {str(key): shown(each) for key, each in value.items()}
+        open_to_see = {key: each for key, each in value.items() if not isinstance(each, SECRETS)}
+        return {str(key): shown(each) for key, each in open_to_see.items()}
     if isinstance(value, (list, tuple)):
-        return [shown(each) for each in value]
+        return [shown(each) for each in value if not isinstance(each, SECRETS)]
     fields = schema.fields_of(type(value))
     if fields is not None:
         present = {name: getattr(value, name, MISSING) for name in fields}
-        return {name: shown(each) for name, each in present.items() if each is not MISSING}
+        return {
+            name: shown(each)
+            for name, each in present.items()
+            if each is not MISSING and not isinstance(each, SECRETS)
+        }
     return to_jsonable_python(value, fallback=lambda _: None, inf_nan_mode="strings")
 
 

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, assert_never
 
 from langchain_core.messages import BaseMessage
+from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from acp_langgraph.core.sendable import SECRETS, UnsendableError, plain
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.paths import CompiledPath, StateReadError
 from acp_langgraph.mapping.plan import MappingPlan, NullError, Scope
@@ -32,6 +34,8 @@ from acp_langgraph.mapping.rules import (
 
 __all__ = ["Give", "Place", "giver"]
 
+_ANY = TypeAdapter(Any)
+
 Give = Callable[[Scope], Any]
 
 
@@ -48,13 +52,16 @@ def _reader(source: Source, place: Place, *default: Any) -> Give:
     return lambda scope: read(scope.source, *default)
 
 
-def giver(rule: Rule, place: Place, item: MappingPlan | None = None) -> Give:
+def giver(
+    rule: Rule, place: Place, item: MappingPlan | None = None, *, secret: bool = False
+) -> Give:
     """The function of a rule.
 
     Args:
         rule: The rule.
         place: Where its sources are.
         item: For `Each`, the compiled plan of an item.
+        secret: Whether the target is declared a secret, so that a text may be made of secrets.
     """
     give: Give
     match rule:
@@ -63,9 +70,9 @@ def giver(rule: Rule, place: Place, item: MappingPlan | None = None) -> Give:
         case Const(value):
             give = _always(value)
         case Template():
-            give = _template(rule, place)
+            give = _template(rule, place, secret)
         case Coalesce(rules):
-            give = _coalesce(rules, place)
+            give = _coalesce(rules, place, secret)
         case Each(source):
             assert item is not None  # noqa: S101 - the compiler makes one
             give = _each(_reader(source, place), item)
@@ -94,15 +101,15 @@ def _copy(rule: Copy, place: Place) -> Give:
     return give
 
 
-def _giver_or_none(rule: Rule, place: Place) -> Give:
+def _giver_or_none(rule: Rule, place: Place, secret: bool) -> Give:
     """In a choice, a copy of what is not there is as good as `None`."""
     if isinstance(rule, Copy) and rule.default is MISSING and not rule.optional:
         return _reader(rule.source, place, None)
-    return giver(rule, place)
+    return giver(rule, place, secret=secret)
 
 
-def _coalesce(rules: tuple[Rule, ...], place: Place) -> Give:
-    gives = [_giver_or_none(rule, place) for rule in rules]
+def _coalesce(rules: tuple[Rule, ...], place: Place, secret: bool) -> Give:
+    gives = [_giver_or_none(rule, place, secret) for rule in rules]
 
     def give(scope: Scope) -> Any:
         value: Any = None
@@ -142,7 +149,7 @@ def _takes_config(function: Callable[..., Any]) -> bool:
     return len(needed) == 2  # noqa: PLR2004 - the state and the config
 
 
-def _template(rule: Template, place: Place) -> Give:
+def _template(rule: Template, place: Place, secret: bool) -> Give:
     parts: list[str | tuple[Give, Source, str]] = [
         part if isinstance(part, str) else (_reader(part[0], place), part[0], part[1])
         for part in rule.parts
@@ -161,19 +168,37 @@ def _template(rule: Template, place: Place) -> Give:
                     f"{source} is None, and a text needs a value there; use coalesce, or give the "
                     "value earlier"
                 )
-            texts.append(value if type(value) is str and not spec else _text(value, spec))
+            if type(value) is str and not spec:
+                texts.append(value)
+                continue
+            try:
+                texts.append(_text(value, spec, secret))
+            except UnsendableError as error:
+                inside = str(error).removeprefix("it ")
+                raise NullError(f"{source} {inside}, and a text is none") from None
         return "".join(texts)
 
     return give
 
 
-def _text(value: Any, spec: str) -> str:
+def _text(value: Any, spec: str, secret: bool) -> str:
+    if isinstance(value, SECRETS):
+        value = plain(value, declares=lambda _: secret)
     if isinstance(value, enum.Enum):
         value = value.value
     if isinstance(value, BaseMessage):
         return str(value.text)
     if isinstance(value, (list, tuple, set, frozenset, dict)) or hasattr(value, "__dict__"):
-        return json.dumps(to_jsonable_python(value, fallback=str), ensure_ascii=False)
+        made = plain(
+            value,
+            dump=lambda mode: (
+                to_jsonable_python(value, fallback=str)
+                if mode == "json"
+                else _ANY.dump_python(value, mode="python")
+            ),
+            declares=lambda _: secret,
+        )
+        return json.dumps(made, ensure_ascii=False)
     return format(value, spec)
 
 

@@ -27,6 +27,7 @@ import typing_extensions
 from langchain_core.messages import BaseMessage
 from pydantic import AliasChoices, AliasPath, BaseModel, Field
 
+from acp_langgraph.core.sendable import SECRETS
 from acp_langgraph.mapping.typeinfo import (
     MESSAGE_BASE,
     WRAPPERS,
@@ -44,6 +45,7 @@ from acp_langgraph.mapping.typeinfo import (
 __all__ = [
     "Member",
     "NoMemberError",
+    "declares_secret",
     "description_of",
     "field_names",
     "fields_of",
@@ -81,6 +83,21 @@ class NoMemberError(LookupError):
         super().__init__(reason)
         self.reason = reason
         self.names = tuple(names)
+
+
+def declares_secret(declared: Any, steps: Iterable[Any] = ()) -> bool:
+    """Whether a type, or what is so many steps inside it, is declared a secret."""
+    for step in steps:
+        try:
+            declared = member_type(declared, step)
+        except NoMemberError:
+            return False
+    return any(_is_secret(kind) for kind in alternatives(declared))
+
+
+def _is_secret(bare: Any) -> bool:
+    origin = origin_of(bare)
+    return isinstance(origin, type) and issubclass(origin, SECRETS)
 
 
 @remembered

@@ -17,9 +17,11 @@ import typing_extensions
 from langchain_core.messages import AnyMessage, BaseMessage, convert_to_messages
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import PydanticSerializationError
 from pydantic_core.core_schema import ErrorType
 
+from acp_langgraph.core.chat import message_of
+from acp_langgraph.core.sendable import SECRETS, plain
 from acp_langgraph.mapping.schema import NoMemberError, fields_of, member_type
 from acp_langgraph.mapping.typeinfo import Step, remembered
 
@@ -29,6 +31,8 @@ __all__ = ["adapter", "json_schema", "pruned", "reason", "validatable", "validat
 def _to_message(value: Any) -> Any:
     if isinstance(value, (BaseMessage, type(None))):
         return value
+    if isinstance(written := message_of(value), BaseMessage):
+        return written
     try:
         (message,) = convert_to_messages([value])
     except (ValueError, TypeError, KeyError, NotImplementedError):
@@ -144,7 +148,7 @@ def _as_json(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)) or type(value) is str:
         return value
     try:
-        return to_jsonable_python(value)
+        return plain(value, keep=True)
     except (PydanticSerializationError, ValueError, RecursionError):
         return value
 
@@ -168,9 +172,11 @@ def reason(error: Exception, *, open: bool = False, skip: int = 0) -> str:  # no
     if not isinstance(error, ValidationError):
         return f"{type(error).__name__}: {error}" if open else type(error).__name__
     said = []
-    for each in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
+    for each in error.errors(include_url=False, include_context=False)[:5]:
         place = ".".join(map(str, each["loc"][skip:]))
         words = each["msg"] if open or each["type"] in _SPEAKING else "refused by its validator"
+        if isinstance(each["input"], SECRETS):
+            words += f", and it is a {type(each['input']).__name__}"
         said.append(f"{place}: {words}" if place else words)
     return "; ".join(said)
 

@@ -123,6 +123,9 @@ class ACPNode(RemoteNode):
         on_timeout: Whether a run that takes longer is ended (`cancel`) or left to itself (`leave`).
         on_unknown: What to do where it cannot be told whether the run was started: `raise`
             UnknownOutcomeError, or `rerun` and accept that it may run twice.
+        on_failure: What to do where the node is entered again after its run failed and that was told:
+            by a retry policy that takes an `ACPRunException`, by a retry middleware around the tool, or
+            by `invoke(None, config)`. `rerun` starts a new run, `keep` tells the same again.
         on_cancel: Whether the run is ended (`cancel`) or left to itself (`detach`) when the node's
             execution is cancelled: by its caller, a time-out, or a failed sibling. An interrupt
             cancels nothing.
@@ -145,6 +148,7 @@ class ACPNode(RemoteNode):
         UnprocessableEntityException: If the agent does not take the answer; resume with another.
         RunTimeoutError: If the run outlived `run_timeout`.
         RunLostError: If the server forgot the run.
+        RunOutputError: If the run is done, and the server cannot give what it came to.
         UnknownOutcomeError: If it cannot be told whether the run was started.
         ApiConnectionError: If the server cannot be reached.
         ApiException: If it refuses; the child classes tell which way.
@@ -175,6 +179,7 @@ class ACPNode(RemoteNode):
         run_timeout: float | None = None,
         on_timeout: Literal["cancel", "leave"] = "cancel",
         on_unknown: Literal["raise", "rerun"] = "raise",
+        on_failure: Literal["rerun", "keep"] = "rerun",
         on_cancel: Literal["cancel", "detach"] = "cancel",
         multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] = "enqueue",
         stream_mode: Literal["auto"] | Mode | Sequence[Mode] | None = "auto",
@@ -210,6 +215,7 @@ class ACPNode(RemoteNode):
             )
         one_of("on_timeout", on_timeout, ("cancel", "leave"), name)
         one_of("on_unknown", on_unknown, ("raise", "rerun"), name)
+        one_of("on_failure", on_failure, ("rerun", "keep"), name)
         one_of("multitask_strategy", multitask_strategy, _STRATEGIES, name)
         wanted: Any = stream_mode or ()
         listed = isinstance(wanted, Iterable) and not isinstance(wanted, str)
@@ -228,6 +234,7 @@ class ACPNode(RemoteNode):
             run_timeout=run_timeout,
             on_timeout=on_timeout,
             on_unknown=on_unknown,
+            on_failure=on_failure,
             retries=self.transport.retries,
             long_poll=min(30.0, self.transport.endpoint.configuration.timeout or 30.0),
         )
@@ -407,6 +414,8 @@ class ACPNode(RemoteNode):
             entry=Entry(
                 again=execution.again,
                 was_cancelled=self.was_cancelled,
+                failures_told=execution.failures_told,
+                told=execution.trace.told,
                 listening=(yield from self._listen()) if execution.audience.is_there else None,
             ),
             answer_schema=self._answer_schema,
@@ -416,7 +425,7 @@ class ACPNode(RemoteNode):
     def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
         """Cancel the remote run, which may have to be found first."""
         order = RunOrder(key, self._agent_id, None, thread_id=self._thread(execution))
-        return (yield from cancel_run(order, run_id))
+        return (yield from cancel_run(order, run_id, self.policy.server))
 
     def _order(
         self,

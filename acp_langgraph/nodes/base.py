@@ -22,6 +22,7 @@ from langgraph.types import StreamMode
 
 from acp_langgraph.auth import HeaderAuth, Refuse
 from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.chat import with_messages
 from acp_langgraph.core.drive import adrive, drive
 from acp_langgraph.core.flow import Flow, Progress
 from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
@@ -29,6 +30,7 @@ from acp_langgraph.nodes.channels import channels_taking, refuse_lost
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers, Identity
 from acp_langgraph.nodes.langgraph import CONFIG_KEY_RUNTIME
+from acp_langgraph.nodes.leaving import ended_with_the_graph
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
 from acp_langgraph.nodes.ports import OutputPort
 from acp_langgraph.nodes.presence import Presence
@@ -163,7 +165,8 @@ class RemoteNode(Presence):
         performer.report = self._report(execution, config)
         await self._until_ended(execution)
         try:
-            with performer.report or _UNREPORTED:
+            loops = execution.task.loops if execution.task is not None else ()
+            with performer.report or _UNREPORTED, ended_with_the_graph(loops):
                 change = await adrive(self._life(input, execution, config), performer)
                 return self._taken(change, channels)
         except AcpLangGraphError:
@@ -305,7 +308,8 @@ class RemoteNode(Presence):
         port = getattr(self, "output", None)
         where = "the answer would be lost" if isinstance(port, OutputPort) else "output"
         refuse_lost(change, channels, self.name, where)
-        return change
+        taken: dict[str, Any] = with_messages(change, channels)
+        return taken
 
     def _refuse_without(self, wanted: str) -> None:
         if self._known_to_one_client not in {"", wanted}:

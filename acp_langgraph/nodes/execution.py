@@ -17,9 +17,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from acp_langgraph.core.credentials import Credentials
+from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.once import Trace
 from acp_langgraph.core.processes import PerProcess
-from acp_langgraph.nodes.langgraph import GraphTask, Questions
+from acp_langgraph.nodes.langgraph import GraphTask, Questions, failures_told
 from acp_langgraph.nodes.ledger import Ledger
 from acp_langgraph.nodes.streaming import Audience
 
@@ -133,6 +134,13 @@ class Execution:
         """The place without the ids of tasks: the same for every execution of the node."""
         namespace, node = self.place
         return node if namespace is None else f"{_TASK_ID.sub('', namespace)}|{node}"
+
+    def failures_told(self) -> Flow[str]:
+        """The texts of the errors that an earlier entry ended with, and the graph with it."""
+        if self.task is None:
+            return ""
+        call: Call | None = self.task.configurable.get(CALL)
+        return (yield from failures_told(self.task, call.task if call else self.task))
 
     def remote_thread_id(self) -> str:
         """The id of the node's own remote thread: one per graph thread and place in the graph."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from langchain_core.runnables import RunnableConfig
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import PydanticSerializationError
+
+from acp_langgraph.core.sendable import plain, unsendable
 
 __all__ = ["forwarded", "forwarded_metadata"]
 
@@ -32,7 +34,9 @@ def forwarded_metadata(config: RunnableConfig) -> dict[str, Any]:
         if name.startswith(_GRAPHS_OWN) or name in configurable:
             continue
         try:
-            found[name] = to_jsonable_python(value)
-        except PydanticSerializationError:
+            made = plain(value)
+        except (PydanticSerializationError, ValueError):
             continue
+        if unsendable(made) is None:
+            found[name] = made
     return found

@@ -50,6 +50,7 @@ class NodeOptions(TypedDict, total=False):
     run_timeout: float | None
     on_timeout: Literal["cancel", "leave"]
     on_unknown: Literal["raise", "rerun"]
+    on_failure: Literal["rerun", "keep"]
     on_cancel: Literal["cancel", "detach"]
     multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"]
     stream_mode: Literal["auto"] | Mode | Sequence[Mode] | None

@@ -288,15 +288,16 @@ class Questions:
                 return
 
 
-def failures_told(around: GraphTask, own: GraphTask) -> Flow[str]:
+def failures_told(own: GraphTask, around: GraphTask) -> Flow[str]:
     """What was told of failures of a task before it was entered again.
 
     LangGraph stores the error with which a task failed. Only if the task itself has failed with it was
     anybody told: a tool's failure that a model was told of is none of the graph's.
 
     Args:
-        around: The task that must have failed.
-        own: The task whose steps failed, which for a call of a tool is in a graph of its own.
+        own: The task whose steps failed.
+        around: The task that must have failed: for a call of a tool, which is in a graph of its own,
+            the one in which the call was made.
 
     Returns:
         The errors' texts, which name the runs by their ids; empty if nobody was told.

@@ -82,7 +82,7 @@ class GraphPerformer(_Watch):
         """Exchange one request for one reply; one that may take long not while draining."""
         if self.stopped:
             raise StoppedError("the node was stopped")
-        if call.timeout is not None:
+        if call.may_leave:
             leave_if_drained(self.execution.runtime)
         return self._transport.exchange(call)
 
@@ -155,7 +155,7 @@ class AsyncGraphPerformer(_Watch):
 
     async def call(self, call: Call[Any]) -> Reply:
         """Exchange one request for one reply; one that may take long is left when draining."""
-        if call.timeout is None:
+        if not call.may_leave:
             return await self._transport.exchange(call)
         async with until_drained(self.execution.runtime):
             return await self._transport.exchange(call)

@@ -11,12 +11,20 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import PydanticSerializationError
 
 from acp_langgraph.core.flow import Flow, Step, Work
-from acp_langgraph.core.sendable import unsendable
+from acp_langgraph.core.sendable import UnsendableError, plain, unsendable
 from acp_langgraph.errors import NodeInputError, NodeOutputError
-from acp_langgraph.mapping import MappingPlan, aask, ask, compile_input, compile_output, validation
+from acp_langgraph.mapping import (
+    MappingPlan,
+    aask,
+    ask,
+    compile_input,
+    compile_output,
+    schema,
+    validation,
+)
 from acp_langgraph.nodes.ports import describe_faults
 
 __all__ = ["PlannedInput", "PlannedOutput"]
@@ -37,7 +45,11 @@ class PlannedInput:
         answers = yield from _answers("map_input", plan, self._model, plan.value, state, config)
         value = plan.value(state, config, answers=answers)
         try:
-            return to_jsonable_python(value, by_alias=True)
+            return plain(value, declares=partial(schema.declares_secret, self.declared or Any))
+        except UnsendableError as error:
+            raise NodeInputError(
+                f"the plan of the input gives what cannot be sent: {error}", node=self._node
+            ) from None
         except (PydanticSerializationError, ValueError):
             raise NodeInputError(
                 f"the plan of the input gives what cannot be sent as JSON: {unsendable(value)}",
@@ -69,9 +81,8 @@ class PlannedOutput:
         try:
             return validation.validate(self.declared, values)
         except ValidationError as error:
-            faults = error.errors(include_input=False, include_url=False, include_context=False)
             raise NodeOutputError(
-                f"the agent's answer does not fit its output_type: {describe_faults(faults)}",
+                f"the agent's answer does not fit its output_type: {describe_faults(error)}",
                 node=self._node,
             ) from None
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import is_dataclass
+from functools import partial
 from inspect import isroutine
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import PydanticSerializationError
 from typing_extensions import is_typeddict
 
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.core.sendable import unsendable
+from acp_langgraph.core.sendable import SECRETS, UnsendableError, plain, unsendable
 from acp_langgraph.errors import NodeConfigurationError, NodeError, NodeInputError, NodeOutputError
 from acp_langgraph.mapping import schema, validation
 from acp_langgraph.mapping.paths import StatePath
@@ -69,16 +70,24 @@ class InputPort:
             raise NodeInputError(f"{self.what}_path: {error}", node=self._node) from None
         try:
             if self._adapter is None:
-                return to_jsonable_python(value, by_alias=True)
+                return plain(value)
             fitting = validation.validate(self.declared, value)
             if is_typeddict(self.declared):
                 # The type says what the agent gets to see, be it of the whole state.
                 known = self.declared.__annotations__
                 fitting = {name: each for name, each in fitting.items() if name in known}
-            return self._adapter.dump_python(fitting, mode="json", by_alias=True, warnings="error")
+            adapter = self._adapter
+            return plain(
+                fitting,
+                dump=lambda mode: adapter.dump_python(
+                    fitting, mode=mode, by_alias=True, warnings="error"
+                ),
+                declares=partial(schema.declares_secret, self.declared),
+            )
         except ValidationError as error:
-            faults = error.errors(include_input=False, include_url=False, include_context=False)
-            raise NodeInputError(self._refusal(describe_faults(faults)), node=self._node) from None
+            raise NodeInputError(self._refusal(describe_faults(error)), node=self._node) from None
+        except UnsendableError as error:
+            raise NodeInputError(self._refusal(str(error)), node=self._node) from None
         except (PydanticSerializationError, ValueError):
             found = unsendable(value) or f"it is of type {type(value).__name__}"
             problem = f"{found}, and cannot be sent as JSON"
@@ -161,9 +170,8 @@ class OutputPort:
         try:
             value = values if self.declared is None else validation.validate(self.declared, values)
         except ValidationError as error:
-            faults = error.errors(include_input=False, include_url=False, include_context=False)
             raise NodeOutputError(
-                f"the agent's answer is no {_name(self.declared)}: {describe_faults(faults)}",
+                f"the agent's answer is no {_name(self.declared)}: {describe_faults(error)}",
                 node=self._node,
             ) from None
         try:
@@ -172,11 +180,18 @@ class OutputPort:
             raise NodeOutputError(f"output_path: {error}", node=self._node) from None
 
 
-def describe_faults(faults: Any) -> str:
+def describe_faults(error: ValidationError) -> str:
     """Pydantic's findings in one line, without the values."""
     return "; ".join(
-        f"{'.'.join(map(str, fault['loc'])) or 'it'}: {fault['msg']}" for fault in faults[:5]
+        f"{'.'.join(map(str, fault['loc'])) or 'it'}: {_said(fault)}"
+        for fault in error.errors(include_url=False, include_context=False)[:5]
     )
+
+
+def _said(fault: Any) -> str:
+    if isinstance(fault["input"], SECRETS):
+        return f"{fault['msg']}, and it is a {type(fault['input']).__name__}"
+    return str(fault["msg"])
 
 
 def _parse(what: str, path: str, node: str) -> StatePath:

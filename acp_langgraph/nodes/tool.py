@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Never, TypedDict
 
 from langchain_core.messages import BaseMessage, convert_to_messages
@@ -20,17 +21,17 @@ from langchain_core.tools import BaseTool, ToolException
 from langgraph.errors import GraphInterrupt
 from langgraph.graph import START, StateGraph
 from pydantic import BaseModel, PrivateAttr, create_model
-from pydantic_core import to_jsonable_python
 from typing_extensions import override
 
 from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.sendable import plain
 from acp_langgraph.errors import (
     AcpLangGraphError,
     CheckpointerRequiredError,
     NodeConfigurationError,
     UnknownOutcomeError,
 )
-from acp_langgraph.mapping import validation
+from acp_langgraph.mapping import schema, validation
 from acp_langgraph.mapping.json_schema import type_from_json_schema
 from acp_langgraph.nodes.ports import OutputPort
 from acp_langgraph.nodes.tool_calls import ToolCall
@@ -268,7 +269,7 @@ class Arguments:
             value = given if others else {name: given}
         if self.declared is not None:
             validation.validate(self.declared, value)
-        return to_jsonable_python(value, by_alias=True)
+        return plain(value, declares=partial(schema.declares_secret, self.declared or Any))
 
 
 def make_tool(

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic_core import from_json
-
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.sse import SSEDecoder
+from acp_langgraph.core.wire import read_json
 from acp_langgraph.errors import QuantRunError, UnreadableAnswerException
 from acp_langgraph.quant.wire import QuantWire
 
@@ -66,7 +65,7 @@ class ChatEventReader:
             if event.data.strip() == "[DONE]":
                 continue
             try:
-                data = from_json(event.data)
+                data = read_json(event.data)
             except ValueError:
                 data = None
             if not isinstance(data, dict):

@@ -14,12 +14,14 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     ConfigDict,
+    ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
 from pydantic.alias_generators import to_camel
 
-from acp_langgraph.core.wire import Wire, with_zone
+from acp_langgraph.core.wire import Wire, read_each, with_zone
 
 __all__ = ["Items", "Moment", "QuantWire", "Text"]
 
@@ -62,6 +64,20 @@ Moment: TypeAlias = Annotated[
     AfterValidator(lambda moment: None if moment is None else with_zone(moment)),
     WrapValidator(_tolerant),
 ]
+
+
+def _each(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """What can be read of a list; `null` is as good as none."""
+    value = [] if value is None else value
+    try:
+        return read(value)
+    except ValidationError:
+        found = read_each(value, read, str(info.field_name)) if isinstance(value, list) else None
+        if found is None:
+            raise
+        return found
+
+
 # `null` is as good as nothing, wherever the API sends a list or a text.
-Items: Final = BeforeValidator(lambda value: [] if value is None else value)
+Items: Final = WrapValidator(_each)
 Text: TypeAlias = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]

@@ -29,10 +29,13 @@ from typing import Any, Final
 import langgraph.errors
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, Interrupt, StateSnapshot
+from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from acp_langgraph.acp.descriptor import schema_faults
 from acp_langgraph.acp.models import CANCELLED, RunStatus, StreamingMode
+from acp_langgraph.core.chat import with_messages
+from acp_langgraph.core.sendable import SECRETS, holds_secret, unsendable
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.problems import invalid
@@ -53,6 +56,7 @@ __all__ = [
     "timed_out",
 ]
 
+_ANY: Final = TypeAdapter(Any)
 _log = logging.getLogger(__name__)
 
 FAILED: Final = 1
@@ -96,9 +100,28 @@ def jsonable(value: Any, *, whatever: bool = False) -> Any:
     Raises:
         ValueError: If it has none.
     """
-    return from_json(
-        to_json(value, inf_nan_mode="null", bytes_mode="base64", serialize_unknown=whatever)
-    )
+    whole = _ANY.dump_python(value, mode="python")
+    if holds_secret(whole):
+        if not whatever:
+            raise ValueError(unsendable(value))
+        value = _without_secrets(whole)
+    mode: Any = "null" if whatever else "constants"
+    try:
+        return from_json(
+            to_json(value, inf_nan_mode=mode, bytes_mode="base64", serialize_unknown=whatever),
+            allow_inf_nan=False,
+        )
+    except ValueError as error:
+        raise ValueError(unsendable(value) or str(error)) from None
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {key: each for key, each in value.items() if not isinstance(each, SECRETS)}
+        return {key: _without_secrets(each) for key, each in kept.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_without_secrets(each) for each in value if not isinstance(each, SECRETS)]
+    return value
 
 
 async def execute(
@@ -119,7 +142,7 @@ async def execute(
     try:
         if again and await at_breakpoint(agent, run):
             return await _at_breakpoint(agent, run)
-        start = await going_on(agent, run) if again else _start(run)
+        start = await going_on(agent, run) if again else _start(agent, run)
         return await _execute(agent, run, start, publish)
     except Exception as error:  # noqa: BLE001 - whatever a graph raises is the run's outcome
         if _refuses_answer(error):
@@ -238,7 +261,10 @@ def failed(run: RunRecord, description: str, errcode: int = FAILED) -> Outcome:
             "type": "error",
             "run_id": run.run_id,
             "errcode": errcode,
-            "description": description[:_LONGEST_DESCRIPTION],
+            # A lone surrogate could neither be stored nor sent.
+            "description": description[:_LONGEST_DESCRIPTION]
+            .encode("utf-8", "backslashreplace")
+            .decode(),
         },
     )
 
@@ -253,9 +279,9 @@ def timed_out(run: RunRecord, description: str) -> Outcome:
     return replace(failed(run, description, TIMED_OUT), status=RunStatus.TIMEOUT)
 
 
-def _start(run: RunRecord) -> Any:
+def _start(agent: HostedAgent, run: RunRecord) -> Any:
     if run.answers is None:
-        return run.creation["input"]
+        return with_messages(run.creation["input"], agent.graph.channels)
     return Command(resume=run.answers) if run.answers else None
 
 

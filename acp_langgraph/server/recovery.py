@@ -18,6 +18,7 @@ from typing import Any
 
 from langgraph.types import Command, Interrupt, StateSnapshot
 
+from acp_langgraph.core.chat import with_messages
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.records import RunRecord
@@ -32,7 +33,7 @@ async def going_on(agent: HostedAgent, run: RunRecord) -> Any:
     head = await agent.saver.aget_tuple(checkpoints.thread_config(run.thread_id))
     if run.answers is None:
         began = head is not None and head.metadata.get("run_id") == run.run_id
-        return None if began else run.creation["input"]
+        return None if began else with_messages(run.creation["input"], agent.graph.channels)
     if head is None or head.checkpoint["id"] != run.asked_at:
         return None
     answers = await _outstanding(agent, run)

@@ -23,6 +23,7 @@ from acp_langgraph.acp.models import (
     ThreadState,
     ThreadStatus,
 )
+from acp_langgraph.core.chat import with_messages
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.engine import Engine
@@ -154,7 +155,7 @@ class Threads:
         checkpoint = body.checkpoint.checkpoint_id if body.checkpoint else None
         if checkpoint and not await checkpoints.exists(agent, thread.thread_id, checkpoint):
             raise not_found("checkpoint", checkpoint)
-        written = _with_messages(body, agent)
+        written = with_messages(_with_messages(body, agent), agent.graph.channels)
         try:
             await agent.graph.aupdate_state(
                 checkpoints.thread_config(thread.thread_id, checkpoint), written

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -27,7 +27,10 @@ from acp_langgraph.transport.exchange import (
     refuse_to_ask,
     trusting_nobody,
 )
+from acp_langgraph.transport.proxies import is_socks
 from acp_langgraph.transport.signing import send_signed
+from acp_langgraph.transport.socks import socks_transport
+from acp_langgraph.transport.timed import TimedBackend, within_seconds
 
 __all__ = ["Transport"]
 
@@ -77,9 +80,14 @@ class Transport(Closing):
             ApiConnectionError: If no answer came.
             AnswerTooLargeError: If the answer is larger than configured.
         """
-        with self.endpoint.explained(call), closing(self._open(call)) as response:
+        seconds = self.endpoint.seconds(call, self._given)
+        with (
+            self.endpoint.explained(call),
+            within_seconds(seconds),
+            closing(self._open(call)) as response,
+        ):
             body = self.endpoint.body(call)
-            for piece in response.iter_bytes():
+            for piece in _in_time(response.iter_bytes(), seconds):
                 body.add(piece)
         return self.endpoint.reply(call, response.status_code, response.headers, body.bytes())
 
@@ -91,22 +99,34 @@ class Transport(Closing):
                 the stream that was asked for.
             ApiConnectionError: If the connection breaks.
         """
-        with self.endpoint.explained(call), closing(self._open(call)) as response:
-            reply = self.endpoint.reply(call, response.status_code, response.headers)
-            if not call.is_streamed_by(reply):
-                body = self.endpoint.body(call)
-                for piece in response.iter_bytes():
-                    body.add(piece)
-                call.read(replace(reply, content=body.bytes()))
-            yield from response.iter_bytes()
+        seconds = self.endpoint.seconds(call, self._given)
+        with self.endpoint.explained(call):
+            until = None if call.limit is None else time.monotonic() + call.limit
+            with within_seconds(seconds):
+                response = self._open(call)
+            with closing(response):
+                reply = self.endpoint.reply(call, response.status_code, response.headers)
+                if not call.is_streamed_by(reply):
+                    body = self.endpoint.body(call)
+                    with within_seconds(seconds):
+                        for piece in _in_time(response.iter_bytes(), seconds):
+                            body.add(piece)
+                    call.read(replace(reply, content=body.bytes()))
+                pieces = response.iter_bytes()
+                while True:
+                    with within_seconds(None if until is None else until - time.monotonic()):
+                        piece = next(pieces, b"")
+                    if not piece:
+                        return
+                    yield piece
 
     def send(self, call: Call[T]) -> T:
         """Perform a call, repeating it where that does no harm, and read its result."""
-        return drive(with_retries(call, self.retries), self)
+        return drive(self.endpoint.timely(call, with_retries(call, self.retries)), self)
 
     def reply(self, call: Call[Any]) -> Reply:
         """Like `send`, but the reply as it came, error statuses included."""
-        return drive(exchange(call, self.retries), self)
+        return drive(self.endpoint.timely(call, exchange(call, self.retries)), self)
 
     def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end; its steps are performed and not remembered."""
@@ -183,15 +203,28 @@ class Transport(Closing):
             return made
         with pool.lock:
             if (made := pool.made.get(origin)) is None:
-                made = pool.made[origin] = httpx.HTTPTransport(
+                proxy = self.endpoint.proxy(url)
+                kind = socks_transport if is_socks(proxy) else httpx.HTTPTransport
+                made = pool.made[origin] = kind(
                     verify=self.endpoint.tls() if url.scheme == "https" else trusting_nobody(),
-                    proxy=self.endpoint.proxy(url),
+                    proxy=proxy,
                     trust_env=False,  # the endpoint decides about proxies
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
                 )
+                # httpx has no argument for it, httpcore has.
+                made._pool._network_backend = TimedBackend()  # noqa: SLF001 - pinned by a test
                 # Nobody has to remember close().
                 weakref.finalize(self, _close_here, os.getpid(), made)
             return made
+
+
+def _in_time(pieces: Iterator[bytes], seconds: float | None) -> Iterator[bytes]:
+    """The pieces of an answer, of a client of the caller's own too, which keeps to no deadline."""
+    until = None if seconds is None else time.monotonic() + seconds
+    for piece in pieces:
+        if until is not None and time.monotonic() > until:
+            raise httpx.ReadTimeout("the time for all of the exchange is over")
+        yield piece
 
 
 def _close_here(process: int, made: httpx.HTTPTransport) -> None:

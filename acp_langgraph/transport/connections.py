@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 import httpx
@@ -25,6 +25,8 @@ from acp_langgraph.transport.exchange import (
     authorization_for,
     trusting_nobody,
 )
+from acp_langgraph.transport.proxies import is_socks
+from acp_langgraph.transport.socks import socks_connector
 
 __all__ = ["Answer", "Connections", "answer_of"]
 
@@ -57,20 +59,10 @@ class Connections:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._ways: dict[URL, _Way] = {}
+        self._by_socks: dict[Any, aiohttp.ClientSession] = {}
         # Hundreds of runs wait at once, each on a connection of its own: no limit (0).
         # Each request says whom it trusts; what forgets to trusts nobody.
-        connector = aiohttp.TCPConnector(limit=0, ssl=trusting_nobody())
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            # Cookies that one user of a node was given would be sent with another's requests.
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=["content-type"],  # what has no body has no type
-            max_line_size=LONGEST_HEAD,
-            max_field_size=LONGEST_HEAD,
-            max_headers=MOST_HEADERS,
-        )
-        # It would repeat a PUT or a DELETE by itself; what may be repeated is a call's to say.
-        self._session._retry_connection = False  # noqa: SLF001 - there is no public switch
+        self._session = _session(aiohttp.TCPConnector(limit=0, ssl=trusting_nobody()))
 
     async def open(self, call: Call[Any]) -> Answer:
         """Send a call's request.
@@ -109,7 +101,8 @@ class Connections:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        for session in (self._session, *self._by_socks.values()):
+            await session.close()
 
     async def _request(
         self,
@@ -122,10 +115,10 @@ class Connections:
         where = URL(url, encoded=True)
         way = self._ways.get(where.origin())
         if way is None:
-            way = self._ways[where.origin()] = _Way.to(where, self._endpoint)
+            way = self._ways[where.origin()] = self._way_to(where.origin())
         # Through a tunnel, what is for the proxy is said when it is built, and not within.
         tunnels = where.scheme == "https"
-        return await self._session.request(
+        return await way.session.request(
             method,
             where,
             headers={**headers, **way.for_proxy} if way.for_proxy and not tunnels else headers,
@@ -139,24 +132,44 @@ class Connections:
             ssl=way.tls,
         )
 
+    def _way_to(self, origin: URL) -> _Way:
+        endpoint = self._endpoint
+        proxy = endpoint.proxy(httpx.URL(str(origin)))
+        is_tls = origin.scheme == "https" or (proxy is not None and proxy.url.scheme == "https")
+        tls = endpoint.tls() if is_tls else True  # True: the connector's, which trusts nobody
+        if proxy is None or not is_socks(proxy):
+            url = None if proxy is None else str(proxy.url)
+            return _Way(self._session, url, _credentials_for(proxy), tls)
+        session = self._by_socks.get(key := (proxy.url, proxy.auth))
+        if session is None:
+            session = _session(socks_connector(proxy, limit=0, ssl=trusting_nobody()))
+            self._by_socks[key] = session
+        return _Way(session, None, {}, tls)
+
 
 @dataclass(frozen=True, slots=True)
 class _Way:
     """How an origin is reached: by which proxy, what that wants to see, and who vouches for them."""
 
+    session: aiohttp.ClientSession
     proxy: str | None
     for_proxy: Mapping[str, str]
     tls: ssl.SSLContext | bool
 
-    @classmethod
-    def to(cls, where: URL, endpoint: Endpoint) -> Self:
-        proxy = endpoint.proxy(httpx.URL(str(where.origin())))
-        is_tls = where.scheme == "https" or (proxy is not None and proxy.url.scheme == "https")
-        return cls(
-            None if proxy is None else str(proxy.url),
-            _credentials_for(proxy),
-            endpoint.tls() if is_tls else True,  # True: the connector's, which trusts nobody
-        )
+
+def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
+        connector=connector,
+        # Cookies that one user of a node was given would be sent with another's requests.
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=["content-type"],  # what has no body has no type
+        max_line_size=LONGEST_HEAD,
+        max_field_size=LONGEST_HEAD,
+        max_headers=MOST_HEADERS,
+    )
+    # It would repeat a PUT or a DELETE by itself; what may be repeated is a call's to say.
+    session._retry_connection = False  # noqa: SLF001 - there is no public switch
+    return session
 
 
 def _credentials_for(proxy: httpx.Proxy | None) -> dict[str, str]:

@@ -9,16 +9,16 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 from urllib.parse import urlencode
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import ABSENT, Call, Reply
-from acp_langgraph.core.flow import Ask
+from acp_langgraph.core.deadlines import OutOfTimeError, within
+from acp_langgraph.core.flow import Ask, Flow
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.secrets import Shown
 from acp_langgraph.core.sendable import sendable_headers
@@ -30,7 +30,9 @@ from acp_langgraph.errors import (
     ApiValueError,
     OpenApiException,
 )
+from acp_langgraph.transport.proxies import proxy_to
 from acp_langgraph.transport.signing import ElsewhereError
+from acp_langgraph.transport.tls import tls_context
 
 __all__ = [
     "LONGEST_HEAD",
@@ -44,11 +46,14 @@ __all__ = [
     "trusting_nobody",
 ]
 
+T = TypeVar("T")
+
 _log = logging.getLogger("acp_langgraph.http")
 
 LONGEST_HEAD: Final = 100 * 1024  # bytes of all headers of an answer; httpx's own limit
 MOST_HEADERS: Final = 4096
 _FOR_EVER: Final = 10**8  # seconds; three years
+_TO_CONNECT: Final = 0.9  # of the time that an exchange has, at most
 _NEVER_LEFT: Final = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -59,7 +64,6 @@ _NEVER_LEFT: Final = (
     aiohttp.ClientHttpProxyError,
     aiohttp.ConnectionTimeoutError,
 )
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Endpoint:
@@ -78,7 +82,7 @@ class Endpoint:
         self.configuration = configuration or ApiClientConfiguration()
         self.base_url = self.configuration.base_url
         self._wire_url = _as_on_the_wire(self.base_url)
-        self._tls = PerProcess(partial(_tls, self.configuration))
+        self._tls = PerProcess(partial(tls_context, self.configuration))
         self._headers = {
             "accept": "application/json",
             **_lowered(sendable_headers(self.configuration.headers, "client configuration")),
@@ -96,20 +100,19 @@ class Endpoint:
         return self._tls.here()
 
     def proxy(self, url: httpx.URL) -> httpx.Proxy | None:
-        """The proxy by which to reach a URL, from the configuration or the environment."""
-        found = self.configuration.proxy or _proxy_by_environment(url)
-        if not found:
+        """The proxy by which to reach a URL, from the configuration or the environment.
+
+        Raises:
+            ApiValueError: If what they name is none.
+        """
+        proxy = proxy_to(url, self.configuration.proxy)
+        if proxy is None:
             return None
-        try:
-            proxy = httpx.Proxy(found)
-        except (ValueError, httpx.InvalidURL):
-            by = "configuration" if self.configuration.proxy else "environment"
-            raise ApiValueError(
-                f"the proxy that the {by} names is no URL such as http://proxy.example.com:3128"
-            ) from None
         if proxy.raw_auth is not None:
             self.shown.add([("proxy-authorization", authorization_for(proxy))])
-        return httpx.Proxy(found, ssl_context=self.tls()) if proxy.url.scheme == "https" else proxy
+        if proxy.url.scheme == "https":
+            proxy.ssl_context = self.tls()
+        return proxy
 
     def url(self, call: Call[Any]) -> str:
         """Where a call goes, ready for the wire."""
@@ -162,8 +165,8 @@ class Endpoint:
     ) -> httpx.Timeout:
         """A client's own patience, unless the call or the configuration says another."""
         said, own = self.configuration.model_fields_set, client.timeout.as_dict()
-        if call.timeout or "timeout" in said:
-            seconds = _patience(call.timeout or self.configuration.timeout)
+        seconds = self.seconds(call, client)
+        if seconds is not None or call.lasts or "timeout" in said:
             own.update(read=seconds, write=seconds, pool=seconds)
         if "connect_timeout" in said:
             own.update(connect=_patience(self.configuration.connect_timeout))
@@ -215,11 +218,11 @@ class Endpoint:
             if isinstance(error, httpx.TransportError) and error._request is not None:  # noqa: SLF001 - `request` raises if there is none
                 self.note(error.request)
             outcome = type(error).__name__
-            _explain(self._place(call), error)
+            _explain(self._place(call), error, self._late(call))
         except ElsewhereError as error:
             outcome = type(error.__cause__).__name__
             place = f"{self._place(call)}: its authentication asks {error.url}"
-            _explain(place, error.__cause__, never_left=True)
+            _explain(place, error.__cause__, self._late(call), never_left=True)
         except httpx.DecodingError as error:
             outcome = type(error).__name__
             raise ApiConnectionError(
@@ -230,12 +233,54 @@ class Endpoint:
                 took = (time.perf_counter() - started) * 1000
                 _log.debug("%s: %s after %.1f ms", self._place(call), outcome, took)
 
+    def seconds(self, call: Call[Any], client: Any = None) -> float | None:
+        """Seconds that all of an exchange may take; `None` if there is no end to them.
+
+        Args:
+            call: What is exchanged; of a stream, it is the time until it begins.
+            client: A client of the caller's own, whose patience for each piece of an answer holds unless
+                the call or the configuration says how long all of it may take.
+        """
+        said, configured = call.timeout, self.configuration
+        holds = client is None or "timeout" in configured.model_fields_set
+        if said is None and holds and not call.lasts:
+            said = configured.timeout
+        return _patience(min((each for each in (said, call.limit) if each), default=None))
+
     def timeout(self, call: Call[Any]) -> httpx.Timeout:
         """How long to wait for a connection, and for each piece of the answer."""
-        seconds = call.timeout or self.configuration.timeout
-        return httpx.Timeout(
-            _patience(seconds), connect=_patience(self.configuration.connect_timeout)
-        )
+        seconds = self.seconds(call)
+        connect = _patience(self.configuration.connect_timeout)
+        if seconds is not None:  # who has no connection by then is told that nothing was sent
+            connect = min(connect or seconds, seconds * _TO_CONNECT)
+        return httpx.Timeout(seconds, connect=connect)
+
+    def timely(self, call: Call[Any], flow: Flow[T]) -> Flow[T]:
+        """A flow around a call, within the seconds that the call itself was given for all of it.
+
+        Raises:
+            ApiTimeoutError: If they are over.
+        """
+        if call.timeout is None:
+            return (yield from flow)
+        until = time.monotonic() + call.timeout
+        try:
+            return (yield from within(lambda: until - time.monotonic(), flow))
+        except OutOfTimeError as error:
+            if isinstance(error.__cause__, ApiTimeoutError):
+                raise error.__cause__ from None
+            raise ApiTimeoutError(f"{self._place(call)}: {self._late(call)}", sent=True) from None
+
+    def _late(self, call: Call[Any]) -> str:
+        """That there was no answer in time, by which setting, and what that means."""
+        whose, seconds = "timeout of the call", call.timeout
+        if seconds is None and not call.lasts:
+            whose, seconds = "timeout of the configuration", self.configuration.timeout
+        if call.limit is not None and (seconds is None or call.limit < seconds):
+            return "no answer in time"
+        goes_on = "; the run may go on, and can be waited for by its id" if call.lasts else ""
+        within = "" if seconds is None else f" within {seconds:g} s ({whose})"
+        return f"no answer in time{within}{goes_on}"
 
     def _place(self, call: Call[Any]) -> str:
         return f"{call.method} {self.base_url}{call.path}"
@@ -293,33 +338,6 @@ def _patience(seconds: float | None) -> float | None:
 def trusting_nobody() -> ssl.SSLContext:
     """A context for connections that are meant for plain HTTP: a TLS peer cannot pass it."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _tls(configuration: ApiClientConfiguration) -> ssl.SSLContext:
-    if not configuration.verify_ssl:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif configuration.ssl_ca_cert or configuration.ca_cert_data:
-        context = ssl.create_default_context(
-            cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
-        )
-    else:
-        context = httpx.create_ssl_context()
-    if isinstance(configuration.client_cert, str):
-        context.load_cert_chain(configuration.client_cert)
-    elif configuration.client_cert:
-        context.load_cert_chain(*configuration.client_cert)
-    return context
-
-
-def _proxy_by_environment(url: httpx.URL) -> str | None:
-    port = url.port or _PORTS.get(url.scheme, 80)
-    if proxy_bypass(f"{url.host}:{port}"):  # which looks for the host alone as well
-        return None
-    proxies = getproxies()
-    found = proxies.get(url.scheme) or proxies.get("all")
-    return found if not found or "://" in found else f"http://{found}"
 
 
 def authorization_for(proxy: httpx.Proxy) -> str:
@@ -382,7 +400,7 @@ def refuse_to_ask(ask: Ask) -> NoReturn:
     )
 
 
-def _explain(where: str, error: Any, *, never_left: bool = False) -> NoReturn:
+def _explain(where: str, error: Any, late: str, *, never_left: bool = False) -> NoReturn:
     # A client of the caller's may be over aiohttp, and only the cause then tells what happened.
     cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
     sent = not isinstance(cause, _NEVER_LEFT)
@@ -391,8 +409,8 @@ def _explain(where: str, error: Any, *, never_left: bool = False) -> NoReturn:
         raise _head_too_large(where) from None
     may_be_done = sent and not never_left
     if isinstance(cause, httpx.TimeoutException | TimeoutError):
-        late = "no answer in time" if sent else "no connection in time"
-        raise ApiTimeoutError(f"{where}: {late}", sent=may_be_done) from None
+        problem = late if sent else "no connection in time"
+        raise ApiTimeoutError(f"{where}: {problem}", sent=may_be_done) from None
     problem = "the connection broke" if sent else "cannot connect"
     hint = _hint(where, reason)
     raise ApiConnectionError(f"{where}: {problem}: {reason}{hint}", sent=may_be_done) from None
@@ -414,6 +432,26 @@ _HINTS: Final = (
     (
         ("WRONG_VERSION_NUMBER", "record layer failure"),
         "The server speaks no TLS at this port; is it http:// instead of https://?",
+    ),
+    (
+        ("Hostname mismatch", "IP address mismatch"),
+        "The certificate is made out for another host; is this the server's right name?",
+    ),
+    (
+        ("certificate has expired",),
+        "The certificate is out of date, which its owner must mend, unless the clock here is wrong",
+    ),
+    (
+        ("certificate is not yet valid",),
+        "The certificate begins in the future; is the clock here right?",
+    ),
+    (
+        ("certificate in certificate chain", "local issuer", "the first certificate"),
+        "Who signed the server's certificate is not known here; name that authority's own by ssl_ca_cert",
+    ),
+    (
+        ("self-signed certificate", "self signed certificate"),
+        "The server signed its certificate itself; if you trust that one, name it by ssl_ca_cert",
     ),
     (
         ("CERTIFICATE_VERIFY_FAILED",),

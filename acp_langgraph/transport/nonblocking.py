@@ -80,7 +80,10 @@ class AsyncTransport(AsyncClosing):
             AnswerTooLargeError: If the answer is larger than configured.
         """
         with self.endpoint.explained(call):
-            async with aclosing(await self._open(call)) as answer:
+            async with (
+                asyncio.timeout(self.endpoint.seconds(call, self._given)),
+                aclosing(await self._open(call)) as answer,
+            ):
                 body = self.endpoint.body(call)
                 async for piece in answer.pieces:
                     body.add(piece)
@@ -94,24 +97,35 @@ class AsyncTransport(AsyncClosing):
                 the stream that was asked for.
             ApiConnectionError: If the connection breaks.
         """
+        seconds = self.endpoint.seconds(call, self._given)
         with self.endpoint.explained(call):
-            async with aclosing(await self._open(call)) as answer:
+            loop = asyncio.get_running_loop()
+            until = None if call.limit is None else loop.time() + call.limit
+            async with asyncio.timeout(seconds):
+                opened = await self._open(call)
+            async with aclosing(opened) as answer:
                 reply = self.endpoint.reply(call, answer.status, answer.headers)
                 if not call.is_streamed_by(reply):
                     body = self.endpoint.body(call)
-                    async for piece in answer.pieces:
-                        body.add(piece)
+                    async with asyncio.timeout(seconds):
+                        async for piece in answer.pieces:
+                            body.add(piece)
                     call.read(replace(reply, content=body.bytes()))
-                async for piece in answer.pieces:
+                pieces = aiter(answer.pieces)
+                while True:
+                    async with asyncio.timeout_at(until):
+                        piece = await anext(pieces, b"")
+                    if not piece:
+                        return
                     yield piece
 
     async def send(self, call: Call[T]) -> T:
         """Perform a call, repeating it where that does no harm, and read its result."""
-        return await adrive(with_retries(call, self.retries), self)
+        return await adrive(self.endpoint.timely(call, with_retries(call, self.retries)), self)
 
     async def reply(self, call: Call[Any]) -> Reply:
         """Like `send`, but the reply as it came, error statuses included."""
-        return await adrive(exchange(call, self.retries), self)
+        return await adrive(self.endpoint.timely(call, exchange(call, self.retries)), self)
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end; its steps are performed and not remembered."""

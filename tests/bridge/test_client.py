@@ -242,6 +242,12 @@ def test_json_is_parsed_where_there_is_any(color: Color, text: str, parsed: Any)
     assert (output.result, output.parsed) == (text, parsed)
 
 
+def test_a_page_that_is_a_services_own_answer_is_its_answer(color: Color) -> None:
+    with FakeHTTPServer(lambda _: Response.text("<p>hi", 200, "text/html")) as server:
+        output = call_bridge(color, server.url, "query_operation", "wiki", "/pages/1", "Show it")
+    assert (output.result, output.content_type) == ("<p>hi", "text/html")
+
+
 def test_json_is_parsed_behind_a_byte_order_mark(color: Color) -> None:
     with FakeHTTPServer(lambda _: Response.text('\ufeff{"ok": true}')) as server:
         assert call_bridge(color, server.url, "query", "s", "hi").parsed == {"ok": True}
@@ -270,6 +276,11 @@ ERRORS = [
     ("query", Response.json({"error": "limit"}, 429), TooManyRequestsException, "limit"),
     ("query", Response.json({"sent": True}, 200), QueryPassedThroughError, "plugin"),
     ("query", Response.text("<p>hi", 200, "image/png"), QueryPassedThroughError, "image/png"),
+    ("query", Response.text("<p>hi", 200, "text/html"), QueryPassedThroughError, "text/html"),
+    ("query", Response.text("<p>hi", 200, "Text/HTML; a=b"), QueryPassedThroughError, "text/html"),
+    ("query_mcp", Response.text("<p>", 200, "text/html"), QueryPassedThroughError, "text/html"),
+    ("query_any", Response.text("<p>", 200, "text/html"), QueryPassedThroughError, "text/html"),
+    ("init_mcp", Response.text("<p>hi", 200, "text/html"), QueryPassedThroughError, "text/html"),
     ("query", Response.json({"error": "media type"}, 415), QueryPassedThroughError, "media type"),
     ("query", Response.json({"error": "bad"}, 400), QueryPassedThroughError, "as it was"),
     ("query_operation", Response.json({"error": "no mail"}, 404), NotFoundException, "no mail"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -152,6 +153,31 @@ def test_an_event_loop_that_ends_still_cancels() -> None:
 
         asyncio.run(leave())
         assert server.runs[0].cancelled
+
+
+@pytest.mark.parametrize("saver", [None, InMemorySaver()], ids=["forgets", "remembers"])
+@pytest.mark.parametrize("watched", [False, True], ids=["invoked", "watched"])
+def test_an_event_loop_that_ends_around_a_node_at_work_still_cancels(
+    caplog: pytest.LogCaptureFixture, saver: Any, watched: bool
+) -> None:
+    with FakeACPServer([Work(Gate()), Answer("done")]) as server:
+        builder = StateGraph(State).add_node(make_node(server.url, server.agent_id))
+        graph = builder.add_edge(START, "remote").compile(checkpointer=saver)
+
+        async def watch() -> None:
+            async for _ in graph.astream(INPUT, ON_A_THREAD, stream_mode="custom"):
+                pass
+
+        async def leave() -> asyncio.Task[Any]:
+            job = asyncio.create_task(watch() if watched else graph.ainvoke(INPUT, ON_A_THREAD))
+            await until(server, lambda: bool(server.runs) and len(server.requests) > waits)
+            return job  # which is cancelled by the loop itself, on its way out
+
+        waits = 2 if watched else 1 if saver else 0
+        assert asyncio.run(leave()).cancelled()
+        assert server.runs[0].cancelled
+    gc.collect()
+    assert not caplog.records
 
 
 async def test_a_server_that_cannot_cancel_is_tolerated_and_said_once(

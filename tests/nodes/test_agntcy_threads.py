@@ -126,3 +126,18 @@ def test_a_run_that_fails_is_told_with_the_agents_own_words(color: Color, saver:
         with pytest.raises(ACPRunException, match="no ink"):
             color.invoke(graph, {"ask": 1}, ON_A_THREAD)
         assert server.created == 1
+
+
+def test_a_server_that_fails_to_tell_a_result_is_not_taken_for_one_that_tells_it_elsewhere(
+    color: Color,
+) -> None:
+    with FakeACPServer(ECHO) as server:  # which knows no run of a thread below `/runs`
+        server.faults.add(Fault.status(404), on="wait_for_stateless_run_output", times=None)
+        failing = server.faults.add(Fault.status(500), on="wait_for_thread_run_output", times=2)
+        graph = built(make(server)).compile(checkpointer=InMemorySaver())
+        for number in range(3):
+            asked = {"ask": {"n": number}}
+            assert color.invoke(graph, asked, ON_A_THREAD)["answer"] == {"n": number}
+        assert failing.hits == 2
+        assert server.created == 3
+        assert server.requests.count("wait_for_stateless_run_output") <= 1

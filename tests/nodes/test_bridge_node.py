@@ -32,6 +32,7 @@ from acp_langgraph.errors import (
     NodeOutputError,
     NoMatchingOperationError,
     QueryNotUnderstoodError,
+    QueryPassedThroughError,
     QueryRefusedError,
     UnknownOutcomeError,
 )
@@ -335,6 +336,35 @@ def test_a_human_is_asked_before_anything_is_sent(
     assert [query.text for query in bridge.queries] == ["Send it to Bob"]
 
 
+@pytest.mark.parametrize(
+    "answer", [{"query": 5}, "", "ja", {"approve": "yes"}, {"query": " "}, [], 1], ids=str
+)
+def test_an_answer_that_is_neither_approval_nor_refusal_is_asked_for_again(
+    bridge: Any, color: Color, tmp_path: Path, answer: Any
+) -> None:
+    database = tmp_path / "checkpoints.sqlite"
+    with color.graph_over(built(make(bridge, confirm=True)), database) as graph:
+        paused = color.invoke(graph, {"mail": "Send it"}, ON_A_THREAD)
+        (question,) = paused["__interrupt__"]
+        again = color.invoke(graph, Command(resume={question.id: answer}), ON_A_THREAD)
+    (question,) = again["__interrupt__"]
+    assert question.value["query"] == "Send it"
+    assert len(bridge.requests) == 0
+    with color.graph_over(built(make(bridge, confirm=True)), database) as graph:
+        done = color.invoke(graph, Command(resume={question.id: True}), ON_A_THREAD)
+    assert done["sent"].status == 200
+    assert [query.text for query in bridge.queries] == ["Send it"]
+
+
+def test_a_refusal_after_an_answer_that_was_none_is_a_refusal(bridge: Any, color: Color) -> None:
+    graph = built(make(bridge, confirm=True)).compile(checkpointer=InMemorySaver())
+    color.invoke(graph, {"mail": "Send it"}, ON_A_THREAD)
+    assert color.invoke(graph, Command(resume="ja"), ON_A_THREAD)["__interrupt__"]
+    with pytest.raises(QueryRefusedError, match="nothing was sent"):
+        color.invoke(graph, Command(resume="no"), ON_A_THREAD)
+    assert len(bridge.requests) == 0
+
+
 def test_a_refusal_is_an_error_or_skips_the_node(bridge: Any, color: Color) -> None:
     for on_refusal in ("raise", "skip"):
         node = make(bridge, confirm=True, on_refusal=on_refusal)
@@ -365,6 +395,17 @@ def test_a_question_without_a_checkpointer_says_how_to_add_one(bridge: Any, colo
     with pytest.raises(CheckpointerRequiredError, match="nothing was sent"):
         color.invoke(built(make(bridge, confirm=True)).compile(), {"mail": "Send it"})
     assert len(bridge.requests) == 0
+
+
+def test_a_page_in_place_of_an_answer_is_an_error_and_nothing_is_sent_again(
+    bridge: Any, color: Color
+) -> None:
+    bridge.faults.add(Fault.html(200))
+    graph = built(make(bridge)).compile(checkpointer=InMemorySaver())
+    for state in ({"mail": "Send it"}, None):
+        with pytest.raises(QueryPassedThroughError, match="text/html"):
+            color.invoke(graph, state, ON_A_THREAD)
+    assert len(bridge.requests) == 1
 
 
 def test_fifty_queries_are_open_at_once_and_the_event_loop_goes_on(bridge: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import logging
 import operator
 from collections.abc import Iterator
@@ -225,6 +226,40 @@ def test_an_execution_older_than_a_day_has_expired(server: FakeQuant, color: Col
     object.__setattr__(node.policy, "grace", 0.0)
     with pytest.raises(RunExpiredError, match=execution.execution_id):
         color.invoke(node, {"ask": execution.execution_id})
+
+
+@pytest.mark.parametrize("deadline", [0.1, 0.3])
+def test_an_execution_that_was_never_seen_has_expired_however_short_the_deadline(
+    server: FakeQuant, color: Color, deadline: float
+) -> None:
+    node = waiting_node(server, pace=Pace(0.01, 0.02, deadline))
+    with pytest.raises(RunExpiredError, match="exec_unknown"):
+        color.invoke(node, {"ask": "exec_unknown"})
+
+
+def test_an_orchestration_that_was_never_seen_has_expired_however_short_the_deadline(
+    server: FakeQuant, color: Color
+) -> None:
+    node = QuantOrchestrationNode(
+        "wait",
+        server.url,
+        organisation="acme",
+        input_path="ask",
+        output_path="answer",
+        pace=Pace(0.01, 0.02, 0.1),
+    )
+    with pytest.raises(RunExpiredError, match="orch_unknown"):
+        color.invoke(node, {"ask": "orch_unknown"})
+
+
+@pytest.mark.parametrize("fault", [Fault.status(503), Fault.lose_answer()], ids=repr)
+def test_where_the_service_did_not_say_whether_it_knows_an_execution_a_deadline_is_a_time_out(
+    server: FakeQuant, color: Color, fault: Fault
+) -> None:
+    server.faults.add(fault, on="get_ai_tool_execution_status", times=None)
+    node = waiting_node(server, pace=Pace(0.01, 0.02, 0.1))
+    with pytest.raises(RunTimeoutError, match="exec_unknown"):
+        color.invoke(node, {"ask": "exec_unknown"})
 
 
 def test_a_deadline_says_that_the_execution_goes_on(server: FakeQuant, color: Color) -> None:
@@ -461,6 +496,24 @@ def test_questions_of_several_tools_are_answered_by_tool_use(
     color.invoke(graph, Command(resume={use: {"n": n} for n, use in enumerate(uses)}), ON_A_THREAD)
     (answer,) = server.chats[0].answers
     assert [each["result"] for each in answer] == [{"n": 0}, {"n": 1}]
+
+
+@pytest.mark.parametrize("answer", ["both", {"one": 1}, [], None])
+def test_an_answer_that_does_not_tell_the_tools_apart_is_asked_for_again(
+    server: FakeQuant, color: Color, answer: Any
+) -> None:
+    server.make_chat = lambda request: {"rounds": [{"one": {}, "two": {}}], "reply": "ok"}
+    graph = remembered(chat_node(server))
+    paused = color.invoke(graph, {"ask": "hi"}, ON_A_THREAD)
+    (question,) = paused["__interrupt__"]
+    with contextlib.suppress(NodeInputError):  # said by an error, or in the question
+        color.invoke(graph, Command(resume={question.id: answer}), ON_A_THREAD)
+    (question,) = graph.get_state(ON_A_THREAD).interrupts
+    uses = [tool["toolUseId"] for tool in question.value["tools"]]
+    results = {use: {"n": n} for n, use in enumerate(uses)}
+    state = color.invoke(graph, Command(resume={question.id: results}), ON_A_THREAD)
+    assert state["answer"]["text"] == "ok"
+    assert len(server.chats) == 1
 
 
 def test_a_tool_that_fails_is_told_to_the_model_or_ends_the_node(

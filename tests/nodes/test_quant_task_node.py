@@ -17,6 +17,7 @@ from support.colors import Color
 from acp_langgraph.errors import (
     NodeConfigurationError,
     NodeInputError,
+    RunExpiredError,
     TaskFailedError,
     TaskTakenError,
 )
@@ -150,6 +151,15 @@ def test_a_task_that_was_taken_over_is_not_recorded_twice(server: FakeQuant, col
     with pytest.raises(TaskTakenError, match="not recorded"):
         color.invoke(node(server, lose), {"task": task.task_id})
     assert task.status == "in_progress"
+
+
+def test_a_task_that_the_service_does_not_know_has_expired_and_that_names_task_and_node(
+    server: FakeQuant, color: Color
+) -> None:
+    made = node(server, pace=Pace(0.01, 0.03, 0.2))
+    with pytest.raises(RunExpiredError, match=r"'worker'.*task-unknown") as caught:
+        color.invoke(made, {"task": "task-unknown"})
+    assert caught.value.run_id == "task-unknown"
 
 
 def test_work_may_ask_and_goes_on_with_the_answer(server: FakeQuant, color: Color) -> None:

@@ -329,5 +329,5 @@ def test_no_mask_is_sent_to_quant(color: Color, given: Any, chats: bool) -> None
             node = QuantToolNode("quant", quant.url, tools=["count"], **settings)
         with pytest.raises(AcpLangGraphError, match="Secret"):
             color.invoke(node, {"ask": given})
-        assert not quant.requests.count("chat")
+        assert not [each for each in quant.requests if "chat" in each.path]
         assert MASK not in everything(quant)

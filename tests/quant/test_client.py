@@ -144,6 +144,25 @@ def test_every_shape_of_an_error_body_is_told(server, color, body, said):
     assert caught.value.reason == said
 
 
+@pytest.mark.parametrize("dependents", [206, 1000])
+def test_an_error_keeps_all_the_ids_of_the_tasks_that_are_in_the_way(server, color, dependents):
+    ids = [f"550e8400-e29b-41d4-a716-{number:012}" for number in range(dependents)]
+    said = {"error": "TASK_HAS_DEPENDENTS", "message": f"{dependents} tasks depend on it"}
+    server.answer = Answer.json({**said, "dependentTaskIds": ids}, 409)
+    with pytest.raises(errors.ConflictException, match=f"{dependents} tasks depend") as caught:
+        call_quant(color, server.url, "delete_task", TASK_ID)
+    assert json.loads(caught.value.body)["dependentTaskIds"] == ids
+    assert len(str(caught.value)) < 1000
+
+
+def test_the_body_of_an_error_is_bounded_all_the_same(server, color):
+    server.answer = Answer.json({"error": "x" * 10_000_000}, 409)
+    with pytest.raises(errors.ConflictException) as caught:
+        call_quant(color, server.url, "delete_task", TASK_ID)
+    assert len(caught.value.body) <= 1_000_000
+    assert len(str(caught.value)) < 1000
+
+
 @pytest.mark.parametrize("status", [401, 408, 422, 429, 502, 503, 504])
 def test_what_no_document_names_is_an_error_all_the_same(server, color, status):
     server.answer = Answer(status, b"<html>busy</html>")

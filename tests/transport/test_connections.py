@@ -12,7 +12,7 @@ import pytest
 from httpx_aiohttp import AiohttpTransport
 from support.colors import Color
 from support.sending import send
-from support.signing import ClientCredentials, behind_digest, token_issuer
+from support.signing import SECRET, ClientCredentials, behind_digest, token_issuer
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import EVENT_STREAM, Call
@@ -20,6 +20,8 @@ from acp_langgraph.errors import (
     AnswerTooLargeError,
     ApiConnectionError,
     ApiTimeoutError,
+    CredentialsUnavailableError,
+    MissingCredentialsError,
     UnauthorizedException,
     UnexpectedStatusException,
 )
@@ -172,6 +174,42 @@ def test_an_answer_to_an_authentication_is_read_and_its_connection_kept(color: C
     with FakeHTTPServer(answer) as server:
         send(color, server.url, WRITE, READ, auth=httpx.DigestAuth("ada", "sesame"))
         assert server.connections == 1
+
+
+class InTheURL(httpx.Auth):
+    """Gets a token for a secret that is in the URL, as some do."""
+
+    requires_response_body = True
+
+    def __init__(self, issuer: str) -> None:
+        self.issuer = issuer
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        issued = yield httpx.Request("GET", f"{self.issuer}/token?client_secret={SECRET}")
+        issued.raise_for_status()
+        yield request
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, MissingCredentialsError), (503, CredentialsUnavailableError)]
+)
+def test_what_an_authentication_raises_is_told_as_of_a_token_and_without_its_secret(
+    color: Color, server: Any, status: int, error: type[Exception]
+) -> None:
+    with FakeHTTPServer(lambda _: Response.json({}, status)) as issuer:
+        configuration = ApiClientConfiguration(server.url, retries=0)
+        with pytest.raises(error, match="nothing was sent") as caught:
+            send(color, configuration, WRITE, auth=InTheURL(issuer.url))
+    assert SECRET not in str(caught.value)
+    assert not server.requests
+
+
+def test_an_answer_to_an_authentication_has_a_largest_size_too(color: Color, server: Any) -> None:
+    with FakeHTTPServer(lambda _: Response.json("." * 10_000)) as issuer:
+        configuration = ApiClientConfiguration(server.url, max_answer_bytes=1000)
+        with pytest.raises(AnswerTooLargeError, match="max_answer_bytes"):
+            send(color, configuration, WRITE, auth=InTheURL(issuer.url))
+    assert not server.requests
 
 
 def test_where_an_issuer_gives_no_answer_nothing_was_sent(color: Color, server: Any) -> None:

@@ -13,10 +13,10 @@ from typing import Any, Final, Literal, Unpack
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.base import coerce_to_runnable
 from langgraph.errors import GraphBubbleUp
-from pydantic_core import to_jsonable_python
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow, Work
+from acp_langgraph.core.sendable import plain
 from acp_langgraph.core.wire import dump
 from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError, NodeInputError
 from acp_langgraph.nodes.execution import Execution
@@ -219,7 +219,7 @@ class QuantTaskNode(QuantNode):
             raise
         except Exception as error:  # noqa: BLE001 - whatever goes wrong is the task's failure
             return {"ok": False, "error": f"{type(error).__name__}: {error}"}
-        kept = yield from self.keeper.keeping(to_jsonable_python(result), claim.task_id)
+        kept = yield from self.keeper.keeping(plain(result), claim.task_id)
         return {"ok": True, "result": kept}
 
     def _run(self, claim: Claim, told: Any, config: RunnableConfig, execution: Execution) -> Any:

@@ -1,0 +1,79 @@
+"""Which proxy a request goes through: what the configuration says, or else the environment.
+
+The environment is read as httpx reads it, and a little more of it: `HTTP_PROXY`, `HTTPS_PROXY` and
+`ALL_PROXY` may do without a scheme; an entry of `NO_PROXY` is a host with all below it, with or
+without a port, or a URL such as `https://*.example.com:8443`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from acp_langgraph.config import A_PROXY, proxy_url
+from acp_langgraph.errors import ApiValueError
+
+__all__ = ["is_socks", "proxy_to"]
+
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def proxy_to(url: httpx.URL, configured: str | None) -> httpx.Proxy | None:
+    """The proxy by which to reach a URL.
+
+    Args:
+        url: Where a request goes.
+        configured: The proxy that the configuration names, if it does.
+
+    Raises:
+        ApiValueError: If it is no proxy's URL. Names who said it, never what, for it may hold a password.
+    """
+    if configured:
+        return _proxy(configured, "configuration")
+    proxies = getproxies()
+    name = next((name for name in (url.scheme, "all") if proxies.get(name)), None)
+    if name is None or _is_left_out(url, proxies.get("no", "")):
+        return None
+    return _proxy(proxies[name], f"environment ({name.upper()}_PROXY)")
+
+
+def is_socks(proxy: httpx.Proxy | None) -> bool:
+    """Whether a proxy speaks SOCKS and not HTTP."""
+    return proxy is not None and proxy.url.scheme.startswith("socks")
+
+
+def _proxy(given: str, who: str) -> httpx.Proxy:
+    url = proxy_url(given.strip())
+    try:
+        if url is not None:
+            return httpx.Proxy(url)
+    except (ValueError, httpx.InvalidURL):
+        pass
+    raise ApiValueError(f"the proxy that the {who} names is no URL such as {A_PROXY}")
+
+
+def _is_left_out(url: httpx.URL, names: str) -> bool:
+    """Whether `NO_PROXY`, or what the system has in its place, leaves a URL out."""
+    host, port = url.host, url.port or _PORTS.get(url.scheme, 80)
+    # It knows hosts, and those with a port; the first only where they are IPv6 addresses.
+    if proxy_bypass(host) or proxy_bypass(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"):
+        return True
+    return any(_covers(name.strip(), url, port) for name in names.split(",") if "://" in name)
+
+
+def _covers(name: str, url: httpx.URL, port: int) -> bool:
+    """Whether an entry of `NO_PROXY` that is a URL means another URL."""
+    try:
+        pattern = httpx.URL(name)
+    except httpx.InvalidURL:
+        return False
+    if pattern.scheme not in {"all", url.scheme} or pattern.port not in {None, port}:
+        return False
+    host = pattern.host
+    if host.startswith("*."):
+        return url.host.endswith(host[1:])
+    if host.startswith("*"):
+        return not host[1:] or url.host == host[1:] or url.host.endswith(f".{host[1:]}")
+    return host in {"", url.host}
