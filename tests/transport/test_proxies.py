@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 from collections.abc import Iterator
@@ -204,9 +205,7 @@ def test_a_server_behind_a_socks_proxy_proves_who_it_is(
 
 
 @pytest.mark.usefixtures("extra")
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # httpx leaves sockets
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # httpcore leaves its socket open
 @pytest.mark.parametrize("fault", ["refuses", "is away", "speaks HTTP"])
 def test_what_a_socks_proxy_does_not_reach_was_not_sent(
     color: Color, server: Any, proxy: Any, fault: str
@@ -220,3 +219,5 @@ def test_what_a_socks_proxy_does_not_reach_was_not_sent(
             send(color, quick(server.url, proxy=named.get(fault, socks.url)), READ)
     assert not caught.value.sent
     assert not server.requests
+    del caught
+    gc.collect()
