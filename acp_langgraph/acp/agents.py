@@ -12,6 +12,7 @@ from acp_langgraph.acp import calls
 from acp_langgraph.acp.models import Agent, AgentACPDescriptor
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import with_retries
+from acp_langgraph.core.wire import came
 from acp_langgraph.errors import (
     ApiConnectionError,
     ApiException,
@@ -107,12 +108,14 @@ def find_agent(agent: str, retries: int) -> Flow[FoundAgent]:
 def list_agents(retries: int) -> Flow[list[Agent]]:
     """All agents that a server lists, in its order; at most 1000."""
     found: dict[str, Agent] = {}
+    offset = 0
     while len(found) < _MOST_AGENTS:
-        page = {"limit": _PAGE, "offset": len(found)}
+        page = {"limit": _PAGE, "offset": offset}
         agents = yield from with_retries(calls.search_agents(page), retries)
         new = {agent.agent_id: agent for agent in agents if agent.agent_id not in found}
         found |= new
-        if len(agents) < _PAGE or not new:
+        offset += came(agents)
+        if came(agents) < _PAGE or not new:
             break  # a server that knows no pages gives the first one again
     return list(found.values())[:_MOST_AGENTS]
 

@@ -117,10 +117,11 @@ def _live_with_questions(
     leg = yield from Step("create_run", partial(_create, order, policy, entry), anchored=True)
     yield Progress("running", leg["run_id"])
     outcome = yield from Step("wait_for_run", partial(wait_for_run, order, policy, entry, leg))
+    again = False
     while outcome["type"] == "interrupt":
         payload = outcome["payload"]
         schema = (yield from answer_schema(payload)) if answer_schema else None
-        answer = yield from Ask(payload, schema)
+        answer = yield from Ask(payload, schema, again)
         refusals: list[OpenApiException] = []
         resume = partial(_resume, order, policy, entry, leg, outcome, answer, refusals)
         resumed = yield from Step("resume_run", resume)
@@ -128,8 +129,9 @@ def _live_with_questions(
             # Told once. That it was refused is remembered, so that who enters again is asked again.
             for refusal in refusals:
                 raise _explained(refusal)
+            again = True
             continue
-        leg = resumed
+        leg, again = resumed, False
         outcome = yield from Step("wait_for_run", partial(wait_for_run, order, policy, entry, leg))
     return outcome
 
@@ -310,8 +312,8 @@ def _answer(
         if not (yield from _still_asks(order, policy, run_id, question)):
             return
         entry.seen_alive = True
-        on_its_thread = policy.server.answers_on_threads
-        where = order if on_its_thread else order.by_itself()
+        by_itself = policy.server.answers_on_threads is False
+        where = order.by_itself() if by_itself else order
         try:
             yield from policy.repeat(where.resume(run_id, answer))
         except (BadRequestException, ConflictException) as error:
@@ -327,8 +329,9 @@ def _answer(
         except OpenApiException as error:
             if not may_be_done(error) or not left:
                 raise
-            if order.thread_id is not None and isinstance(error, ServiceException):
-                policy.server.answers_on_threads = False
+            server_error = isinstance(error, ServiceException)
+            if order.thread_id is not None and server_error:
+                policy.server.answers_on_threads = by_itself
             yield Pause(next(waits))
             continue
         return

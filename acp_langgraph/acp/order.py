@@ -157,13 +157,13 @@ class ServerHabits:
         pages_threads: Whether it gives a thread's runs by the page.
         starts_on_threads: Whether it can start a run on a thread without being waited for.
         answers_on_threads: Whether a run on a thread can be waited for and answered there, and not only
-            as a run by itself.
+            as a run by itself; `None` if that is not known.
     """
 
     searches_metadata: bool | None = None
     pages_threads: bool = True
     starts_on_threads: bool = True
-    answers_on_threads: bool = True
+    answers_on_threads: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

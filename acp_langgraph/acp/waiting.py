@@ -105,16 +105,22 @@ def _asked_where_it_is_told(
     order: RunOrder, policy: RunPolicy, run_id: str
 ) -> Flow[RunWaitResponse]:
     """Wait for what the run comes to: on its thread, or by itself where the server cannot do that."""
-    if order.thread_id is None or not policy.server.answers_on_threads:
+    server = policy.server
+    if order.thread_id is None or server.answers_on_threads is False:
         return (yield from order.by_itself().wait(run_id, policy.long_poll))
     try:
         return (yield from order.wait(run_id, policy.long_poll))
     except ServiceException as error:
-        if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+        failed = error.status == HTTPStatus.INTERNAL_SERVER_ERROR
+        if not failed or server.answers_on_threads is not None:
             raise
+    try:
         answer = yield from order.by_itself().wait(run_id, policy.long_poll)
-        policy.server.answers_on_threads = False
-        return answer
+    except NotFoundException:
+        server.answers_on_threads = True
+        raise ApiTimeoutError("the server could not tell what the run came to", sent=True) from None
+    server.answers_on_threads = False
+    return answer
 
 
 def _listen(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg, vigil: Vigil) -> Flow[None]:

@@ -57,10 +57,12 @@ class Ask:
     Attributes:
         payload: What the remote side wants to know, as it said it.
         schema: JSON Schema of the answer, where the remote side declares one.
+        again: Whether the same was asked before, and the answer refused: whoever answers knows that.
     """
 
     payload: Any
     schema: dict[str, Any] | None = None
+    again: bool = False
 
     def __iter__(self) -> Generator[Ask, Any, Any]:
         return (yield self)

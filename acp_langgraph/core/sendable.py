@@ -145,12 +145,9 @@ def unsendable(value: Any, place: str = "", around: tuple[int, ...] = ()) -> str
     here = place or "it"
     if id(value) in around:
         return f"{here} contains itself"
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{here} is {value}, which JSON does not have"
-    if isinstance(value, str):
-        return None if _is_text(value) else f"{here} holds {_HALF}"
-    if isinstance(value, SECRETS):
-        return f"{here} is a {type(value).__name__}, which goes only where a secret is declared"
+    fault = _fault(value)
+    if fault or isinstance(value, str):
+        return fault and f"{here} {fault}"
     for step, below in _members(value):
         if isinstance(step, str) and not _is_text(step):
             return f"{here} has a name that holds {_HALF}"
@@ -161,6 +158,17 @@ def unsendable(value: Any, place: str = "", around: tuple[int, ...] = ()) -> str
         to_jsonable_python(value)
     except (PydanticSerializationError, ValueError, RecursionError):
         return f"{here} is of type {type(value).__name__}"
+    return None
+
+
+def _fault(value: Any) -> str | None:
+    """Why a value itself is no JSON, whatever is in it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"is {value}, which JSON does not have"
+    if isinstance(value, str) and not _is_text(value):
+        return f"holds {_HALF}"
+    if isinstance(value, SECRETS):
+        return f"is a {type(value).__name__}, which goes only where a secret is declared"
     return None
 
 

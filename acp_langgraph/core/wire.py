@@ -122,9 +122,9 @@ def read_each(
 
 
 def _named(entry: Any) -> str:
-    """The id of an entry, as far as it has one, for people."""
+    """The ids of an entry, as far as it has any, for people."""
     if not isinstance(entry, dict):
         return ""
     ids = (entry[name] for name in entry if str(name).lower().endswith("id"))
-    found = next((each for each in ids if isinstance(each, str) and each.isprintable()), "")
-    return f" ({found[:_LONGEST_ID]})" if found else ""
+    found = [each[:_LONGEST_ID] for each in ids if isinstance(each, str) and each.isprintable()]
+    return f" ({', '.join(found[:3])})" if found else ""

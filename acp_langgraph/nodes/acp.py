@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, SupportsIndex, TypeVar
 from uuid import UUID
 
 import httpx
@@ -248,6 +248,7 @@ class ACPNode(RemoteNode):
         self._agent_id = agent_id if is_agent_id(agent_id) else None
         self._descriptor: AgentACPDescriptor | None = None
         self._listening: Listening | None = None
+        self._made_of: tuple[Any, ...] | None = None
 
     @classmethod
     def from_agent(
@@ -316,7 +317,14 @@ class ACPNode(RemoteNode):
         node = cls(name, found.agent_id, client_config, **options_for(found, name, options))
         node.agent = found.name
         node._descriptor = found.descriptor
+        node._made_of = (client_config, found, name, options)
         return node
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        """Made again of what it was made of: types that were made of a descriptor cannot be pickled."""
+        if self._made_of is None or self.is_tool:
+            return super().__reduce_ex__(protocol)
+        return self._of_agent, self._made_of
 
     @property
     def agent_id(self) -> str | None:

@@ -7,12 +7,13 @@ the transport does; there is no other difference, and none between `invoke` and 
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, Final, Literal, Optional
+from typing import Any, Final, Literal, Optional, Self
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -103,6 +104,21 @@ class RemoteNode(Presence):
         self._ended: dict[str, None] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._says_that_jobs_go_on = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_ending": {}}  # what is at work here is not at work in a copy
+
+    def __copy__(self) -> Self:
+        twin = object.__new__(type(self))
+        twin.__dict__.update(vars(self))
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = copy.copy(self)
+        memo[id(self)] = twin
+        state = self.__getstate__()
+        twin.__dict__.update({each: copy.deepcopy(state[each], memo) for each in state})
+        return twin
 
     @abstractmethod
     def life(

@@ -18,7 +18,7 @@ sentence where a promise would break without a word (`GraphTask.of`). Each is pi
 | `CONFIG_KEY_CHECKPOINT_MAP`, `_NS` | where the checkpoints around a task are | refused |
 | `CONFIG_KEY_SCRATCHPAD`, `_RESUME_MAP`, `_SEND` | the answers that a task was given | questions are asked by LangGraph's rules alone |
 | `loop.checkpointer` | whether a graph stores what its own nodes do | taken for yes |
-| `loop._put_checkpoint_fut` | why a checkpoint could not be stored | that it was not, after 30 s |
+| `loop._put_checkpoint_fut`, the executor's `tasks` | why something could not be stored | that it was not, after 30 s |
 """
 
 from __future__ import annotations
@@ -169,17 +169,31 @@ class GraphTask:
         )
 
     def raise_why_not_stored(self) -> None:
-        """Raise why a checkpoint around the task could not be stored, if that is known by now.
+        """Raise why something around the task could not be stored, if that is known by now.
 
         LangGraph itself raises it only when the graph is left.
         """
+        configurable = self.configurable
         for loop in self.loops:
-            stored = getattr(loop, "_put_checkpoint_fut", None)
-            if stored is None or not stored.done() or stored.cancelled():
-                continue
-            error = stored.exception()
-            if error is not None:
-                raise error
+            call = configurable[CONFIG_KEY_CALL]
+            for stored in (getattr(loop, "_put_checkpoint_fut", None), *_stored_beside(call)):
+                if stored is None or not stored.done() or stored.cancelled():
+                    continue
+                error = stored.exception()
+                if error is not None:
+                    raise error
+            configurable = loop.config.get(CONF, {})
+
+
+def _stored_beside(call: partial[Any]) -> Iterator[Any]:
+    """What was done in the background of a graph and is no task: what stores."""
+    submit, futures = (call.keywords.get(name, lambda: None)() for name in ("submit", "futures"))
+    work = getattr(getattr(submit, "__self__", None), "tasks", None)
+    if work is None or futures is None:
+        return
+    for each in list(work):
+        if each.done() and each not in futures and each not in getattr(futures, "done", ()):
+            yield each
 
 
 def _loops(configurable: Mapping[str, Any]) -> Iterator[Any]:
@@ -232,7 +246,7 @@ class Questions:
         offered = scratchpad
         if self._answers or scratchpad.get_null_resume(False) is not None:
             found = yield from _read(saver, *self._task.places)
-            stored, is_meant = self._meant(scratchpad, found)
+            stored, is_meant = self._meant(scratchpad, found, again=ask.again)
             if not is_meant:
                 offered = replace(scratchpad, get_null_resume=lambda _consume=False: None)
         try:
@@ -253,13 +267,14 @@ class Questions:
         return answer
 
     def _meant(
-        self, scratchpad: Any, found: Sequence[CheckpointTuple | None]
+        self, scratchpad: Any, found: Sequence[CheckpointTuple | None], *, again: bool
     ) -> tuple[list[Any], bool]:
         """Drop an answer by id that is for another question.
 
         Returns:
             The answers that are stored with the task; and whether a plain answer is for this question:
-            it is on display, or nothing is and the task has asked nothing before, as in a fork.
+            it is on display, or was before its answer was refused, or nothing is on display and the task
+            has asked nothing before, as in a fork.
         """
         task_id = self._task.info.task_id
         writes = [each for checkpoint in found for each in stored_writes(checkpoint)]
@@ -272,7 +287,8 @@ class Questions:
             return stored, True
         if stored and its_id not in self._answers:  # LangGraph may have taken the first question's
             del scratchpad.resume[len(stored) :]
-        return stored, (task_id, its_id) in shown or not (shown or stored)
+        own = {each for task, each in shown if task == task_id}
+        return stored, its_id in own or (again and bool(own)) or not (shown or stored)
 
     def _store(self, saver: Saver, answers: list[Any]) -> Flow[None]:
         place, task_id = self._task.places[-1], self._task.info.task_id

@@ -10,7 +10,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Never, TypedDict
 
@@ -134,6 +134,11 @@ class RemoteTool(BaseTool):
         builder.add_node(node.name, node).add_edge(START, node.name)
         self._graph = builder.compile(name=self.name)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made again of what it was made of: graphs, and types that were made here, cannot be pickled."""
+        fields = {each: getattr(self, each) for each in self.model_fields_set - {"args_schema"}}
+        return _made_again, (type(self), self._node, self._arguments, fields)
+
     @override
     def _to_args_and_kwargs(
         self, tool_input: str | dict[str, Any], tool_call_id: str | None
@@ -226,6 +231,20 @@ class RemoteTool(BaseTool):
 
 
 @dataclass(frozen=True, slots=True)
+class NamedTypes:
+    """The types of a tool's arguments, by their names."""
+
+    name: str
+    types: Mapping[str, type]
+
+    def model(self) -> type[BaseModel]:
+        """The model that they make up."""
+        fields: dict[str, Any] = {each: (kind, ...) for each, kind in self.types.items()}
+        made: type[BaseModel] = create_model(self.name, **fields)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
 class Arguments:
     """What a model gives a tool.
 
@@ -233,15 +252,26 @@ class Arguments:
         schema: What the model is told: a pydantic model, or a JSON Schema of an object.
         declared: The type that the arguments are checked against.
         only: The name of the one argument that is the agent's whole input, where that is no object.
+        takes: What it was made of.
     """
 
     schema: Any
     declared: Any
     only: str | None = None
+    takes: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Types that were made here are made again elsewhere."""
+        return Arguments.of, (self.takes,)
 
     @classmethod
     def of(cls, takes: Any) -> Arguments:
-        """The arguments for what an agent takes: a type, or a JSON Schema."""
+        """The arguments for what an agent takes: a type, a JSON Schema, or types by name."""
+        made = cls._of(takes.model() if isinstance(takes, NamedTypes) else takes)
+        return replace(made, takes=takes)
+
+    @classmethod
+    def _of(cls, takes: Any) -> Arguments:
         declared = takes
         if isinstance(takes, Mapping):
             declared = type_from_json_schema(takes, "arguments")
@@ -287,9 +317,7 @@ def make_tool(
     node = side.node
     takes: Any = args_schema
     if takes is None and arg_types:
-        fields: dict[str, Any] = {each: (kind, ...) for each, kind in arg_types.items()}
-        made = create_model(f"{_tool_name(node.name)}_arguments", **fields)
-        takes = made
+        takes = NamedTypes(f"{_tool_name(node.name)}_arguments", dict(arg_types))
     if takes is None:
         takes = side.takes
     if takes is None:
@@ -306,6 +334,12 @@ def make_tool(
         description=description or side.description,
         metadata=node.metadata,
     )
+
+
+def _made_again(
+    kind: type[RemoteTool], node: RemoteNode, arguments: Arguments, fields: dict[str, Any]
+) -> RemoteTool:
+    return kind(node, arguments, **fields)
 
 
 def _tool_name(node: str) -> str:

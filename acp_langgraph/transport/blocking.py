@@ -19,7 +19,7 @@ from acp_langgraph.core.drive import drive
 from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.retry import exchange, with_retries
-from acp_langgraph.transport.closing import Closing
+from acp_langgraph.transport.closing import Closing, Copied
 from acp_langgraph.transport.exchange import (
     Endpoint,
     refuse_forked,
@@ -45,7 +45,7 @@ class _Pool:
         self.made: dict[tuple[str, str, int | None], httpx.HTTPTransport] = {}
 
 
-class Transport(Closing):
+class Transport(Copied, Closing):
     """Performs calls over one pool of connections, and runs flows outside of a graph.
 
     Args:
@@ -185,7 +185,9 @@ class Transport(Closing):
         request = self.endpoint.request(call)
         if self._auth is None:
             return self._send(request)
-        return send_signed(self._auth, request, self._send_signed)
+        return send_signed(
+            self._auth, request, self._send_signed, lambda: self.endpoint.body(call).count
+        )
 
     def _send_signed(self, request: httpx.Request) -> httpx.Response:
         self.endpoint.note(request)

@@ -1,12 +1,15 @@
-"""What is closed by leaving its `with` block: the transports, and the clients that hold one."""
+"""What holds connections: it is closed by leaving its `with` block, and copied without them."""
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-__all__ = ["AsyncClosing", "Closing"]
+from acp_langgraph.core.processes import PerProcess
+
+__all__ = ["AsyncClosing", "Closing", "Copied"]
 
 
 class Closing(ABC):
@@ -45,3 +48,27 @@ class AsyncClosing(ABC):
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+class Copied:
+    """A copy has connections of its own; a client of the caller's is shared, and is never pickled."""
+
+    _given: Any
+
+    def __deepcopy__(self, _: Any) -> Self:
+        twin = object.__new__(type(self))
+        twin.__dict__.update(
+            {
+                name: copy.deepcopy(each) if isinstance(each, PerProcess) else each
+                for name, each in vars(self).items()
+            }
+        )
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._given is not None:
+            raise TypeError(
+                "what has client= or async_client= of your own cannot be pickled: connections cannot be "
+                "carried into another process. Give a client_config instead, or make it there"
+            )
+        return vars(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import ssl
 import time
 from base64 import b64encode
@@ -28,7 +29,10 @@ from acp_langgraph.errors import (
     ApiTimeoutError,
     ApiTypeError,
     ApiValueError,
+    CredentialsUnavailableError,
+    MissingCredentialsError,
     OpenApiException,
+    error_for_status,
 )
 from acp_langgraph.transport.proxies import proxy_to
 from acp_langgraph.transport.signing import ElsewhereError
@@ -90,6 +94,7 @@ class Endpoint:
             **_lowered(sendable_headers(headers or {}, "headers")),
         }
         self.shown = Shown(self._headers)
+        self._has_answered = False
 
     def tls(self) -> ssl.SSLContext:
         """The context by which every peer that speaks TLS proves who it is; made when it is needed.
@@ -190,6 +195,7 @@ class Endpoint:
             or len(headers) > MOST_HEADERS
         ):
             raise _head_too_large(self._place(call))
+        self._has_answered = True
         lowered: dict[str, str] = {}
         for name, value in lines:
             key = name.lower()
@@ -218,11 +224,14 @@ class Endpoint:
             if isinstance(error, httpx.TransportError) and error._request is not None:  # noqa: SLF001 - `request` raises if there is none
                 self.note(error.request)
             outcome = type(error).__name__
-            _explain(self._place(call), error, self._late(call))
+            _explain(self._place(call), error, self._late(call), known=self._has_answered)
         except ElsewhereError as error:
             outcome = type(error.__cause__).__name__
             place = f"{self._place(call)}: its authentication asks {error.url}"
             _explain(place, error.__cause__, self._late(call), never_left=True)
+        except httpx.HTTPStatusError as error:
+            outcome = type(error).__name__
+            self._explain_status(self._place(call), error)
         except httpx.DecodingError as error:
             outcome = type(error).__name__
             raise ApiConnectionError(
@@ -232,6 +241,18 @@ class Endpoint:
             if self.configuration.debug:
                 took = (time.perf_counter() - started) * 1000
                 _log.debug("%s: %s after %.1f ms", self._place(call), outcome, took)
+
+    def _explain_status(self, place: str, error: httpx.HTTPStatusError) -> NoReturn:
+        """What an authentication of the caller's own raises, which holds the whole URL."""
+        url, status = error.request.url, error.response.status_code
+        whom = f"{url.scheme}://{url.netloc.decode()}"
+        if whom == self._wire_url or self._wire_url.startswith(f"{whom}/"):
+            raise error_for_status(place, status, {}, b"") from None
+        problem = f"{place}: its authentication was answered {status} by {whom}; nothing was sent"
+        passes = status in {408, 429} or status >= 500  # noqa: PLR2004 - the 5xx of HTTP
+        raise (CredentialsUnavailableError if passes else MissingCredentialsError)(
+            problem
+        ) from None
 
     def seconds(self, call: Call[Any], client: Any = None) -> float | None:
         """Seconds that all of an exchange may take; `None` if there is no end to them.
@@ -276,7 +297,7 @@ class Endpoint:
         whose, seconds = "timeout of the call", call.timeout
         if seconds is None and not call.lasts:
             whose, seconds = "timeout of the configuration", self.configuration.timeout
-        if call.limit is not None and (seconds is None or call.limit < seconds):
+        if call.limit is not None and (seconds is None or math.ceil(call.limit) < seconds):
             return "no answer in time"
         goes_on = "; the run may go on, and can be waited for by its id" if call.lasts else ""
         within = "" if seconds is None else f" within {seconds:g} s ({whose})"
@@ -303,13 +324,21 @@ class Body:
         Raises:
             AnswerTooLargeError: If that makes it too large.
         """
+        self.count(piece)
+        self._pieces.append(piece)
+
+    def count(self, piece: bytes) -> None:
+        """Take note of a piece that is kept elsewhere.
+
+        Raises:
+            AnswerTooLargeError: If that makes it too large.
+        """
         self._size += len(piece)
         if self._size > self._limit:
             raise AnswerTooLargeError(
                 f"{self._where}: the answer is larger than {self._limit} bytes; "
                 "raise max_answer_bytes in the configuration if that is expected"
             )
-        self._pieces.append(piece)
 
     def bytes(self) -> bytes:
         """All of it."""
@@ -332,7 +361,9 @@ def _as_on_the_wire(url: str) -> str:
 
 def _patience(seconds: float | None) -> float | None:
     """Seconds as sockets take them, which know no infinity but `None`."""
-    return None if seconds is None or seconds > _FOR_EVER else seconds
+    if seconds is None or seconds > _FOR_EVER:
+        return None
+    return math.ceil(seconds * 1000) / 1000
 
 
 def trusting_nobody() -> ssl.SSLContext:
@@ -400,7 +431,9 @@ def refuse_to_ask(ask: Ask) -> NoReturn:
     )
 
 
-def _explain(where: str, error: Any, late: str, *, never_left: bool = False) -> NoReturn:
+def _explain(
+    where: str, error: Any, late: str, *, never_left: bool = False, known: bool = True
+) -> NoReturn:
     # A client of the caller's may be over aiohttp, and only the cause then tells what happened.
     cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
     sent = not isinstance(cause, _NEVER_LEFT)
@@ -412,7 +445,7 @@ def _explain(where: str, error: Any, late: str, *, never_left: bool = False) -> 
         problem = late if sent else "no connection in time"
         raise ApiTimeoutError(f"{where}: {problem}", sent=may_be_done) from None
     problem = "the connection broke" if sent else "cannot connect"
-    hint = _hint(where, reason)
+    hint = _hint(where, reason, known=known)
     raise ApiConnectionError(f"{where}: {problem}: {reason}{hint}", sent=may_be_done) from None
 
 
@@ -469,10 +502,17 @@ _HINTS: Final = (
 _HUNG_UP: Final = ("reset by peer", "disconnected", "illegal status line", "Bad status line")
 
 
-def _hint(where: str, reason: str) -> str:
+def _hint(where: str, reason: str, *, known: bool) -> str:
+    """What to do about a failure.
+
+    Args:
+        where: What failed.
+        reason: Why, in the library's words.
+        known: Whether the server has answered before, so that its scheme is right.
+    """
     for words, hint in _HINTS:
         if any(each in reason for each in words):
             return f". {hint}"
-    if " http://" in where and any(each in reason for each in _HUNG_UP):
+    if not known and " http://" in where and any(each in reason for each in _HUNG_UP):
         return ". So does a server that speaks TLS; is it https:// instead of http://?"
     return ""

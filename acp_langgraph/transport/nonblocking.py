@@ -22,7 +22,7 @@ from acp_langgraph.core.drive import adrive
 from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.retry import exchange, with_retries
-from acp_langgraph.transport.closing import AsyncClosing
+from acp_langgraph.transport.closing import AsyncClosing, Copied
 from acp_langgraph.transport.connections import Answer, Connections, answer_of
 from acp_langgraph.transport.exchange import (
     Endpoint,
@@ -44,7 +44,7 @@ _loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, PerProcess[Any]] = 
 )
 
 
-class AsyncTransport(AsyncClosing):
+class AsyncTransport(Copied, AsyncClosing):
     """Performs calls over one pool of connections per event loop, and runs flows.
 
     Args:
@@ -187,7 +187,10 @@ class AsyncTransport(AsyncClosing):
         if self._auth is None:
             return await connections.open(call)
         request = self.endpoint.request(call)
-        return answer_of(await asend_signed(self._auth, request, connections.send))
+        signed = await asend_signed(
+            self._auth, request, connections.send, lambda: self.endpoint.body(call).count
+        )
+        return answer_of(signed)
 
     async def _connections(self) -> Connections:
         loop = asyncio.get_running_loop()

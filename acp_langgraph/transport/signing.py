@@ -7,9 +7,10 @@ whatever sends.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, closing
 from http import HTTPStatus
+from typing import Any
 
 import aiohttp
 import httpx
@@ -29,7 +30,10 @@ class ElsewhereError(Exception):
 
 
 def send_signed(
-    auth: httpx.Auth, request: httpx.Request, send: Callable[[httpx.Request], httpx.Response]
+    auth: httpx.Auth,
+    request: httpx.Request,
+    send: Callable[[httpx.Request], httpx.Response],
+    taken_in: Callable[[], Callable[[bytes], None]],
 ) -> httpx.Response:
     """Send a request the way an authentication wants it, blocking; the answer to the last one.
 
@@ -37,6 +41,7 @@ def send_signed(
         auth: Signs the request, and sees every answer.
         request: What is to be sent, with its time-outs among its extensions.
         send: Sends one request; the body of its answer is still to be read.
+        taken_in: Makes what takes in an answer's pieces, and raises if they become too many.
     """
     own, patience, history = request.url, request.extensions["timeout"], list[httpx.Response]()
     with closing(auth.sync_auth_flow(request)) as conversation:
@@ -50,6 +55,7 @@ def send_signed(
                     raise ElsewhereError(request.url) from error
                 raise
             response.request, response.history = request, list(history)
+            response.stream = _Bounded(response.stream, taken_in())
             try:
                 try:
                     request = conversation.send(response)
@@ -66,6 +72,7 @@ async def asend_signed(
     auth: httpx.Auth,
     request: httpx.Request,
     send: Callable[[httpx.Request], Awaitable[httpx.Response]],
+    taken_in: Callable[[], Callable[[bytes], None]],
 ) -> httpx.Response:
     """`send_signed`, awaiting."""
     own, patience, history = request.url, request.extensions["timeout"], list[httpx.Response]()
@@ -80,6 +87,7 @@ async def asend_signed(
                     raise ElsewhereError(request.url) from error
                 raise
             response.request, response.history = request, list(history)
+            response.stream = _AsyncBounded(response.stream, taken_in())
             try:
                 try:
                     request = await conversation.asend(response)
@@ -90,6 +98,38 @@ async def asend_signed(
             except BaseException:
                 await response.aclose()
                 raise
+
+
+class _Bounded(httpx.SyncByteStream):
+    """A body up to a size, also where an authentication reads it."""
+
+    def __init__(self, stream: Any, take_in: Callable[[bytes], None]) -> None:
+        self._stream = stream
+        self._take_in = take_in
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._stream:
+            self._take_in(piece)
+            yield piece
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncBounded(httpx.AsyncByteStream):
+    """`_Bounded`, awaiting."""
+
+    def __init__(self, stream: Any, take_in: Callable[[bytes], None]) -> None:
+        self._stream = stream
+        self._take_in = take_in
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            self._take_in(piece)
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def _is_elsewhere(request: httpx.Request, own: httpx.URL, history: list[httpx.Response]) -> bool:
