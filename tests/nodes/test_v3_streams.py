@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypedDict
@@ -129,10 +130,14 @@ def test_reasoning_and_calls_of_tools_are_parts_of_a_message(color: Color) -> No
 
 
 @contextmanager
-def opened(gate: Gate) -> Iterator[Gate]:
+def opened(gate: Gate) -> Iterator[None]:
+    """Opens a gate in the end, and after ten seconds in any case."""
+    timer = threading.Timer(10, gate.open)
+    timer.start()
     try:
-        yield gate
+        yield
     finally:
+        timer.cancel()
         gate.open()
 
 
@@ -183,7 +188,10 @@ def test_remote_events_reach_the_custom_projection(color: Color) -> None:
 async def test_a_v3_stream_that_is_left_ends_the_remote_run() -> None:
     with FakeACPServer([piece("He"), Work(Gate("never")), Answer("done")]) as server:
         graph = graph_for(server)
-        async with await graph.astream_events({"ask": {}}, version="v3") as run:
+        async with (
+            asyncio.timeout(10),
+            await graph.astream_events({"ask": {}}, version="v3") as run,
+        ):
             async for message in run.messages:
                 assert await anext(aiter(message.text)) == "He"
                 break
@@ -200,7 +208,7 @@ async def test_a_v3_stream_whose_watcher_is_cancelled_ends_the_remote_run() -> N
                     async for _ in message.text:
                         heard.set()
 
-        async with anyio.create_task_group() as group:
+        async with asyncio.timeout(10), anyio.create_task_group() as group:
             group.start_soon(listen)
             await heard.wait()
             group.cancel_scope.cancel()
