@@ -186,6 +186,15 @@ def test_a_run_over_its_deadline_is_given_up_although_the_server_does_not_answer
         gate.open()
 
 
+def test_a_page_in_place_of_an_answer_to_the_cancel_is_no_cancel(color: Color) -> None:
+    with FakeACPServer([Work(Gate()), Answer("done")]) as server:
+        server.faults.add(Fault.html(200), on="cancel_stateless_run", times=None)
+        node = make_node(server.url, server.agent_id, run_timeout=0.3)
+        with pytest.raises(RunTimeoutError, match="left running"):
+            color.invoke(graph_with(node), {"ask": {"text": "hi"}}, ON_A_THREAD)
+        assert server.running == 1
+
+
 def test_a_run_that_was_left_and_is_done_by_now_gives_its_result_when_it_is_entered_again(
     color: Color,
 ) -> None:
