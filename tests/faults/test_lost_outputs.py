@@ -48,8 +48,9 @@ def test_a_watched_run_that_is_done_but_whose_output_cannot_be_had_is_the_same_e
     with FakeACPServer([Answer("done")]) as server:
         server.faults.add(Fault.lose_answer(), on="wait_for_stateless_run_output", times=None)
         node = make_node(server.url, server.agent_id, run_timeout=LATEST, on_timeout="leave")
+        state = {"ask": {"text": "hi"}}
         with pytest.raises(RunError, match=r"is done .*success.* output"):
-            color.stream(graph_with(node), {"ask": {"text": "hi"}}, ON_A_THREAD)
+            color.stream(graph_with(node), state, ON_A_THREAD, stream_mode="custom")
 
 
 def test_an_output_that_can_be_had_later_is_had_by_entering_again_and_nothing_runs_anew(
