@@ -152,15 +152,17 @@ class RemoteNode(Presence):
         config = _whole(config)
         self._refuse_without("client")
         channels = self._channels(input, config)
-        execution = self._execution(config)
+        execution = self._execution(config, input)
         performer = GraphPerformer(self._transport_for(execution), execution, self.agent)
         performer.report = self._report(execution, config)
         try:
             with performer.report or _UNREPORTED:
                 change = drive(self._life(input, execution, config), performer)
                 return self._taken(change, channels)
-        except AcpLangGraphError:
-            performer.progress(Progress("failed"))
+        except Exception as error:
+            execution.left(error)
+            if isinstance(error, AcpLangGraphError):
+                performer.progress(Progress("failed"))
             raise
         except (KeyboardInterrupt, SystemExit):
             self._stop(performer)
@@ -176,7 +178,7 @@ class RemoteNode(Presence):
         config = _whole(config)
         self._refuse_without("async_client")
         channels = self._channels(input, config)
-        execution = self._execution(config)
+        execution = self._execution(config, input)
         performer = AsyncGraphPerformer(self._async_transport_for(execution), execution, self.agent)
         performer.report = self._report(execution, config)
         await self._until_ended(execution)
@@ -185,8 +187,10 @@ class RemoteNode(Presence):
             with performer.report or _UNREPORTED, ended_with_the_graph(loops):
                 change = await adrive(self._life(input, execution, config), performer)
                 return self._taken(change, channels)
-        except AcpLangGraphError:
-            await performer.progress(Progress("failed"))
+        except Exception as error:
+            execution.left(error)
+            if isinstance(error, AcpLangGraphError):
+                await performer.progress(Progress("failed"))
             raise
         except asyncio.CancelledError:
             if self.on_cancel == "cancel" and performer.key is not None:
@@ -272,8 +276,8 @@ class RemoteNode(Presence):
             return self.async_transport
         return AsyncPerCallTransport(self.async_transport, lambda: execution.credentials)
 
-    def _execution(self, config: RunnableConfig) -> Execution:
-        execution = Execution.of(self.name, config, is_tool=self.is_tool)
+    def _execution(self, config: RunnableConfig, state: Any) -> Execution:
+        execution = Execution.of(self.name, config, state=state, is_tool=self.is_tool)
         if not self.identity.varies:
             return execution
         return replace(execution, credentials=self.identity.credentials(config))
@@ -350,6 +354,7 @@ class RemoteNode(Presence):
         """Let LangGraph go on: it does not wait for the clean-up of a node that it cancelled."""
         key = performer.execution.key
         job = asyncio.get_running_loop().create_task(self._end(performer))
+        self.async_transport.finish(job)
         self._ending[key] = job
         job.add_done_callback(lambda _: self._ending.pop(key, None))
 
@@ -361,7 +366,7 @@ class RemoteNode(Presence):
 
     async def _end(self, performer: AsyncGraphPerformer) -> None:
         assert performer.key is not None  # noqa: S101 - the caller has checked
-        execution = performer.execution
+        execution = replace(performer.execution, runtime=None)  # which may be draining
         last = AsyncGraphPerformer(self._async_transport_for(execution), execution)
         last.run_id = performer.run_id
         # An event loop that shuts down cancels its tasks once, and then waits for them.

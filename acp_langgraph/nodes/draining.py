@@ -8,8 +8,7 @@ looks for all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -32,29 +31,41 @@ def leave_if_drained(runtime: Runtime[Any] | None) -> None:
         raise GraphDrained(runtime.drain_reason or "shutdown")
 
 
-@asynccontextmanager
-async def until_drained(runtime: Runtime[Any] | None) -> AsyncIterator[None]:
+class until_drained:  # noqa: N801 - reads as a function
     """Leave what is awaited inside if the graph is to stop, at the next look.
+
+    No async generator: none may begin while an event loop ends, and remote jobs are ended then.
 
     Raises:
         GraphDrained: See `leave_if_drained`.
     """
-    if runtime is None:
-        yield
-        return
-    leave_if_drained(runtime)
-    watch = _watches.setdefault(asyncio.get_running_loop(), _Watch())
-    try:
-        async with asyncio.timeout(None) as wait:
-            watch.begin(wait, runtime)
-            try:
-                yield
-            finally:
-                watch.end(wait)
-    except TimeoutError:
-        if wait.expired():
-            leave_if_drained(runtime)
-        raise
+
+    def __init__(self, runtime: Runtime[Any] | None) -> None:
+        self._runtime = runtime
+        self._wait = asyncio.timeout(None)
+
+    async def __aenter__(self) -> None:
+        if self._runtime is None:
+            return
+        leave_if_drained(self._runtime)
+        await self._wait.__aenter__()
+        watch = _watches.setdefault(asyncio.get_running_loop(), _Watch())
+        watch.begin(self._wait, self._runtime)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._runtime is None:
+            return
+        _watches[asyncio.get_running_loop()].end(self._wait)
+        try:
+            await self._wait.__aexit__(kind, error, trace)
+        except TimeoutError:
+            leave_if_drained(self._runtime)
+            raise
 
 
 class _Watch:

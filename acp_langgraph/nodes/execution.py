@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphInterrupt
 from langgraph.runtime import Runtime
 
 from acp_langgraph.core.credentials import Credentials
@@ -36,12 +38,14 @@ _TASK_ID: Final = re.compile(r":[0-9a-f-]{36}(?=\||$)")
 class _Invocations:
     """Of nodes, within one execution of a task."""
 
-    __slots__ = ("asked", "counts", "traces")
+    __slots__ = ("counts", "failed", "put", "questions", "traces")
 
     def __init__(self) -> None:
-        self.asked = Asked()
         self.counts: dict[tuple[str, int], int] = {}
         self.traces: dict[tuple[str, int], Trace] = {}
+        self.questions = Asked()
+        self.put: dict[int, GraphInterrupt] = {}
+        self.failed: dict[tuple[str, int], list[tuple[Any, int]]] = {}
 
 
 _invocations: WeakKeyDictionary[Any, _Invocations] = WeakKeyDictionary()
@@ -94,15 +98,23 @@ class Execution:
     ledger: Ledger | None = None
     trace: Trace = field(default_factory=Trace)
     credentials: Credentials | None = field(default=None, repr=False)
+    left: Callable[[BaseException], None] = field(default=lambda _: None, repr=False)
 
     @classmethod
-    def of(cls, node: str, config: RunnableConfig, *, is_tool: bool = False) -> Execution:
+    def of(
+        cls, node: str, config: RunnableConfig, *, state: Any = None, is_tool: bool = False
+    ) -> Execution:
         """What is known of the execution of a node that was given this configuration.
 
         Args:
             node: The node's name.
             config: Its configuration.
+            state: What it was given. Whoever repeats what failed gives the same again.
             is_tool: Whether it is called as a tool; then the call says what it was asked to do.
+
+        Raises:
+            GraphInterrupt: If a node asked within this attempt, and somebody who took the question for
+                a failure tries again.
         """
         task = GraphTask.of(config, node)
         if task is None:
@@ -112,11 +124,12 @@ class Execution:
         call: Call | None = task.configurable.get(CALL) if is_tool else None
         invoked = f"{node}\n{call.key}" if call else node
         attempt = info.node_attempt
-        count, trace, asked = _noted(task.attempts, invoked, attempt, is_one=call is not None)
+        noted = _noted(task.attempts, invoked, attempt, state, is_one=call is not None)
+        trace = noted.trace
         if call is not None:  # which a wrapper may repeat within the task around
-            _, trace, _ = _noted(call.task.attempts, invoked, attempt, is_one=True)
+            trace = _noted(call.task.attempts, invoked, attempt, state, is_one=True).trace
         thread_id = None if info.thread_id is None else str(info.thread_id)
-        place = [thread_id or "", call.key if call else info.checkpoint_ns, node, str(count)]
+        place = [thread_id or "", call.key if call else info.checkpoint_ns, node, str(noted.count)]
         key = str(uuid.uuid5(_NAMESPACE, "\n".join(place)))
         around = (call.config, call.task.runtime) if call else (config, task.runtime)
         return cls(
@@ -125,12 +138,13 @@ class Execution:
             audience=Audience(key, *around),
             thread_id=thread_id,
             remembered=task.saver is not None,
-            again=task.may_have_run,
+            again=noted.repeated or task.may_have_run,
             runtime=task.runtime,
             task=task,
-            questions=Questions(task, key, asked),
+            questions=Questions(task, key, noted.asked),
             ledger=Ledger.of(task),
             trace=trace,
+            left=noted.left,
         )
 
     @property
@@ -155,20 +169,70 @@ class Execution:
         return str(uuid.uuid5(_NAMESPACE, f"thread\n{self.thread_id}\n{self.path}"))
 
 
-def _noted(task: Any, node: str, attempt: int, *, is_one: bool = False) -> tuple[int, Trace, Asked]:
-    """How often the node was invoked before within one execution of a task, and what is known of that.
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """What is known of one invocation of a node within one execution of a task.
 
-    More than never only where a user's own function invokes it, e.g. in the functional API. The trace
-    is shared by the attempts of one such invocation; and by all of them if they are said to be one.
-    What was asked is shared by all that the task invokes.
+    Attributes:
+        count: How often the node was invoked there before. More than never only where a user's own
+            function invokes it, e.g. in the functional API.
+        trace: Shared by the attempts of one such invocation; by all of them if they are said to be one.
+        asked: Shared by all that the task invokes.
+        repeated: Whether this is again what failed before, as a wrapper that retries has it.
+        left: To be told how it was left, if not by its result.
+    """
+
+    count: int = 0
+    trace: Trace = field(default_factory=Trace)
+    asked: Asked = field(default_factory=Asked)
+    repeated: bool = False
+    left: Callable[[BaseException], None] = lambda _: None
+
+
+def _noted(task: Any, node: str, attempt: int, state: Any, *, is_one: bool = False) -> _Noted:
+    """Note an invocation.
+
+    Args:
+        task: Identifies the execution of the task; `None` if that cannot be told.
+        node: What is invoked.
+        attempt: Which attempt at the task it is.
+        state: What it is given.
+        is_one: Whether all invocations of it are one, however often it is repeated.
+
+    Raises:
+        GraphInterrupt: If a question of this attempt was caught, as wrappers do that take it for a
+            failure: it is raised again.
     """
     if task is None:
-        return 0, Trace(), Asked()
+        return _Noted()
     with _lock.here():
         invocations = _invocations.get(task)
         if invocations is None:
             invocations = _invocations[task] = _Invocations()
-        count = 0 if is_one else invocations.counts.get((node, attempt), 0)
-        invocations.counts[node, attempt] = count + 1
-        trace = invocations.traces.setdefault((node, count), Trace())
-        return count, trace, invocations.asked
+        if not is_one and (put := invocations.put.get(attempt)) is not None:
+            raise put
+        failed = invocations.failed.setdefault((node, attempt), [])
+        again = next((each for each in failed if _same(each[0], state)), None)
+        if again is not None:
+            failed.remove(again)
+            count = again[1]
+        else:
+            count = 0 if is_one else invocations.counts.get((node, attempt), 0)
+            invocations.counts[node, attempt] = count + 1
+
+    def left(error: BaseException) -> None:
+        with _lock.here():
+            if isinstance(error, GraphInterrupt):
+                invocations.put[attempt] = error
+            elif isinstance(error, Exception):
+                failed.append((state, count))
+
+    trace = invocations.traces.setdefault((node, count), Trace())
+    return _Noted(count, trace, invocations.questions, again is not None, left)
+
+
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return one is other or bool(type(one) is type(other) and one == other)
+    except Exception:  # noqa: BLE001 - what users compare in their own ways
+        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -120,6 +120,15 @@ class Presence(Runnable[Any, dict[str, Any]]):
         from acp_langgraph.nodes.tool import make_tool  # noqa: PLC0415 - only for those who want it
 
         return make_tool(self.tool_side(config), args_schema, name, description, arg_types)
+
+    @override
+    def with_fallbacks(self, *_: Any, **__: Any) -> NoReturn:
+        """Refused: a question of the agent is an exception to LangChain, and would be lost."""
+        raise NodeConfigurationError(
+            "with_fallbacks would take the agent's question for a failure; LangGraph's own "
+            "add_node(..., error_handler=...) does not",
+            node=self.name,
+        )
 
     def tool_side(self, config: Any = None) -> ToolSide:  # noqa: ARG002 - for those that have one
         """What a tool is made from.

@@ -18,10 +18,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from contextvars import Context, copy_context
 from functools import lru_cache, partial
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.callbacks.manager import adispatch_custom_event, dispatch_custom_event
@@ -39,6 +40,11 @@ from acp_langgraph.errors import EventStreamError
 from acp_langgraph.nodes.langgraph import CONFIG_KEY_STREAM
 from acp_langgraph.nodes.messages import MessageFinder
 
+try:  # private, and newer than the oldest LangChain that this package supports
+    from langchain_core.language_models._compat_bridge import achunks_to_events
+except ImportError:  # pragma: no cover - see above
+    achunks_to_events = None  # type: ignore[assignment]
+
 __all__ = ["EVENT_NAME", "Audience"]
 
 EVENT_NAME: Final = "remote_event"
@@ -50,6 +56,10 @@ _GIVE_UP: Final = 60.0  # seconds in which nobody takes anything
 _SILENT: Final = {
     BaseCallbackHandler.on_custom_event,
     AsyncCallbackHandler.on_custom_event,
+}
+_QUIET: Final = {
+    getattr(BaseCallbackHandler, "on_stream_event", None),
+    getattr(AsyncCallbackHandler, "on_stream_event", None),
 }
 
 
@@ -79,6 +89,7 @@ class Audience:
                 self._subgraph = stream
             handlers = list(getattr(config.get("callbacks"), "handlers", ()))
         self._follows = any(map(_follows, handlers))
+        self._takes_events = any(map(_takes_events, handlers))
         streams = [handler.stream for handler in handlers if hasattr(handler, "stream")]
         self._queues = list(_queues([self._writer, *streams]))
         self._spoken: _Utterance | None = None
@@ -117,12 +128,16 @@ class Audience:
         """End the message that is being said piece by piece, if one is."""
         spoken, self._spoken = self._spoken, None
         if spoken is not None:
+            for event in spoken.events_at_the_end():
+                spoken.run.on_stream_event(event)
             spoken.run.on_llm_end(_whole(spoken.message))
 
     async def ahush(self) -> None:
         """`hush`, awaiting."""
         spoken, self._spoken = self._spoken, None
         if spoken is not None:
+            for event in spoken.events_at_the_end():
+                await spoken.run.on_stream_event(event)
             await spoken.run.on_llm_end(_whole(spoken.message))
 
     def _write(self, event: RemoteEvent) -> None:
@@ -143,10 +158,12 @@ class Audience:
             if not isinstance(message, AIMessageChunk):
                 run.on_llm_end(_whole(message))
                 return
-            self._spoken = _Utterance(run)
+            self._spoken = _Utterance(run, self._takes_events)
         if isinstance(message, AIMessageChunk):
             chunk = self._spoken.add(message)
             self._spoken.run.on_llm_new_token(str(chunk.text), chunk=chunk)
+            for event in self._spoken.events():
+                self._spoken.run.on_stream_event(event)
 
     async def _asay(self, agent: str, message: BaseMessage) -> None:
         """`_say`, awaiting."""
@@ -159,10 +176,12 @@ class Audience:
             if not isinstance(message, AIMessageChunk):
                 await run.on_llm_end(_whole(message))
                 return
-            self._spoken = _Utterance(run)
+            self._spoken = _Utterance(run, self._takes_events)
         if isinstance(message, AIMessageChunk):
             chunk = self._spoken.add(message)
             await self._spoken.run.on_llm_new_token(str(chunk.text), chunk=chunk)
+            for event in self._spoken.events():
+                await self._spoken.run.on_stream_event(event)
 
     def _patience(self) -> Iterator[float]:
         """Pauses to make until there is room for more.
@@ -182,15 +201,64 @@ class Audience:
 
 
 class _Utterance:
-    """A message that is being said piece by piece."""
+    """A message that is being said piece by piece.
 
-    def __init__(self, run: Any) -> None:
+    Args:
+        run: What a chat model would tell of it.
+        as_events: Whether it is also told as events of the protocol that LangGraph's v3 streams speak.
+    """
+
+    def __init__(self, run: Any, as_events: bool) -> None:
         self.run = run
         self.message = AIMessageChunk(content="")
+        self._pieces: deque[ChatGenerationChunk] = deque()
+        self._over = not as_events
+        self._events: Any = None
+        self._next: Any = None
 
     def add(self, piece: AIMessageChunk) -> ChatGenerationChunk:
         self.message = self.message + piece if self.message.id else piece
-        return ChatGenerationChunk(message=piece)
+        chunk = ChatGenerationChunk(message=piece)
+        if not self._over:
+            self._pieces.append(chunk)
+        return chunk
+
+    def events(self) -> Iterator[Any]:
+        """What LangChain makes of the pieces; its converter is stepped, for it wants to await them."""
+        if self._events is None and self._pieces:
+            self._events = achunks_to_events(self, message_id=self.message.id)
+        while self._events is not None:
+            self._next = self._next or anext(self._events)
+            try:
+                self._next.send(None)
+            except StopIteration as found:
+                self._next = None
+                yield found.value
+            except StopAsyncIteration:
+                self._events = None
+            else:
+                return
+
+    def events_at_the_end(self) -> Iterator[Any]:
+        self._over = True
+        yield from self.events()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ChatGenerationChunk:
+        while not self._pieces:
+            if self._over:
+                raise StopAsyncIteration
+            await _Later()
+        return self._pieces.popleft()
+
+
+class _Later:
+    """Awaiting it gives control back to whoever steps a coroutine by hand."""
+
+    def __await__(self) -> Generator[None]:
+        yield
 
 
 @lru_cache(maxsize=1000)
@@ -208,6 +276,13 @@ def _follows(handler: Any) -> bool:
     silent = BaseCallbackHandler.on_custom_event
     listens = getattr(type(handler), "on_custom_event", silent) not in _SILENT
     return listens or hasattr(handler, "tap_output_iter")
+
+
+def _takes_events(handler: Any) -> bool:
+    """Whether a callback handler takes messages as the events of LangGraph's v3 streams."""
+    quiet = getattr(BaseCallbackHandler, "on_stream_event", None)
+    known = achunks_to_events is not None and quiet is not None
+    return known and getattr(type(handler), "on_stream_event", quiet) not in _QUIET
 
 
 def _queues(functions: list[Any]) -> Iterator[Any]:

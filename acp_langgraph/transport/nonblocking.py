@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
@@ -38,6 +38,9 @@ T = TypeVar("T")
 
 _Made: TypeAlias = weakref.WeakKeyDictionary[
     asyncio.AbstractEventLoop, tuple[Connections, AsyncGenerator[None]]
+]
+_Last: TypeAlias = weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, tuple[set[asyncio.Task[Any]], AsyncGenerator[None]]
 ]
 _loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, PerProcess[Any]] = (
     weakref.WeakKeyDictionary()
@@ -70,6 +73,7 @@ class AsyncTransport(Copied, AsyncClosing):
         self._given = client
         self._used: PerProcess[Any] = PerProcess(list)
         self._made: PerProcess[_Made] = PerProcess(weakref.WeakKeyDictionary)
+        self._last: PerProcess[_Last] = PerProcess(weakref.WeakKeyDictionary)
 
     async def exchange(self, call: Call[Any]) -> Reply:
         """Perform one exchange, without retries; an error status is a reply like any other.
@@ -137,6 +141,19 @@ class AsyncTransport(Copied, AsyncClosing):
         if made is not None:
             await made[1].aclose()
 
+    def finish(self, job: asyncio.Task[Any]) -> None:
+        """Have a job done before its event loop ends, or the connections that it needs."""
+        loop = job.get_loop()
+        if self._given is None:
+            self._connections()
+        last = self._last.here()
+        if loop not in last:
+            jobs = set[asyncio.Task[Any]]()
+            last[loop] = jobs, _begun(_until_done(jobs))
+        jobs = last[loop][0]
+        jobs.add(job)
+        job.add_done_callback(jobs.discard)
+
     # The performer's side: what a flow's effects mean outside of a graph.
 
     call = exchange
@@ -183,7 +200,7 @@ class AsyncTransport(Copied, AsyncClosing):
             )
             self.endpoint.note(response.request)
             return answer_of(response)
-        connections = await self._connections()
+        connections = self._connections()
         if self._auth is None:
             return await connections.open(call)
         request = self.endpoint.request(call)
@@ -192,22 +209,37 @@ class AsyncTransport(Copied, AsyncClosing):
         )
         return answer_of(signed)
 
-    async def _connections(self) -> Connections:
+    def _connections(self) -> Connections:
         loop = asyncio.get_running_loop()
         all_made = self._made.here()
         made = all_made.get(loop)
         if made is None:
             refuse_forked(_loops.setdefault(loop, PerProcess(list)))
             connections = Connections(self.endpoint)
-            keeper = _keep_open(connections)
-            all_made[loop] = connections, keeper
-            await anext(keeper)
+            all_made[loop] = connections, _begun(self._keep_open(connections))
             return connections
         return made[0]
 
+    async def _keep_open(self, connections: Connections) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            jobs, _ = self._last.here().get(asyncio.get_running_loop(), (set(), None))
+            while jobs:
+                await asyncio.wait(jobs)
+            await connections.aclose()
 
-async def _keep_open(connections: Connections) -> AsyncGenerator[None]:
+
+async def _until_done(jobs: set[asyncio.Task[Any]]) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        await connections.aclose()
+        while jobs:
+            await asyncio.wait(jobs)
+
+
+def _begun(keeper: AsyncGenerator[None]) -> AsyncGenerator[None]:
+    """A keeper that waits inside: event loops finalize what has begun before they close."""
+    with suppress(StopIteration):  # it awaits nothing on its way to its first result
+        anext(keeper).send(None)  # type: ignore[attr-defined]
+    return keeper
