@@ -241,5 +241,5 @@ async def _until_done(jobs: set[asyncio.Task[Any]]) -> AsyncGenerator[None]:
 def _begun(keeper: AsyncGenerator[None]) -> AsyncGenerator[None]:
     """A keeper that waits inside: event loops finalize what has begun before they close."""
     with suppress(StopIteration):  # it awaits nothing on its way to its first result
-        anext(keeper).send(None)  # type: ignore[attr-defined]
+        anext(keeper).send(None)
     return keeper
