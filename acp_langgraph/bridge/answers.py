@@ -39,7 +39,17 @@ from acp_langgraph.errors import (
     error_for_status,
 )
 
-__all__ = ["Answer", "Check", "checked", "error_of", "keep", "not_done", "read", "usable"]
+__all__ = [
+    "Answer",
+    "Check",
+    "checked",
+    "error_of",
+    "keep",
+    "not_done",
+    "read",
+    "usable",
+    "words_of",
+]
 
 Check: TypeAlias = "Callable[[APIBridgeOutput], bool | None] | re.Pattern[str] | str"
 """Judges a result: a callable that returns `False`, or raises, if the work was not done; or a regular
@@ -168,8 +178,7 @@ def read(answer: Answer, route: Route, hidden: tuple[str, ...] = ()) -> APIBridg
     """
     media_type = answer["content_type"].partition(";")[0].strip().lower()
     text = answer["text"]
-    is_text = media_type.startswith("text/") and media_type != "text/html"  # which is a page
-    if route.speaks and media_type and not is_text:
+    if route.speaks and media_type and not _speaks(media_type):
         content = redact(text, hidden).encode()
         problem = f"{QueryPassedThroughError.hint} The answer is {media_type}, not text"
         raise QueryPassedThroughError(
@@ -187,6 +196,27 @@ def read(answer: Answer, route: Route, hidden: tuple[str, ...] = ()) -> APIBridg
         parsed=_json(text) if is_json else None,
         mode=route.mode,
     )
+
+
+def _speaks(media_type: str) -> bool:
+    """Whether a bridge answers like that: words, and no page of whatever is in between."""
+    return media_type.startswith("text/") and media_type != "text/html"
+
+
+def words_of(reply: Reply, route: Route, hidden: tuple[str, ...]) -> str:
+    """What a bridge says of itself, in words.
+
+    Raises:
+        QueryPassedThroughError: If no bridge answers like that.
+    """
+    content_type = reply.headers.get("content-type", "")
+    answer: Answer = {
+        "where": _where(reply, route),
+        "status": reply.status,
+        "content_type": content_type,
+        "text": _decode(reply.content, content_type),
+    }
+    return read(answer, route, hidden).result.strip()
 
 
 def usable(check: Check | None) -> Check | None:

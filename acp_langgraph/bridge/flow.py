@@ -31,6 +31,7 @@ _NO: Final = frozenset(
     {"no", "n", "refuse", "refused", "reject", "rejected", "stop", "cancel", "false"}
 )
 
+
 ANSWER_SCHEMA: Final[dict[str, Any]] = {
     "description": "Whether to send the query: true or yes, or an object that may change its words.",
     "anyOf": [
@@ -46,7 +47,9 @@ ANSWER_SCHEMA: Final[dict[str, Any]] = {
 """JSON Schema of the answer to `confirm`."""
 
 
-def send_query(query: Query, retries: int, check: Check | None = None) -> Flow[APIBridgeOutput]:
+def send_query(
+    query: Query, retries: int, check: Check | None = None, seconds: float | None = None
+) -> Flow[APIBridgeOutput]:
     """Send a query and read its answer; no care is taken beyond this one try.
 
     Raises:
@@ -54,7 +57,7 @@ def send_query(query: Query, retries: int, check: Check | None = None) -> Flow[A
         BridgeError: If the bridge or its gateway refuses or fails, or `check` does not accept.
         ApiException: If the service itself does, in `direct` mode.
     """
-    answer = yield from _exchange(query, retries)
+    answer = yield from _exchange(query, retries, query.timeout or seconds)
     return _judge(answer, query, check)
 
 
@@ -66,6 +69,7 @@ def query_once(
     on_unknown: Any = "raise",
     trace: Trace | None = None,
     node: str = "",
+    seconds: float | None = None,
 ) -> Flow[APIBridgeOutput]:
     """Send a query at most once, however often this flow is entered, and read its answer.
 
@@ -76,6 +80,7 @@ def query_once(
         on_unknown: `raise` or `rerun`; see `acp_langgraph.core.once.Once`.
         trace: Shared by the attempts of one execution.
         node: The node's name, for errors.
+        seconds: How long to wait for the answer, tries together.
 
     Raises:
         UnknownOutcomeError: If the query may have been taken up and nobody knows what came of it.
@@ -91,7 +96,7 @@ def query_once(
         trace=trace or Trace(),
     )
     yield from Progress("sending")
-    answer = yield from once.do(partial(_exchange, query, retries))
+    answer = yield from once.do(partial(_exchange, query, retries, query.timeout or seconds))
     yield from Progress("answered")
     return _judge(answer, query, check)
 
@@ -165,8 +170,8 @@ def _word(answer: str) -> str:
     return answer.strip().rstrip(".!").lower()
 
 
-def _exchange(query: Query, retries: int) -> Flow[Answer]:
-    reply = yield from exchange(query.call(), retries)
+def _exchange(query: Query, retries: int, seconds: float | None) -> Flow[Answer]:
+    reply = yield from exchange(query.call(), retries, seconds=seconds)
     return keep(reply, query)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from acp_langgraph.bridge import access
-from acp_langgraph.bridge.answers import Check, error_of, usable
+from acp_langgraph.bridge.answers import Check, error_of, usable, words_of
 from acp_langgraph.bridge.calls import Query, Route, get_info, init_mcp, route_to
 from acp_langgraph.bridge.flow import send_query
 from acp_langgraph.bridge.models import APIBridgeOutput, BridgeInfo, Generation, ResponseKind
@@ -37,6 +37,7 @@ class Operations:
         authenticates: bool,
     ) -> None:
         self._retries = configuration.retries
+        self._timeout = configuration.timeout
         self._headers = {**configuration.auth_headers(), **headers}
         self._generation: Generation = generation
         self._authenticates = authenticates
@@ -190,10 +191,11 @@ class Operations:
         """Connect the bridge to its MCP servers, which it does not do by itself."""
         call = init_mcp(self._generation)
         reply = yield from exchange(call, self._retries)
+        hidden = secrets(self._headers)
+        route = Route("mcp", call.method, call.path, {})
         if not reply.is_success:
-            hidden = secrets(self._headers)
-            raise error_of(reply, Route("mcp", call.method, call.path, {}), hidden)
-        return reply.text.strip()
+            raise error_of(reply, route, hidden)
+        return words_of(reply, route, hidden)
 
     def _send(
         self,
@@ -210,4 +212,4 @@ class Operations:
         shown: dict[str, Any] = {} if credential is None else {"authorization": credential}
         hidden = secrets(self._headers, shown)
         query = Query(text, route, credential, hidden, timeout)
-        return (yield from send_query(query, self._retries, usable(check)))
+        return (yield from send_query(query, self._retries, usable(check), self._timeout))

@@ -208,6 +208,9 @@ class Call(Generic[T]):
             problem = f"it should be {EVENT_STREAM}, and is {found}"
             raise self._unreadable(where, reply, problem)
         if self.returns is None:
+            kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind == "text/html":
+                raise self._unreadable(where, reply, "it is a page, of whatever is in between")
             return None  # type: ignore[return-value]  # T is None for calls without a body
         if self.returns is str:
             return reply.text  # type: ignore[return-value]  # T is str

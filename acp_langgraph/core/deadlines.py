@@ -10,7 +10,7 @@ from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Effect, Flow, Listen, Pause
 from acp_langgraph.errors import ApiTimeoutError
 
-__all__ = ["Left", "OutOfTimeError", "within"]
+__all__ = ["Left", "OutOfTimeError", "left_until", "within"]
 
 T = TypeVar("T")
 
@@ -20,6 +20,11 @@ Left: TypeAlias = Callable[[], float | None]
 
 class OutOfTimeError(Exception):
     """Nothing is left of the time that a flow had; whoever gave it says what that means."""
+
+
+def left_until(moment: float | None, clock: Callable[[], float]) -> Left:
+    """Tells what is left until a moment on a clock; `None` is never."""
+    return lambda: None if moment is None else moment - clock()
 
 
 def within(left: Left, flow: Flow[T]) -> Flow[T]:

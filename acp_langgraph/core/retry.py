@@ -10,7 +10,7 @@ import email.utils
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any, Final, TypeVar
 
@@ -49,34 +49,48 @@ class Backoff:
             wait = min(self.limit, wait * 2)
 
 
-def with_retries(call: Call[T], retries: int, backoff: Backoff | None = None) -> Flow[T]:
+def with_retries(
+    call: Call[T], retries: int, backoff: Backoff | None = None, *, seconds: float | None = None
+) -> Flow[T]:
     """Perform a call, repeating it where that does no harm; returns its typed result.
 
     Args:
         call: What to perform.
         retries: How often at most it is tried again.
         backoff: How long to wait in between.
+        seconds: For how long at most, tries and waits together: what is not worth a further try
+            within that time is the result.
     """
-    return _repeated(call, retries, backoff, call.read)
+    return _repeated(call, retries, backoff, call.read, seconds)
 
 
-def exchange(call: Call[Any], retries: int, backoff: Backoff | None = None) -> Flow[Reply]:
+def exchange(
+    call: Call[Any], retries: int, backoff: Backoff | None = None, *, seconds: float | None = None
+) -> Flow[Reply]:
     """Like `with_retries`, but returns the reply as it came, error statuses included."""
-    return _repeated(call, retries, backoff, lambda reply: reply)
+    return _repeated(call, retries, backoff, lambda reply: reply, seconds)
 
 
 def _repeated(
-    call: Call[Any], retries: int, backoff: Backoff | None, read: Callable[[Reply], T]
+    call: Call[Any],
+    retries: int,
+    backoff: Backoff | None,
+    read: Callable[[Reply], T],
+    seconds: float | None,
 ) -> Flow[T]:
     waits = (backoff or Backoff()).waits()
-    for left in range(retries, -1, -1):
+    until = float("inf") if seconds is None else time.monotonic() + seconds
+    for tries_left in range(retries, -1, -1):
         wait = next(waits)
+        left = tries_left if time.monotonic() + wait < until else 0
         try:
-            reply: Reply = yield call
+            reply: Reply = yield call if seconds is None else _limited(call, until)
             repeat = WORTH_REPEATING if call.may_repeat else NOT_TAKEN_UP
             if not left or reply.status not in repeat:
                 return read(reply)
             wait = max(wait, retry_after(reply.headers) or 0.0)
+            if time.monotonic() + wait >= until:
+                return read(reply)
         except ApiConnectionError as error:
             if not left or (error.sent and not call.may_repeat):
                 raise
@@ -86,6 +100,11 @@ def _repeated(
                 raise
         yield Pause(wait)
     raise AssertionError("the last try returns or raises")  # pragma: no cover
+
+
+def _limited(call: Call[Any], until: float) -> Call[Any]:
+    limit = max(0.001, until - time.monotonic())
+    return replace(call, limit=limit if call.limit is None else min(call.limit, limit))
 
 
 def retry_after(headers: Mapping[str, str], limit: float = 300.0) -> float | None:

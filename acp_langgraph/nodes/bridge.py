@@ -198,6 +198,8 @@ class APIBridgeAgentNode(RemoteNode):
             on_cancel="detach",  # a bridge has nothing to cancel but the connection
         )
         self.agent = service_name or mode
+        own_clients = client is not None or async_client is not None
+        self._seconds = timeout if timeout is not None or own_clients else configuration.timeout
         shown = {} if self._authorization is None else {"authorization": self._authorization}
         self._hidden = secrets(configuration.auth_headers(), sent, shown)
         self.input_type, self.output_type = input_type, output_type
@@ -258,6 +260,7 @@ class APIBridgeAgentNode(RemoteNode):
             on_unknown=self._on_unknown,
             trace=execution.trace,
             node=self.name,
+            seconds=self._seconds,
         )
         answer = output.result if self._wants_text else output.model_dump(mode="json")
         return (yield from self.output.put(state, answer, config))

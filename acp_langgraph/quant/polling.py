@@ -8,10 +8,12 @@ means that the server keeps no record of it any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from acp_langgraph.core.calls import Call
+from acp_langgraph.core.deadlines import OutOfTimeError, left_until, within
 from acp_langgraph.core.flow import Flow, Pause, Progress
 from acp_langgraph.core.retry import retry_after
 from acp_langgraph.errors import (
@@ -49,6 +51,7 @@ _MAYBE_DONE: Final = (
     AnswerTooLargeError,
 )
 _PAGE: Final = 100
+_LAST_LOOK: Final = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,31 +99,73 @@ def wait_until(
     elapsed = max(0.0, policy.clock() - subject.since)
     polling = sharing or SharedPolling(policy.clock)
     deadline = None if policy.pace.deadline is None else subject.since + policy.pace.deadline
-    seen, heard = False, policy.clock()
+    look = _Looks(subject, policy, is_settled)
     with polling.watch(subject.id, _waits(policy), elapsed) as watcher:
-        while True:
-            yield from _until_due(watcher, subject, policy, deadline)
-            problem: OpenApiException | None = None
-            try:
-                record = yield from subject.call
-            except NotFoundException as error:
-                if seen or policy.clock() - subject.since > policy.grace:
-                    _raise_expired(subject)
-                problem = error
-            except _NOT_YET as error:
-                problem = error
-            else:
-                seen, heard = True, policy.clock()
-                if is_settled(record):
-                    return record
-                yield from Progress("waiting", subject.id, {"status": subject.status(record)})
-            watcher.looked(not_before=_asked_to_wait(problem))
-            if deadline is not None and policy.clock() >= deadline:
-                if isinstance(problem, NotFoundException):
-                    _raise_expired(subject)
-                _raise_late(subject, policy)
-            if problem is not None and policy.clock() - heard > policy.patience:
-                raise problem
+        until_settled = _until_settled(look, watcher, policy)
+        try:
+            return (yield from within(left_until(deadline, policy.clock), until_settled))
+        except OutOfTimeError:
+            pass
+        last = left_until(policy.clock() + _LAST_LOOK, policy.clock)
+        with suppress(OutOfTimeError):
+            settled = yield from within(last, look.once())
+            if settled:
+                return settled[0]
+    if not look.seen and isinstance(look.problem, NotFoundException):
+        _raise_expired(subject)
+    _raise_late(subject, policy)
+
+
+class _Looks(Generic[T]):
+    """Looking at something, and what was seen.
+
+    Attributes:
+        seen: Whether the server ever knew it.
+        problem: What went wrong with the latest look.
+    """
+
+    def __init__(
+        self, subject: Subject[T], policy: QuantPolicy, is_settled: Callable[[T], bool]
+    ) -> None:
+        self.subject = subject
+        self.seen = False
+        self.problem: OpenApiException | None = None
+        self._policy = policy
+        self._is_settled = is_settled
+        self._heard = policy.clock()
+
+    def once(self) -> Flow[list[T]]:
+        """Look; a list with the record if it is settled, or else an empty one."""
+        clock, subject = self._policy.clock, self.subject
+        try:
+            record = yield from subject.call
+        except NotFoundException as error:
+            self.problem = error
+            if self.seen or clock() - subject.since > self._policy.grace:
+                _raise_expired(subject)
+        except _NOT_YET as error:
+            self.problem = error
+        else:
+            self.problem, self.seen, self._heard = None, True, clock()
+            if self._is_settled(record):
+                return [record]
+            yield from Progress("waiting", subject.id, {"status": subject.status(record)})
+        return []
+
+    def raise_if_hopeless(self) -> None:
+        """Raise the latest problem if nothing was heard for too long."""
+        if self.problem and self._policy.clock() - self._heard > self._policy.patience:
+            raise self.problem
+
+
+def _until_settled(look: _Looks[T], watcher: Watcher, policy: QuantPolicy) -> Flow[T]:
+    while True:
+        yield from _until_due(watcher, look.subject, policy)
+        settled = yield from look.once()
+        if settled:
+            return settled[0]
+        watcher.looked(not_before=_asked_to_wait(look.problem))
+        look.raise_if_hopeless()
 
 
 def may_be_done(error: OpenApiException) -> bool:
@@ -132,19 +177,16 @@ def _waits(policy: QuantPolicy) -> Iterator[float]:
     return policy.pace.waits()
 
 
-def _until_due(
-    watcher: Watcher, subject: Subject[Any], policy: QuantPolicy, deadline: float | None
-) -> Flow[None]:
-    """Pass the time until it makes sense to look, or the deadline has come."""
-    while deadline is None or policy.clock() < deadline:
+def _until_due(watcher: Watcher, subject: Subject[Any], policy: QuantPolicy) -> Flow[None]:
+    """Pass the time until it makes sense to look."""
+    while True:
         match watcher.polling.advise(watcher):
             case Look():
                 return
             case List():
                 yield from _list(watcher.polling, policy)
             case Rest(seconds):
-                left = seconds if deadline is None else min(seconds, deadline - policy.clock())
-                yield Pause(max(left, 0.0), may_leave=True)
+                yield Pause(max(seconds, 0.0), may_leave=True)
                 continue
         status = watcher.polling.status(subject.id)
         if status:

@@ -12,10 +12,12 @@ Tasks are records: the server enforces no dependency, retries nothing and unbloc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import Any, Final, Literal, NoReturn
 
+from acp_langgraph.core.deadlines import OutOfTimeError, left_until, within
 from acp_langgraph.core.flow import Flow, Pause, Progress, Step
 from acp_langgraph.core.once import Trace
 from acp_langgraph.core.retry import Backoff, with_retries
@@ -37,13 +39,12 @@ from acp_langgraph.quant.task_models import Task, TaskCreated
 
 __all__ = ["DependencyPolicy", "TaskRules", "create_once", "load_tasks", "work_on"]
 
-T = TypeVar("T")
-
 DependencyPolicy = Literal["fail", "cancel", "block", "run"]
 
 _KEY: Final = "acp_langgraph_key"
 _PAGE: Final = 100
 _HOPELESS: Final = frozenset({"failed", "cancelled", "gone"})
+_LAST_LOOK: Final = 2.0  # seconds
 _SKEW: Final = 60.0  # seconds by which the server's clock may differ from ours
 
 
@@ -91,7 +92,7 @@ def work_on(
         TaskTakenError: If another worker has it, or took it over.
         RunTimeoutError: If the dependencies are not completed in time.
     """
-    wait = partial(_known, claim, _wait_for_dependencies, rules, policy, since)
+    wait = partial(_wait_for_dependencies, claim, rules, policy, since)
     ready = yield from Step("wait_for_dependencies", wait)
     if ready["state"] != "ready":
         if rules.on_failure == "raise" and ready["unmet"]:
@@ -102,8 +103,7 @@ def work_on(
                 run_id=claim.task_id,
             )
         return (yield from _outcome(claim, rules, policy))
-    taking = partial(_known, claim, claim_task, policy)
-    claimed = yield from Step("claim_task", taking)
+    claimed = yield from Step("claim_task", partial(_claim, claim, policy, since))
     if claimed["state"] == "taken":
         return {"taskId": claim.task_id, "status": "taken", "result": None, "error": None}
     if claimed["state"] != "claimed":
@@ -199,17 +199,17 @@ def _find(
     return None
 
 
-def _known(claim: Claim, work: Callable[..., Flow[T]], *given: Any) -> Flow[T]:
-    """A flow about a task; that there is no such task is told by its name.
-
-    Raises:
-        RunExpiredError: If there is none.
-    """
+def _claim(claim: Claim, policy: QuantPolicy, since: float) -> Flow[dict[str, Any]]:
+    """Get the task within the time that there is to wait for it."""
+    deadline = _deadline(policy, since)
+    until = None if deadline is None else max(deadline, policy.clock() + _LAST_LOOK)
     try:
-        return (yield from work(claim, *given))
-    except NotFoundException:
-        raise RunExpiredError(
-            "the server does not know the task, or no longer", node=claim.node, run_id=claim.task_id
+        return (yield from within(left_until(until, policy.clock), claim_task(claim, policy)))
+    except OutOfTimeError:
+        raise RunTimeoutError(
+            f"another worker still has the task after {policy.pace.deadline} s",
+            node=claim.node,
+            run_id=claim.task_id,
         ) from None
 
 
@@ -217,35 +217,65 @@ def _wait_for_dependencies(
     claim: Claim, rules: TaskRules, policy: QuantPolicy, since: float
 ) -> Flow[dict[str, Any]]:
     """Wait until the task can be done: `state` `ready`, or what became of it instead."""
+    try:
+        left = left_until(_deadline(policy, since), policy.clock)
+        return (yield from within(left, _until_ready(claim, rules, policy)))
+    except OutOfTimeError:
+        pass
+    last = left_until(policy.clock() + _LAST_LOOK, policy.clock)
+    with suppress(OutOfTimeError):
+        found = yield from within(last, _readiness(claim, rules, policy))
+        if found is not None:
+            return found
+    raise RunTimeoutError(
+        f"what the task depends on was not completed within {policy.pace.deadline} s; the "
+        "task is left as it is",
+        node=claim.node,
+        run_id=claim.task_id,
+    )
+
+
+def _until_ready(claim: Claim, rules: TaskRules, policy: QuantPolicy) -> Flow[dict[str, Any]]:
     waits = policy.pace.waits()
-    deadline = None if policy.pace.deadline is None else since + policy.pace.deadline
     while True:
-        task = yield from with_retries(calls.get_task(claim.task_id), policy.retries)
-        if task.status in {"completed", "failed", "cancelled"}:
-            return {"state": task.status, "unmet": {}}
-        statuses = yield from _statuses(task, policy)
-        yield from Progress("dependencies", task.task_id, statuses)
-        hopeless = _HOPELESS | ({"blocked"} if rules.on_dependency_failure == "block" else set())
-        unmet = {each: status for each, status in statuses.items() if status in hopeless}
-        if unmet and rules.on_dependency_failure != "run" and task.status != "in_progress":
-            state = yield from _dispose(task, unmet, rules, policy)
-            return {"state": state, "unmet": unmet}
-        if all(status == "completed" or each in unmet for each, status in statuses.items()):
-            if task.status != "blocked":
-                return {"state": "ready", "unmet": unmet}
-            if set(task.blocked_by_task_ids) and set(task.blocked_by_task_ids) <= set(statuses):
-                # What blocked it is done; the server clears the reason with the status.
-                body = {"status": "pending"}
-                yield from with_retries(calls.update_task(task.task_id, body), policy.retries)
-                return {"state": "ready", "unmet": unmet}
-        if deadline is not None and policy.clock() >= deadline:
-            raise RunTimeoutError(
-                f"what the task depends on was not completed within {policy.pace.deadline} s; the "
-                "task is left as it is",
-                node=claim.node,
-                run_id=claim.task_id,
-            )
+        found = yield from _readiness(claim, rules, policy)
+        if found is not None:
+            return found
         yield Pause(next(waits), may_leave=True)
+
+
+def _readiness(claim: Claim, rules: TaskRules, policy: QuantPolicy) -> Flow[dict[str, Any] | None]:
+    """One look at the task and what it depends on; `None` if it has to wait."""
+    try:
+        task = yield from with_retries(calls.get_task(claim.task_id), policy.retries)
+    except NotFoundException:
+        raise RunExpiredError(
+            "the service does not know the task, or no longer",
+            node=claim.node,
+            run_id=claim.task_id,
+        ) from None
+    if task.status in {"completed", "failed", "cancelled"}:
+        return {"state": task.status, "unmet": {}}
+    statuses = yield from _statuses(task, policy)
+    yield from Progress("dependencies", task.task_id, statuses)
+    hopeless = _HOPELESS | ({"blocked"} if rules.on_dependency_failure == "block" else set())
+    unmet = {each: status for each, status in statuses.items() if status in hopeless}
+    if unmet and rules.on_dependency_failure != "run" and task.status != "in_progress":
+        state = yield from _dispose(task, unmet, rules, policy)
+        return {"state": state, "unmet": unmet}
+    if all(status == "completed" or each in unmet for each, status in statuses.items()):
+        if task.status != "blocked":
+            return {"state": "ready", "unmet": unmet}
+        if set(task.blocked_by_task_ids) and set(task.blocked_by_task_ids) <= set(statuses):
+            # What blocked it is done; the server clears the reason with the status.
+            body = {"status": "pending"}
+            yield from with_retries(calls.update_task(task.task_id, body), policy.retries)
+            return {"state": "ready", "unmet": unmet}
+    return None
+
+
+def _deadline(policy: QuantPolicy, since: float) -> float | None:
+    return None if policy.pace.deadline is None else since + policy.pace.deadline
 
 
 def _statuses(task: Task, policy: QuantPolicy) -> Flow[dict[str, str]]:

@@ -7,6 +7,7 @@ credentials to show by then. How is told in `acp_langgraph.core.credentials`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing
 from functools import partial
@@ -22,6 +23,7 @@ from acp_langgraph.core.drive import adrive, drive
 from acp_langgraph.errors import ApiTypeError, UnauthorizedException
 from acp_langgraph.transport.blocking import Transport
 from acp_langgraph.transport.nonblocking import AsyncTransport
+from acp_langgraph.transport.timed import within_seconds
 from acp_langgraph.transport.tracing import traced
 
 __all__ = [
@@ -56,7 +58,8 @@ class PerCallTransport(Transport):
         call, credentials = self._traced(call), self._credentials()
         if credentials is None:
             return self._transport.exchange(call)
-        return drive(authorized(call, credentials), self._transport)
+        with self.endpoint.explained(call), within_seconds(self.endpoint.seconds(call)):
+            return drive(authorized(call, credentials), self._transport)
 
     call = exchange
 
@@ -99,7 +102,9 @@ class AsyncPerCallTransport(AsyncTransport):
         call, credentials = self._traced(call), self._credentials()
         if credentials is None:
             return await self._transport.exchange(call)
-        return await adrive(authorized(call, credentials), self._transport)
+        with self.endpoint.explained(call):
+            async with asyncio.timeout(self.endpoint.seconds(call)):
+                return await adrive(authorized(call, credentials), self._transport)
 
     call = exchange
 
