@@ -74,14 +74,17 @@ class ApiClientConfiguration(BaseModel):
         access_token: Sent as `Authorization: Bearer ...`.
         server_variables: Values of the `{variables}` in `host`.
         headers: Sent with every request.
-        ssl_ca_cert: File with the certificate authorities to trust.
+        ssl_ca_cert: File with the certificate authorities to trust: for the server, for a proxy, and for
+            whoever issues its tokens to an `httpx.Auth`.
         ca_cert_data: The same as PEM text.
-        verify_ssl: Whether the server must prove who it is. Leave it on.
+        verify_ssl: Whether the server, and the others that `ssl_ca_cert` is for, must prove who they are.
+            Leave it on.
         client_cert: Certificate file, or a pair of certificate and key file.
         proxy: URL of a proxy, `http`, `https` or `socks5` (for which there is the extra `socks`).
             Left out, `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` count, as for httpx.
         retries: How often a request that may be repeated is tried again.
-        timeout: Seconds to wait for an answer to one request; `None` waits for ever. How long a
+        timeout: Seconds that one request and all of its answer may take, or each piece of a stream;
+            `None` waits for ever. It does not hold for requests that wait for a run to end. How long a
             *run* may take is a setting of the node.
         connect_timeout: Seconds to wait for a connection.
         max_answer_bytes: An answer larger than this is refused.

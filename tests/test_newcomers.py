@@ -563,14 +563,13 @@ def test_an_answer_that_the_agent_refused_can_be_given_anew_by_another_process(
     assert later(Command(resume=True))["answer"]["answers"] == [True]
 
 
-def test_entering_again_after_a_refused_answer_tells_the_same_and_keeps_the_question(
-    newcomer: Newcomer,
-) -> None:
+def test_entering_again_after_a_refused_answer_asks_again(newcomer: Newcomer) -> None:
     graph = newcomer.graph(newcomer.node("strict"), checkpointer=InMemorySaver())
-    newcomer.run(graph, HI, THREAD)
-    for again in (Command(resume="perhaps"), None):  # LangGraph hands out the last answer again
-        with pytest.raises(UnprocessableEntityException, match="question still waits"):
-            newcomer.run(graph, again, THREAD)
+    (asked,) = newcomer.run(graph, HI, THREAD)["__interrupt__"]
+    with pytest.raises(UnprocessableEntityException, match="question still waits"):
+        newcomer.run(graph, Command(resume="perhaps"), THREAD)
+    (again,) = newcomer.run(graph, None, THREAD)["__interrupt__"]
+    assert again.value == asked.value
     assert newcomer.run(graph, Command(resume=False), THREAD)["answer"]["answers"] == [False]
 
 

@@ -73,6 +73,7 @@ def test_a_pair_has_the_same_methods_with_the_same_arguments_and_words(
     blocking: type, awaiting: type
 ) -> None:
     names = {name.removeprefix("a") if name == "aclose" else name for name in public(awaiting)}
+    names.discard("finish")  # only an event loop ends before its work is done
     assert names == public(blocking)
     for name in sorted(names - {"close"}):
         one, other = getattr(blocking, name), getattr(awaiting, name)

@@ -29,7 +29,7 @@ __all__ = [
     "FoundAgent",
     "describe_agent",
     "find_agent",
-    "is_agent_id",
+    "is_uuid",
     "list_agents",
     "resolve_agent",
     "resume_schema",
@@ -57,8 +57,8 @@ class FoundAgent:
         return self.descriptor.metadata.ref.name
 
 
-def is_agent_id(text: str) -> bool:
-    """Whether a text is an agent's id, which is a UUID, and not its name."""
+def is_uuid(text: str) -> bool:
+    """Whether a text is a UUID, as all ids of the protocol are, and not an agent's name."""
     try:
         UUID(text)
     except ValueError:
@@ -91,7 +91,7 @@ def find_agent(agent: str, retries: int) -> Flow[FoundAgent]:
         UnknownAgentError: If there is none; names what the server has.
         OpenApiException: If the server cannot be asked, or gives no descriptor that can be read.
     """
-    if not is_agent_id(agent):
+    if not is_uuid(agent):
         agent_id = yield from resolve_agent(agent, retries)
     else:
         agent_id = agent

@@ -51,7 +51,7 @@ class ACPClient(Closing):
             answer = client.create_and_wait_for_stateless_run_output(body)
             print(answer.output.values)
 
-    Every method also takes `timeout`, seconds to wait for the answer or for the next piece of a
+    Every method also takes `timeout`, seconds for all of the answer or for the next piece of a
     stream, and `headers`, sent with that one call. A body is a model of `acp_langgraph.acp.models`
     or a dict of the same shape. Calls that may be repeated without harm are, as configured.
 
@@ -160,7 +160,7 @@ class AsyncACPClient(AsyncClosing):
             answer = await client.create_and_wait_for_stateless_run_output(body)
             print(answer.output.values)
 
-    Every method also takes `timeout`, seconds to wait for the answer or for the next piece of a
+    Every method also takes `timeout`, seconds for all of the answer or for the next piece of a
     stream, and `headers`, sent with that one call. A body is a model of `acp_langgraph.acp.models`
     or a dict of the same shape. Calls that may be repeated without harm are, as configured.
 

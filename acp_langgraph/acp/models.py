@@ -425,7 +425,7 @@ class ThreadPatch(Wire):
     checkpoint: ThreadCheckpoint | None = None
     metadata: dict[str, JSON] | None = None
     values: JSON = None
-    messages: list[AnyMessage] | None = None
+    messages: list[Message] | None = None
 
 
 class ThreadSearchRequest(Wire):

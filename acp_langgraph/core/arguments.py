@@ -36,8 +36,8 @@ class Options(TypedDict, total=False):
     """The options of one call.
 
     Attributes:
-        timeout: Seconds to wait for the answer, or for the next piece of a stream; `None` takes
-            the configuration's.
+        timeout: Seconds for all of it, tries together, or for each piece of a stream; `None` takes
+            the configuration's for each try.
         headers: Sent with this call alone.
     """
 

@@ -14,7 +14,7 @@ from acp_langgraph.acp.agents import (
     FoundAgent,
     describe_agent,
     find_agent,
-    is_agent_id,
+    is_uuid,
     resolve_agent,
     resume_schema,
 )
@@ -65,7 +65,9 @@ class ACPNode(RemoteNode):
 
     What the agent asks becomes the graph's interrupt; the answer, given with
     `Command(resume=...)`, goes to the same remote run, from whichever process. That needs a
-    checkpointer.
+    checkpointer. Where an agent asks several things at once, the interrupt's value shows them by their
+    ids under `interrupts`; the answer is a dict of these ids, `Command(resume={id: answer, ...})`, and
+    may leave some out, which are asked for again. The answers of several nodes go into one such dict.
 
     What the agent emits while it works appears in the graph's stream, as it happens:
 
@@ -112,14 +114,15 @@ class ACPNode(RemoteNode):
         state_type: The type of the graph's state. With it, plans are checked when the node is made;
             and it is needed where the state is a TypedDict with typed objects inside: a dict does
             not tell of what class a missing parent of `output_path` is.
-        client: A blocking client of your own, for `invoke`; it stays yours to close.
+        client: A blocking client of your own, for `invoke`; it stays yours to close. Deadlines are then
+            looked at between pieces of an answer only, for its connections are its own.
         async_client: An awaiting client of your own, for `ainvoke`; it stays yours to close.
         headers: The same as `auth_header`: headers of every request; or a function that makes them, of
             the invocation's config or runtime, so that each user's are sent. See `HeaderAuth`.
         auth: A `TokenAuth`, which gets, keeps and renews a token for each user; a `HeaderAuth`; or an
             `httpx.Auth` of your own.
-        run_timeout: Seconds that the run may work without finishing or asking; anew after every
-            answer. `None`: no limit.
+        run_timeout: Seconds that the run may take to start and to work without finishing or asking;
+            anew after every answer. `None`: no limit.
         on_timeout: Whether a run that takes longer is ended (`cancel`) or left to itself (`leave`).
         on_unknown: What to do where it cannot be told whether the run was started: `raise`
             UnknownOutcomeError, or `rerun` and accept that it may run twice.
@@ -245,7 +248,7 @@ class ACPNode(RemoteNode):
         self.config: InputPort | None = None
         if config_path is not None:
             self.config = InputPort("config", config_path, config_type, name)
-        self._agent_id = agent_id if is_agent_id(agent_id) else None
+        self._agent_id = agent_id if is_uuid(agent_id) else None
         self._descriptor: AgentACPDescriptor | None = None
         self._listening: Listening | None = None
         self._made_of: tuple[Any, ...] | None = None

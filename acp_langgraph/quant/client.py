@@ -39,7 +39,7 @@ T = TypeVar("T")
 class QuantClient(Closing):
     """A blocking client of Quant's AI API, for one organisation.
 
-    Every method also takes `timeout`, seconds to wait for the answer, and `headers`. Calls that may
+    Every method also takes `timeout`, seconds for all of it, and `headers`. Calls that may
     be repeated without harm are, as configured; a chat and `create_task` are not, once sent.
 
     A client may be shared by threads. It is a context manager; without `with`, `close` it.
@@ -128,7 +128,7 @@ class QuantClient(Closing):
 class AsyncQuantClient(AsyncClosing):
     """An awaiting client of Quant's AI API, for one organisation.
 
-    Every method also takes `timeout`, seconds to wait for the answer, and `headers`. Calls that may
+    Every method also takes `timeout`, seconds for all of it, and `headers`. Calls that may
     be repeated without harm are, as configured; a chat and `create_task` are not, once sent.
 
     A client may be shared by tasks, also of several event loops. It is a context manager; without

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from langgraph.types import StateSnapshot
 
+from acp_langgraph.acp.agents import is_uuid
 from acp_langgraph.acp.models import (
     ThreadCheckpoint,
     ThreadCreate,
@@ -84,6 +85,8 @@ class Threads:
                 written now or like this.
         """
         thread = await self.get(thread_id)
+        if body.checkpoint is not None and not is_uuid(body.checkpoint.checkpoint_id):
+            raise invalid("checkpoint.checkpoint_id: must be a UUID")
         values = thread.values
         if body.values is not None or body.messages is not None:
             values = await self._write_state(thread, body)

@@ -138,14 +138,25 @@ def test_an_approval_may_change_the_words(answer: Any) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [False, None, "no", "", "wait, not to Jane", 1, [], {}, {"approve": "yes"}, {"approve": False, "query": "x"}],
-)  # fmt: skip
-def test_everything_else_holds_the_query_back(answer: Any) -> None:
+    [False, "no", "No.", "cancel", {"approve": False}, {"approve": False, "query": "x"}],
+)
+def test_a_refusal_holds_the_query_back(answer: Any) -> None:
     hand = Hand(confirm(QUERY, "send"))
     with pytest.raises(QueryRefusedError, match="nothing was sent") as caught:
         hand.give(answer)
     assert caught.value.answer == answer
     assert caught.value.node == "send"
+
+
+@pytest.mark.parametrize(
+    "answer", [None, "", "wait, not to Jane", 1, [], {}, {"approve": "yes"}, {"query": 5}]
+)
+def test_everything_else_is_asked_for_again_with_what_is_wrong(answer: Any) -> None:
+    hand = Hand(confirm(QUERY, "send"))
+    hand.give(answer)
+    assert "yes or no" in hand.next.payload["problem"]
+    hand.give(True)
+    assert hand.result.text == QUERY.text
 
 
 def test_no_credential_is_in_the_repr_of_a_query_or_its_call() -> None:
