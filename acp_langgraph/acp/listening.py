@@ -1,6 +1,6 @@
 """Showing what a run emits while it works.
 
-Listening settles nothing. What a run comes to is read by a wait (`acp_langgraph.acp.flow`), however
+Listening settles nothing. What a run comes to is read by a wait (`acp_langgraph.jobs.waiting`), however
 its stream ended: a stream that closes neatly may have been cut by a proxy, AGNTCY's server sends no
 end at all, and an error on a stream may be followed by another try. So the outcome is the same with
 a stream as without, and all that can go wrong here is that something is not shown. That is said, by
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 from acp_langgraph.acp.events import TYPES, EventReader
 from acp_langgraph.acp.models import (
@@ -26,10 +26,9 @@ from acp_langgraph.acp.models import (
     RunInterrupt,
     RunOutputStream,
     RunStatus,
-    RunWaitResponse,
     ValueRunResultUpdate,
 )
-from acp_langgraph.acp.order import RunOrder, RunPolicy
+from acp_langgraph.acp.order import RunOrder
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Listen, Pause, Progress, RemoteEvent
 from acp_langgraph.core.retry import retry_after
@@ -41,6 +40,7 @@ from acp_langgraph.errors import (
     ServiceException,
     TooManyRequestsException,
 )
+from acp_langgraph.jobs.job import JobPolicy, WaitBudget
 
 __all__ = ["Hearing", "Listening", "is_at_work", "listen_to_run", "stop_listening"]
 
@@ -53,16 +53,6 @@ _LONGEST_ID: Final = 1000
 _LONGEST_NUMBER: Final = 18
 _RUNS_REMEMBERED: Final = 10_000
 _PASSING: Final = frozenset({502, 503, 504})
-
-
-class Vigil(Protocol):
-    """How long may still be listened, and whether the server is alive."""
-
-    def seconds_left(self) -> float | None:
-        """Seconds until the run's deadline, if it has one."""
-
-    def alive(self) -> None:
-        """The server gave a sign of life."""
 
 
 @dataclass(slots=True)
@@ -174,14 +164,18 @@ class Listening:
 
 
 def listen_to_run(
-    order: RunOrder, policy: RunPolicy, listening: Listening, leg: Mapping[str, Any], vigil: Vigil
+    order: RunOrder,
+    policy: JobPolicy,
+    listening: Listening,
+    leg: Mapping[str, Any],
+    budget: WaitBudget,
 ) -> Flow[None]:
     """Show what the run emits until it settles, or until it makes no sense to listen on."""
     hearing = listening.hearing(leg)
     waits = policy.backoff.waits()
     fruitless = joins = 0
     while not hearing.is_over and fruitless < _FRUITLESS_JOINS:
-        left = vigil.seconds_left()
+        left = budget.seconds_left()
         if left is not None and left <= 0:
             return
         call = order.stream(leg["run_id"]).with_options(
@@ -191,18 +185,18 @@ def listen_to_run(
         ear = _Ear(call, order, policy, listening, hearing, left)
         pause = yield from _listen(call, ear, hearing)
         if ear.pieces:
-            vigil.alive()
+            budget.alive()
         if ear.is_quiet:
             if not (yield from is_at_work(order, policy, leg["run_id"])):
                 return
-            vigil.alive()
+            budget.alive()
         elif ear.events:
             fruitless, joins = 0, joins + (not ear.leads_on)
             if hearing.is_over or ear.leads_on or joins < _JOINS_WITHOUT_A_LOOK:
                 continue
             if not (yield from is_at_work(order, policy, leg["run_id"])):
                 return
-            vigil.alive()
+            budget.alive()
             pause = max(pause or 0.0, next(waits))
             yield Pause(pause if left is None else min(pause, left))
         elif pause is None:
@@ -214,26 +208,27 @@ def listen_to_run(
 
 
 def stop_listening(
-    order: RunOrder, listening: Listening | None, leg: Mapping[str, Any], answer: RunWaitResponse
+    order: RunOrder, listening: Listening | None, leg: Mapping[str, Any], *, asks: bool
 ) -> Flow[dict[str, str]]:
-    """After a wait: if the run has settled, tell if something may not have been shown.
+    """After an outcome: tell if something may not have been shown.
 
     Returns:
-        What to remember for the next leg, if there is to be one: the id of the last event `heard`.
+        What to remember for the next leg, if there is to be one, since the run `asks`: the id of the
+        last event `heard`.
     """
-    if listening is None or answer.output is None:
+    if listening is None:
         return {}
     hearing = listening.hearing(leg)
     if hearing.torn == "broken":
         yield _gap(order, listening, leg["run_id"], hearing.last_id, None)
-    if isinstance(answer.output, RunInterrupt):
+    if asks:
         hearing.since = None
         return {"heard": hearing.last_id}
     listening.hearings.pop(leg["run_id"], None)
     return {}
 
 
-def is_at_work(order: RunOrder, policy: RunPolicy, run_id: str) -> Flow[bool]:
+def is_at_work(order: RunOrder, policy: JobPolicy, run_id: str) -> Flow[bool]:
     """Whether the server says that the run is at work."""
     try:
         run = yield from policy.repeat(order.get(run_id))
@@ -299,7 +294,7 @@ class _Ear:
         self,
         call: Call[Any],
         order: RunOrder,
-        policy: RunPolicy,
+        policy: JobPolicy,
         listening: Listening,
         hearing: Hearing,
         seconds: float | None,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from acp_langgraph.acp import calls
-from acp_langgraph.acp.order import KEY, AnyRun, RunOrder, RunPolicy
+from acp_langgraph.acp.order import KEY, AnyRun, RunOrder, ServerHabits
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Pause
 from acp_langgraph.core.wire import came
@@ -26,6 +26,7 @@ from acp_langgraph.errors import (
     UnknownOutcomeError,
     UnprocessableEntityException,
 )
+from acp_langgraph.jobs.job import JobPolicy
 
 __all__ = ["find_run"]
 
@@ -38,7 +39,7 @@ class _CannotSearchError(Exception):
     """The server cannot tell whether there is such a run."""
 
 
-def find_run(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun | None]:
+def find_run(order: RunOrder, policy: JobPolicy, server: ServerHabits) -> Flow[AnyRun | None]:
     """Find the run that was created for an order; the oldest, should there be several.
 
     Returns:
@@ -49,9 +50,9 @@ def find_run(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun | None]:
     """
     try:
         if order.thread_id is not None:
-            runs = yield from _list_thread(order, policy)
+            runs = yield from _list_thread(order, policy, server)
         else:
-            runs = yield from _search(order, policy)
+            runs = yield from _search(order, policy, server)
     except _CannotSearchError as error:
         if policy.on_unknown == "rerun":
             return None
@@ -65,9 +66,8 @@ def find_run(order: RunOrder, policy: RunPolicy) -> Flow[AnyRun | None]:
     return min(runs, key=_age, default=None)
 
 
-def _search(order: RunOrder, policy: RunPolicy) -> Flow[list[AnyRun]]:
+def _search(order: RunOrder, policy: JobPolicy, server: ServerHabits) -> Flow[list[AnyRun]]:
     wanted: dict[str, Any] = {} if order.agent_id is None else {"agent_id": order.agent_id}
-    server = policy.server
     found: list[AnyRun] = []
     if server.searches_metadata is not False:
         by_key = calls.search_stateless_runs({**wanted, "metadata": {KEY: order.key}})
@@ -91,6 +91,7 @@ def _search(order: RunOrder, policy: RunPolicy) -> Flow[list[AnyRun]]:
         lambda offset: calls.search_stateless_runs({**wanted, "limit": _PAGE, "offset": offset}),
         order,
         policy,
+        server,
         "the server cannot search runs",
         "the agent",
     )
@@ -100,7 +101,7 @@ def _search(order: RunOrder, policy: RunPolicy) -> Flow[list[AnyRun]]:
     return found
 
 
-def _ask(call: Call[Any], policy: RunPolicy) -> Flow[list[AnyRun]]:
+def _ask(call: Call[Any], policy: JobPolicy) -> Flow[list[AnyRun]]:
     """Ask once for what a server may not be able to; what passes is repeated."""
     try:
         page: list[AnyRun] = yield from call
@@ -117,11 +118,11 @@ def _ask(call: Call[Any], policy: RunPolicy) -> Flow[list[AnyRun]]:
     return page
 
 
-def _list_thread(order: RunOrder, policy: RunPolicy) -> Flow[list[AnyRun]]:
+def _list_thread(order: RunOrder, policy: JobPolicy, server: ServerHabits) -> Flow[list[AnyRun]]:
     thread_id = str(order.thread_id)
     whole = calls.list_thread_runs(thread_id)
     try:
-        if policy.server.pages_threads:
+        if server.pages_threads:
             try:
                 return (
                     yield from _pages(
@@ -130,13 +131,14 @@ def _list_thread(order: RunOrder, policy: RunPolicy) -> Flow[list[AnyRun]]:
                         ),
                         order,
                         policy,
+                        server,
                         "the server cannot list a thread's runs",
                         "the thread",
                     )
                 )
             except UnprocessableEntityException:  # AGNTCY's server gives all of them, or none
                 page = yield from policy.repeat(whole)
-                policy.server.pages_threads = False
+                server.pages_threads = False
         else:
             page = yield from policy.repeat(whole)
     except NotFoundException:
@@ -150,7 +152,8 @@ def _list_thread(order: RunOrder, policy: RunPolicy) -> Flow[list[AnyRun]]:
 def _pages(
     page_at: Callable[[int], Call[Any]],
     order: RunOrder,
-    policy: RunPolicy,
+    policy: JobPolicy,
+    server: ServerHabits,
     cannot: str,
     whose: str,
 ) -> Flow[list[AnyRun]]:
@@ -174,7 +177,7 @@ def _pages(
         left_out += came(page) - len(page)
         if came(page) < _PAGE:
             return _certain(found, left_out)
-    policy.server.searches_metadata = None
+    server.searches_metadata = None
     raise _CannotSearchError(f"{whose} has more than {_PAGE * _PAGES} runs to look through")
 
 

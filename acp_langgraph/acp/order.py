@@ -1,23 +1,17 @@
-"""What is to be run, and with how much patience: the values that a run's flow is made from."""
+"""What is to be run, and what was found out about who runs it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.models import RunStateful, RunStateless, RunWaitResponse
 from acp_langgraph.core.arguments import Ready
 from acp_langgraph.core.calls import Call
-from acp_langgraph.core.deadlines import Left
-from acp_langgraph.core.flow import Flow
-from acp_langgraph.core.retry import Backoff, with_retries
 
-__all__ = ["KEY", "AnyRun", "RunOrder", "RunPolicy", "ServerHabits"]
-
-T = TypeVar("T")
+__all__ = ["KEY", "AnyRun", "RunOrder", "ServerHabits"]
 
 AnyRun: TypeAlias = RunStateless | RunStateful
 
@@ -77,15 +71,6 @@ class RunOrder:
             "thread_id": self.thread_id,
             "agent_id": self.agent_id,
         }
-
-    def reborn(self, life: int) -> Self:
-        """The same order for another run, after `life - 1` of them were cancelled."""
-        return replace(self, key=f"{self.key}/{life}") if life > 1 else self
-
-    def successor(self) -> Self:
-        """The same order for the run after this one."""
-        key, _, life = self.key.partition("/")
-        return replace(self, key=f"{key}/{int(life or 1) + 1}")
 
     # The operations on the run, stateless or on its thread.
 
@@ -169,45 +154,3 @@ class ServerHabits:
     pages_threads: bool = True
     starts_on_threads: bool = True
     answers_on_threads: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunPolicy:
-    """How patient to be with a run, and what to do where nothing certain can be known.
-
-    Attributes:
-        run_timeout: Seconds that the run may work without asking or finishing; counted anew after
-            every answer. `None`: no limit.
-        on_timeout: Whether a run over its limit is ended or left to itself.
-        on_unknown: What to do where it cannot be told whether the run was started: `raise`
-            UnknownOutcomeError, or `rerun` and accept that it may run twice.
-        on_failure: What to do about a run whose failure was told to an earlier entry: `rerun` the
-            order, or `keep` to the failure.
-        retries: How often a request that may be repeated is tried again.
-        long_poll: Seconds after which an open wait is given up for a look at the run's status, which
-            is a sign of life.
-        patience: Seconds without any sign of life from the server after which waiting fails.
-        backoff: How long to pause between tries.
-        clock: Tells the time in seconds; must mean the same in every process.
-        server: What was found out about the server.
-    """
-
-    run_timeout: float | None = None
-    on_timeout: Literal["cancel", "leave"] = "cancel"
-    on_unknown: Literal["raise", "rerun"] = "raise"
-    on_failure: Literal["rerun", "keep"] = "rerun"
-    retries: int = 3
-    long_poll: float = 30.0
-    patience: float = 300.0
-    backoff: Backoff = field(default_factory=Backoff)
-    clock: Callable[[], float] = time.time
-    server: ServerHabits = field(default_factory=ServerHabits)
-
-    def left(self, since: float) -> Left:
-        """Tells what is left of the time that a run may work which began to at a time."""
-        limit = self.run_timeout
-        return lambda: None if limit is None else since + limit - self.clock()
-
-    def repeat(self, call: Call[T]) -> Flow[T]:
-        """Perform a call, repeating it where that does no harm."""
-        return with_retries(call, self.retries, self.backoff)

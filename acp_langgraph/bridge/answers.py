@@ -18,7 +18,6 @@ from typing import Any, Final, TypeAlias, TypedDict
 from acp_langgraph.bridge.calls import Query, Route
 from acp_langgraph.bridge.models import APIBridgeOutput
 from acp_langgraph.core.calls import Reply
-from acp_langgraph.core.once import never_left
 from acp_langgraph.core.secrets import redact
 from acp_langgraph.errors import (
     AnswerRejectedError,
@@ -38,6 +37,7 @@ from acp_langgraph.errors import (
     ServiceException,
     error_for_status,
 )
+from acp_langgraph.jobs.once import never_left
 
 __all__ = [
     "Answer",

@@ -1,7 +1,7 @@
 """The life of one query, as flows.
 
     confirm        where a human decides whether, and in which words, the query is sent
-    send_query     at most once, see `acp_langgraph.core.once`
+    send_query     at most once, see `acp_langgraph.jobs.once`
     read, check    what the answer means; nothing is sent again for the sake of it
 
 A request that never left this machine is sent again, and so is one that the gateway turned away for
@@ -20,9 +20,9 @@ from acp_langgraph.bridge.answers import Answer, Check, checked, keep, not_done,
 from acp_langgraph.bridge.calls import Query
 from acp_langgraph.bridge.models import APIBridgeOutput
 from acp_langgraph.core.flow import Ask, Flow, Progress
-from acp_langgraph.core.once import Once, Trace
 from acp_langgraph.core.retry import exchange
 from acp_langgraph.errors import NodeInputError, QueryRefusedError
+from acp_langgraph.jobs.once import Once, Trace
 
 __all__ = ["ANSWER_SCHEMA", "confirm", "query_once", "send_query"]
 
@@ -77,7 +77,7 @@ def query_once(
         query: What to send.
         retries: How often to try again what never left, or was turned away for now.
         check: Judges the answer.
-        on_unknown: `raise` or `rerun`; see `acp_langgraph.core.once.Once`.
+        on_unknown: `raise` or `rerun`; see `acp_langgraph.jobs.once.Once`.
         trace: Shared by the attempts of one execution.
         node: The node's name, for errors.
         seconds: How long to wait for the answer, tries together.

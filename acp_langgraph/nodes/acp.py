@@ -18,15 +18,16 @@ from acp_langgraph.acp.agents import (
     resolve_agent,
     resume_schema,
 )
-from acp_langgraph.acp.cancelling import cancel_run
-from acp_langgraph.acp.entry import Entry
-from acp_langgraph.acp.flow import run_agent
+from acp_langgraph.acp.job import ACPJob
 from acp_langgraph.acp.listening import Listening
 from acp_langgraph.acp.models import AgentACPDescriptor
-from acp_langgraph.acp.order import RunOrder, RunPolicy
+from acp_langgraph.acp.order import RunOrder, ServerHabits
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
+from acp_langgraph.jobs.job import Entry, JobPolicy
+from acp_langgraph.jobs.life import run_job
+from acp_langgraph.jobs.waiting import cancel_job
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.forwarding import forwarded, forwarded_metadata
@@ -233,7 +234,7 @@ class ACPNode(RemoteNode):
         self.stream_mode = modes
         self.use_threads = use_threads
         self.multitask_strategy = multitask_strategy
-        self.policy = RunPolicy(
+        self.policy = JobPolicy(
             run_timeout=run_timeout,
             on_timeout=on_timeout,
             on_unknown=on_unknown,
@@ -248,6 +249,7 @@ class ACPNode(RemoteNode):
         self.config: InputPort | None = None
         if config_path is not None:
             self.config = InputPort("config", config_path, config_type, name)
+        self._habits = ServerHabits()
         self._agent_id = agent_id if is_uuid(agent_id) else None
         self._descriptor: AgentACPDescriptor | None = None
         self._listening: Listening | None = None
@@ -418,15 +420,14 @@ class ACPNode(RemoteNode):
         value = yield from self.input.take(state, config)
         agent_id = yield from self._resolve()
         order = self._order(state, value, agent_id, execution, config)
-        outcome = yield from run_agent(
-            order,
-            self.policy,
+        listening = (yield from self._listen()) if execution.audience.is_there else None
+        outcome = yield from run_job(
+            ACPJob(order, self.policy, self._habits, listening),
             can_ask=execution.remembered,
             entry=Entry(
                 again=execution.again,
                 was_cancelled=self.was_cancelled,
                 failures=execution.failures,
-                listening=(yield from self._listen()) if execution.audience.is_there else None,
             ),
             answer_schema=self._answer_schema,
         )
@@ -435,7 +436,7 @@ class ACPNode(RemoteNode):
     def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
         """Cancel the remote run, which may have to be found first."""
         order = RunOrder(key, self._agent_id, None, thread_id=self._thread(execution))
-        return (yield from cancel_run(order, run_id, self.policy.server))
+        return (yield from cancel_job(ACPJob(order, self.policy, self._habits), run_id))
 
     def _order(
         self,

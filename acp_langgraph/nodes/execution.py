@@ -20,8 +20,8 @@ from langgraph.errors import GraphInterrupt
 from langgraph.runtime import Runtime
 
 from acp_langgraph.core.credentials import Credentials
-from acp_langgraph.core.once import Failures, Trace
 from acp_langgraph.core.processes import PerProcess
+from acp_langgraph.jobs.once import Failures, Trace
 from acp_langgraph.nodes.langgraph import Asked, GraphTask, Questions, failures_told
 from acp_langgraph.nodes.ledger import Ledger
 from acp_langgraph.nodes.streaming import Audience

@@ -17,10 +17,10 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from acp_langgraph.core.flow import Flow, Progress, Step
-from acp_langgraph.core.once import Failures, Trace
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.core.wire import dump
 from acp_langgraph.errors import NotFoundException, QuantRunError
+from acp_langgraph.jobs.once import Failures, Trace
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.keeping import Keeper
 from acp_langgraph.quant.models import ENDED, DurableAccepted, DurableError, DurableExecution

@@ -17,39 +17,21 @@ from acp_langgraph.core.deadlines import OutOfTimeError, left_until, within
 from acp_langgraph.core.flow import Flow, Pause, Progress
 from acp_langgraph.core.retry import retry_after
 from acp_langgraph.errors import (
-    AnswerTooLargeError,
-    ApiConnectionError,
     ApiException,
     NotFoundException,
     OpenApiException,
-    RequestTimeoutException,
     RunExpiredError,
     RunTimeoutError,
-    ServiceException,
-    TooManyRequestsException,
-    UnreadableAnswerException,
 )
+from acp_langgraph.jobs.job import NOT_YET
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.pace import QuantPolicy
 from acp_langgraph.quant.sharing import List, Look, Rest, SharedPolling, Watcher
 
-__all__ = ["Subject", "may_be_done", "wait_until"]
+__all__ = ["Subject", "wait_until"]
 
 T = TypeVar("T")
 
-_NOT_YET: Final = (
-    ApiConnectionError,
-    ServiceException,
-    RequestTimeoutException,
-    TooManyRequestsException,
-    UnreadableAnswerException,
-)
-_MAYBE_DONE: Final = (
-    ServiceException,
-    RequestTimeoutException,
-    UnreadableAnswerException,
-    AnswerTooLargeError,
-)
 _PAGE: Final = 100
 _LAST_LOOK: Final = 2.0  # seconds
 
@@ -143,7 +125,7 @@ class _Looks(Generic[T]):
             self.problem = error
             if self.seen or clock() - subject.since > self._policy.grace:
                 _raise_expired(subject)
-        except _NOT_YET as error:
+        except NOT_YET as error:
             self.problem = error
         else:
             self.problem, self.seen, self._heard = None, True, clock()
@@ -166,11 +148,6 @@ def _until_settled(look: _Looks[T], watcher: Watcher, policy: QuantPolicy) -> Fl
             return settled[0]
         watcher.looked(not_before=_asked_to_wait(look.problem))
         look.raise_if_hopeless()
-
-
-def may_be_done(error: OpenApiException) -> bool:
-    """Whether the server may have done what it was asked although no proper answer came."""
-    return isinstance(error, _MAYBE_DONE) or (isinstance(error, ApiConnectionError) and error.sent)
 
 
 def _waits(policy: QuantPolicy) -> Iterator[float]:
@@ -196,7 +173,7 @@ def _until_due(watcher: Watcher, subject: Subject[Any], policy: QuantPolicy) -> 
 def _list(polling: SharedPolling, policy: QuantPolicy) -> Flow[None]:
     try:
         page = yield from calls.list_ai_tool_executions(limit=_PAGE)
-    except _NOT_YET as error:
+    except NOT_YET as error:
         polling.postpone(max(policy.pace.longest, _asked_to_wait(error)))
     except ApiException:
         polling.do_without()

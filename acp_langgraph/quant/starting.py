@@ -1,4 +1,4 @@
-"""Starting something once: `acp_langgraph.core.once`, with what this API lets one look for.
+"""Starting something once: `acp_langgraph.jobs.once`, with what this API lets one look for.
 
 A start that was refused for certain (401, 422, a connection that never came about) may be tried again.
 One that got no proper answer, or whose process died, is looked for where it leaves evidence: a task has
@@ -14,11 +14,11 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Pause
-from acp_langgraph.core.once import Once, Trace
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import OpenApiException, UnknownOutcomeError
+from acp_langgraph.jobs.job import may_be_done
+from acp_langgraph.jobs.once import Once, Trace
 from acp_langgraph.quant.pace import QuantPolicy
-from acp_langgraph.quant.polling import may_be_done
 
 __all__ = ["Order", "Started", "start_once"]
 

@@ -19,7 +19,6 @@ from typing import Any, Final, Literal, NoReturn
 
 from acp_langgraph.core.deadlines import OutOfTimeError, left_until, within
 from acp_langgraph.core.flow import Flow, Pause, Progress, Step
-from acp_langgraph.core.once import Trace
 from acp_langgraph.core.retry import Backoff, with_retries
 from acp_langgraph.core.wire import came, is_certain
 from acp_langgraph.errors import (
@@ -31,6 +30,7 @@ from acp_langgraph.errors import (
     TaskTakenError,
     UnknownOutcomeError,
 )
+from acp_langgraph.jobs.once import Trace
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.claims import Claim, claim_task, held, released, renew_claim
 from acp_langgraph.quant.pace import QuantPolicy

@@ -20,9 +20,9 @@ from typing import Any, Final, Literal, TypeAlias
 
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Progress, Step
-from acp_langgraph.core.once import Failures, Trace
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import OpenApiException, QuantRunError
+from acp_langgraph.jobs.once import Failures, Trace
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.keeping import Keeper
 from acp_langgraph.quant.models import (

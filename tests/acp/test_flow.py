@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 from support.byhand import Hand, reply
 
-from acp_langgraph.acp.cancelling import cancel_run
-from acp_langgraph.acp.entry import Entry
-from acp_langgraph.acp.flow import run_agent
-from acp_langgraph.acp.order import KEY, RunOrder, RunPolicy
+from acp_langgraph.acp.job import ACPJob
+from acp_langgraph.acp.order import KEY, RunOrder
 from acp_langgraph.core.flow import Ask, Step
 from acp_langgraph.errors import (
     ACPRunException,
@@ -26,6 +24,9 @@ from acp_langgraph.errors import (
     UnknownOutcomeError,
     UnprocessableEntityException,
 )
+from acp_langgraph.jobs.job import Entry, JobPolicy
+from acp_langgraph.jobs.life import run_job
+from acp_langgraph.jobs.waiting import cancel_job
 
 AGENT = "b2a7c6de-0000-4000-8000-000000000001"
 RUN = "b2a7c6de-0000-4000-8000-0000000000aa"
@@ -45,8 +46,8 @@ class Clock:
         return self.now
 
 
-def policy(**changes: Any) -> RunPolicy:
-    return replace(RunPolicy(clock=Clock()), **changes)
+def policy(**changes: Any) -> JobPolicy:
+    return replace(JobPolicy(clock=Clock()), **changes)
 
 
 def run(status: str = "pending", at: int = 0, key: str = "key-1", **more: Any) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def question(payload: Any, at: int = 1) -> Any:
 
 
 def started(**options: Any) -> Hand:
-    hand = Hand(run_agent(ORDER, options.pop("policy", policy()), can_ask=True, **options))
+    hand = Hand(run_job(ACPJob(ORDER, options.pop("policy", policy())), can_ask=True, **options))
     hand.wants("create_stateless_run")
     hand.give(reply(run()))
     hand.wants("wait_for_stateless_run_output")
@@ -79,7 +80,7 @@ def started(**options: Any) -> Hand:
 
 
 def test_a_run_that_asks_nothing_is_created_and_awaited() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True))
     call = hand.wants("create_stateless_run")
     assert call.body["agent_id"] == AGENT
     assert call.body["input"] == {"text": "hi"}
@@ -93,7 +94,7 @@ def test_a_run_that_asks_nothing_is_created_and_awaited() -> None:
 
 
 def test_a_run_that_needs_no_memory_is_one_request() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=False))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=False))
     hand.wants("create_and_wait_for_stateless_run_output")
     hand.give(result("done"))
     assert hand.result["values"] == "done"
@@ -175,7 +176,7 @@ def test_an_answer_that_the_agent_refuses_is_an_error() -> None:
 
 
 def test_a_refusal_that_is_remembered_is_followed_by_the_same_question() -> None:
-    flow = run_agent(ORDER, policy(), can_ask=True)
+    flow = run_job(ACPJob(ORDER, policy()), can_ask=True)
     remembered = [
         {"run_id": RUN, "since": 0.0},
         {"type": "interrupt", "payload": "color?", "run_id": RUN, "asked_at": None},
@@ -196,7 +197,7 @@ def test_a_refusal_that_is_remembered_is_followed_by_the_same_question() -> None
 
 
 def test_on_reentry_the_run_is_looked_up_before_it_is_created() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True, entry=Entry(again=True)))
     call = hand.wants("search_stateless_runs")
     assert call.body == {"agent_id": AGENT, "metadata": {KEY: "key-1"}}
     hand.give(reply([run()]))
@@ -204,7 +205,7 @@ def test_on_reentry_the_run_is_looked_up_before_it_is_created() -> None:
 
 
 def test_on_reentry_a_run_that_was_never_started_is_created() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True, entry=Entry(again=True)))
     hand.wants("search_stateless_runs")
     hand.give(reply([]))
     hand.wants("create_stateless_run")
@@ -212,7 +213,7 @@ def test_on_reentry_a_run_that_was_never_started_is_created() -> None:
 
 @pytest.mark.parametrize("refusal", [reply(status=500), reply(status=422), reply(status=404)])
 def test_where_metadata_cannot_be_searched_the_agents_runs_are_paged_through(refusal: Any) -> None:
-    hand = Hand(run_agent(ORDER, policy(retries=0), can_ask=True, entry=Entry(again=True)))
+    hand = Hand(run_job(ACPJob(ORDER, policy(retries=0)), can_ask=True, entry=Entry(again=True)))
     hand.give(refusal)
     assert hand.wants("search_stateless_runs").body["offset"] == 0
     hand.give(reply([run(key="another")] * 100))
@@ -222,13 +223,13 @@ def test_where_metadata_cannot_be_searched_the_agents_runs_are_paged_through(ref
 
 
 def test_a_server_that_ignores_the_filter_is_paged_through() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True, entry=Entry(again=True)))
     hand.give(reply([run(key="another")]))
     assert "metadata" not in hand.wants("search_stateless_runs").body
 
 
 def test_where_nothing_can_be_searched_the_outcome_is_unknown() -> None:
-    hand = Hand(run_agent(ORDER, policy(retries=0), can_ask=True, entry=Entry(again=True)))
+    hand = Hand(run_job(ACPJob(ORDER, policy(retries=0)), can_ask=True, entry=Entry(again=True)))
     hand.give(reply("Not implemented", status=500))
     with pytest.raises(UnknownOutcomeError, match="'key-1'") as caught:
         hand.give(reply("Not implemented", status=500))
@@ -238,8 +239,10 @@ def test_where_nothing_can_be_searched_the_outcome_is_unknown() -> None:
 
 def test_the_policy_may_accept_a_second_run() -> None:
     hand = Hand(
-        run_agent(
-            ORDER, policy(retries=0, on_unknown="rerun"), can_ask=True, entry=Entry(again=True)
+        run_job(
+            ACPJob(ORDER, policy(retries=0, on_unknown="rerun")),
+            can_ask=True,
+            entry=Entry(again=True),
         )
     )
     hand.give(reply(status=500))
@@ -249,7 +252,7 @@ def test_the_policy_may_accept_a_second_run() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 429, 502, 503, 504])
 def test_a_search_that_fails_for_another_reason_says_nothing_about_the_run(status: int) -> None:
-    hand = Hand(run_agent(ORDER, policy(retries=0), can_ask=True, entry=Entry(again=True)))
+    hand = Hand(run_job(ACPJob(ORDER, policy(retries=0)), can_ask=True, entry=Entry(again=True)))
     with pytest.raises(Exception, match=str(status)) as caught:
         hand.give(reply(status=status))
     assert not isinstance(caught.value, UnknownOutcomeError)
@@ -257,7 +260,7 @@ def test_a_search_that_fails_for_another_reason_says_nothing_about_the_run(statu
 
 @pytest.mark.parametrize("failure", [LOST, reply(status=502), reply(status=500), reply()])
 def test_a_create_whose_answer_got_lost_is_looked_up(failure: Any) -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True))
     hand.wants("create_stateless_run")
     hand.give(failure)
     hand.wants("search_stateless_runs")
@@ -266,7 +269,7 @@ def test_a_create_whose_answer_got_lost_is_looked_up(failure: Any) -> None:
 
 
 def test_a_create_that_did_not_arrive_is_repeated_after_a_second_look() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True))
     hand.give(LOST)
     hand.wants("search_stateless_runs")
     hand.give(reply([]))
@@ -277,19 +280,19 @@ def test_a_create_that_did_not_arrive_is_repeated_after_a_second_look() -> None:
 
 
 def test_a_create_that_never_left_is_repeated_at_once() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True))
     hand.give(REFUSED)
     hand.wants("create_stateless_run")
 
 
 def test_a_create_that_is_refused_is_not_repeated() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True))
     with pytest.raises(UnauthorizedException):
         hand.give(reply("no", status=401))
 
 
 def test_of_several_runs_with_the_key_the_oldest_counts() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True, entry=Entry(again=True)))
     younger = {**run(), "run_id": "younger", "created_at": "2026-01-02T00:00:00Z"}
     hand.give(reply([younger, run()]))
     assert hand.wants("wait_for_stateless_run_output").path == f"/runs/{RUN}/wait"
@@ -308,7 +311,7 @@ def test_of_several_runs_with_the_key_the_oldest_counts() -> None:
 def test_which_run_is_the_oldest_is_told_by_moments_and_not_by_their_texts(
     older: str, younger: str, backwards: bool
 ) -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True, entry=Entry(again=True)))
     runs = [{**run(), "created_at": older}, {**run(), "run_id": "y", "created_at": younger}]
     hand.give(reply(runs[::-1] if backwards else runs))
     assert hand.wants("wait_for_stateless_run_output").path == f"/runs/{RUN}/wait"
@@ -438,7 +441,7 @@ def test_an_output_that_stays_unreadable_ends_the_wait() -> None:
 
 
 def test_a_question_without_memory_cancels_the_run() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=False))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=False))
     hand.give(question("color?"))
     hand.wants("cancel_stateless_run")
     with pytest.raises(CheckpointerRequiredError, match="checkpointer"):
@@ -447,7 +450,7 @@ def test_a_question_without_memory_cancels_the_run() -> None:
 
 def test_a_thread_is_made_before_the_run_and_used_for_everything() -> None:
     order = replace(ORDER, thread_id=THREAD)
-    hand = Hand(run_agent(order, policy(), can_ask=True, entry=Entry(again=True)))
+    hand = Hand(run_job(ACPJob(order, policy()), can_ask=True, entry=Entry(again=True)))
     call = hand.wants("create_thread")
     assert call.body["if_exists"] == "do_nothing"
     hand.give(reply({"thread_id": THREAD, "metadata": {}, "status": "idle"}))
@@ -464,7 +467,7 @@ def test_a_thread_is_made_before_the_run_and_used_for_everything() -> None:
 
 
 def test_cancelling_a_run_without_an_id_looks_it_up() -> None:
-    hand = Hand(cancel_run(ORDER, None))
+    hand = Hand(cancel_job(ACPJob(ORDER, policy()), None))
     hand.wants("search_stateless_runs")
     hand.give(reply([run()]))
     hand.wants("cancel_stateless_run")
@@ -474,13 +477,13 @@ def test_cancelling_a_run_without_an_id_looks_it_up() -> None:
 
 @pytest.mark.parametrize("status", [400, 405, 409, 501])
 def test_a_server_that_cannot_cancel_is_no_error(status: int) -> None:
-    hand = Hand(cancel_run(ORDER, RUN))
+    hand = Hand(cancel_job(ACPJob(ORDER, policy()), RUN))
     hand.give(reply("Not implemented", status=status))
     assert hand.result is False
 
 
 def test_a_run_that_is_gone_counts_as_cancelled() -> None:
-    hand = Hand(cancel_run(ORDER, RUN))
+    hand = Hand(cancel_job(ACPJob(ORDER, policy()), RUN))
     hand.give(NotFoundException("POST /runs/x/cancel", 404))
     assert hand.result is True
 
@@ -489,7 +492,7 @@ CANCELLED = {"type": "error", "run_id": RUN, "errcode": 2, "description": "the r
 
 
 def test_a_run_that_was_cancelled_is_replaced_when_the_flow_is_entered_again() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True, entry=Entry(again=True)))
     hand.give(reply([run("error")]))
     hand.wants("wait_for_stateless_run_output")
     hand.give(reply({"run": run("error"), "output": CANCELLED}))
@@ -505,7 +508,7 @@ def test_a_run_that_is_cancelled_while_it_is_awaited_has_failed() -> None:
 
 
 def test_a_run_that_is_cancelled_after_it_was_seen_at_work_has_failed() -> None:
-    hand = Hand(run_agent(ORDER, policy(), can_ask=True, entry=Entry(again=True)))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True, entry=Entry(again=True)))
     hand.give(reply([run()]))
     hand.give(reply(status=204))
     hand.give(reply(run("pending")))
@@ -516,14 +519,14 @@ def test_a_run_that_is_cancelled_after_it_was_seen_at_work_has_failed() -> None:
 @pytest.mark.parametrize("can_ask", [True, False])
 def test_a_run_that_is_known_to_be_cancelled_is_not_awaited(can_ask: bool) -> None:
     entry = Entry(again=True, was_cancelled=lambda run_id: run_id == RUN)
-    hand = Hand(run_agent(ORDER, policy(), can_ask=can_ask, entry=entry))
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=can_ask, entry=entry))
     hand.wants("search_stateless_runs")
     hand.give(reply([run()]))
     assert hand.wants("search_stateless_runs").body["metadata"] == {KEY: "key-1/2"}
 
 
 def test_a_run_that_comes_late_is_still_found_and_cancelled() -> None:
-    hand = Hand(cancel_run(ORDER, None))
+    hand = Hand(cancel_job(ACPJob(ORDER, policy()), None))
     for _ in range(3):
         hand.wants("search_stateless_runs")
         hand.give(reply([]))

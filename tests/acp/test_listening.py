@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from support.byhand import Hand, reply
 
-from acp_langgraph.acp.entry import Entry
-from acp_langgraph.acp.flow import run_agent
+from acp_langgraph.acp.job import ACPJob
 from acp_langgraph.acp.listening import Listening
 from acp_langgraph.acp.models import CANCELLED
-from acp_langgraph.acp.order import RunOrder, RunPolicy
+from acp_langgraph.acp.order import RunOrder
 from acp_langgraph.core.flow import Ask
 from acp_langgraph.errors import (
     ACPRunException,
@@ -25,6 +23,8 @@ from acp_langgraph.errors import (
     ServiceException,
     UnprocessableEntityException,
 )
+from acp_langgraph.jobs.job import Entry, JobPolicy
+from acp_langgraph.jobs.life import run_job
 
 AGENT = "b2a7c6de-0000-4000-8000-000000000001"
 RUN = "b2a7c6de-0000-4000-8000-0000000000aa"
@@ -76,10 +76,12 @@ def question(payload: Any = "color?", at: int = 1) -> Any:
     return reply({"run": run("interrupted", at), "output": output})
 
 
-def started(*, can_ask: bool = True, entry: Entry | None = None, **policy: Any) -> Hand:
-    entry = entry or Entry(listening=listening())
-    options = replace(RunPolicy(clock=Clock()), **policy)
-    hand = Hand(run_agent(ORDER, options, can_ask=can_ask, entry=entry))
+def job(listening: Listening, **policy: Any) -> ACPJob:
+    return ACPJob(ORDER, JobPolicy(**{"clock": Clock(), **policy}), listening=listening)
+
+
+def started(*, can_ask: bool = True, ears: Listening | None = None, **policy: Any) -> Hand:
+    hand = Hand(run_job(job(ears or listening(), **policy), can_ask=can_ask))
     hand.wants("create_stateless_run")
     hand.give(reply(run()))
     return hand
@@ -283,21 +285,18 @@ def test_a_new_process_takes_up_the_stream_where_the_question_was_asked() -> Non
     first.hears(event(1) + interrupt(2))
     first.give(question())
     steps = iter([first.returned["create_run"], first.returned["wait_for_run"]])
-    flow = run_agent(
-        ORDER, RunPolicy(clock=Clock()), can_ask=True, entry=Entry(listening=listening())
-    )
+    flow = run_job(job(listening()), can_ask=True)
     hand = Hand(flow, remembered=steps)
     resumed(hand)
     assert joined_after(hand) == "2"
 
 
 def test_what_an_earlier_attempt_showed_in_this_process_is_not_shown_again() -> None:
-    entry = Entry(listening=listening())
-    leg_clock = Clock()
-    hand = started(entry=entry, clock=leg_clock)
+    ears, clock = listening(), Clock()
+    hand = started(ears=ears, clock=clock)
     hand.hears(event(1))
     hand.give(CUT)
-    again = started(entry=entry, clock=leg_clock)
+    again = started(ears=ears, clock=clock)
     assert joined_after(again) == "1"
     again.hears(event(1) + event(2))
     assert shown(again) == ["u2"]
@@ -403,32 +402,29 @@ def test_every_piece_of_a_stream_is_a_sign_of_life() -> None:
 
 
 def test_modes_are_asked_for_and_left_out_for_servers_that_refuse_to_be_asked() -> None:
-    entry = Entry(listening=listening(modes=("custom", "values")))
-    options = RunPolicy(clock=Clock())
-    hand = Hand(run_agent(ORDER, options, can_ask=True, entry=entry))
+    wanted = job(listening(modes=("custom", "values")))
+    hand = Hand(run_job(wanted, can_ask=True))
     assert hand.wants("create_stateless_run").body["stream_mode"] == ["custom", "values"]
     hand.give(reply({"detail": "stream_mode"}, status=422))
     assert "stream_mode" not in hand.wants("create_stateless_run").body
     hand.give(reply(run()))
     hand.wants_to_listen(STREAM)
-    hand = Hand(run_agent(ORDER, options, can_ask=True, entry=entry))
+    hand = Hand(run_job(wanted, can_ask=True))
     assert "stream_mode" not in hand.wants("create_stateless_run").body
 
 
 def test_an_input_that_is_refused_is_no_reason_to_leave_out_the_modes() -> None:
-    entry = Entry(listening=listening(modes=("custom",)))
-    hand = Hand(run_agent(ORDER, RunPolicy(), can_ask=True, entry=entry))
+    ears = listening(modes=("custom",))
+    hand = Hand(run_job(job(ears), can_ask=True))
     hand.give(reply("input.text is missing", status=422))
     with pytest.raises(UnprocessableEntityException, match=r"input\.text"):
         hand.give(reply("input.text is missing", status=422))
-    assert entry.listening is not None
-    assert not entry.listening.refuses_modes
+    assert not ears.refuses_modes
 
 
 def test_a_run_that_was_cancelled_before_this_entry_is_not_taken_for_alive() -> None:
     """Its stream may show events of long ago."""
-    entry = Entry(again=True, listening=listening())
-    hand = Hand(run_agent(ORDER, RunPolicy(clock=Clock()), can_ask=True, entry=entry))
+    hand = Hand(run_job(job(listening()), can_ask=True, entry=Entry(again=True)))
     hand.wants("search_stateless_runs")
     found = {**run("error"), "creation": {"metadata": {"acp_langgraph_key": "key-1"}}}
     hand.give(reply([found]))
@@ -460,7 +456,7 @@ def test_updates_of_a_kind_that_the_protocol_does_not_know_are_shown_as_they_are
     ],
 )
 def test_an_id_may_be_anything_that_comes_on_a_line(identity: str, sent: str | None) -> None:
-    hand = started(entry=Entry(listening=listening(max_event_size=20_000)))
+    hand = started(ears=listening(max_event_size=20_000))
     hand.hears(event(identity))
     hand.give(CUT)
     assert hand.wants_to_listen(STREAM).call.headers.get("last-event-id") == sent
@@ -473,8 +469,7 @@ def test_what_is_remembered_of_a_run_is_bounded() -> None:
     for number in range(10_500):
         ears.hearing({"run_id": str(number), "since": 1.0})
     assert len(ears.hearings) == 10_000
-    entry = Entry(listening=ears)
-    hand = started(entry=entry)
+    hand = started(ears=ears)
     for number in range(1, 1501):
         hand.hears(event(number))
     assert len(ears.hearings[RUN]._contents) == 1000

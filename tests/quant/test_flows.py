@@ -9,7 +9,6 @@ import pytest
 from support.byhand import Hand, reply
 
 from acp_langgraph.core.flow import Ask
-from acp_langgraph.core.once import Trace
 from acp_langgraph.errors import (
     ApiConnectionError,
     ForbiddenException,
@@ -19,6 +18,7 @@ from acp_langgraph.errors import (
     ServiceException,
     UnknownOutcomeError,
 )
+from acp_langgraph.jobs.once import Trace
 from acp_langgraph.quant.chat import ChatOrder, converse
 from acp_langgraph.quant.pace import Pace, QuantPolicy
 from acp_langgraph.quant.tools import ToolOrder, Tools, use_tools, wait_for_execution

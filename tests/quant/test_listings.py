@@ -12,8 +12,8 @@ from quant.test_client import call_quant
 from support.quant_operations import EXECUTIONS, IN_SHORT, TASK_ID, TOOL
 from support.recorder import Answer, recording
 
-from acp_langgraph.core.once import Trace
 from acp_langgraph.errors import UnknownOutcomeError, UnreadableAnswerException
+from acp_langgraph.jobs.once import Trace
 from acp_langgraph.nodes.quant import QuantToolNode
 from acp_langgraph.quant.client import AsyncQuantClient, QuantClient
 from acp_langgraph.quant.pace import Pace, QuantPolicy

@@ -9,7 +9,6 @@ import pytest
 from support.byhand import Hand, reply
 
 from acp_langgraph.core.flow import Ask
-from acp_langgraph.core.once import Trace
 from acp_langgraph.errors import (
     ApiConnectionError,
     RunTimeoutError,
@@ -18,6 +17,7 @@ from acp_langgraph.errors import (
     TaskTakenError,
     UnknownOutcomeError,
 )
+from acp_langgraph.jobs.once import Trace
 from acp_langgraph.quant.claims import CLAIM, Claim, renew_claim
 from acp_langgraph.quant.pace import Pace, QuantPolicy
 from acp_langgraph.quant.tasks import TaskRules, create_once, load_tasks, work_on

@@ -10,7 +10,6 @@ import pytest
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Flow, Step
-from acp_langgraph.core.once import Once, Trace
 from acp_langgraph.errors import (
     AnswerTooLargeError,
     ApiConnectionError,
@@ -18,6 +17,7 @@ from acp_langgraph.errors import (
     BadRequestException,
     UnknownOutcomeError,
 )
+from acp_langgraph.jobs.once import Once, Trace
 
 CALL: Call[Any] = Call("send", "POST", "/mails", str)
 LOST = ApiTimeoutError("no answer in time", sent=True)

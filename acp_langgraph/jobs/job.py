@@ -1,0 +1,287 @@
+"""What a protocol says of its jobs: a few verbs, each a flow over its own wire.
+
+| verb | what it does |
+| --- | --- |
+| `prepare` | makes what must be there before, as a thread |
+| `find` | looks the job up by its key |
+| `start` | starts it, or starts it and waits in one request |
+| `wait` | waits once, for as long as the server or the policy has the patience |
+| `read` | asks how it is, which is cheap and a sign of life |
+| `answer` | answers what it asks; `still_asks` tells whether it still does |
+| `cancel` | ends it |
+| `listen` | shows what it emits, and decides nothing |
+
+What is done with them, so that one order comes to one job whatever dies in between, is
+`acp_langgraph.jobs.life`'s and the same for all protocols. A verb repeats what does no harm
+(`JobPolicy.repeat`) and raises whatever else goes wrong; the life knows what that means.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
+
+from acp_langgraph.core.calls import Call
+from acp_langgraph.core.deadlines import Left
+from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.retry import Backoff, with_retries
+from acp_langgraph.errors import (
+    AnswerTooLargeError,
+    ApiConnectionError,
+    OpenApiException,
+    RequestTimeoutException,
+    RunError,
+    ServiceException,
+    TooManyRequestsException,
+    UnreadableAnswerException,
+)
+from acp_langgraph.jobs.once import Failures
+
+__all__ = [
+    "NOT_YET",
+    "Entry",
+    "Job",
+    "JobPolicy",
+    "Outcome",
+    "Segment",
+    "Sighting",
+    "WaitBudget",
+    "may_be_done",
+]
+
+T = TypeVar("T")
+
+NOT_YET: Final = (
+    ApiConnectionError,
+    ServiceException,
+    RequestTimeoutException,
+    TooManyRequestsException,
+    UnreadableAnswerException,
+)
+"""What goes wrong while a job is waited for, and says nothing about the job."""
+
+_MAY_BE_DONE: Final = (
+    ServiceException,
+    RequestTimeoutException,
+    UnreadableAnswerException,
+    AnswerTooLargeError,
+)
+
+Segment: TypeAlias = dict[str, Any]
+"""From a start or an answer to the next outcome, JSON: `run_id`; `since` when, for the deadline; and the
+id of the last event `heard` before, for listening."""
+
+Outcome: TypeAlias = dict[str, Any]
+"""What a wait came to, JSON: `type` and `run_id`, and what belongs to the type:
+
+    result       whatever the protocol makes of the answer
+    interrupt    `payload`, what is asked, and `asked_at`, by which the question is recognised
+    failed       what `Job.failure` makes an error of; `was_cancelled`
+    cancelled    the job is to be done again; `failed`, if it is because it failed and that was told
+"""
+
+
+def may_be_done(error: OpenApiException) -> bool:
+    """Whether the server may have done what it was asked although no proper answer came."""
+    return isinstance(error, _MAY_BE_DONE) or (isinstance(error, ApiConnectionError) and error.sent)
+
+
+@dataclass(frozen=True, slots=True)
+class JobPolicy:
+    """How patient to be with a job, and what to do where nothing certain can be known.
+
+    Attributes:
+        run_timeout: Seconds that the job may take to start, and to work without asking or finishing;
+            counted anew after every answer. `None`: no limit.
+        on_timeout: Whether a job over its limit is ended or left to itself.
+        on_unknown: What to do where it cannot be told whether the job was started: `raise`
+            UnknownOutcomeError, or `rerun` and accept that it may be done twice.
+        on_failure: What to do about a job whose failure was told to an earlier entry: `rerun` it, or
+            `keep` to the failure.
+        retries: How often a request that may be repeated is tried again.
+        long_poll: Seconds after which an open wait is given up for a look at the job, which is a sign
+            of life.
+        patience: Seconds without any sign of life from the server after which waiting fails.
+        backoff: How long to pause between tries.
+        clock: Tells the time in seconds; must mean the same in every process.
+    """
+
+    run_timeout: float | None = None
+    on_timeout: Literal["cancel", "leave"] = "cancel"
+    on_unknown: Literal["raise", "rerun"] = "raise"
+    on_failure: Literal["rerun", "keep"] = "rerun"
+    retries: int = 3
+    long_poll: float = 30.0
+    patience: float = 300.0
+    backoff: Backoff = field(default_factory=Backoff)
+    clock: Callable[[], float] = time.time
+
+    def left(self, since: float) -> Left:
+        """Tells what is left of the time that a job has which began at a time."""
+        limit = self.run_timeout
+        return lambda: None if limit is None else since + limit - self.clock()
+
+    def for_seconds(self, seconds: float) -> Left:
+        """Tells what is left of so many seconds from now."""
+        until = self.clock() + seconds
+        return lambda: until - self.clock()
+
+    def repeat(self, call: Call[T]) -> Flow[T]:
+        """Perform a call, repeating it where that does no harm."""
+        return with_retries(call, self.retries, self.backoff)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One entry into the life of a job, in one process: what of it cannot be remembered.
+
+    Attributes:
+        again: Whether the job may have been started before, so that it is looked up first.
+        was_cancelled: Tells whether a job is known to have been cancelled from here.
+        failures: Which jobs' failures were told before.
+        seen_alive: Whether the job was started, answered or seen at work during this entry.
+    """
+
+    again: bool = False
+    was_cancelled: Callable[[str], bool] = lambda _: False
+    failures: Failures = field(default_factory=Failures)
+    seen_alive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """How a job is, as its server says.
+
+    Attributes:
+        status: In the server's own word.
+        is_at_work: Whether it is, or is about to be.
+    """
+
+    status: str
+    is_at_work: bool
+
+
+class WaitBudget:
+    """How long a wait may go on, how long it has without a sign of life, and how often without sense.
+
+    Args:
+        policy: How patient to be.
+        left: Tells the seconds until the job's deadline, if it has one.
+    """
+
+    def __init__(self, policy: JobPolicy, left: Left) -> None:
+        self.policy = policy
+        self.seconds_left = left
+        self.misses = 0
+        self._alive = policy.clock()
+        self._waits = policy.backoff.waits()
+
+    def alive(self) -> None:
+        """The server gave a sign of life."""
+        self._alive = self.policy.clock()
+
+    def is_hopeless(self) -> bool:
+        """Whether there was no sign of life for too long."""
+        return self.policy.clock() - self._alive > self.policy.patience
+
+    def next_pause(self, asked: float | None) -> float:
+        """Seconds to pause before the next wait, at least those that the server asked for."""
+        return max(next(self._waits), asked or 0.0)
+
+    def stayed_open(self) -> None:
+        """A wait was open for long, so that the next one may follow at once."""
+        self._waits = self.policy.backoff.waits()
+
+
+class Job(ABC):
+    """One job that is wanted, as its protocol sees it.
+
+    Attributes:
+        key: Identifies the order; two jobs with one key are one job too many.
+        node: The name of the node that wants it, for errors.
+        policy: How patient to be.
+    """
+
+    key: str
+    node: str
+    policy: JobPolicy
+
+    @property
+    def successor_key(self) -> str:
+        """The key of the job that takes this one's place: `key`, `key/2`, `key/3`."""
+        key, _, life = self.key.partition("/")
+        return f"{key}/{int(life or 1) + 1}"
+
+    @property
+    def starts_in_one(self) -> bool:
+        """Whether it can be started and waited for in one request."""
+        return False
+
+    @abstractmethod
+    def with_(self, *, key: str | None = None, policy: JobPolicy | None = None) -> Self:
+        """The same job with another key or policy."""
+
+    @abstractmethod
+    def ids(self, job_id: str | None = None) -> dict[str, Any]:
+        """What errors say of it: the fields of `RunError`."""
+
+    def prepare(self) -> Flow[None]:
+        """Make what must be there before the job is looked up or started; making it twice does no harm."""
+        yield from ()
+
+    @abstractmethod
+    def find(self) -> Flow[str | None]:
+        """The id of the job with this key; `None` if there certainly is none.
+
+        Raises:
+            UnknownOutcomeError: If the server cannot tell, and the policy is to raise.
+        """
+
+    @abstractmethod
+    def start(self) -> Flow[str]:
+        """Start it, and give its id."""
+
+    def start_and_wait(self) -> Flow[tuple[str | None, Outcome | None]]:
+        """Start it and wait once, in one request; its id, and what it came to if it has."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def wait(self, job_id: str) -> Flow[Outcome | None]:
+        """Wait once for what it comes to; `None` if it is not done."""
+
+    @abstractmethod
+    def read(self, job_id: str) -> Flow[Sighting]:
+        """How it is."""
+
+    @abstractmethod
+    def still_asks(self, job_id: str, question: Outcome) -> Flow[bool]:
+        """Whether it waits for the answer to this very question."""
+
+    @abstractmethod
+    def answer(self, job_id: str, answer: Any) -> Flow[None]:
+        """Answer what it asks.
+
+        Raises:
+            UnprocessableEntityException, ApiValueError, ApiTypeError: If it does not take the answer.
+            BadRequestException, ConflictException: If it asks nothing, or not any more.
+        """
+
+    @abstractmethod
+    def cancel(self, job_id: str) -> Flow[None]:
+        """End it."""
+
+    @abstractmethod
+    def failure(self, outcome: Outcome) -> RunError:
+        """The error that a `failed` outcome stands for."""
+
+    def listen(self, segment: Segment, entry: Entry, budget: WaitBudget) -> Flow[None]:  # noqa: ARG002 - for those that stream
+        """Show what it emits until it settles, or until it makes no sense to listen on."""
+        yield from ()
+
+    def heard(self, segment: Segment, outcome: Outcome) -> Flow[dict[str, Any]]:  # noqa: ARG002 - as above
+        """After an outcome: tell if something may not have been shown; what the next segment needs."""
+        yield from ()
+        return {}

@@ -1,0 +1,302 @@
+"""The life of one remote job, as flows: the same for every protocol.
+
+    create_run     find it, or start it
+    wait_for_run   until it ends, fails or asks                 <-+
+    (the question is put, the answer comes)                       | as often as it asks
+    resume_run     unless the job has moved on already          --+
+
+Each of the three is a step: a checkpointer remembers what came of it. What makes a step safe to
+enter again is inside it. Their names, their order and what they remember are a format: a job that one
+release began is finished by the next.
+
+*Starting* looks the job up first wherever it may have been started before: on re-entry, and after a
+request whose answer did not come. *Waiting* (`acp_langgraph.jobs.waiting`) takes time-outs, empty
+answers, broken connections and a server that is away for "not yet". *Answering* reads the job first. An
+answer that is not taken is an error once; that it was refused is the step's result, so that whoever
+enters again is asked again instead of being stuck with it.
+
+If anybody watches, a wait *listens* first, which shows what the job emits and decides nothing.
+
+A job that was cancelled, or that failed and whose failure was told, is done again: who enters the flow
+afterwards wants the work done, so a new job takes its place, under a key of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn, TypeAlias
+
+from acp_langgraph.core.deadlines import OutOfTimeError, within
+from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
+from acp_langgraph.errors import (
+    ApiException,
+    ApiTypeError,
+    ApiValueError,
+    BadRequestException,
+    CheckpointerRequiredError,
+    ConflictException,
+    NotFoundException,
+    OpenApiException,
+    RunLostError,
+    UnprocessableEntityException,
+)
+from acp_langgraph.jobs.job import Entry, Job, Outcome, Segment, may_be_done
+from acp_langgraph.jobs.once import noting
+from acp_langgraph.jobs.waiting import at_work_since, cancel_job, give_up, judged, wait_for_job
+
+__all__ = ["AnswerSchema", "run_job"]
+
+AnswerSchema: TypeAlias = Callable[[Any], Flow[dict[str, Any] | None]]
+"""Finds the JSON Schema of the answer to a question."""
+
+
+def run_job(
+    job: Job,
+    *,
+    can_ask: bool,
+    entry: Entry | None = None,
+    answer_schema: AnswerSchema | None = None,
+) -> Flow[Outcome]:
+    """Have a job done once, however often this flow is entered.
+
+    Args:
+        job: What is wanted.
+        can_ask: Whether a question can wait for its answer. If not, nothing needs remembering either,
+            and the job is started and awaited in one request where its protocol can.
+        entry: What is known of this entry; by default that it is the first.
+        answer_schema: Finds the JSON Schema of the answer to a question.
+
+    Returns:
+        The outcome, of the type `result`.
+
+    Raises:
+        RunError: What `Job.failure` makes of a failure.
+        CheckpointerRequiredError: If it asks and `can_ask` is false; the job is cancelled.
+        RunTimeoutError: If it outlives its deadline.
+        RunLostError: If the server forgot it.
+        RunOutputError: If it is done, and what it came to cannot be had.
+        UnknownOutcomeError: If it cannot be told whether it was started.
+        OpenApiException: If the server cannot be reached or refuses.
+    """
+    entry = entry or Entry()
+    while True:
+        yield Progress("creating", payload={"key": job.key})
+        if can_ask:
+            outcome = yield from _done_with_questions(job, entry, answer_schema)
+        else:
+            outcome = yield from Step("run", partial(_start_and_wait, job, entry))
+        if outcome["type"] == "interrupt":
+            yield from _refuse_to_ask(job, outcome["run_id"])
+        if outcome["type"] != "cancelled":
+            yield Progress("ended", outcome["run_id"])
+            return outcome
+        job = job.with_(key=job.successor_key)
+
+
+def _done_with_questions(
+    job: Job, entry: Entry, answer_schema: AnswerSchema | None
+) -> Flow[Outcome]:
+    segment = yield from Step("create_run", partial(_create, job, entry), anchored=True)
+    yield Progress("running", segment["run_id"])
+    outcome = yield from Step("wait_for_run", partial(wait_for_job, job, entry, segment))
+    refused = 0
+    while outcome["type"] == "interrupt":
+        payload = outcome["payload"]
+        schema = (yield from answer_schema(payload)) if answer_schema else None
+        asked_at = outcome["asked_at"] or json.dumps(payload, sort_keys=True)
+        about = f"{segment['run_id']} {asked_at} {refused}"
+        answer = yield from Ask(payload, schema, about, again=refused > 0)
+        refusals: list[OpenApiException] = []
+        resume = partial(_resume, job, entry, segment, outcome, answer, refusals)
+        resumed = yield from Step("resume_run", resume)
+        if resumed.get("refused"):
+            # Told once. That it was refused is remembered, so that who enters again is asked again.
+            for refusal in refusals:
+                raise _explained(refusal)
+            refused += 1
+            continue
+        segment, answered, refused = resumed, outcome, 0
+        outcome = yield from _next_outcome(job, entry, segment, answered)
+    return outcome
+
+
+def _next_outcome(job: Job, entry: Entry, segment: Segment, answered: Outcome) -> Flow[Outcome]:
+    """What the job comes to after an answer."""
+    about = ("type", "run_id", "asked_at", "payload")
+    while True:
+        wait = partial(wait_for_job, job, entry, segment)
+        step, ran_here = noting(Step("wait_for_run", wait))
+        outcome = yield from step
+        # Another attempt may have left its wait for the same question in this place.
+        if ran_here or any(outcome.get(each) != answered.get(each) for each in about):
+            return outcome
+
+
+def _refuse_to_ask(job: Job, job_id: str | None) -> Flow[NoReturn]:
+    ended = yield from cancel_job(job, job_id)
+    raise CheckpointerRequiredError(
+        "the remote agent asks a question, and nothing here can wait for the answer. Put the node "
+        "into a graph, compile that with a checkpointer, e.g. "
+        "builder.compile(checkpointer=InMemorySaver()), and invoke it with a thread_id in "
+        'config["configurable"]. '
+        + ("The remote run was cancelled" if ended else f"The remote run {job_id} still waits"),
+        node=job.node,
+    )
+
+
+def _create(job: Job, entry: Entry) -> Flow[Segment]:
+    """Find the job, or start it; never two, and within the time that it has."""
+    since = job.policy.clock()
+    try:
+        job_id = yield from within(job.policy.left(since), _find_or_start(job, entry))
+    except OutOfTimeError:
+        yield from give_up(job, None)
+    return {"run_id": job_id, "since": since}
+
+
+def _find_or_start(job: Job, entry: Entry) -> Flow[str]:
+    yield from job.prepare()
+    job_id = (yield from job.find()) if entry.again else None
+    if job_id is not None:
+        yield Progress("rejoined", job_id)
+        return job_id
+    job_id = yield from _start(job)
+    entry.seen_alive = True
+    yield Progress("created", job_id)
+    return job_id
+
+
+def _start(job: Job) -> Flow[str]:
+    waits = job.policy.backoff.waits()
+    for left in range(job.policy.retries, -1, -1):
+        try:
+            return (yield from job.start())
+        except OpenApiException as error:
+            if not may_be_done(error):
+                raise
+            found = yield from _find_after_failure(job, next(waits))
+            if found is not None:
+                return found
+            if not left:
+                raise
+    raise AssertionError("the last try returns or raises")  # pragma: no cover
+
+
+def _find_after_failure(job: Job, wait: float) -> Flow[str | None]:
+    """Look twice: a request whose answer got lost may still be on its way through a proxy."""
+    found = yield from job.find()
+    if found is None:
+        yield Pause(wait)
+        found = yield from job.find()
+    return found
+
+
+def _start_and_wait(job: Job, entry: Entry) -> Flow[Outcome]:
+    """Start the job and wait for it in one request; fall back to two where that breaks off."""
+    if entry.again or not job.starts_in_one:
+        segment = yield from _create(job, entry)
+        return (yield from wait_for_job(job, entry, segment))
+    segment = {"run_id": "", "since": job.policy.clock()}
+    entry.seen_alive = True
+    yield Progress("waiting", payload=at_work_since(segment))
+    started = _started_in_one(job, segment)
+    try:
+        outcome = yield from within(job.policy.left(segment["since"]), started)
+    except OutOfTimeError:
+        yield from give_up(job, segment["run_id"] or None)
+    if outcome is not None:
+        return (yield from judged(job, entry, outcome))
+    return (yield from wait_for_job(job, entry, segment))
+
+
+def _started_in_one(job: Job, segment: Segment) -> Flow[Outcome | None]:
+    """What one request says the job came to; `None` if it has to be waited for, by the segment's id."""
+    outcome: Outcome | None = None
+    try:
+        segment["run_id"], outcome = yield from job.start_and_wait()
+    except OpenApiException as error:
+        if not may_be_done(error):
+            raise
+        found = yield from _find_after_failure(job, job.policy.backoff.first)
+        segment["run_id"] = found if found is not None else (yield from _start(job))
+    yield Progress("created", segment["run_id"])
+    return outcome
+
+
+def _resume(
+    job: Job,
+    entry: Entry,
+    segment: Segment,
+    question: Outcome,
+    answer: Any,
+    refusals: list[OpenApiException],
+) -> Flow[Segment]:
+    """Answer the question, unless the job has moved on since it was asked.
+
+    Returns:
+        What begins with the answer; `refused` if it is not taken, and why in `refusals`.
+    """
+    job_id, since = segment["run_id"], job.policy.clock()
+    answering = _answer(job, entry, job_id, question, answer, refusals)
+    try:
+        yield from within(job.policy.left(since), answering)
+    except OutOfTimeError:
+        yield from give_up(job, job_id)
+    if refusals:
+        return {"refused": True}
+    yield Progress("resumed", job_id)
+    return {"run_id": job_id, "since": since, "heard": question.get("heard", "")}
+
+
+def _answer(
+    job: Job,
+    entry: Entry,
+    job_id: str,
+    question: Outcome,
+    answer: Any,
+    refusals: list[OpenApiException],
+) -> Flow[None]:
+    waits = job.policy.backoff.waits()
+    for left in range(job.policy.retries, -1, -1):
+        if not (yield from _still_asks(job, job_id, question)):
+            return
+        entry.seen_alive = True
+        try:
+            yield from job.answer(job_id, answer)
+        except (BadRequestException, ConflictException) as error:
+            if (yield from _still_asks(job, job_id, question)):
+                raise error from None
+        except (UnprocessableEntityException, ApiTypeError, ApiValueError) as error:
+            refusals.append(error)
+        except NotFoundException:
+            _raise_forgotten(job, job_id)
+        except OpenApiException as error:
+            if not may_be_done(error) or not left:
+                raise
+            yield Pause(next(waits))
+            continue
+        return
+
+
+def _still_asks(job: Job, job_id: str, question: Outcome) -> Flow[bool]:
+    try:
+        return (yield from job.still_asks(job_id, question))
+    except NotFoundException:
+        _raise_forgotten(job, job_id)
+
+
+def _raise_forgotten(job: Job, job_id: str) -> NoReturn:
+    raise RunLostError("the server no longer knows the run that asked", **job.ids(job_id)) from None
+
+
+def _explained(refusal: OpenApiException) -> OpenApiException:
+    waits = (
+        "Its question still waits: resume again, with an answer that fits; the interrupt's "
+        "response_schema says what does, where the agent declares it"
+    )
+    if not isinstance(refusal, ApiException):
+        return type(refusal)(f"the agent cannot be given that answer: {refusal}. {waits}")
+    said = refusal.reason or "no reason given"
+    return refusal.retold(f"the agent does not take that answer ({said}). {waits}")

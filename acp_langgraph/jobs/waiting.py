@@ -1,0 +1,212 @@
+"""Waiting for a remote job, through whatever happens on the way, and ending it.
+
+Time-outs, empty answers, broken connections and a server that is away mean "not yet". After each of
+them the job is read, which is cheap and a sign of life; without one for too long, or with a job that
+the server no longer knows, waiting ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NoReturn
+
+from acp_langgraph.core.deadlines import Left, OutOfTimeError, within
+from acp_langgraph.core.flow import Flow, Pause, Progress
+from acp_langgraph.core.retry import retry_after
+from acp_langgraph.errors import (
+    ApiConnectionError,
+    ApiException,
+    ApiTimeoutError,
+    NotFoundException,
+    OpenApiException,
+    RunLostError,
+    RunOutputError,
+    RunTimeoutError,
+    UnknownOutcomeError,
+)
+from acp_langgraph.jobs.job import NOT_YET, Entry, Job, Outcome, Segment, WaitBudget
+
+__all__ = ["at_work_since", "cancel_job", "give_up", "judged", "wait_for_job"]
+
+_LOOKS_BEFORE_LOST: Final = 3
+_LAST_LOOK: Final = 10.0  # seconds for what a job has come to whose time is over
+_TO_CANCEL: Final = 10.0  # seconds
+_LOOKS_FOR_A_LATE_JOB: Final = (0.1, 0.2, 0.4, 0.8, 0.0)
+_AT_WORK: Final = "pending"
+
+
+def wait_for_job(job: Job, entry: Entry, segment: Segment) -> Flow[Outcome]:
+    """Wait until the job ends or asks."""
+    job_id = segment["run_id"]
+    if entry.was_cancelled(job_id):
+        return {"type": "cancelled", "run_id": job_id}
+    yield Progress("waiting", job_id, at_work_since(segment))
+    left = job.policy.left(segment["since"])
+    if entry.again and not entry.seen_alive and (left() or 1.0) <= 0:
+        # It was given up, or whoever waited for it died: look once what it came to since.
+        left = job.policy.for_seconds(_LAST_LOOK)
+        if not (yield from _is_settled(job, job_id)):
+            yield from give_up(job, job_id)
+    try:
+        return (yield from within(left, _wait(job, entry, segment, left)))
+    except OutOfTimeError:
+        entry.failures.told.add(job_id)
+    return (yield from give_up(job, job_id))
+
+
+def judged(job: Job, entry: Entry, outcome: Outcome) -> Flow[Outcome]:
+    """An outcome as whoever enters takes it: a failure is raised, or is a reason to do it again.
+
+    Raises:
+        RunError: If the job failed, and that was not told before.
+    """
+    job_id = outcome["run_id"]
+    if outcome["type"] == "interrupt":
+        yield Progress("asked", job_id)
+    if outcome["type"] != "failed":
+        return outcome
+    if outcome["was_cancelled"] and entry.again and not entry.seen_alive:
+        return {"type": "cancelled", "run_id": job_id}
+    if (yield from _is_to_be_done_again(job, entry, job_id)):
+        # 0.2.0 knows this result too, and starts a job of its own as well.
+        return {"type": "cancelled", "run_id": job_id, "failed": True}
+    if job_id is not None:
+        entry.failures.told.add(job_id)
+    raise job.failure(outcome)
+
+
+def give_up(job: Job, job_id: str | None) -> Flow[NoReturn]:
+    """End a job that took too long, or leave it to itself.
+
+    Raises:
+        RunTimeoutError: Always.
+    """
+    policy = job.policy
+    ended = policy.on_timeout == "cancel" and (yield from cancel_job(job, job_id))
+    raise RunTimeoutError(
+        f"the remote run was not done after {policy.run_timeout} s (run_timeout of the node); it was "
+        + ("cancelled" if ended else "left running and can be waited for again"),
+        **job.ids(job_id),
+    )
+
+
+def cancel_job(job: Job, job_id: str | None) -> Flow[bool]:
+    """End a job; one without a known id is looked up by its key.
+
+    The request that starts it may still be on its way, so it is looked for more than once.
+
+    Returns:
+        Whether the server has ended it, or there is none. Some servers cannot cancel.
+    """
+    policy = job.policy
+    job = job.with_(policy=type(policy)(on_unknown="rerun", retries=2))
+    try:
+        return (yield from within(policy.for_seconds(_TO_CANCEL), _cancel(job, job_id)))
+    except NotFoundException:
+        return True
+    except (OpenApiException, OutOfTimeError):
+        return False
+
+
+def at_work_since(segment: Segment) -> dict[str, Any]:
+    """What a watcher is told of a job that is waited for."""
+    return {"status": _AT_WORK, "since": segment["since"]}
+
+
+def _wait(job: Job, entry: Entry, segment: Segment, left: Left) -> Flow[Outcome]:
+    job_id = segment["run_id"]
+    budget = WaitBudget(job.policy, left)
+    while True:
+        yield from job.listen(segment, entry, budget)
+        problem: OpenApiException
+        try:
+            outcome = yield from job.wait(job_id)
+        except (*NOT_YET, NotFoundException) as error:
+            problem = error
+        else:
+            if outcome is not None:
+                heard = yield from job.heard(segment, outcome)
+                found = yield from judged(job, entry, outcome)
+                return {**found, **heard}
+            problem = ApiTimeoutError("the server says that the run is not done", sent=True)
+        yield from _look(job, budget, entry, job_id, problem)
+        if isinstance(problem, ApiTimeoutError) and problem.sent:
+            budget.stayed_open()
+        else:
+            asked = retry_after(problem.headers) if isinstance(problem, ApiException) else None
+            yield Pause(budget.next_pause(asked))
+
+
+def _look(
+    job: Job, budget: WaitBudget, entry: Entry, job_id: str, problem: OpenApiException
+) -> Flow[None]:
+    """After a wait without an outcome: read how the job is.
+
+    Raises:
+        RunLostError: If the server says again and again that there is no such job.
+        RunOutputError: If it is done, and what it came to cannot be had.
+        OpenApiException: The problem, if waiting on makes no sense.
+    """
+    try:
+        sighting = yield from job.read(job_id)
+    except NotFoundException:
+        budget.misses += 1
+        if budget.misses >= _LOOKS_BEFORE_LOST:
+            raise RunLostError(
+                "the server once accepted the run and no longer knows it", **job.ids(job_id)
+            ) from None
+    except NOT_YET:
+        if budget.is_hopeless():
+            raise problem from None
+    else:
+        budget.alive()
+        yield Progress("waiting", job_id, {"status": sighting.status})
+        entry.seen_alive = entry.seen_alive or sighting.is_at_work
+        never_left = isinstance(problem, ApiConnectionError) and not problem.sent
+        if sighting.is_at_work or never_left:
+            budget.misses = 0
+            return
+        # It is done, says the server, and still the wait for what it came to makes no sense.
+        budget.misses += 1
+        if budget.misses > job.policy.retries:
+            raise RunOutputError(
+                f"the run is done, with status {sighting.status}, and the server cannot give what it "
+                f"came to: {problem}",
+                **job.ids(job_id),
+            )
+
+
+def _is_settled(job: Job, job_id: str) -> Flow[bool]:
+    """Whether a job is certainly at work no more."""
+    try:
+        sighting = yield from within(job.policy.for_seconds(_LAST_LOOK), job.read(job_id))
+    except (OpenApiException, OutOfTimeError):
+        return False
+    return not sighting.is_at_work
+
+
+def _is_to_be_done_again(job: Job, entry: Entry, job_id: str | None) -> Flow[bool]:
+    """Whether whoever enters was told of the job's failure before, or has replaced the job."""
+    if job_id is None or not entry.again or job.policy.on_failure == "keep":
+        return False
+    if (yield from entry.failures.were_told_of(job_id)):
+        return True
+    if entry.seen_alive:
+        return False
+    try:  # another process may have been told, and have died since
+        return (yield from job.with_(key=job.successor_key).find()) is not None
+    except (OpenApiException, UnknownOutcomeError):
+        return False
+
+
+def _cancel(job: Job, job_id: str | None) -> Flow[bool]:
+    for wait in _LOOKS_FOR_A_LATE_JOB:
+        if job_id is None:
+            job_id = yield from job.find()
+        if job_id is not None:
+            break
+        yield Pause(wait)
+    if job_id is None:
+        return True
+    yield Progress("cancelling", job_id)
+    yield from job.cancel(job_id)
+    return True
