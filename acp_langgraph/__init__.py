@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from acp_langgraph.lazy import lazily
 
 if TYPE_CHECKING:
+    from acp_langgraph.acp.agents import (
+        validate_descriptor,
+    )
     from acp_langgraph.acp.client import (
         ACPClient,
         AsyncACPClient,
-    )
-    from acp_langgraph.acp.descriptor import (
-        validate_descriptor,
     )
     from acp_langgraph.auth import (
         HeaderAuth,
@@ -37,14 +37,12 @@ if TYPE_CHECKING:
         APIBridgeOutput,
     )
     from acp_langgraph.checking.check import (
+        Finding,
+        GraphReport,
         acheck_graph,
         achecked,
         check_graph,
         checked,
-    )
-    from acp_langgraph.checking.findings import (
-        Finding,
-        GraphReport,
     )
     from acp_langgraph.config import (
         ApiClientConfiguration,
@@ -52,7 +50,7 @@ if TYPE_CHECKING:
     from acp_langgraph.core.flow import (
         RemoteEvent,
     )
-    from acp_langgraph.core.methods import (
+    from acp_langgraph.core.operations import (
         ApiResponse,
     )
     from acp_langgraph.errors import (
@@ -167,15 +165,21 @@ __version__: str
 
 _HOMES = {
     "acp.client": ("ACPClient", "AsyncACPClient"),
-    "acp.descriptor": ("validate_descriptor",),
+    "acp.agents": ("validate_descriptor",),
     "auth": ("HeaderAuth", "TokenAuth"),
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
     "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
-    "checking.check": ("acheck_graph", "achecked", "check_graph", "checked"),
-    "checking.findings": ("Finding", "GraphReport"),
+    "checking.check": (
+        "Finding",
+        "GraphReport",
+        "acheck_graph",
+        "achecked",
+        "check_graph",
+        "checked",
+    ),
     "config": ("ApiClientConfiguration",),
     "core.flow": ("RemoteEvent",),
-    "core.methods": ("ApiResponse",),
+    "core.operations": ("ApiResponse",),
     "errors": (
         "ACPDescriptorValidationException",
         "AcpLangGraphError",

@@ -42,7 +42,7 @@ from acp_langgraph.core.providers import (
     is_being_asked,
     runtime_of,
 )
-from acp_langgraph.core.sendable import sendable_headers
+from acp_langgraph.core.wire import sendable_headers
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,

@@ -18,7 +18,7 @@ from langchain_core.runnables import RunnableConfig
 from acp_langgraph.nodes.quant import report_progress, task_graph
 from acp_langgraph.quant.claims import CLAIM
 from acp_langgraph.quant.client import AsyncQuantClient
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.quant.polling import Pace
 from acp_langgraph.quant.tasks import load_tasks
 from acp_langgraph.testing.quant import FakeQuant
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 
 from acp_langgraph.nodes.quant import QuantToolNode
-from acp_langgraph.quant.pace import IMAGES, Pace
+from acp_langgraph.quant.polling import IMAGES, Pace
 from acp_langgraph.testing.quant import FakeQuant, FakeTool
 
 MODEL = "amazon.nova-pro-v1:0"

@@ -30,7 +30,7 @@ from acp_langgraph import (
     TokenAuth,
 )
 from acp_langgraph.auth import credentials_of
-from acp_langgraph.core.drive import adrive, drive
+from acp_langgraph.core.flow import adrive, drive
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,

@@ -33,7 +33,7 @@ from acp_langgraph import (
     checked,
     mapping,
 )
-from acp_langgraph.acp.raw import AsyncRawResponses, RawResponses
+from acp_langgraph.acp.client import AsyncRawResponses, RawResponses
 from acp_langgraph.config import Settings
 from acp_langgraph.mapping.edges import MappingNode
 from acp_langgraph.nodes.quant.base import QuantNode, QuantOptions

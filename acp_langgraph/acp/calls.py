@@ -24,10 +24,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, TypeAlias, Unpack
+from typing import Any, Final, Literal, TypeAlias, Unpack
 from uuid import UUID
 
-from acp_langgraph.acp.arguments import CancelAction, Parameters, answered
+from pydantic import Field
+
 from acp_langgraph.acp.models import (
     Agent,
     AgentACPDescriptor,
@@ -46,42 +47,39 @@ from acp_langgraph.acp.models import (
     ThreadSearchRequest,
     ThreadState,
 )
-from acp_langgraph.core.arguments import JSONObject, Options, checked_options, queried, sent
 from acp_langgraph.core.calls import ABSENT, EVENT_STREAM, Call, path
+from acp_langgraph.core.operations import (
+    JSONObject,
+    Options,
+    Query,
+    as_json,
+    checked_options,
+    queried,
+    sent,
+)
+from acp_langgraph.core.wire import plain
 
-__all__ = [
-    "Id",
-    "cancel_stateless_run",
-    "cancel_thread_run",
-    "copy_thread",
-    "create_and_stream_stateless_run_output",
-    "create_and_stream_thread_run_output",
-    "create_and_wait_for_stateless_run_output",
-    "create_and_wait_for_thread_run_output",
-    "create_stateless_run",
-    "create_thread",
-    "create_thread_run",
-    "delete_stateless_run",
-    "delete_thread",
-    "delete_thread_run",
-    "get_acp_descriptor_by_id",
-    "get_agent_by_id",
-    "get_stateless_run",
-    "get_thread",
-    "get_thread_history",
-    "get_thread_run",
-    "list_thread_runs",
-    "patch_thread",
-    "resume_stateless_run",
-    "resume_thread_run",
-    "search_agents",
-    "search_stateless_runs",
-    "search_threads",
-    "stream_stateless_run_output",
-    "stream_thread_run_output",
-    "wait_for_stateless_run_output",
-    "wait_for_thread_run_output",
-]
+CancelAction: TypeAlias = Literal["interrupt", "rollback"]
+
+
+def answered(answer: Any) -> Any:
+    """The JSON value to send for the answer to an interrupt.
+
+    Raises:
+        ApiValueError: If it cannot be sent as JSON.
+    """
+    return as_json("the answer", plain, answer, "answer")
+
+
+class Parameters(Query):
+    """Every query parameter of the protocol."""
+
+    wait: bool | None = None
+    action: CancelAction | None = None
+    limit: int | None = Field(default=None, ge=0)
+    offset: int | None = Field(default=None, ge=0)
+    before: str | None = Field(default=None, min_length=1)
+
 
 Id: TypeAlias = str | UUID
 

@@ -16,8 +16,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-from acp_langgraph.core.sendable import plain
-from acp_langgraph.core.wire import Wire, dump, with_zone
+from acp_langgraph.core.wire import Wire, dump, plain, with_zone
 
 __all__ = [
     "CANCELLED",

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, Self, TypeAlias
 
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.models import RunStateful, RunStateless, RunWaitResponse
-from acp_langgraph.core.arguments import Ready
 from acp_langgraph.core.calls import Call
+from acp_langgraph.core.operations import Ready
 
 __all__ = ["KEY", "AnyRun", "RunOrder", "ServerHabits"]
 

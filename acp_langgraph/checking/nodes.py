@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from acp_langgraph.acp.agents import FoundAgent
-from acp_langgraph.acp.descriptor import contradictions, descriptor_faults
+from acp_langgraph.acp.agents import FoundAgent, contradictions, descriptor_faults
 from acp_langgraph.acp.models import AgentACPSpec
+from acp_langgraph.checking.check import Finding, Level, PlacedNode, State
 from acp_langgraph.checking.declared import (
     held_schema,
     planned_schema,
@@ -15,15 +15,12 @@ from acp_langgraph.checking.declared import (
     state_schema,
     taken_schema,
 )
-from acp_langgraph.checking.findings import Finding, Level
-from acp_langgraph.checking.graphs import PlacedNode, State
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.fitting import Misfit, misfits
-from acp_langgraph.json_schema.reading import ANYTHING, Document, Schema
-from acp_langgraph.json_schema.words import one_line
+from acp_langgraph.json_schema.reading import ANYTHING, Document, Schema, one_line
 from acp_langgraph.mapping import MappingPlan, compile_path
-from acp_langgraph.mapping.json_schema import type_from_json_schema
 from acp_langgraph.mapping.rules import Coalesce, Rule, Source, sources_of
+from acp_langgraph.mapping.typeinfo import type_from_json_schema
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.nodes.ports import InputPort, OutputPort
 

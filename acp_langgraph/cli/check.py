@@ -13,11 +13,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 from acp_langgraph import errors
-from acp_langgraph.cli.terminal import fail, needing
-from acp_langgraph.json_schema.words import printable
+from acp_langgraph.cli.connecting import fail, needing
+from acp_langgraph.json_schema.reading import printable
 
 if TYPE_CHECKING:
-    from acp_langgraph.checking.findings import CheckedNode, Finding, GraphReport
+    from acp_langgraph.checking.check import CheckedNode, Finding, GraphReport
 
 __all__ = ["check"]
 

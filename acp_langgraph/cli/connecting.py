@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, NoReturn, TypeAlias, TypeVar
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 import acp_langgraph
 from acp_langgraph import errors
-from acp_langgraph.cli.terminal import fail
+from acp_langgraph.json_schema.reading import printable
 
-__all__ = ["AgentName", "ApiKey", "Header", "Host", "Server", "Token"]
+
+def needing(extra: str, module: str) -> Any:
+    """A module of this package that needs an extra; ends with a hint where that is missing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        fail(f'{error.name} is missing: pip install "acp-langgraph[{extra}]"', 2)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """End with an error message and an exit code."""
+    said = Text.assemble(("error: ", "red"), printable(message))
+    Console(stderr=True, soft_wrap=True).print(said, highlight=False)
+    sys.exit(code)
+
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 import acp_langgraph
-from acp_langgraph.cli.terminal import fail, needing
+from acp_langgraph.cli.connecting import fail, needing
 
 __all__ = ["demo"]
 
@@ -52,8 +52,8 @@ def demo(
     Stop it whenever you like: the same command with --resume goes on where it stopped.
     """
     running = needing("server", "acp_langgraph.demo.app")
-    briefs = needing("server", "acp_langgraph.demo.brief")
-    screens = needing("server", "acp_langgraph.demo.screen")
+    briefs = needing("server", "acp_langgraph.demo.campaign")
+    screens = needing("server", "acp_langgraph.demo.app")
     screen = screens.Screen(Console())
 
     def answer(_: dict[str, Any]) -> str | None:

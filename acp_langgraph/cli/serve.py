@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 import acp_langgraph
-from acp_langgraph.cli.terminal import fail, needing
+from acp_langgraph.cli.connecting import fail, needing
 
 __all__ = ["serve"]
 

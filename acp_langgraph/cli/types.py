@@ -10,8 +10,16 @@ from typing import Annotated
 import typer
 
 from acp_langgraph import errors
-from acp_langgraph.cli.connecting import AgentName, ApiKey, Header, Host, Server, Token
-from acp_langgraph.cli.terminal import fail, needing
+from acp_langgraph.cli.connecting import (
+    AgentName,
+    ApiKey,
+    Header,
+    Host,
+    Server,
+    Token,
+    fail,
+    needing,
+)
 
 __all__ = ["types"]
 

@@ -18,8 +18,7 @@ from urllib.parse import unquote
 from acp_langgraph.acp.models import AgentACPSpec
 from acp_langgraph.errors import ModelGenerationError
 from acp_langgraph.json_schema.fitting import misfits
-from acp_langgraph.json_schema.reading import TYPES, Document, Schema
-from acp_langgraph.json_schema.words import printable
+from acp_langgraph.json_schema.reading import TYPES, Document, Schema, printable
 
 __all__ = ["bundled"]
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from acp_langgraph.acp.agents import FoundAgent
 from acp_langgraph.codegen.bundle import bundled
 from acp_langgraph.errors import ModelGenerationError
-from acp_langgraph.json_schema.words import one_line
+from acp_langgraph.json_schema.reading import one_line
 
 try:
     from datamodel_code_generator import GenerateConfig, InputFileType, generate

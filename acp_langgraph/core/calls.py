@@ -24,8 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from acp_langgraph.core.secrets import Shown
-from acp_langgraph.core.sendable import unsendable
-from acp_langgraph.core.wire import Listing, read_each, with_whole_characters
+from acp_langgraph.core.wire import Listing, read_each, unsendable, with_whole_characters
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,

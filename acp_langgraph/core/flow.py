@@ -24,28 +24,20 @@ A `Listen` keeps its exchange open while events are passed on, which a flow by i
 brings a `Reader`: bytes in, `Progress` out. The performer reads on only when whoever listens has
 taken what was there: a slow listener slows the reading. What the reader found out, it keeps for the
 flow, whether the stream came to its end or broke.
+
+A performer decides what an effect means: the transport's performs calls and pauses, the one inside
+a graph turns steps into checkpointed tasks and questions into interrupts. What a performer raises
+is raised inside the flow, at the `yield` that asked for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeAlias, TypedDict, TypeVar
 
-from acp_langgraph.core.calls import Call
-
-__all__ = [
-    "Ask",
-    "Effect",
-    "Flow",
-    "Listen",
-    "Pause",
-    "Progress",
-    "Reader",
-    "RemoteEvent",
-    "Step",
-    "Work",
-]
+from acp_langgraph.core.calls import Call, Reply
+from acp_langgraph.errors import AcpLangGraphError, ApiTimeoutError
 
 T = TypeVar("T")
 
@@ -92,7 +84,7 @@ class Progress:
 
     Attributes:
         kind: What happened, e.g. `created`, `waiting`, `resumed`; for `event` the payload is a
-            `RemoteEvent`. What of it is shown, `acp_langgraph.nodes.progress` knows.
+            `RemoteEvent`. What of it is shown, `acp_langgraph.nodes.reporting` knows.
         run_id: The remote job's id, once known.
         payload: JSON, whatever belongs to the kind.
     """
@@ -197,3 +189,188 @@ class Step(Generic[T]):
 
 Effect: TypeAlias = Call[Any] | Listen | Ask | Pause | Progress | Work[Any] | Step[Any]
 Flow: TypeAlias = Generator[Effect, Any, T]
+
+
+Left: TypeAlias = Callable[[], float | None]
+"""Tells how many seconds are left; `None` if there is no end to them."""
+
+
+class OutOfTimeError(Exception):
+    """Nothing is left of the time that a flow had; whoever gave it says what that means."""
+
+
+def left_until(moment: float | None, clock: Callable[[], float]) -> Left:
+    """Tells what is left until a moment on a clock; `None` is never."""
+    return lambda: None if moment is None else moment - clock()
+
+
+def within(left: Left, flow: Flow[T]) -> Flow[T]:
+    """The same flow, as long as there is time: no exchange, stream or pause of it outlasts that.
+
+    What takes no time, such as a result that has arrived, is still dealt with when nothing is left.
+
+    Raises:
+        OutOfTimeError: If there is more to do, and no time for it.
+    """
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                reply = yield _cut(effect, left())
+            except ApiTimeoutError as error:
+                if (left() or 1.0) <= 0:
+                    raise OutOfTimeError from error
+                effect = flow.throw(error)
+            except OutOfTimeError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever went wrong is the flow's to judge
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(reply)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # a generator's return value
+    finally:
+        flow.close()
+
+
+def _cut(effect: Effect, seconds: float | None) -> Effect:
+    """The effect, so that it takes no longer than these seconds."""
+    if seconds is None or not isinstance(effect, Call | Listen | Pause):
+        return effect
+    if seconds <= 0:
+        raise OutOfTimeError
+    match effect:
+        case Pause():
+            return replace(effect, seconds=min(effect.seconds, seconds))
+        case Listen():
+            return replace(effect, call=_limited(effect.call, seconds))
+        case Call():
+            return _limited(effect, seconds)
+
+
+def _limited(call: Call[Any], seconds: float) -> Call[Any]:
+    return replace(call, limit=seconds if call.limit is None else min(call.limit, seconds))
+
+
+class Performer(Protocol):
+    """Performs the effects of a flow, blocking."""
+
+    def call(self, call: Call[Any], /) -> Reply:
+        """Exchange one request for one reply."""
+
+    def listen(self, listen: Listen, /) -> None:
+        """Read a stream to its end, and tell whoever listens."""
+
+    def ask(self, ask: Ask, /) -> Any:
+        """Have a question answered."""
+
+    def pause(self, pause: Pause, /) -> None:
+        """Let time pass."""
+
+    def progress(self, progress: Progress, /) -> None:
+        """Tell whoever listens."""
+
+    def work(self, work: Work[Any], /) -> Any:
+        """Do something on this side."""
+
+    def step(self, step: Step[Any], /) -> Any:
+        """Run a part of the flow, or remember its result."""
+
+
+class AsyncPerformer(Protocol):
+    """Performs the effects of a flow, awaiting."""
+
+    async def call(self, call: Call[Any], /) -> Reply:
+        """Exchange one request for one reply."""
+
+    async def listen(self, listen: Listen, /) -> None:
+        """Read a stream to its end, and tell whoever listens."""
+
+    async def ask(self, ask: Ask, /) -> Any:
+        """Have a question answered."""
+
+    async def pause(self, pause: Pause, /) -> None:
+        """Let time pass."""
+
+    async def progress(self, progress: Progress, /) -> None:
+        """Tell whoever listens."""
+
+    async def work(self, work: Work[Any], /) -> Any:
+        """Do something on this side."""
+
+    async def step(self, step: Step[Any], /) -> Any:
+        """Run a part of the flow, or remember its result."""
+
+
+def drive(flow: Flow[T], performer: Performer) -> T:
+    """Run a flow to its end, blocking.
+
+    Args:
+        flow: A fresh flow; it is closed on the way out.
+        performer: Performs what the flow yields.
+
+    Returns:
+        What the flow returns.
+    """
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                reply = _method(performer, effect)(effect)
+            except Exception as error:  # noqa: BLE001 - whatever went wrong is the flow's to judge
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(reply)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # a generator's return value
+    except AcpLangGraphError as error:
+        _hide(error, performer)
+        raise
+    finally:
+        flow.close()
+
+
+async def adrive(flow: Flow[T], performer: AsyncPerformer) -> T:
+    """Run a flow to its end, awaiting; otherwise `drive`."""
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                reply = await _method(performer, effect)(effect)
+            except Exception as error:  # noqa: BLE001 - whatever went wrong is the flow's to judge
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(reply)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # a generator's return value
+    except AcpLangGraphError as error:
+        _hide(error, performer)
+        raise
+    finally:
+        flow.close()
+
+
+def _hide(error: AcpLangGraphError, performer: Performer | AsyncPerformer) -> None:
+    """Take out of an error what the performer has shown to a server, which may have repeated it."""
+    shown = getattr(performer, "shown", None)
+    if shown is not None:
+        shown.hidden_in(error)
+
+
+_METHODS = {
+    Call: "call",
+    Listen: "listen",
+    Ask: "ask",
+    Pause: "pause",
+    Progress: "progress",
+    Work: "work",
+    Step: "step",
+}
+
+
+def _method(performer: Performer | AsyncPerformer, effect: Effect) -> Any:
+    try:
+        return getattr(performer, _METHODS[type(effect)])
+    except KeyError:
+        kinds = ", ".join(kind.__name__ for kind in _METHODS)
+        raise TypeError(f"a flow yielded {type(effect).__name__}; it may yield {kinds}") from None

@@ -1,28 +1,37 @@
-"""What every protocol's models have in common: tolerant reading, strict writing."""
+"""What goes over a wire and what comes: strict in what is sent, tolerant in what is read.
+
+What cannot be sent is named by its place; the value itself is never said.
+
+LangGraph's `add_messages` takes dicts, too, and keeps what it does not know of them, such as
+`usage_metadata`, in `additional_kwargs`; roles of one's own it refuses. So what LangChain has written
+as JSON is read by LangChain's own models, where it goes to a channel with that reducer.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any, TypeVar
+from functools import lru_cache, partial
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import from_json
+from langchain_core.messages import AnyMessage
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import PydanticSerializationError, from_json, to_jsonable_python
 from typing_extensions import TypeIs
 
-__all__ = [
-    "Listing",
-    "Wire",
-    "came",
-    "dump",
-    "is_certain",
-    "read_each",
-    "read_json",
-    "with_whole_characters",
-    "with_zone",
-]
+from acp_langgraph.errors import ApiTypeError, ApiValueError
 
 T = TypeVar("T")
 
@@ -136,3 +145,223 @@ def _named(entry: Any) -> str:
     ids = (entry[name] for name in entry if str(name).lower().endswith("id"))
     found = [each[:_LONGEST_ID] for each in ids if isinstance(each, str) and each.isprintable()]
     return f" ({', '.join(found[:3])})" if found else ""
+
+
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HALF: Final = "half of a surrogate pair, which is no character"
+SECRETS: Final = (SecretStr, SecretBytes, Secret)
+_ANY: Final = TypeAdapter(Any)
+_PLAIN: Final = frozenset({str, int, float, bool, bytes, type(None)})
+_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+
+
+class UnsendableError(ValueError):
+    """A value is no JSON; says where and what."""
+
+
+def plain(
+    value: Any,
+    *,
+    dump: Callable[[Any], Any] | None = None,
+    declares: Callable[[tuple[Any, ...]], bool] = lambda _: False,
+    keep: bool = False,
+) -> Any:
+    """The JSON of a value; never the mask that pydantic shows for a secret.
+
+    Args:
+        value: The value.
+        dump: Dumps it by pydantic, in the mode `json` or `python`; by what it is itself if left out.
+        declares: Whether a secret is declared at a place in the dump, so that its value is given.
+        keep: Leave secrets what they are instead, wherever they are.
+
+    Raises:
+        UnsendableError: If there is a secret at another place.
+        pydantic_core.PydanticSerializationError: If it is no JSON.
+    """
+    dump = dump or partial(_dump, value)
+    made = dump("json")
+    if type(value) in _PLAIN:
+        return made
+    whole = dump("python")
+    if not holds_secret(whole):
+        return made
+    return _merged(made, whole, (), declares, keep)
+
+
+def _dump(value: Any, mode: Any) -> Any:
+    if mode == "json":
+        return to_jsonable_python(value, by_alias=True)
+    return _ANY.dump_python(value, mode="python", by_alias=True)
+
+
+def holds_secret(value: Any) -> bool:
+    """Whether there is a secret in what pydantic dumped in its mode `python`."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return False
+    if isinstance(value, Mapping):
+        return any(map(holds_secret, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(holds_secret, value))
+    return isinstance(value, SECRETS)
+
+
+def _merged(
+    made: Any, whole: Any, at: tuple[Any, ...], declares: Callable[[Any], bool], keep: bool
+) -> Any:
+    if isinstance(whole, SECRETS):
+        if keep:
+            return whole
+        if declares(at):
+            return to_jsonable_python(whole.get_secret_value())
+        place = ".".join(map(str, at)) or "it"
+        raise UnsendableError(
+            f"{place} is a {type(whole).__name__}, which goes only where a secret is declared"
+        )
+    if isinstance(made, dict) and isinstance(whole, Mapping) and len(made) == len(whole):
+        pairs = zip(made.items(), whole.values(), strict=True)
+        return {key: _merged(each, its, (*at, key), declares, keep) for (key, each), its in pairs}
+    several = isinstance(whole, (list, tuple, set, frozenset))
+    if isinstance(made, list) and several and len(made) == len(whole):
+        both = enumerate(zip(made, whole, strict=True))
+        return [_merged(each, its, (*at, n), declares, keep) for n, (each, its) in both]
+    return made
+
+
+def sendable_headers(headers: Mapping[str, str], where: str) -> dict[str, str]:
+    """The headers, without the white space around their values, which means nothing.
+
+    Args:
+        headers: Values by name.
+        where: Who gave them, for errors.
+
+    Raises:
+        ApiTypeError: If they are no mapping of text to text.
+        ApiValueError: If one holds what no header can carry. Names the header, never its value.
+    """
+    if not isinstance(headers, Mapping):
+        raise ApiTypeError(
+            f"{where} must be a dict such as {{'x-user': '...'}}, got {type(headers).__name__}"
+        )
+    found = {}
+    for name, value in headers.items():
+        if not isinstance(name, str):
+            raise ApiTypeError(f"{where}: a header's name must be text, got {type(name).__name__}")
+        if not isinstance(value, str):
+            raise ApiTypeError(
+                f"{where}: the header {name!r} must be text, got {type(value).__name__}"
+            )
+        if not _NAME.fullmatch(name):
+            raise ApiValueError(f"{where}: {name!r} cannot be the name of a header")
+        text = value.strip()
+        if not _VALUE.fullmatch(text):
+            what = "a line break" if {"\r", "\n"} & set(text) else "characters beyond ASCII"
+            raise ApiValueError(
+                f"{where}: the header {name!r} holds {what}, which no header can carry"
+            )
+        found[name] = text
+    return found
+
+
+def unsendable(value: Any, place: str = "", around: tuple[int, ...] = ()) -> str | None:
+    """Where in a value that should be sent is something that is no JSON, and what.
+
+    Args:
+        value: The value.
+        place: Where it is itself.
+        around: The ids of what it is in.
+
+    Returns:
+        E.g. `mail.to.0 is of type Address`; `None` if nothing is found.
+    """
+    here = place or "it"
+    if id(value) in around:
+        return f"{here} contains itself"
+    fault = _fault(value)
+    if fault or isinstance(value, str):
+        return fault and f"{here} {fault}"
+    for step, below in _members(value):
+        if isinstance(step, str) and not _is_text(step):
+            return f"{here} has a name that holds {_HALF}"
+        found = unsendable(below, f"{place}.{step}" if place else str(step), (*around, id(value)))
+        if found:
+            return found
+    try:
+        to_jsonable_python(value)
+    except (PydanticSerializationError, ValueError, RecursionError):
+        return f"{here} is of type {type(value).__name__}"
+    return None
+
+
+def _fault(value: Any) -> str | None:
+    """Why a value itself is no JSON, whatever is in it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"is {value}, which JSON does not have"
+    if isinstance(value, str) and not _is_text(value):
+        return f"holds {_HALF}"
+    if isinstance(value, SECRETS):
+        return f"is a {type(value).__name__}, which goes only where a secret is declared"
+    return None
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _members(value: Any) -> list[tuple[Any, Any]]:
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, (list, tuple)):
+        return list(enumerate(value))
+    return list(getattr(value, "__dict__", {}).items()) if _has_fields(value) else []
+
+
+def _has_fields(value: Any) -> bool:
+    return hasattr(type(value), "model_fields") or hasattr(type(value), "__dataclass_fields__")
+
+
+_REDUCERS: Final = "langgraph.graph.message"
+_WRITTEN: Final = frozenset({"type", "content", "additional_kwargs", "response_metadata"})
+
+
+def with_messages(change: Any, channels: Mapping[str, Any] | None) -> Any:
+    """A change of a state, or an input, with messages for what is written as such.
+
+    Args:
+        change: By channel.
+        channels: The channels that it goes to; `None` if not known.
+    """
+    if channels is None or not isinstance(change, dict):
+        return change
+    return {
+        name: _read(value) if _takes_messages(channels.get(name)) else value
+        for name, value in change.items()
+    }
+
+
+def _takes_messages(channel: Any) -> bool:
+    operator = getattr(channel, "operator", None)
+    return getattr(getattr(operator, "func", operator), "__module__", None) == _REDUCERS
+
+
+def message_of(value: Any) -> Any:
+    """The message that LangChain has written as this JSON; the value itself if it is none."""
+    if not isinstance(value, dict) or not value.keys() >= _WRITTEN:
+        return value
+    try:
+        return _messages().validate_python(value)
+    except ValidationError:
+        return value
+
+
+def _read(value: Any) -> Any:
+    return [message_of(each) for each in value] if isinstance(value, list) else message_of(value)
+
+
+@lru_cache(maxsize=1)
+def _messages() -> TypeAdapter[Any]:
+    return TypeAdapter(AnyMessage)

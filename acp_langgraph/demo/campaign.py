@@ -1,4 +1,4 @@
-"""The campaign: a graph whose work is done elsewhere.
+"""The campaign: what it is about, reading a brief, and a graph whose work is done elsewhere.
 
 This is all that a user of the package writes. Two agents run on an ACP server, and the mail goes out
 through an API Bridge; what `mailcomposer` asks becomes an interrupt of this graph.
@@ -6,18 +6,170 @@ through an API Bridge; what `mailcomposer` asks becomes an interrupt of this gra
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypedDict, get_args
 
 from langgraph.graph import END, START, StateGraph
+from pydantic import BaseModel
 
 from acp_langgraph.bridge.models import APIBridgeOutput
-from acp_langgraph.demo.models import Brief, Draft, Review
-from acp_langgraph.demo.outbox import SEND
+from acp_langgraph.demo.agents import SEND, address
 from acp_langgraph.mapping import coalesce
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.nodes.bridge import APIBridgeAgentNode
 
-__all__ = ["Campaign", "build"]
+
+class Brief(BaseModel):
+    """What the mail is to be about.
+
+    Attributes:
+        text: The user's own words.
+        audience: Whom the mail addresses.
+        sender_name: Who signs it.
+    """
+
+    text: str
+    audience: Literal["general", "technical", "business"] = "general"
+    sender_name: str = "The team"
+
+
+class Draft(BaseModel):
+    """A mail in the making.
+
+    Attributes:
+        subject: One line.
+        body: Plain text, paragraphs with an empty line in between.
+    """
+
+    subject: str
+    body: str
+
+
+class Problem(BaseModel):
+    """Something that the reviewer found.
+
+    Attributes:
+        what: The kind of problem, in a few words.
+        found: The text as it was.
+        correction: The text as it is now; `None` where only a human can tell.
+    """
+
+    what: str
+    found: str
+    correction: str | None = None
+
+
+class Review(BaseModel):
+    """What the reviewer says of a draft.
+
+    Attributes:
+        problems: What was found, in the order of the text.
+        corrected: The draft with the corrections; `None` if nothing had to be corrected.
+    """
+
+    problems: list[Problem] = []
+    corrected: Draft | None = None
+
+
+SAMPLE: Final = """\
+To: Ada Lovelace <ada@example.com>
+From: Meadow Robotics <hello@meadow.example>
+Sign: Grace at Meadow Robotics
+
+Meet Clover, the lawn mower that listens!!! Clover mows while you sleep , and it is definately the
+the quietest machine we ever built.
+
+it finds its way without a wire, comes home when it rains, and stops for hedgehogs. Order before
+the first of May and recieve a spare set of blades.
+"""
+
+_LARGEST: Final = 100_000
+_HEAD: Final = re.compile(r"(?i)(to|from|sign|audience)\s*:\s*(.+)")
+_AUDIENCES: Final = ("general", "technical", "business")
+
+
+class BriefError(ValueError):
+    """A brief that cannot be used; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the campaign is started with.
+
+    Attributes:
+        brief: What the mail is about.
+        sender: Address the mail is from.
+        recipient: Address the mail is to.
+    """
+
+    brief: Brief
+    sender: str
+    recipient: str
+
+
+def read_brief(
+    file: Path | None, *, sender: str | None = None, recipient: str | None = None
+) -> Order:
+    """Read a brief from a file, or take the sample.
+
+    The first lines may be `To:`, `From:`, `Sign:` and `Audience:` (general, technical or business).
+    Without a `To:`, the first mail address in the text is the recipient.
+
+    Args:
+        file: The file, UTF-8 text.
+        sender: Overrides the file's `From:`.
+        recipient: Overrides the file's `To:`.
+
+    Raises:
+        BriefError: If it cannot be read, or an address in it is none.
+    """
+    head, text = _split(_read(file) if file else SAMPLE)
+    if not text:
+        raise BriefError(f"the brief {file} is empty; write in it what the mail is about")
+    audience = head.get("audience", "general").lower()
+    if audience not in _AUDIENCES:
+        raise BriefError(f"the audience {audience!r} is not known; use {', '.join(_AUDIENCES)}")
+    mentioned = re.search(r"[^\s<>@()\[\]]+@[^\s<>@()\[\]]+\.[^\s<>@.,;:()\[\]]+", text)
+    to = recipient or head.get("to") or (mentioned[0] if mentioned else "customers@example.com")
+    from_ = sender or head.get("from") or "Marketing <marketing@example.com>"
+    for each in (to, from_):
+        try:
+            address(each)
+        except ValueError as error:
+            raise BriefError(str(error)) from None
+    signed = head.get("sign") or address(from_).display_name or "The team"
+    brief = Brief(text=text, audience=_audience(audience), sender_name=signed)
+    return Order(brief, from_, to)
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_LARGEST + 1)
+    except OSError as error:
+        raise BriefError(f"the brief {file} cannot be read: {error.strerror}") from None
+    if len(content) > _LARGEST:
+        raise BriefError(f"the brief {file} is longer than {_LARGEST} bytes; a page will do")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BriefError(f"the brief {file} is no text in UTF-8; save it as such") from None
+
+
+def _split(text: str) -> tuple[dict[str, str], str]:
+    head: dict[str, str] = {}
+    lines = text.strip().splitlines()
+    while lines and (found := _HEAD.fullmatch(lines[0].strip())):
+        head[found[1].lower()] = found[2].strip()
+        lines.pop(0)
+    return head, "\n".join(lines).strip()
+
+
+def _audience(text: str) -> Literal["general", "technical", "business"]:
+    field = Brief.model_fields["audience"].annotation
+    return next(value for value in get_args(field) if value == text)
 
 
 class Campaign(TypedDict, total=False):

@@ -25,8 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
 from acp_langgraph.core.calls import Call
-from acp_langgraph.core.deadlines import Left
-from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.flow import Flow, Left
 from acp_langgraph.core.retry import Backoff, with_retries
 from acp_langgraph.errors import (
     AnswerTooLargeError,

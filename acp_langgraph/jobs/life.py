@@ -28,8 +28,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
 
-from acp_langgraph.core.deadlines import OutOfTimeError, within
-from acp_langgraph.core.flow import Ask, Flow, Pause, Progress, Step
+from acp_langgraph.core.flow import Ask, Flow, OutOfTimeError, Pause, Progress, Step, within
 from acp_langgraph.errors import (
     ApiException,
     ApiTypeError,

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NoReturn
 
-from acp_langgraph.core.deadlines import Left, OutOfTimeError, within
-from acp_langgraph.core.flow import Flow, Pause, Progress
+from acp_langgraph.core.flow import Flow, Left, OutOfTimeError, Pause, Progress, within
 from acp_langgraph.core.retry import retry_after
 from acp_langgraph.errors import (
     ApiConnectionError,

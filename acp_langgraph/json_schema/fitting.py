@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from acp_langgraph.json_schema.reading import ANYTHING, Document, Form, Schema, type_of
-from acp_langgraph.json_schema.words import said_forms
+from acp_langgraph.json_schema.reading import ANYTHING, Document, Form, Schema, said_forms, type_of
 
 __all__ = ["Misfit", "misfits"]
 

@@ -1,4 +1,4 @@
-"""What a JSON Schema says, without the ways of saying it.
+"""What a JSON Schema says, without the ways of saying it, and that in words, in one line.
 
 `$ref`, `allOf`, `anyOf`, `oneOf`, `nullable` and lists of types are taken apart: `Document.forms`
 gives the alternatives that a schema stands for, each a `Form` with one type at most. Where several
@@ -8,12 +8,39 @@ the schema allows, and never less.
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
 
-from acp_langgraph.json_schema.pointers import target
 
-__all__ = ["ANYTHING", "TYPES", "Document", "Form", "Schema", "type_of"]
+def target(root: Any, reference: Any, otherwise: Any) -> Any:
+    """What a reference leads to.
+
+    Only pointers into the schema itself are followed (RFC 6901, as a URI's fragment): nobody who reads
+    a schema should have to fetch more.
+
+    Args:
+        root: The whole schema.
+        reference: The value of `$ref`.
+        otherwise: Given where the reference leads nowhere, or elsewhere.
+    """
+    if reference == "#":
+        return root
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return otherwise
+    here = root
+    for part in reference[2:].split("/"):
+        key = unquote(part).replace("~1", "/").replace("~0", "~")
+        if isinstance(here, Mapping) and key in here:
+            here = here[key]
+        elif isinstance(here, list) and key.isdecimal() and int(key) < len(here):
+            here = here[int(key)]
+        else:
+            return otherwise
+    return here
+
 
 Schema: TypeAlias = Any
 """A JSON Schema as it came: an object or a boolean, if it is one at all."""
@@ -190,3 +217,82 @@ def _common_type(one: Any, other: Any) -> Any:
     common = [kind for kind in first if _is_one_of(kind, second)]
     common += [kind for kind in second if kind not in common and _is_one_of(kind, first)]
     return common or False
+
+
+_LONGEST: Final = 72
+_MOST_NAMES: Final = 6
+_DEEPEST_SAID: Final = 3
+
+
+def said(schema: Schema, document: Document, limit: int = _LONGEST) -> str:
+    """What a schema allows, in words; `anything` where it says nothing."""
+    return said_forms(document.forms(schema), document, limit)
+
+
+def said_forms(
+    forms: Iterable[Form], document: Document, limit: int = _LONGEST, depth: int = 0
+) -> str:
+    """What several alternatives allow together."""
+    words = list(dict.fromkeys(_said_form(form, document, depth) for form in forms))
+    return _shortened(" or ".join(words) or "nothing", limit)
+
+
+def one_line(text: str, limit: int = _LONGEST) -> str:
+    """A text from elsewhere as one line that is safe to print."""
+    return _shortened(" ".join(printable(text).split()), limit)
+
+
+def printable(text: str) -> str:
+    """A text without what would move the cursor, hide, or turn the direction of writing."""
+    return "".join(
+        each if each in "\n\t" or unicodedata.category(each) not in _UNPRINTABLE else " "
+        for each in text
+    )
+
+
+_UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def _said_form(  # noqa: PLR0911 - a return for each type
+    form: Form, document: Document, depth: int
+) -> str:
+    if "enum" in form:
+        shown = [json.dumps(value, ensure_ascii=False) for value in form["enum"][:_MOST_NAMES]]
+        more = ["..."] if len(form["enum"]) > _MOST_NAMES else []
+        return " or ".join([*(one_line(each, 40) for each in shown), *more])
+    match form.get("type"):
+        case "array":
+            inner = form.get("items", True)
+            if inner is True or depth >= _DEEPEST_SAID:
+                return "list"
+            words = said_forms(document.forms(inner), document, depth=depth + 1)
+            return "list" if words == "anything" else f"list of {_grouped(words)}"
+        case "object":
+            return _said_object(form, document, depth)
+        case "string" if isinstance(form.get("format"), str):
+            return f"string ({one_line(form['format'], 20)})"
+        case str(name):
+            return name
+    return "anything"
+
+
+def _said_object(form: Form, document: Document, depth: int) -> str:
+    properties = form.get("properties")
+    if isinstance(properties, dict) and properties:
+        names = [one_line(name, 30) for name in properties][:_MOST_NAMES]
+        more = ["..."] if len(properties) > _MOST_NAMES else []
+        return f"object {{{', '.join([*names, *more])}}}"
+    values = form.get("additionalProperties")
+    if isinstance(values, dict) and values and depth < _DEEPEST_SAID:
+        words = said_forms(document.forms(values), document, depth=depth + 1)
+        if words != "anything":
+            return f"object of {_grouped(words)}"
+    return "object"
+
+
+def _grouped(words: str) -> str:
+    return f"({words})" if " or " in words else words
+
+
+def _shortened(text: Any, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

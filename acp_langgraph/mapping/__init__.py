@@ -17,17 +17,19 @@ if TYPE_CHECKING:
         aask,
         amake_delta,
         amake_value,
+        apropose,
         ask,
         make_delta,
         make_value,
+        propose,
     )
+    from acp_langgraph.mapping.channels import merge
     from acp_langgraph.mapping.compiling import (
         compile_input,
         compile_output,
         compile_plan,
         load_plan,
     )
-    from acp_langgraph.mapping.merging import merge
     from acp_langgraph.mapping.metadata import FieldMetadata, IOMappingAgentMetadata
     from acp_langgraph.mapping.paths import (
         CompiledPath,
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
         compile_path,
     )
     from acp_langgraph.mapping.plan import MappingPlan
-    from acp_langgraph.mapping.proposing import apropose, propose
     from acp_langgraph.mapping.rules import (
         call,
         coalesce,
@@ -84,9 +85,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "asking": ("aask", "amake_delta", "amake_value", "ask", "make_delta", "make_value"),
+    "asking": (
+        "aask",
+        "amake_delta",
+        "amake_value",
+        "apropose",
+        "ask",
+        "make_delta",
+        "make_value",
+        "propose",
+    ),
     "compiling": ("compile_input", "compile_output", "compile_plan", "load_plan"),
-    "merging": ("merge",),
+    "channels": ("merge",),
     "metadata": ("FieldMetadata", "IOMappingAgentMetadata"),
     "paths": (
         "CompiledPath",
@@ -97,7 +107,6 @@ _HOMES = {
         "compile_path",
     ),
     "plan": ("MappingPlan",),
-    "proposing": ("apropose", "propose"),
     "rules": ("call", "coalesce", "const", "copy", "each", "from_config", "llm", "template"),
 }
 

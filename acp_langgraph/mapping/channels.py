@@ -1,4 +1,4 @@
-"""From changes in a state to what a LangGraph node returns: the changed channels and nothing else.
+"""The channels of a graph: what of a change is returned, and channels that several nodes write.
 
 What a node returns for a channel replaces the channel, or is handed to its reducer. So it matters
 what the reducer makes of it:
@@ -8,25 +8,37 @@ what the reducer makes of it:
   write different fields in one step;
 * a reducer of a list (`operator.add`, `add_messages`) may be given one item, which becomes a list
   of one. To change something inside such a list is refused where the list would be added again.
+
+LangGraph lets one node per step write a channel, unless the channel has a reducer. Two mappings
+that fill different fields of one object in parallel need one that puts the fields together:
+
+    class State(TypedDict):
+        box: Annotated[Box, merge]
+
+A mapping that writes below such a channel hands over only the fields that it wrote. Your own nodes
+do the same by returning part of the object: a dict, or a model with some of its fields set.
+
+LangGraph finds it too, at run time, in the step after the work was done, and without saying which
+nodes. Here it is looked for in the edges alone: two mappings that are reached in the same number of
+unconditional steps from some node do run together whenever that node runs. What hangs on a branch
+may never run together, and is left to LangGraph.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.mapping import access, schema, typeinfo, writing
+from acp_langgraph.mapping import access, schema, typeinfo
 from acp_langgraph.mapping.access import MISSING, Leaf, Tree
-from acp_langgraph.mapping.merging import merge
 from acp_langgraph.mapping.schema import NoMemberError
 from acp_langgraph.mapping.typeinfo import Step, remembered
-
-__all__ = ["ADDING", "accepts", "delta", "reducer_of"]
 
 ADDING: Final = (operator.add, operator.iadd, operator.concat, operator.iconcat)
 
@@ -62,7 +74,7 @@ def delta(state: Any, declared: Any, changes: Mapping[Step, Tree]) -> dict[str, 
     for step, tree in changes.items():
         channel = _channel(declared, step)
         if channel.is_plain and isinstance(tree, Leaf):
-            changed[channel.name] = writing.written(MISSING, channel.type, tree, (step,))
+            changed[channel.name] = access.written(MISSING, channel.type, tree, (step,))
         else:
             changed[channel.name] = _changed(channel, access.member(state, step), tree)
     return changed
@@ -112,11 +124,11 @@ def _channel(declared: Any, step: Step) -> _Channel:
 
 def _changed(channel: _Channel, before: Any, tree: Tree) -> Any:
     if channel.reducer is None:
-        after = writing.written(before, channel.type, tree, channel.at)
+        after = access.written(before, channel.type, tree, channel.at)
         return after if channel.model is None else _field_validated(channel, channel.model, after)
     if isinstance(tree, Leaf):
         item = Leaf(_as_list(channel.type, tree.value))
-        return writing.written(before, channel.type, item, channel.at)
+        return access.written(before, channel.type, item, channel.at)
     if channel.reducer is merge:
         return _partial(before, channel.type, tree, channel.at)
     if channel.reducer in ADDING:
@@ -125,7 +137,7 @@ def _changed(channel: _Channel, before: Any, tree: Tree) -> Any:
             f"whole {typeinfo.type_name(channel.type)} once more. Write {channel.name!r} itself, "
             "with what is to be added"
         )
-    return writing.written(before, channel.type, tree, channel.at)
+    return access.written(before, channel.type, tree, channel.at)
 
 
 def _as_list(kind: Any, value: Any) -> Any:
@@ -137,10 +149,10 @@ def _as_list(kind: Any, value: Any) -> Any:
 def _partial(before: Any, kind: Any, tree: Tree, at: tuple[Step, ...]) -> Any:
     """Only what changes, for `merge`; where nothing is yet, what is made."""
     if isinstance(tree, Leaf) or before is None or before is MISSING:
-        return writing.written(before, kind, tree, at)
+        return access.written(before, kind, tree, at)
     if isinstance(before, (list, tuple)):
-        return writing.written(before, kind, tree, at)
-    whole = writing.written(before, kind, tree, at)
+        return access.written(before, kind, tree, at)
+    whole = access.written(before, kind, tree, at)
     inside = type(before) if isinstance(before, BaseModel) else kind
     parts = {}
     for step, below in tree.items():
@@ -160,7 +172,7 @@ def _field_validated(channel: _Channel, model: type[BaseModel], value: Any) -> A
         state = model.model_construct()
         model.__pydantic_validator__.validate_assignment(state, channel.name, value)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
-        raise writing.refused(channel.at, channel.type, error) from None
+        raise access.refused(channel.at, channel.type, error) from None
     return getattr(state, channel.name)
 
 
@@ -171,3 +183,91 @@ def _has_own_validators(kind: type[BaseModel], name: str) -> bool:
     if rules.model_validators or kind.model_config.get("frozen"):
         return False  # these need the whole state, which LangGraph validates for the next node
     return any({name, "*"} & {*each.info.fields} for each in rules.field_validators.values())
+
+
+def merge(left: Any, right: Any) -> Any:
+    """What was there, with what was written on top; neither is changed.
+
+    Objects are merged field by field, however deep: of a dict all keys count as written, of a
+    pydantic model the fields that were set, of a dataclass those that differ from their defaults.
+    Everything else, lists too, is replaced.
+
+    Args:
+        left: What is in the channel.
+        right: What a node wrote.
+
+    Returns:
+        A value of the kind of `left`; `right` where there is nothing to merge.
+    """
+    written = _written(right)
+    if written is None or left is None:
+        return right
+    if isinstance(left, BaseModel):
+        fields = {name: merge(getattr(left, name, None), new) for name, new in written.items()}
+        return left.model_copy(update=fields)
+    if dataclasses.is_dataclass(left) and not isinstance(left, type):
+        fields = {name: merge(getattr(left, name, None), new) for name, new in written.items()}
+        return dataclasses.replace(left, **fields)
+    if isinstance(left, Mapping):
+        return {**left, **{key: merge(left.get(key), new) for key, new in written.items()}}
+    return right
+
+
+def _written(value: Any) -> dict[str, Any] | None:
+    """What of a value counts as written, or `None` if it is no object."""
+    if isinstance(value, BaseModel):
+        extra = value.__pydantic_extra__ or {}
+        set_fields = {name: getattr(value, name) for name in value.model_fields_set - extra.keys()}
+        return {**set_fields, **extra}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            each.name: getattr(value, each.name)
+            for each in dataclasses.fields(value)
+            if not _is_default(each, getattr(value, each.name))
+        }
+    return dict(value) if isinstance(value, Mapping) else None
+
+
+def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
+    if field.default_factory is not dataclasses.MISSING:
+        return bool(field.default_factory() == value)
+    return field.default is not dataclasses.MISSING and bool(field.default == value)
+
+
+def refuse_common_writers(
+    edges: Iterable[tuple[str, str]], writes: Mapping[str, frozenset[str]]
+) -> None:
+    """Refuse two mappings that certainly write a channel in one step.
+
+    Args:
+        edges: The graph's unconditional edges.
+        writes: By mapping node, the channels without a reducer that it writes.
+
+    Raises:
+        NodeConfigurationError: With both nodes, the channel, and the two ways out.
+    """
+    after: dict[str, set[str]] = {}
+    for start, end in edges:
+        after.setdefault(start, set()).add(end)
+    together = _together(after, set(writes))
+    for one, other in combinations(sorted(writes), 2):
+        common = sorted(writes[one] & writes[other])
+        if common and (one, other) in together:
+            raise NodeConfigurationError(
+                f"{one!r} and {other!r} both write channel {common[0]!r} in the same step, and "
+                f"LangGraph allows one writer. Declare {common[0]!r} as Annotated[..., merge] "
+                "(acp_langgraph.mapping.merge), or map several starts in one edge: "
+                "add_io_mapped_edge(graph, [start, other_start], end, ...)"
+            )
+
+
+def _together(after: Mapping[str, set[str]], wanted: set[str]) -> set[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    for origin in after:
+        level = {origin}
+        seen: set[frozenset[str]] = set()
+        while level and frozenset(level) not in seen:
+            seen.add(frozenset(level))
+            found.update(combinations(sorted(level & wanted), 2))
+            level = {end for start in level for end in after.get(start, ())}
+    return found

@@ -17,9 +17,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.mapping import channels, compat, schema, typeinfo, validation
+from acp_langgraph.mapping import channels, matching, schema, typeinfo, validation
 from acp_langgraph.mapping.access import MISSING
-from acp_langgraph.mapping.json_schema import type_from_json_schema
 from acp_langgraph.mapping.matching import Fallback, Matcher
 from acp_langgraph.mapping.paths import CompiledPath, StatePath, compile_path
 from acp_langgraph.mapping.plan import Assignment, MappingPlan, rules_of
@@ -37,6 +36,7 @@ from acp_langgraph.mapping.rules import (
     sources_of,
 )
 from acp_langgraph.mapping.running import giver
+from acp_langgraph.mapping.typeinfo import type_from_json_schema
 
 __all__ = ["compile_input", "compile_output", "compile_plan", "load_plan"]
 
@@ -314,7 +314,7 @@ def _returned(function: Callable[..., Any]) -> Any:
 
 
 def _refuse(given: Any, targets: tuple[Any, ...], what: str) -> None:
-    reasons = [compat.refusal(given, target) for target in targets]
+    reasons = [matching.refusal(given, target) for target in targets]
     if all(reasons):
         raise NodeConfigurationError(f"{what} does not fit: {reasons[0]}")
 

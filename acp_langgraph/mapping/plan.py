@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
-from acp_langgraph.mapping import channels, writing
+from acp_langgraph.mapping import access, channels
 from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
 from acp_langgraph.mapping.paths import StatePath, StateReadError
-from acp_langgraph.mapping.rules import Rule, Rules, Semantic
-from acp_langgraph.mapping.rules_json import rule_from_json, rule_to_json
+from acp_langgraph.mapping.rules import Rule, Rules, Semantic, rule_from_json, rule_to_json
 from acp_langgraph.mapping.typeinfo import Step
 
 __all__ = ["Assignment", "MappingPlan", "NullError", "Scope", "rules_of"]
@@ -145,7 +144,7 @@ class MappingPlan:
         """
         tree = self._changes(self.scope(source, config, state), answers or {})
         try:
-            return writing.written(MISSING, self.target_schema, tree)
+            return access.written(MISSING, self.target_schema, tree)
         except StateWriteError as error:
             raise self._unfit(error, tree) from error
 

@@ -16,7 +16,7 @@ from langchain_core.messages import BaseMessage
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from acp_langgraph.core.sendable import SECRETS, UnsendableError, plain
+from acp_langgraph.core.wire import SECRETS, UnsendableError, plain
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.paths import CompiledPath, StateReadError
 from acp_langgraph.mapping.plan import MappingPlan, NullError, Scope

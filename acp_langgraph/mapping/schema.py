@@ -27,7 +27,7 @@ import typing_extensions
 from langchain_core.messages import BaseMessage
 from pydantic import AliasChoices, AliasPath, BaseModel, Field
 
-from acp_langgraph.core.sendable import SECRETS
+from acp_langgraph.core.wire import SECRETS
 from acp_langgraph.mapping.typeinfo import (
     MESSAGE_BASE,
     WRAPPERS,

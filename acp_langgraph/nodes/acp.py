@@ -30,8 +30,7 @@ from acp_langgraph.jobs.life import run_job
 from acp_langgraph.jobs.waiting import cancel_job
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
-from acp_langgraph.nodes.forwarding import forwarded, forwarded_metadata
-from acp_langgraph.nodes.identity import Auth, Headers
+from acp_langgraph.nodes.identity import Auth, Headers, forwarded, forwarded_metadata
 from acp_langgraph.nodes.plans import input_of, output_of
 from acp_langgraph.nodes.ports import FixedPort, InputPort
 

@@ -23,18 +23,16 @@ from langgraph.types import StreamMode
 
 from acp_langgraph.auth import HeaderAuth, Refuse
 from acp_langgraph.config import ApiClientConfiguration
-from acp_langgraph.core.chat import with_messages
-from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.core.flow import Flow, Progress
+from acp_langgraph.core.flow import Flow, Progress, adrive, drive
+from acp_langgraph.core.wire import with_messages
 from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
-from acp_langgraph.nodes.channels import channels_taking, refuse_lost
+from acp_langgraph.nodes.drawing import Presence
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers, Identity
 from acp_langgraph.nodes.langgraph import CONFIG_KEY_RUNTIME
 from acp_langgraph.nodes.leaving import ended_with_the_graph
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
-from acp_langgraph.nodes.ports import OutputPort
-from acp_langgraph.nodes.presence import Presence
+from acp_langgraph.nodes.ports import OutputPort, channels_taking, refuse_lost
 from acp_langgraph.nodes.reporting import Report
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport

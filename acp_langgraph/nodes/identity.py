@@ -1,18 +1,20 @@
-"""As whom a node makes its requests: the same for every execution, or told by each one's config."""
+"""What goes with a node's requests: as whom they are made, and what of the graph's configuration."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import httpx
 from langchain_core.runnables import RunnableConfig
+from pydantic_core import PydanticSerializationError
 
 from acp_langgraph.auth import HeaderAuth, Refuse, credentials_of
 from acp_langgraph.core.credentials import Credentials, Shown
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.secrets import SHORTEST_SECRET
+from acp_langgraph.core.wire import plain, unsendable
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
@@ -20,8 +22,6 @@ from acp_langgraph.errors import (
     NodeConfigurationError,
 )
 from acp_langgraph.transport.per_call import httpx_auth
-
-__all__ = ["Auth", "Headers", "Identity"]
 
 Headers: TypeAlias = Mapping[str, str] | Callable[..., Any]
 """The headers of every request of a node, or a function that makes them as told in `HeaderAuth`."""
@@ -126,3 +126,34 @@ class Identity:
                     name,
                 )
                 return
+
+
+_GRAPHS_OWN: Final = ("langgraph_", "checkpoint", "__", "ls_")
+_DEFAULT_RECURSION_LIMIT: Final = 25  # what LangChain fills in where the user set none
+_GRAPHS_OWN_TAGS: Final = ("graph:", "seq:", "langsmith:", "branch:")
+
+
+def forwarded(config: RunnableConfig) -> dict[str, Any]:
+    """What of the graph's configuration is the user's and meant for the agent as well."""
+    tags = [tag for tag in config.get("tags") or () if not tag.startswith(_GRAPHS_OWN_TAGS)]
+    found: dict[str, Any] = {"tags": tags} if tags else {}
+    limit = config.get("recursion_limit", _DEFAULT_RECURSION_LIMIT)
+    if limit != _DEFAULT_RECURSION_LIMIT:
+        found["recursion_limit"] = limit
+    return found
+
+
+def forwarded_metadata(config: RunnableConfig) -> dict[str, Any]:
+    """What of its metadata is the user's, as far as it is JSON."""
+    configurable = config.get("configurable", {})
+    found = {}
+    for name, value in (config.get("metadata") or {}).items():
+        if name.startswith(_GRAPHS_OWN) or name in configurable:
+            continue
+        try:
+            made = plain(value)
+        except (PydanticSerializationError, ValueError):
+            continue
+        if unsendable(made) is None:
+            found[name] = made
+    return found

@@ -13,13 +13,22 @@ from typing import Any
 from langgraph.runtime import get_runtime
 
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, RemoteEvent, Step, Work
-from acp_langgraph.nodes.draining import LOOK_EVERY, leave_if_drained, until_drained
+from acp_langgraph.core.flow import (
+    Ask,
+    Flow,
+    Listen,
+    Pause,
+    Progress,
+    RemoteEvent,
+    Step,
+    Work,
+    adrive,
+    drive,
+)
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.langgraph import arun_as_task, run_as_task
-from acp_langgraph.nodes.progress import ProgressTeller
-from acp_langgraph.nodes.reporting import Report
+from acp_langgraph.nodes.leaving import LOOK_EVERY, leave_if_drained, until_drained
+from acp_langgraph.nodes.reporting import ProgressTeller, Report
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.exchange import refuse_to_ask
 

@@ -1,4 +1,8 @@
-"""What is told of an execution of a node: to the log, to the node's place in a trace, and as a span.
+"""What is told of an execution of a node: to the log, the trace, as a span, and to who watches.
+
+A node's flow says what it does (`acp_langgraph.core.flow.Progress`), and much of that is only a sign
+of life. Here it becomes a `RemoteEvent` of the kind `progress`, once for every state that a job gets
+into. It is told from the process that saw it: a step that was remembered tells nothing again.
 
 *The log* is `acp_langgraph.runs`: an event in the life of the remote run each, at INFO `created`,
 `rejoined`, `asked`, `resumed`, `done`, `failed`, `cancelled` and `left`, at DEBUG whatever else there is a
@@ -32,11 +36,68 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tracers.base import BaseTracer
 from langgraph.errors import GraphDrained, GraphInterrupt
 
-from acp_langgraph.core.flow import Progress
+from acp_langgraph.core.flow import Progress, RemoteEvent
 from acp_langgraph.errors import RunError
 from acp_langgraph.nodes.execution import Execution
 
-__all__ = ["Report"]
+_STATES: Final = {
+    "created": "created",
+    "started": "created",
+    "waiting": "waiting",
+    "sending": "waiting",
+    "dependencies": "waiting",
+    "asked": "asked",
+    "resumed": "resumed",
+    "answered": "finished",
+    "ended": "finished",
+    "failed": "failed",
+}
+
+
+class ProgressTeller:
+    """Makes events of what one execution of a node says of its progress.
+
+    Args:
+        node: The node's name.
+        agent: What does the work, as the node names it.
+    """
+
+    def __init__(self, node: str, agent: str) -> None:
+        self._node = node
+        self._agent = agent
+        self._run_id = ""
+        self._since = 0.0
+        self._last: tuple[str, str, Any] | None = None
+
+    def event(self, progress: Progress) -> RemoteEvent | None:
+        """The event to tell, if it tells anything new.
+
+        The payload is `{"state", "since"}`, and `status` where the server has a word for it. `since`
+        is when the job began to work, or to work on after an answer, in seconds since the epoch.
+        """
+        state = _STATES.get(progress.kind)
+        if state is None or (state == "failed" and self._last is None):
+            return None
+        said = progress.payload if isinstance(progress.payload, dict) else {}
+        status = said.get("status")
+        self._run_id = progress.run_id or self._run_id
+        now = (self._run_id, state, status)
+        if now == self._last:
+            return None
+        before, self._last = self._last, now
+        began = before is None or before[0] not in {"", self._run_id} or state == "resumed"
+        self._since = said.get("since") or (time.time() if began else self._since)
+        payload = {"state": state, "since": self._since}
+        if isinstance(status, str):
+            payload["status"] = status
+        return RemoteEvent(
+            node=self._node,
+            agent=self._agent,
+            run_id=self._run_id,
+            kind="progress",
+            payload=payload,
+        )
+
 
 _log = logging.getLogger("acp_langgraph.runs")
 

@@ -24,7 +24,7 @@ from pydantic import BaseModel, PrivateAttr, create_model
 from typing_extensions import override
 
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.core.sendable import plain
+from acp_langgraph.core.wire import plain
 from acp_langgraph.errors import (
     AcpLangGraphError,
     CheckpointerRequiredError,
@@ -32,7 +32,7 @@ from acp_langgraph.errors import (
     UnknownOutcomeError,
 )
 from acp_langgraph.mapping import schema, validation
-from acp_langgraph.mapping.json_schema import type_from_json_schema
+from acp_langgraph.mapping.typeinfo import type_from_json_schema
 from acp_langgraph.nodes.ports import OutputPort
 from acp_langgraph.nodes.tool_calls import ToolCall
 

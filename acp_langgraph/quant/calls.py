@@ -2,7 +2,7 @@
 
 A function performs nothing. It checks its arguments and returns a `Call`. Paths are relative to the
 organisation's AI root, e.g. `https://dashboard.quantcdn.io/api/v3/organizations/acme/ai`, which
-`acp_langgraph.quant.config` makes the host of the configuration.
+`acp_langgraph.quant.client` makes the host of the configuration.
 
 * Ids are path parameters and percent-encoded: a request id may hold `=` and `/`.
 * A body is a model or a dict of the same shape, under its names here or on the wire.
@@ -22,7 +22,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from acp_langgraph.core.arguments import (
+from acp_langgraph.core.calls import ABSENT, EVENT_STREAM, Call, path
+from acp_langgraph.core.operations import (
     JSONObject,
     Options,
     Query,
@@ -30,9 +31,8 @@ from acp_langgraph.core.arguments import (
     queried,
     sent,
 )
-from acp_langgraph.core.calls import ABSENT, EVENT_STREAM, Call, path
 from acp_langgraph.errors import ApiValueError
-from acp_langgraph.quant.events import ChatEvent
+from acp_langgraph.quant.chat import ChatEvent
 from acp_langgraph.quant.models import (
     AgentChatRequest,
     AgentChatResponse,
@@ -40,6 +40,7 @@ from acp_langgraph.quant.models import (
     ChatResponse,
     DurableAccepted,
     DurableExecution,
+    QuantWire,
     ToolCallbackAccepted,
     ToolCallbackRequest,
     ToolExecution,
@@ -59,7 +60,6 @@ from acp_langgraph.quant.task_models import (
     TaskUpdate,
     TaskUpdated,
 )
-from acp_langgraph.quant.wire import QuantWire
 
 __all__ = [
     "Id",

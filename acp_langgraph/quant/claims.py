@@ -30,7 +30,7 @@ from acp_langgraph.core.retry import with_retries
 from acp_langgraph.core.wire import is_certain
 from acp_langgraph.errors import TaskTakenError
 from acp_langgraph.quant import calls
-from acp_langgraph.quant.pace import QuantPolicy
+from acp_langgraph.quant.polling import QuantPolicy
 from acp_langgraph.quant.task_models import Task
 
 __all__ = ["CLAIM", "Claim", "claim_task", "held", "renew_claim"]

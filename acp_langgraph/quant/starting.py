@@ -18,7 +18,7 @@ from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import OpenApiException, UnknownOutcomeError
 from acp_langgraph.jobs.job import may_be_done
 from acp_langgraph.jobs.once import Once, Trace
-from acp_langgraph.quant.pace import QuantPolicy
+from acp_langgraph.quant.polling import QuantPolicy
 
 __all__ = ["Order", "Started", "start_once"]
 

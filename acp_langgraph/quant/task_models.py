@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from acp_langgraph.quant.wire import Items, Moment, QuantWire, Text
+from acp_langgraph.quant.models import Items, Moment, QuantWire, Text
 
 __all__ = [
     "DependencyGraph",

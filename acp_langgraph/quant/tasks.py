@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Literal, NoReturn
 
-from acp_langgraph.core.deadlines import OutOfTimeError, left_until, within
-from acp_langgraph.core.flow import Flow, Pause, Progress, Step
+from acp_langgraph.core.flow import Flow, OutOfTimeError, Pause, Progress, Step, left_until, within
 from acp_langgraph.core.retry import Backoff, with_retries
 from acp_langgraph.core.wire import came, is_certain
 from acp_langgraph.errors import (
@@ -33,7 +32,7 @@ from acp_langgraph.errors import (
 from acp_langgraph.jobs.once import Trace
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.claims import Claim, claim_task, held, released, renew_claim
-from acp_langgraph.quant.pace import QuantPolicy
+from acp_langgraph.quant.polling import QuantPolicy
 from acp_langgraph.quant.starting import Order, Started, start_once
 from acp_langgraph.quant.task_models import Task, TaskCreated
 

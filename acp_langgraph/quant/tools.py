@@ -24,7 +24,6 @@ from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import OpenApiException, QuantRunError
 from acp_langgraph.jobs.once import Failures, Trace
 from acp_langgraph.quant import calls
-from acp_langgraph.quant.keeping import Keeper
 from acp_langgraph.quant.models import (
     ENDED,
     ChatResponse,
@@ -33,9 +32,9 @@ from acp_langgraph.quant.models import (
     ToolOrchestrationTool,
     ToolUse,
 )
-from acp_langgraph.quant.pace import ORCHESTRATION, TOOLS, QuantPolicy
-from acp_langgraph.quant.polling import Subject, wait_until
+from acp_langgraph.quant.polling import ORCHESTRATION, TOOLS, QuantPolicy, Subject, wait_until
 from acp_langgraph.quant.reading import (
+    Keeper,
     answer_text,
     orchestration_id,
     tool_result_messages,

@@ -22,10 +22,10 @@ except ImportError as error:
 from acp_langgraph.server.agents import AgentInterrupt, ServedAgent
 from acp_langgraph.server.app import create_app
 from acp_langgraph.server.database import DatabaseError
-from acp_langgraph.server.limits import Limits
 from acp_langgraph.server.middleware import SeenRequest
 from acp_langgraph.server.serving import RunningServer, run_server, serve
 from acp_langgraph.server.webhooks import WebhookPolicy
+from acp_langgraph.server.wire import Limits
 
 __all__ = [
     "AgentInterrupt",

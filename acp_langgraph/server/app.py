@@ -1,12 +1,18 @@
-"""The ASGI application: the operations behind their guard, every failure a JSON string."""
+"""The ASGI application: the operations behind their guard, every failure a JSON string.
+
+Servers tell an application when they start and stop (ASGI's lifespan). One that is mounted into
+another is told nothing, unless the outer one passes it on; so it also starts with its first request.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from starlette.applications import Starlette
@@ -16,24 +22,70 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from acp_langgraph.server.agents import Registry, ServedAgent
+from acp_langgraph.server.agents import Graph, Registry, ServedAgent
 from acp_langgraph.server.database import Database
 from acp_langgraph.server.engine import Engine
-from acp_langgraph.server.journal import Journal
-from acp_langgraph.server.lifecycle import Lifecycle
-from acp_langgraph.server.limits import Limits
-from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest
+from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest, TraceTaker
 from acp_langgraph.server.openapi import openapi
 from acp_langgraph.server.operations import OPERATIONS, Operations
-from acp_langgraph.server.problems import Problem
 from acp_langgraph.server.saver import DatabaseSaver
-from acp_langgraph.server.schemas import Graph
 from acp_langgraph.server.storage import Storage
-from acp_langgraph.server.tracing import TraceTaker
+from acp_langgraph.server.streams import Journal
 from acp_langgraph.server.webhooks import WebhookPolicy, Webhooks
-from acp_langgraph.server.wire import error_answer
+from acp_langgraph.server.wire import Limits, Problem, error_answer
 
-__all__ = ["create_app"]
+
+class Stored(Protocol):
+    """What has tables of its own in the database."""
+
+    def prepare(self, connection: sqlite3.Connection) -> None:
+        """Make them, if they are not there."""
+
+
+class Lifecycle:
+    """Opens the database and starts the engine, once; and ends both.
+
+    Args:
+        database: Where everything is kept.
+        stored: What has tables there, in the order in which they are made.
+        engine: Runs the agents.
+    """
+
+    def __init__(self, database: Database, stored: Sequence[Stored], engine: Engine) -> None:
+        self._database = database
+        self._stored = stored
+        self._engine = engine
+        self._starting = asyncio.Lock()
+        self.started = False
+        self.failure: Exception | None = None
+
+    async def start(self) -> None:
+        """Start, unless that was done already.
+
+        Raises:
+            DatabaseError: If the database cannot be used.
+            ValueError: If an agent cannot be run.
+        """
+        async with self._starting:
+            if self.started:
+                return
+            try:
+                self._database.open(self._prepare)
+                await self._engine.start()
+            except Exception as error:
+                self.failure = error  # ASGI carries only a text
+                await self.stop()
+                raise
+            self.started = True
+
+    async def stop(self) -> None:
+        """End all runs for now; what is pending goes on at the next start."""
+        await self._engine.close()
+        self._database.close()
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        for each in self._stored:
+            each.prepare(connection)
 
 
 def create_app(

@@ -25,13 +25,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
+from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
 
 from acp_langgraph.acp.models import RunCreate, RunStatus
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent, Registry
-from acp_langgraph.server.archive import Archive
 from acp_langgraph.server.execution import (
     Outcome,
     answers_to,
@@ -40,17 +41,52 @@ from acp_langgraph.server.execution import (
     failed,
     timed_out,
 )
-from acp_langgraph.server.journal import Journal
-from acp_langgraph.server.lanes import Lanes
-from acp_langgraph.server.limits import Limits
-from acp_langgraph.server.problems import busy, conflict, stopping, unstored
+from acp_langgraph.server.middleware import incoming_trace, within
 from acp_langgraph.server.records import RunRecord, moment_after
-from acp_langgraph.server.storage import Storage
-from acp_langgraph.server.streams import Feed, Subscription
-from acp_langgraph.server.tracing import incoming_trace, within
+from acp_langgraph.server.storage import Archive, Storage
+from acp_langgraph.server.streams import Feed, Journal, Subscription
 from acp_langgraph.server.webhooks import Webhooks
+from acp_langgraph.server.wire import Limits, busy, conflict, stopping, unstored
 
-__all__ = ["Engine"]
+
+class Lanes:
+    """The runs of each thread that are pending or ask, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, deque[str]] = {}
+
+    def on(self, thread_id: str) -> tuple[str, ...]:
+        """The runs on a thread, the one whose turn it is first."""
+        return tuple(self._lanes.get(thread_id, ()))
+
+    def first(self, thread_id: str) -> str | None:
+        """The run whose turn it is on a thread."""
+        lane = self._lanes.get(thread_id)
+        return lane[0] if lane else None
+
+    def ahead_of(self, run_id: str, thread_id: str) -> tuple[str, ...]:
+        """The runs that stand before a run, the last one first."""
+        lane = self.on(thread_id)
+        return lane[: lane.index(run_id)][::-1]
+
+    def enter(self, run_id: str, thread_id: str) -> None:
+        """Put a run last on its thread."""
+        self._lanes.setdefault(thread_id, deque()).append(run_id)
+
+    def leave(self, run_id: str, thread_id: str) -> None:
+        """Take a run off its thread."""
+        lane = self._lanes.get(thread_id)
+        if lane is None:
+            return
+        with suppress(ValueError):
+            lane.remove(run_id)
+        if not lane:
+            del self._lanes[thread_id]
+
+    def clear(self, thread_id: str) -> None:
+        """Forget who is on a thread that is no more."""
+        self._lanes.pop(thread_id, None)
+
 
 _log = logging.getLogger(__name__)
 

@@ -32,16 +32,14 @@ from langgraph.types import Command, Interrupt, StateSnapshot
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from acp_langgraph.acp.descriptor import schema_faults
+from acp_langgraph.acp.agents import schema_faults
 from acp_langgraph.acp.models import CANCELLED, RunStatus, StreamingMode
-from acp_langgraph.core.chat import with_messages
-from acp_langgraph.core.sendable import SECRETS, holds_secret, unsendable
+from acp_langgraph.core.wire import SECRETS, holds_secret, unsendable, with_messages
 from acp_langgraph.server import checkpoints
-from acp_langgraph.server.agents import HostedAgent
-from acp_langgraph.server.problems import invalid
+from acp_langgraph.server.agents import Graph, HostedAgent
+from acp_langgraph.server.checkpoints import at_breakpoint, going_on
 from acp_langgraph.server.records import Question, RunRecord
-from acp_langgraph.server.recovery import at_breakpoint, going_on
-from acp_langgraph.server.schemas import Graph
+from acp_langgraph.server.wire import invalid
 
 __all__ = [
     "FAILED",

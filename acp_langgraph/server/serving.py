@@ -25,14 +25,12 @@ import uvicorn
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from starlette.applications import Starlette
 
-from acp_langgraph.server.agents import ServedAgent
-from acp_langgraph.server.app import create_app
+from acp_langgraph.server.agents import Graph, ServedAgent
+from acp_langgraph.server.app import Lifecycle, create_app
 from acp_langgraph.server.engine import Engine
-from acp_langgraph.server.lifecycle import Lifecycle
-from acp_langgraph.server.limits import Limits
 from acp_langgraph.server.middleware import SeenRequest
-from acp_langgraph.server.schemas import Graph
 from acp_langgraph.server.webhooks import WebhookPolicy
+from acp_langgraph.server.wire import Limits
 
 __all__ = ["RunningServer", "run_server", "serve"]
 

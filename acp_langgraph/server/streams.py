@@ -7,20 +7,131 @@ so that one who names the last event that it has had (0 for none) can be told wh
 
 Every stream ends with what the run came to: its final values, its question, or its error; so a
 stream that just ends was cut off. Joining a run that is not running gives that end alone.
+
+An event gets its id when it happens. Ids grow over all streams, and over restarts, too: they start
+at the time of the server's start, in microseconds. A client names the last one that it has had in
+the header `Last-Event-ID`, and gets what came after it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
-from acp_langgraph.acp.models import RunStatus, StreamingMode
-from acp_langgraph.server.execution import jsonable
-from acp_langgraph.server.journal import Event, Journal
-from acp_langgraph.server.records import RunRecord
+from pydantic_core import to_json
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-__all__ = ["KEEP_ALIVE", "Feed", "Subscription", "closing_update"]
+from acp_langgraph.acp.models import RunStatus, StreamingMode
+from acp_langgraph.server.database import Database
+from acp_langgraph.server.engine import Engine
+from acp_langgraph.server.execution import jsonable
+from acp_langgraph.server.records import RunRecord
+from acp_langgraph.server.wire import disconnected
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL,
+    last INTEGER NOT NULL,        -- whether its stream ended with it
+    data BLOB NOT NULL            -- JSON
+);
+CREATE INDEX IF NOT EXISTS events_of_run ON events (run_id, id);
+CREATE TRIGGER IF NOT EXISTS events_go_with_their_run AFTER DELETE ON runs BEGIN
+    DELETE FROM events WHERE run_id = OLD.run_id;
+END;
+"""
+_MOST_KEPT: Final = 1000  # per run
+_UNICODE_LINE_ENDS: Final = ("\u0085", "\u2028", "\u2029")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of a run's stream.
+
+    Attributes:
+        id: Larger than that of every event before.
+        data: The update, as JSON.
+        last: Whether the stream ends with it.
+    """
+
+    id: int
+    data: bytes
+    last: bool = False
+
+    @property
+    def frame(self) -> bytes:
+        """The event as it is sent."""
+        return b"id: %d\nevent: agent_event\ndata: %s\n\n" % (self.id, self.data)
+
+
+class Journal:
+    """Makes events and keeps them.
+
+    Args:
+        database: Where; opened before the first use, after the tables of runs were made.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._ids = count(1)
+
+    def prepare(self, connection: sqlite3.Connection) -> None:
+        """Make the tables; to be done while the database is opened."""
+        connection.executescript(_SCHEMA)
+        [latest] = connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
+        self._ids = count(max(latest + 1, time.time_ns() // 1000))
+
+    def event(self, update: Mapping[str, Any], *, last: bool = False) -> Event:
+        """Make an event that nobody keeps."""
+        data = to_json(update)
+        for line_end in _UNICODE_LINE_ENDS:
+            # Legal in JSON and in an event, but many clients split lines there, httpx among them.
+            data = data.replace(line_end.encode(), b"\\u%04x" % ord(line_end))
+        return Event(next(self._ids), data, last)
+
+    def keep(self, run_id: str, event: Event) -> None:
+        """Keep an event of a run, of which only so many are kept."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO events (id, run_id, last, data) VALUES (?, ?, ?, ?)",
+                (event.id, run_id, event.last, event.data),
+            )
+            connection.execute(
+                "DELETE FROM events WHERE run_id = ? AND id <= ("
+                "SELECT id FROM events WHERE run_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+                (run_id, run_id, _MOST_KEPT),
+            )
+
+        self._database.post(job)
+
+    async def after(self, run_id: str, event_id: int) -> list[Event]:
+        """The kept events of a run after one of them, oldest first."""
+        rows = await self._database.run(
+            lambda connection: connection.execute(
+                "SELECT id, data, last FROM events WHERE run_id = ? AND id > ? ORDER BY id",
+                (run_id, min(event_id, 2**62)),
+            ).fetchall()
+        )
+        return [Event(id_, data, bool(last)) for id_, data, last in rows]
+
+    async def end(self, run_id: str) -> Event | None:
+        """The event with which the stream of a run ended, if it did and was kept."""
+        rows = await self._database.run(
+            lambda connection: connection.execute(
+                "SELECT id, data, last FROM events WHERE run_id = ? ORDER BY id DESC LIMIT 1",
+                (run_id,),
+            ).fetchall()
+        )
+        return next((Event(id_, data, True) for id_, data, last in rows if last), None)
+
 
 _log = logging.getLogger(__name__)
 
@@ -134,3 +245,98 @@ def _wanted_modes(creation: dict[str, Any]) -> frozenset[StreamingMode]:
     """What the streams of a run carry: what was asked for at its creation, else its values."""
     asked = creation.get("stream_mode") or StreamingMode.VALUES
     return frozenset(map(StreamingMode, asked if isinstance(asked, list) else [asked]))
+
+
+class EventStream(Response):
+    """Server-sent events of one run, until it stops or the client goes.
+
+    Listening begins when the response is made, not when it is sent.
+
+    Args:
+        engine: Runs the run.
+        run: The run.
+        after: The last event that the client has had of an earlier stream of this run.
+        keep_alive: Seconds between signs of life.
+        on_gone: Awaited if the client goes before the end.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        engine: Engine,
+        run: RunRecord,
+        *,
+        after: int | None,
+        keep_alive: float,
+        on_gone: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._engine = engine
+        self._run = run
+        self._after = after
+        self._keep_alive = keep_alive
+        self._on_gone = on_gone
+        self._subscription = engine.subscribe(run.run_id)
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events; the client's going ends it."""
+        sending = asyncio.ensure_future(self._send(send))
+        listening = asyncio.ensure_future(disconnected(receive))
+        try:
+            await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+            else:
+                await self._on_gone()
+        finally:
+            sending.cancel()
+            listening.cancel()
+            if self._subscription:
+                self._engine.unsubscribe(self._run.run_id, self._subscription)
+
+    async def _send(self, send: Send) -> None:
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
+        async for piece in self._pieces():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        yield b": stream\n"  # so that clients and proxies see the beginning at once
+        latest = self._after or 0
+        if self._after is not None:
+            for event in await self._engine.journal.after(self._run.run_id, latest):
+                latest = event.id
+                yield event.frame
+        if self._subscription:
+            async for piece in self._live_pieces(self._subscription, latest):
+                yield piece
+        elif end := await self._end(latest):
+            yield end.frame
+
+    async def _live_pieces(self, subscription: Subscription, latest: int) -> AsyncIterator[bytes]:
+        while True:
+            try:
+                event = await subscription.next_within(self._keep_alive)
+            except TimeoutError:
+                yield KEEP_ALIVE
+                continue
+            if event is None:
+                return
+            if event.id > latest:  # else it was kept, and sent, already
+                yield event.frame
+
+    async def _end(self, latest: int) -> Event | None:
+        """What the stream of a run that is not pending ended with, unless the client has had it."""
+        kept = await self._engine.journal.end(self._run.run_id)
+        if kept is not None:
+            return kept if kept.id > latest else None
+        run = await self._engine.storage.get_run(self._run.run_id)
+        if run is None or run.status is RunStatus.PENDING:
+            return None
+        return self._engine.journal.event(closing_update(run), last=True)

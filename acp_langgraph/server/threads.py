@@ -24,13 +24,13 @@ from acp_langgraph.acp.models import (
     ThreadState,
     ThreadStatus,
 )
-from acp_langgraph.core.chat import with_messages
+from acp_langgraph.core.wire import with_messages
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.execution import jsonable
-from acp_langgraph.server.problems import conflict, invalid, not_found
 from acp_langgraph.server.records import ThreadRecord, moment_after
+from acp_langgraph.server.wire import conflict, invalid, not_found
 
 __all__ = ["Threads"]
 

@@ -29,9 +29,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic_core import to_json
 
 from acp_langgraph.server.database import Database, DatabaseError
-from acp_langgraph.server.problems import invalid
 from acp_langgraph.server.records import RunRecord
-from acp_langgraph.server.wire import run_json
+from acp_langgraph.server.wire import invalid, run_json
 
 __all__ = ["Notice", "WebhookPolicy", "Webhooks"]
 

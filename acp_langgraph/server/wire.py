@@ -1,4 +1,10 @@
-"""Between HTTP and the models: reading what clients send, writing what they get.
+"""Between HTTP and the models: reading what clients send, refusing it, and writing what they get.
+
+Raised anywhere below the HTTP surface, answered by it: the body is a JSON string, as the
+specification's `ErrorResponse` says. Messages name fields and ids, never the values sent.
+
+What clients send may be anybody's private data, and error bodies end up in logs. So a fault names
+the place and the rule: `input.items.0.price: must be of type number`.
 
 Requests are read strictly: JSON without NaN, no number given as a string, nothing beyond the
 configured size. Unknown fields are let through, as the specification allows them.
@@ -7,35 +13,173 @@ configured size. Unknown fields are let through, as the specification allows the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from http import HTTPStatus
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError as Misfit
+from jsonschema.exceptions import best_match
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
+from referencing import Registry
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive
 
 from acp_langgraph.acp.models import Wire, dump
-from acp_langgraph.server.problems import Problem, invalid
+from acp_langgraph.server.agents import JsonSchema
 from acp_langgraph.server.records import RunRecord, ThreadRecord
 
-__all__ = [
-    "answer",
-    "disconnected",
-    "error_answer",
-    "flag",
-    "given_id",
-    "last_event_id",
-    "number",
-    "path_id",
-    "read_json",
-    "read_model",
-    "run_json",
-    "thread_json",
-    "wait_json",
-]
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The limits of a server.
+
+    Attributes:
+        body: Bytes that a request may have.
+        running: Runs that are executed at once; further ones stay pending until one ends.
+        pending: Runs that may be pending, running ones included; further ones are refused with
+            503.
+        run_seconds: Seconds that a run may take from its start, or from an answer, to its end or
+            next question; then its status is `timeout`. `None` lets it take any time.
+        kept_seconds: Seconds for which a run is kept after it has ended; a week by default. `None`
+            keeps it until it is deleted. Threads are kept until they are deleted.
+        kept_runs: Ended runs that are kept; beyond, the oldest are forgotten. `None` keeps all.
+        keep_alive: Seconds between signs of life on an idle stream.
+
+    Raises:
+        ValueError: If one is not positive.
+    """
+
+    body: int = 16 * 2**20
+    running: int = 200
+    pending: int = 10_000
+    run_seconds: float | None = None
+    kept_seconds: float | None = 7 * _DAY
+    kept_runs: int | None = 1_000_000
+    keep_alive: float = 15.0
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is not None and value <= 0:
+                raise ValueError(f"limit {each.name}: must be positive, got {value}")
+
+
+_LIMIT: Final = 2000
+_LATER: Final = {"retry-after": "1"}
+
+
+class Problem(Exception):
+    """A request that is answered with an error status.
+
+    Attributes:
+        status: HTTP status code.
+        message: The body, a sentence or two.
+        headers: Headers of the answer.
+    """
+
+    def __init__(
+        self, status: HTTPStatus, message: str, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(f"{int(status)}: {message}")
+        self.status = int(status)
+        self.message = message if len(message) <= _LIMIT else message[: _LIMIT - 3] + "..."
+        self.headers = headers
+
+
+def not_found(what: str, name: str) -> Problem:
+    """404: there is no such thing."""
+    return Problem(HTTPStatus.NOT_FOUND, f"there is no {what} {name[:100]!r}")
+
+
+def conflict(message: str) -> Problem:
+    """409: not in the state that the thing is in."""
+    return Problem(HTTPStatus.CONFLICT, message)
+
+
+def invalid(message: str) -> Problem:
+    """422: the request does not fit what is declared."""
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+
+
+def busy() -> Problem:
+    """503: as many runs as the server takes on are pending."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "too many runs are pending; try again later", _LATER
+    )
+
+
+def unstored() -> Problem:
+    """500: a run ended, and nobody will know how."""
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the outcome of the run could not be stored")
+
+
+def stopping() -> Problem:
+    """503: the server goes down; whatever was asked for can be asked of its successor."""
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the server is stopping", _LATER)
+
+
+_MOST_FAULTS: Final = 5
+_LONGEST_RULE: Final = 200
+
+
+class Check:
+    """A JSON Schema, ready to be applied many times.
+
+    Args:
+        place: What the values are called in messages, e.g. `input`.
+        schema: A valid JSON Schema (draft 2020-12) whose references stay inside it.
+    """
+
+    def __init__(self, place: str, schema: JsonSchema) -> None:
+        self._place = place
+        # An empty registry: a reference must never make the server fetch something.
+        self._validator = Draft202012Validator(schema, registry=Registry())
+
+    def fits(self, value: Any) -> bool:
+        """Whether a value fits."""
+        return bool(self._validator.is_valid(value))
+
+    def demand(self, value: Any) -> None:
+        """Refuse a value that does not fit.
+
+        Raises:
+            Problem: 422, naming the fields and rules.
+        """
+        errors = islice(self._validator.iter_errors(value), _MOST_FAULTS)
+        faults = list(map(self._said, errors))
+        if faults:
+            raise invalid("; ".join(faults))
+
+    def _said(self, error: Misfit) -> str:
+        if error.context:  # anyOf, oneOf: the branch that came closest says most
+            error = best_match([error]) or error
+        place = ".".join([self._place, *map(str, error.absolute_path)])
+        return f"{place}: {_rule(error)}"
+
+
+def _rule(error: Misfit) -> str:
+    rule: Any = error.validator_value
+    instance: Any = error.instance
+    match error.validator:
+        case "required":
+            missing = [name for name in rule if name not in instance]
+            return f"misses {', '.join(map(repr, missing))}"
+        case "type":
+            return f"must be of type {rule if isinstance(rule, str) else ' or '.join(rule)}"
+        case "additionalProperties" | "unevaluatedProperties":
+            return "has fields that the schema does not allow"
+        case "anyOf" | "oneOf":
+            return "fits none of the forms that the schema allows"
+        case _:
+            return f"must satisfy {error.validator} {rule!r}"[:_LONGEST_RULE]
+
 
 W = TypeVar("W", bound=Wire)
 

@@ -34,14 +34,12 @@ from acp_langgraph.testing.behavior import ACP_OPERATIONS, AGNTCY, ACPBehavior
 from acp_langgraph.testing.bridge import BRIDGE_ERRORS, BridgeQuery, BridgeService, FakeBridge
 from acp_langgraph.testing.connection import ConnectionGone
 from acp_langgraph.testing.faults import Fault, FaultRule, Faults
-from acp_langgraph.testing.gate import Gate
 from acp_langgraph.testing.http import FakeHTTPServer
 from acp_langgraph.testing.proxy import FaultyProxy
 from acp_langgraph.testing.quant import FakeQuant, FakeTool
 from acp_langgraph.testing.requests import RecordedRequest, RequestLog
-from acp_langgraph.testing.responses import Response
-from acp_langgraph.testing.runs import FakeAgent, FakeRun, FakeThread
-from acp_langgraph.testing.script import Answer, Ask, Emit, Fail, Work
+from acp_langgraph.testing.responses import Gate, Response
+from acp_langgraph.testing.runs import Answer, Ask, Emit, Fail, FakeAgent, FakeRun, FakeThread, Work
 
 __all__ = [
     "ACP_OPERATIONS",

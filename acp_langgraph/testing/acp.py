@@ -12,7 +12,7 @@ A test of a client, or of a graph with an `ACPNode`, needs no more than this:
             assert server.created == server.completed == 1
             assert server.run.answers == ["yes"]
 
-Agents play scripts (`acp_langgraph.testing.script`), runs are counted where they happen (`FakeRun`),
+Agents play scripts (`acp_langgraph.testing.runs`), runs are counted where they happen (`FakeRun`),
 servers differ (`ACPBehavior`), and networks fail (`acp_langgraph.testing.faults`). Webhooks are not
 called.
 """
@@ -25,8 +25,7 @@ from typing import Any, Self
 
 from acp_langgraph.testing.behavior import AGNTCY, ACPBehavior
 from acp_langgraph.testing.operations import ACPOperations
-from acp_langgraph.testing.runs import FakeAgent, FakeRun
-from acp_langgraph.testing.script import Answer, Script
+from acp_langgraph.testing.runs import Answer, FakeAgent, FakeRun, Script
 
 __all__ = ["FakeACPServer"]
 

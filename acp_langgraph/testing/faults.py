@@ -24,10 +24,8 @@ from http import HTTPStatus
 from itertools import repeat
 from typing import Literal
 
-from acp_langgraph.testing.gate import Gate
-from acp_langgraph.testing.requests import RecordedRequest
-from acp_langgraph.testing.responses import Response
-from acp_langgraph.testing.routing import Matcher, Routes, Selector
+from acp_langgraph.testing.requests import Matcher, RecordedRequest, Routes, Selector
+from acp_langgraph.testing.responses import Gate, Response
 
 __all__ = ["Fault", "FaultRule", "Faults"]
 
@@ -271,7 +269,7 @@ class Faults:
 
         Args:
             faults: What happens.
-            on: To which requests; see `acp_langgraph.testing.routing`.
+            on: To which requests; see `acp_langgraph.testing.requests`.
             times: To how many of them, for each of the faults; `None` for ever.
             nth: Beginning with which of them, counted from now.
 

@@ -37,13 +37,10 @@ from urllib.parse import parse_qsl, unquote
 
 import h11
 
-from acp_langgraph.testing.connection import Connection, ConnectionGone, PeerGone
+from acp_langgraph.testing.connection import HOST, Connection, ConnectionGone, Listener, PeerGone
 from acp_langgraph.testing.faults import Fault, Faults
-from acp_langgraph.testing.gate import Gate
-from acp_langgraph.testing.listener import HOST, Listener
-from acp_langgraph.testing.requests import RecordedRequest, RequestLog
-from acp_langgraph.testing.responses import Response
-from acp_langgraph.testing.routing import Routes
+from acp_langgraph.testing.requests import RecordedRequest, RequestLog, Routes
+from acp_langgraph.testing.responses import Gate, Response
 
 __all__ = ["FakeHTTPServer"]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
-from acp_langgraph.testing.gate import Gate
+from acp_langgraph.testing.responses import Gate
 
 __all__ = [
     "EXECUTION_STATES",

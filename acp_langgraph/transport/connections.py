@@ -25,8 +25,7 @@ from acp_langgraph.transport.exchange import (
     authorization_for,
     trusting_nobody,
 )
-from acp_langgraph.transport.proxies import is_socks
-from acp_langgraph.transport.socks import socks_connector
+from acp_langgraph.transport.proxies import is_socks, socks_connector
 
 __all__ = ["Answer", "Connections", "answer_of"]
 

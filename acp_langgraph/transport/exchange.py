@@ -18,11 +18,10 @@ import httpx
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import ABSENT, Call, Reply
-from acp_langgraph.core.deadlines import OutOfTimeError, within
-from acp_langgraph.core.flow import Ask, Flow
+from acp_langgraph.core.flow import Ask, Flow, OutOfTimeError, within
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.secrets import Shown
-from acp_langgraph.core.sendable import sendable_headers
+from acp_langgraph.core.wire import sendable_headers
 from acp_langgraph.errors import (
     AnswerTooLargeError,
     ApiConnectionError,

@@ -18,8 +18,7 @@ import httpx
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.drive import adrive
-from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work
+from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work, adrive
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.closing import AsyncClosing, Copied

@@ -3,15 +3,25 @@
 Each is a transport over another one's connections, and whatever a transport can do it does too, with two
 differences: headers are added, and a call that is answered with 401 is repeated once if there are other
 credentials to show by then. How is told in `acp_langgraph.core.credentials`.
+
+    langsmith-trace            LangSmith's current run
+    traceparent, tracestate    OpenTelemetry's current span (W3C Trace Context)
+    baggage                    what both carry along (W3C Baggage); only if asked for
+
+They are sent to hosts that are configured with `trace=True`: a trace's ids tell a stranger little, but
+not nothing, and baggage may hold whatever an application put into it. Neither library is imported for
+the sake of it: who traces with one has done so already.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+import importlib
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing
-from functools import partial
-from typing import Any, TypeAlias
+from functools import cache, partial
+from typing import Any, Final, TypeAlias
 
 import httpx
 
@@ -19,20 +29,10 @@ from acp_langgraph.auth import HeaderAuth, Refuse, credentials_of
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.credentials import Credentials, authorized, showing
-from acp_langgraph.core.drive import adrive, drive
+from acp_langgraph.core.flow import adrive, drive
 from acp_langgraph.errors import ApiTypeError, UnauthorizedException
-from acp_langgraph.transport.blocking import Transport
+from acp_langgraph.transport.blocking import Transport, within_seconds
 from acp_langgraph.transport.nonblocking import AsyncTransport
-from acp_langgraph.transport.timed import within_seconds
-from acp_langgraph.transport.tracing import traced
-
-__all__ = [
-    "AsyncPerCallTransport",
-    "PerCallTransport",
-    "async_transport_to",
-    "httpx_auth",
-    "transport_to",
-]
 
 Credential: TypeAlias = Callable[[], Credentials | None]
 """Tells what to show with the next call."""
@@ -208,3 +208,58 @@ def _tracing(configuration: ApiClientConfiguration) -> Callable[[Call[Any]], Cal
     if not configuration.trace:
         return lambda call: call
     return partial(traced, baggage=configuration.trace_baggage)
+
+
+_LONGEST_BAGGAGE: Final = 8192  # bytes; what W3C Baggage wants everybody to hand on
+
+
+def traced(call: Call[Any], *, baggage: bool) -> Call[Any]:
+    """The call with the current trace context, if there is one.
+
+    Args:
+        call: What is about to be sent.
+        baggage: Whether what is carried along with the context is sent, too.
+    """
+    headers: dict[str, str] = {}
+    carried: list[str] = []
+    for context in (*_langsmith(), *_opentelemetry(baggage=baggage)):
+        carried.append(context.pop("baggage", ""))
+        headers.update(context)
+    joined = ",".join(filter(None, carried))
+    if baggage and joined and len(joined) <= _LONGEST_BAGGAGE:
+        headers["baggage"] = joined
+    own = {name.lower() for name in call.headers}
+    sent = {
+        name: value
+        for name, value in headers.items()
+        if name not in own and value.isascii() and value.isprintable()
+    }
+    return call.with_options(headers=sent) if sent else call
+
+
+def _langsmith() -> Iterator[dict[str, str]]:
+    module = sys.modules.get("langsmith.run_helpers")
+    run = module.get_current_run_tree() if module is not None else None
+    if run is not None:
+        yield run.to_headers()
+
+
+def _opentelemetry(*, baggage: bool) -> Iterator[dict[str, str]]:
+    if "opentelemetry.trace" not in sys.modules:
+        return
+    context, carried = _propagators()
+    headers: dict[str, str] = {}
+    context.inject(headers)
+    if baggage:
+        carried.inject(headers)
+    yield headers
+
+
+@cache
+def _propagators() -> tuple[Any, Any]:
+    return (
+        importlib.import_module(
+            "opentelemetry.trace.propagation.tracecontext"
+        ).TraceContextTextMapPropagator(),
+        importlib.import_module("opentelemetry.baggage.propagation").W3CBaggagePropagator(),
+    )

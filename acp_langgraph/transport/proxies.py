@@ -1,4 +1,4 @@
-"""Which proxy a request goes through: what the configuration says, or else the environment.
+"""Which proxy a request goes through, and connections through a SOCKS proxy (extra `socks`).
 
 The environment is read as httpx reads it, and a little more of it: `HTTP_PROXY`, `HTTPS_PROXY` and
 `ALL_PROXY` may do without a scheme; an entry of `NO_PROXY` is a host with all below it, with or
@@ -7,15 +7,15 @@ without a port, or a URL such as `https://*.example.com:8443`.
 
 from __future__ import annotations
 
-from typing import Final
+from importlib import import_module
+from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
 import httpx
 
 from acp_langgraph.config import A_PROXY, proxy_url
 from acp_langgraph.errors import ApiValueError
-
-__all__ = ["is_socks", "proxy_to"]
 
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -77,3 +77,67 @@ def _covers(name: str, url: httpx.URL, port: int) -> bool:
     if host.startswith("*"):
         return not host[1:] or url.host == host[1:] or url.host.endswith(f".{host[1:]}")
     return host in {"", url.host}
+
+
+def socks_transport(**options: Any) -> httpx.HTTPTransport:
+    """What connects blocking.
+
+    Raises:
+        ApiValueError: If the extra is not installed.
+    """
+    failure = _needed("socksio").SOCKSError
+
+    class Transport(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            try:
+                return super().handle_request(request)
+            except (failure, AssertionError) as error:  # httpx lets both through
+                raise httpx.ProxyError(_reason(error)) from None
+
+    return Transport(**options)
+
+
+def socks_connector(proxy: httpx.Proxy, **options: Any) -> aiohttp.BaseConnector:
+    """What connects awaiting.
+
+    Raises:
+        ApiValueError: If the extra is not installed.
+    """
+    library = _needed("aiohttp_socks")
+    kind: type[aiohttp.TCPConnector] = library.ProxyConnector
+    failures = library.ProxyError, library.ProxyConnectionError
+
+    class Connector(kind):  # type: ignore[valid-type, misc]  # known when it runs
+        async def connect(self, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return await super().connect(*args, **kwargs)
+            except failures as error:
+                raise httpx.ProxyError(_reason(error)) from None
+            except (library.ProxyTimeoutError, TimeoutError):
+                raise httpx.ConnectTimeout("the proxy does not answer in time") from None
+            except OSError as error:  # of TLS with who is behind the proxy
+                raise httpx.ConnectError(str(error)) from None
+
+    user, password = proxy.auth or (None, None)
+    made: aiohttp.BaseConnector = Connector(
+        proxy.url.host,
+        proxy.url.port or 1080,
+        username=user,
+        password=password,
+        rdns=True,  # the proxy may know names that this machine does not
+        **options,
+    )
+    return made
+
+
+def _reason(error: Exception) -> str:
+    return f"the SOCKS proxy says: {error}" if str(error) else "what answers is no SOCKS5 proxy"
+
+
+def _needed(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError:
+        raise ApiValueError(
+            'a SOCKS proxy needs an extra: pip install "acp-langgraph[socks]"; or name an HTTP proxy'
+        ) from None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from acp_langgraph.acp.descriptor import validate_descriptor
+from acp_langgraph.acp.agents import validate_descriptor
 from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.errors import ACPDescriptorValidationException
 

@@ -12,8 +12,7 @@ import pytest
 from support.bridge_calls import call_bridge
 from support.colors import Color
 
-from acp_langgraph.bridge.client import AsyncBridgeClient, BridgeClient
-from acp_langgraph.bridge.operations import Operations
+from acp_langgraph.bridge.client import AsyncBridgeClient, BridgeClient, Operations
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.errors import (
     AnswerRejectedError,

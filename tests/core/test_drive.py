@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step
+from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, adrive, drive
 
 
 class Recorder:

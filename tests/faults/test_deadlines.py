@@ -35,7 +35,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.nodes.bridge import APIBridgeAgentNode
 from acp_langgraph.nodes.quant import QuantTaskNode, QuantToolNode
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.quant.polling import Pace
 from acp_langgraph.testing import (
     Answer,
     FakeACPServer,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from acp_langgraph.json_schema.reading import Document
-from acp_langgraph.json_schema.words import one_line, printable, said
+from acp_langgraph.json_schema.reading import Document, one_line, printable, said
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from support.graphs import fan_out
 from acp_langgraph import APIBridgeAgentNode, QuantChatNode
 from acp_langgraph.errors import ACPRunException, ApiException
 from acp_langgraph.nodes.acp import ACPNode
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.quant.polling import Pace
 from acp_langgraph.server import serve
 from acp_langgraph.testing import (
     Answer,

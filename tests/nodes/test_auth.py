@@ -42,7 +42,7 @@ from acp_langgraph.errors import (
     CheckpointerRequiredError,
     UnauthorizedException,
 )
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.quant.polling import Pace
 from acp_langgraph.testing import (
     Answer,
     Ask,

@@ -23,7 +23,7 @@ from support.colors import Color
 
 from acp_langgraph import ACPNode, APIBridgeAgentNode, QuantChatNode, QuantTaskNode, QuantToolNode
 from acp_langgraph.errors import CheckpointerRequiredError
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.quant.polling import Pace
 from acp_langgraph.testing import (
     Answer,
     Ask,

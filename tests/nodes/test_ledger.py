@@ -13,8 +13,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, StateGraph
 
-from acp_langgraph.core.drive import adrive, drive
-from acp_langgraph.core.flow import Flow, Pause, Step
+from acp_langgraph.core.flow import Flow, Pause, Step, adrive, drive
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
 from acp_langgraph.transport import AsyncTransport, Transport

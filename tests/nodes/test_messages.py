@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, ToolMessage
 
-from acp_langgraph.nodes.messages import MessageFinder
+from acp_langgraph.nodes.streaming import MessageFinder
 
 
 def found(*events: tuple[str, Any]) -> list[Any]:

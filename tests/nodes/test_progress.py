@@ -16,8 +16,8 @@ from support.events import states
 from acp_langgraph import ACPNode, APIBridgeAgentNode, QuantToolNode
 from acp_langgraph.core.flow import Progress
 from acp_langgraph.errors import ACPRunException
-from acp_langgraph.nodes.progress import ProgressTeller
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.nodes.reporting import ProgressTeller
+from acp_langgraph.quant.polling import Pace
 from acp_langgraph.testing import Answer, Ask, Fail, FakeACPServer, FakeBridge, Gate, Work
 from acp_langgraph.testing.quant import FakeQuant, FakeTool
 

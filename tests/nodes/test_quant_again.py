@@ -12,7 +12,7 @@ from support.colors import Color
 
 from acp_langgraph import QuantChatNode, QuantToolNode
 from acp_langgraph.errors import QuantRunError
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.quant.polling import Pace
 from acp_langgraph.testing.quant import FakeQuant, FakeTool
 
 ON_A_THREAD: RunnableConfig = {"configurable": {"thread_id": "1"}}

@@ -33,7 +33,7 @@ from acp_langgraph.errors import (
     UnknownOutcomeError,
 )
 from acp_langgraph.nodes.quant import QuantChatNode, QuantOrchestrationNode, QuantToolNode
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.quant.polling import Pace
 from acp_langgraph.testing import Fault, Gate
 from acp_langgraph.testing.quant import FakeQuant, FakeTool, Turn, Use
 

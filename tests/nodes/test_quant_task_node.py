@@ -24,7 +24,7 @@ from acp_langgraph.errors import (
 from acp_langgraph.nodes.quant import QuantTaskNode, report_progress, task_graph
 from acp_langgraph.quant.claims import CLAIM
 from acp_langgraph.quant.client import QuantClient
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.quant.polling import Pace
 from acp_langgraph.quant.task_models import Task
 from acp_langgraph.quant.tasks import load_tasks
 from acp_langgraph.testing import Fault, Gate

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from acp_langgraph import ACPNode, APIBridgeAgentNode, QuantChatNode, QuantToolNode
 from acp_langgraph.errors import AcpLangGraphError, NodeInputError
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.quant.polling import Pace
 from acp_langgraph.server import serve
 from acp_langgraph.testing import (
     Answer,

@@ -39,7 +39,7 @@ from acp_langgraph.errors import (
     UnknownAgentError,
 )
 from acp_langgraph.nodes.tool_calls import ToolCall
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.quant.polling import Pace
 from acp_langgraph.server import serve
 from acp_langgraph.testing import Answer, Ask, FakeACPServer, FakeBridge, Fault, Gate, Work
 from acp_langgraph.testing.quant import FakeQuant, FakeTool

@@ -20,7 +20,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.jobs.once import Trace
 from acp_langgraph.quant.chat import ChatOrder, converse
-from acp_langgraph.quant.pace import Pace, QuantPolicy
+from acp_langgraph.quant.polling import Pace, QuantPolicy
 from acp_langgraph.quant.tools import ToolOrder, Tools, use_tools, wait_for_execution
 from acp_langgraph.quant.tools import wait_for_orchestration as wait_for_orchestrated
 

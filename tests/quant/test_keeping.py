@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from acp_langgraph.quant.keeping import Keeper
+from acp_langgraph.quant.reading import Keeper
 
 PNG = b"\x89PNG" + bytes(range(256)) * 8
 BARE = base64.b64encode(PNG).decode()

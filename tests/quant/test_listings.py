@@ -16,7 +16,7 @@ from acp_langgraph.errors import UnknownOutcomeError, UnreadableAnswerException
 from acp_langgraph.jobs.once import Trace
 from acp_langgraph.nodes.quant import QuantToolNode
 from acp_langgraph.quant.client import AsyncQuantClient, QuantClient
-from acp_langgraph.quant.pace import Pace, QuantPolicy
+from acp_langgraph.quant.polling import Pace, QuantPolicy
 from acp_langgraph.quant.tasks import create_once
 from acp_langgraph.testing import Fault, Response
 from acp_langgraph.testing.quant import FakeQuant, FakeTool

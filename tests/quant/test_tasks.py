@@ -19,7 +19,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.jobs.once import Trace
 from acp_langgraph.quant.claims import CLAIM, Claim, renew_claim
-from acp_langgraph.quant.pace import Pace, QuantPolicy
+from acp_langgraph.quant.polling import Pace, QuantPolicy
 from acp_langgraph.quant.tasks import TaskRules, create_once, load_tasks, work_on
 
 NOW = 1_800_000_000.0

@@ -13,8 +13,8 @@ import pytest
 from support.graphs import Gate, asking, echo, failing, held
 
 from acp_langgraph.server import WebhookPolicy, serve
-from acp_langgraph.server.problems import Problem
 from acp_langgraph.server.webhooks import _may_be_public
+from acp_langgraph.server.wire import Problem
 
 
 class Receiver(ThreadingHTTPServer):

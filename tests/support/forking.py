@@ -31,7 +31,7 @@ from acp_langgraph import ACPNode, APIBridgeAgentNode, QuantToolNode, TokenAuth
 from acp_langgraph.acp.client import ACPClient, AsyncACPClient
 from acp_langgraph.bridge.client import AsyncBridgeClient, BridgeClient
 from acp_langgraph.quant.client import AsyncQuantClient, QuantClient
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.quant.polling import Pace
 
 __all__ = ["environment", "forked"]
 

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 
 from acp_langgraph.nodes.quant import QuantChatNode, QuantTaskNode, QuantToolNode
-from acp_langgraph.quant.pace import Pace
+from acp_langgraph.quant.polling import Pace
 
 __all__ = ["build"]
 

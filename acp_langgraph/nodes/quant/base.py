@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 import httpx
@@ -12,20 +13,29 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_config
 
 from acp_langgraph.config import ApiClientConfiguration
-from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.flow import Flow, Step
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers
 from acp_langgraph.nodes.ports import InputPort
-from acp_langgraph.quant.config import Spelling, quant_configuration
-from acp_langgraph.quant.keeping import Keeper, Save
-from acp_langgraph.quant.pace import Pace, QuantPolicy
+from acp_langgraph.quant.client import Spelling, quant_configuration
+from acp_langgraph.quant.polling import Pace, QuantPolicy
+from acp_langgraph.quant.reading import Keeper, Save
 from acp_langgraph.quant.sharing import SharedPolling, shared_polling
 
 if TYPE_CHECKING:
     from acp_langgraph.nodes.tool import ToolSide
 
-__all__ = ["QuantNode", "QuantOptions", "current_config"]
+
+def since(policy: QuantPolicy) -> Flow[float]:
+    """When the node began to wait: remembered, so that a restart does not begin anew."""
+    return (yield from Step("begin", partial(_now, policy)))
+
+
+def _now(policy: QuantPolicy) -> Flow[float]:
+    yield from ()
+    return policy.clock()
+
 
 _MESSAGE: Final = {
     "type": "object",

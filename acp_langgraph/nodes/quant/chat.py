@@ -21,7 +21,7 @@ from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.ports import InputPort, OutputPort
 from acp_langgraph.nodes.quant.base import QuantNode, QuantOptions, current_config
 from acp_langgraph.quant.chat import ChatOrder, PendingTools, converse
-from acp_langgraph.quant.pace import CHAT, Pace
+from acp_langgraph.quant.polling import CHAT, Pace
 
 if TYPE_CHECKING:
     from acp_langgraph.nodes.tool import ToolSide
