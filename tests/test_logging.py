@@ -16,7 +16,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command
 from support.colors import Color
 
-from acp_langgraph import ACPNode, APIBridgeAgentNode, ApiClientConfiguration
+from acp_langgraph import ACPNode, APIBridgeAgentNode, ApiClientConfiguration, TokenAuth
 from acp_langgraph.errors import ACPRunException
 from acp_langgraph.testing import Answer, Ask, Fail, FakeACPServer, FakeBridge, Fault, Work
 
@@ -162,3 +162,21 @@ def test_who_does_not_listen_gets_no_report(color: Color, monkeypatch: pytest.Mo
     with FakeACPServer([Answer({"text": "done"})]) as server:
         color.invoke(graph(server).compile(), {"ask": {"text": "hi"}})
     assert not made
+
+
+def test_an_exchange_is_told_once_whoever_adds_credentials(color: Color) -> None:
+    logger, kept = logging.getLogger("acp_langgraph.http"), _Kept()
+    logger.addHandler(kept)
+    logger.setLevel(logging.DEBUG)
+    try:
+        with FakeACPServer([Answer("done")]) as server:
+            configuration = ApiClientConfiguration(server.url, debug=True)
+            auth = TokenAuth(lambda: "sesame")
+            node = ACPNode(
+                "remote", server.agent_id, configuration, "ask", None, "answer", None, auth=auth
+            )
+            color.invoke(node, {"ask": {}})
+            assert len(kept.records) == len(server.requests)
+    finally:
+        logger.setLevel(logging.NOTSET)
+        logger.removeHandler(kept)

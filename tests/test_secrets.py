@@ -7,6 +7,7 @@ import base64
 import html
 import json
 import logging
+import time
 import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -43,13 +44,16 @@ from acp_langgraph.errors import (
     ApiValueError,
     ForbiddenException,
     QuantRunError,
+    UnprocessableEntityException,
     UnreadableAnswerException,
 )
 from acp_langgraph.testing import (
+    Answer,
     Fail,
     FakeACPServer,
     FakeBridge,
     FakeHTTPServer,
+    Fault,
     RecordedRequest,
     Response,
 )
@@ -493,3 +497,17 @@ def test_a_proxy_that_repeats_its_password_is_told_of_without_it(color: Color) -
         with pytest.raises(ApiException, match="is not accepted") as caught:
             ask(color, Way({"proxy": proxy}), "http://agents.invalid")
     assert hides(told(caught.value))
+
+
+def test_a_refusal_is_told_soon_although_many_tokens_were_shown(color: Color) -> None:
+    """Whoever serves many users has shown many, and servers say `Bearer` in what they refuse."""
+    tokens = (f"Bearer {number:04}-{'x' * 300}-{'y' * 300}" for number in range(1000))
+    auth = HeaderAuth(lambda config: {"authorization": next(tokens)})
+    with FakeACPServer([Answer("done")]) as server:
+        node = ACPNode("n", server.agent_id, server.url, "ask", None, "answer", None, auth=auth)
+        color.invoke_each(node, [{"ask": {}}] * 600)
+        server.faults.add(Fault.status(422, "the Bearer token has no such scope"), times=None)
+        began = time.process_time()
+        with pytest.raises(UnprocessableEntityException, match="no such scope"):
+            color.invoke(node, {"ask": {}})
+        assert time.process_time() - began < 0.5  # seconds in which nothing else could be done

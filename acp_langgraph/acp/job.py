@@ -35,6 +35,8 @@ from acp_langgraph.errors import (
     ApiConnectionError,
     ApiException,
     ApiTimeoutError,
+    BadRequestException,
+    ConflictException,
     ForbiddenException,
     NotFoundException,
     RunLostError,
@@ -324,15 +326,28 @@ class ACPJob(Job):
         return asked_at is None or run.updated_at is None or run.updated_at.isoformat() == asked_at
 
     def answer(self, job_id: str, answer: Any) -> Flow[None]:
-        """Resume it. AGNTCY's server says 400 where the protocol says 409: it is not interrupted."""
-        by_itself = self.habits.answers_on_threads is False
-        order = self.order.by_itself() if by_itself else self.order
+        """Resume it: on its thread, or as a run by itself where that is found to be the only way.
+
+        AGNTCY's server says 400 where the protocol says 409: it is not interrupted.
+        """
+        order, habits, by_itself = self.order, self.habits, self.order.by_itself()
+        if order.thread_id is None or habits.answers_on_threads is False:
+            yield from self.policy.repeat(by_itself.resume(job_id, answer))
+            return
         try:
             yield from self.policy.repeat(order.resume(job_id, answer))
-        except ServiceException:
-            if self.order.thread_id is not None:  # the other way the next time
-                self.habits.answers_on_threads = by_itself
-            raise
+        except ServiceException as error:
+            failed = error.status == HTTPStatus.INTERNAL_SERVER_ERROR
+            if not failed or habits.answers_on_threads is not None:
+                raise
+            try:
+                yield from self.policy.repeat(by_itself.resume(job_id, answer))
+            except NotFoundException:
+                habits.answers_on_threads = True
+                raise error from None
+            except (BadRequestException, ConflictException):  # taken, or to be taken the next time
+                raise error from None
+            habits.answers_on_threads = False
 
     def cancel(self, job_id: str) -> Flow[None]:
         """End it."""
@@ -351,6 +366,11 @@ class ACPJob(Job):
         if entry.again and not entry.seen_alive:  # a stream may tell of what was long ago
             entry.seen_alive = yield from is_at_work(self.order, self.policy, segment["run_id"])
         yield from listen_to_run(self.order, self.policy, self.listening, segment, budget)
+
+    def forget(self, job_id: str) -> None:
+        """Forget what was heard of it."""
+        if self.listening is not None:
+            self.listening.forget(job_id)
 
     def heard(self, segment: Segment, outcome: Outcome) -> Flow[dict[str, Any]]:
         """Tell if something may not have been shown."""

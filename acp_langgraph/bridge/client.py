@@ -46,6 +46,7 @@ class Operations:
         headers: What identifies the client to the gateway.
         generation: Which paths the bridge has.
         authenticates: Whether the caller's own HTTP client adds credentials.
+        is_owned: Whether the HTTP client is not the caller's own.
     """
 
     def __init__(
@@ -55,9 +56,12 @@ class Operations:
         generation: Generation,
         *,
         authenticates: bool,
+        is_owned: bool = True,
     ) -> None:
         self._retries = configuration.retries
-        self._timeout = configuration.timeout
+        # A client of the caller's own has a patience of its own, unless the configuration says one.
+        said = is_owned or "timeout" in configuration.model_fields_set
+        self._timeout = configuration.timeout if said else None
         self._headers = {**configuration.auth_headers(), **headers}
         self._generation: Generation = generation
         self._authenticates = authenticates
@@ -303,7 +307,11 @@ class BridgeClient(Closing):
         configuration = access.connection(configuration)
         sent = access.gateway_headers(apikey, headers)
         self._operations = Operations(
-            configuration, sent, generation, authenticates=access.authenticates(client)
+            configuration,
+            sent,
+            generation,
+            authenticates=access.authenticates(client),
+            is_owned=client is None,
         )
         self._transport = transport_to(
             configuration, client=client, auth=auth, headers=sent, refuse=access.refuse
@@ -355,7 +363,11 @@ class AsyncBridgeClient(AsyncClosing):
         configuration = access.connection(configuration)
         sent = access.gateway_headers(apikey, headers)
         self._operations = Operations(
-            configuration, sent, generation, authenticates=access.authenticates(client)
+            configuration,
+            sent,
+            generation,
+            authenticates=access.authenticates(client),
+            is_owned=client is None,
         )
         self._transport = async_transport_to(
             configuration, client=client, auth=auth, headers=sent, refuse=access.refuse

@@ -196,7 +196,10 @@ Left: TypeAlias = Callable[[], float | None]
 
 
 class OutOfTimeError(Exception):
-    """Nothing is left of the time that a flow had; whoever gave it says what that means."""
+    """Nothing is left of the time that a flow had; whoever gave it says what that means.
+
+    Its text is what went wrong last, if the time was spent on that.
+    """
 
 
 def left_until(moment: float | None, clock: Callable[[], float]) -> Left:
@@ -212,6 +215,7 @@ def within(left: Left, flow: Flow[T]) -> Flow[T]:
     Raises:
         OutOfTimeError: If there is more to do, and no time for it.
     """
+    trouble = ""
     try:
         effect = next(flow)
         while True:
@@ -219,18 +223,28 @@ def within(left: Left, flow: Flow[T]) -> Flow[T]:
                 reply = yield _cut(effect, left())
             except ApiTimeoutError as error:
                 if (left() or 1.0) <= 0:
-                    raise OutOfTimeError from error
+                    raise OutOfTimeError(trouble) from error
                 effect = flow.throw(error)
             except OutOfTimeError:
-                raise
+                raise OutOfTimeError(trouble) from None
             except Exception as error:  # noqa: BLE001 - whatever went wrong is the flow's to judge
+                trouble = str(error)
                 effect = flow.throw(error)
             else:
+                if isinstance(effect, Call):
+                    trouble = "" if reply.is_success else _refusal(effect, reply)
                 effect = flow.send(reply)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # a generator's return value
     finally:
         flow.close()
+
+
+def _refusal(call: Call[Any], reply: Reply) -> str:
+    asks = reply.headers.get("retry-after", "")[:40]
+    return f"{call.method} {reply.url or call.path} answered {reply.status}" + (
+        f", Retry-After: {asks}" if asks else ""
+    )
 
 
 def _cut(effect: Effect, seconds: float | None) -> Effect:

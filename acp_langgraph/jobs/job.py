@@ -62,6 +62,8 @@ NOT_YET: Final = (
 )
 """What goes wrong while a job is waited for, and says nothing about the job."""
 
+_LONG: Final = 1.0  # seconds that a wait is open
+
 _MAY_BE_DONE: Final = (
     ServiceException,
     RequestTimeoutException,
@@ -190,9 +192,12 @@ class WaitBudget:
         """Seconds to pause before the next wait, at least those that the server asked for."""
         return max(next(self._waits), asked or 0.0)
 
-    def stayed_open(self) -> None:
-        """A wait was open for long, so that the next one may follow at once."""
+    def was_long_since(self, began: float) -> bool:
+        """Whether a wait that is over was open for long, so that the next one may follow at once."""
+        if self.policy.clock() - began < min(_LONG, self.policy.long_poll):
+            return False
         self._waits = self.policy.backoff.waits()
+        return True
 
 
 class Job(ABC):
@@ -279,6 +284,9 @@ class Job(ABC):
     def listen(self, segment: Segment, entry: Entry, budget: WaitBudget) -> Flow[None]:  # noqa: ARG002 - for those that stream
         """Show what it emits until it settles, or until it makes no sense to listen on."""
         yield from ()
+
+    def forget(self, job_id: str) -> None:  # noqa: B027 - for those that remember
+        """Nobody waits for it any more."""
 
     def heard(self, segment: Segment, outcome: Outcome) -> Flow[dict[str, Any]]:  # noqa: ARG002 - as above
         """After an outcome: tell if something may not have been shown; what the next segment needs."""

@@ -150,8 +150,8 @@ def _create(job: Job, entry: Entry) -> Flow[Segment]:
     since = job.policy.clock()
     try:
         job_id = yield from within(job.policy.left(since), _find_or_start(job, entry))
-    except OutOfTimeError:
-        yield from give_up(job, None)
+    except OutOfTimeError as error:
+        yield from give_up(job, None, str(error))
     return {"run_id": job_id, "since": since}
 
 
@@ -203,8 +203,8 @@ def _start_and_wait(job: Job, entry: Entry) -> Flow[Outcome]:
     started = _started_in_one(job, segment)
     try:
         outcome = yield from within(job.policy.left(segment["since"]), started)
-    except OutOfTimeError:
-        yield from give_up(job, segment["run_id"] or None)
+    except OutOfTimeError as error:
+        yield from give_up(job, segment["run_id"] or None, str(error))
     if outcome is not None:
         return (yield from judged(job, entry, outcome))
     return (yield from wait_for_job(job, entry, segment))
@@ -241,8 +241,8 @@ def _resume(
     answering = _answer(job, entry, job_id, question, answer, refusals)
     try:
         yield from within(job.policy.left(since), answering)
-    except OutOfTimeError:
-        yield from give_up(job, job_id)
+    except OutOfTimeError as error:
+        yield from give_up(job, job_id, str(error))
     if refusals:
         return {"refused": True}
     yield Progress("resumed", job_id)

@@ -29,6 +29,8 @@ __all__ = ["at_work_since", "cancel_job", "give_up", "judged", "wait_for_job"]
 _LOOKS_BEFORE_LOST: Final = 3
 _LAST_LOOK: Final = 10.0  # seconds for what a job has come to whose time is over
 _TO_CANCEL: Final = 10.0  # seconds
+_TO_CANCEL_LATE: Final = 3.0  # seconds beyond a deadline
+_NOT_ENDED: Final = "could not be cancelled and may be at work still; entering the node again looks what became of it"
 _LOOKS_FOR_A_LATE_JOB: Final = (0.1, 0.2, 0.4, 0.8, 0.0)
 _AT_WORK: Final = "pending"
 
@@ -47,9 +49,11 @@ def wait_for_job(job: Job, entry: Entry, segment: Segment) -> Flow[Outcome]:
             yield from give_up(job, job_id)
     try:
         return (yield from within(left, _wait(job, entry, segment, left)))
-    except OutOfTimeError:
+    except OutOfTimeError as error:
         entry.failures.told.add(job_id)
-    return (yield from give_up(job, job_id))
+        job.forget(job_id)
+        trouble = str(error)
+    return (yield from give_up(job, job_id, trouble))
 
 
 def judged(job: Job, entry: Entry, outcome: Outcome) -> Flow[Outcome]:
@@ -73,17 +77,24 @@ def judged(job: Job, entry: Entry, outcome: Outcome) -> Flow[Outcome]:
     raise job.failure(outcome)
 
 
-def give_up(job: Job, job_id: str | None) -> Flow[NoReturn]:
+def give_up(job: Job, job_id: str | None, trouble: str = "") -> Flow[NoReturn]:
     """End a job that took too long, or leave it to itself.
+
+    Args:
+        job: The job.
+        job_id: Its id, if it is known.
+        trouble: What went wrong last, if anything did.
 
     Raises:
         RunTimeoutError: Always.
     """
-    policy = job.policy
-    ended = policy.on_timeout == "cancel" and (yield from cancel_job(job, job_id))
+    if job.policy.on_timeout == "leave":
+        became = "was left running; entering the node again looks whether it is done by then"
+    else:
+        became = yield from _ended(job, job_id, _TO_CANCEL_LATE)
     raise RunTimeoutError(
-        f"the remote run was not done after {policy.run_timeout} s (run_timeout of the node); it was "
-        + ("cancelled" if ended else "left running and can be waited for again"),
+        f"the remote run was not done after {job.policy.run_timeout} s (run_timeout of the node); it "
+        f"{became}" + (f". The last that was heard is: {trouble}" if trouble else ""),
         **job.ids(job_id),
     )
 
@@ -96,14 +107,7 @@ def cancel_job(job: Job, job_id: str | None) -> Flow[bool]:
     Returns:
         Whether the server has ended it, or there is none. Some servers cannot cancel.
     """
-    policy = job.policy
-    job = job.with_(policy=type(policy)(on_unknown="rerun", retries=2))
-    try:
-        return (yield from within(policy.for_seconds(_TO_CANCEL), _cancel(job, job_id)))
-    except NotFoundException:
-        return True
-    except (OpenApiException, OutOfTimeError):
-        return False
+    return (yield from _ended(job, job_id, _TO_CANCEL)) != _NOT_ENDED
 
 
 def at_work_since(segment: Segment) -> dict[str, Any]:
@@ -117,6 +121,7 @@ def _wait(job: Job, entry: Entry, segment: Segment, left: Left) -> Flow[Outcome]
     while True:
         yield from job.listen(segment, entry, budget)
         problem: OpenApiException
+        began = job.policy.clock()
         try:
             outcome = yield from job.wait(job_id)
         except (*NOT_YET, NotFoundException) as error:
@@ -128,9 +133,8 @@ def _wait(job: Job, entry: Entry, segment: Segment, left: Left) -> Flow[Outcome]
                 return {**found, **heard}
             problem = ApiTimeoutError("the server says that the run is not done", sent=True)
         yield from _look(job, budget, entry, job_id, problem)
-        if isinstance(problem, ApiTimeoutError) and problem.sent:
-            budget.stayed_open()
-        else:
+        stayed_open = isinstance(problem, ApiTimeoutError) and problem.sent
+        if not (stayed_open and budget.was_long_since(began)):
             asked = retry_after(problem.headers) if isinstance(problem, ApiException) else None
             yield Pause(budget.next_pause(asked))
 
@@ -197,7 +201,19 @@ def _is_to_be_done_again(job: Job, entry: Entry, job_id: str | None) -> Flow[boo
         return False
 
 
-def _cancel(job: Job, job_id: str | None) -> Flow[bool]:
+def _ended(job: Job, job_id: str | None, seconds: float) -> Flow[str]:
+    """End a job, within so many seconds; what became of it, in words."""
+    policy = job.policy
+    job = job.with_(policy=type(policy)(on_unknown="rerun", retries=2))
+    try:
+        return (yield from within(policy.for_seconds(seconds), _cancel(job, job_id)))
+    except NotFoundException:
+        return "is not known to the server"
+    except (OpenApiException, OutOfTimeError):
+        return _NOT_ENDED
+
+
+def _cancel(job: Job, job_id: str | None) -> Flow[str]:
     for wait in _LOOKS_FOR_A_LATE_JOB:
         if job_id is None:
             job_id = yield from job.find()
@@ -205,7 +221,7 @@ def _cancel(job: Job, job_id: str | None) -> Flow[bool]:
             break
         yield Pause(wait)
     if job_id is None:
-        return True
+        return "is not known to the server"
     yield Progress("cancelling", job_id)
     yield from job.cancel(job_id)
-    return True
+    return "was cancelled"

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.graph import Graph
 from langgraph.pregel import Pregel
 from typing_extensions import override
@@ -20,6 +20,7 @@ from typing_extensions import override
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.reading import target
 from acp_langgraph.mapping import validation
+from acp_langgraph.nodes.wrapping import WithoutFallbacks
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -125,7 +126,7 @@ def _short(text: Any) -> str:
     return flat if len(flat) <= _LONGEST else f"{flat[: _LONGEST - 3]}..."
 
 
-class Presence(Runnable[Any, dict[str, Any]]):
+class Presence(WithoutFallbacks[Any, dict[str, Any]]):
     """What others get to know of a node.
 
     Attributes:
@@ -221,15 +222,6 @@ class Presence(Runnable[Any, dict[str, Any]]):
         from acp_langgraph.nodes.tool import make_tool  # noqa: PLC0415 - only for those who want it
 
         return make_tool(self.tool_side(config), args_schema, name, description, arg_types)
-
-    @override
-    def with_fallbacks(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: a question of the agent is an exception to LangChain, and would be lost."""
-        raise NodeConfigurationError(
-            "with_fallbacks would take the agent's question for a failure; LangGraph's own "
-            "add_node(..., error_handler=...) does not",
-            node=self.name,
-        )
 
     def tool_side(self, config: Any = None) -> ToolSide:  # noqa: ARG002 - for those that have one
         """What a tool is made from.

@@ -41,9 +41,6 @@ _Made: TypeAlias = weakref.WeakKeyDictionary[
 _Last: TypeAlias = weakref.WeakKeyDictionary[
     asyncio.AbstractEventLoop, tuple[set[asyncio.Task[Any]], AsyncGenerator[None]]
 ]
-_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, PerProcess[Any]] = (
-    weakref.WeakKeyDictionary()
-)
 
 
 class AsyncTransport(Copied, AsyncClosing):
@@ -70,9 +67,12 @@ class AsyncTransport(Copied, AsyncClosing):
         self.shown = self.endpoint.shown
         self._auth = auth
         self._given = client
-        self._used: PerProcess[Any] = PerProcess(list)
         self._made: PerProcess[_Made] = PerProcess(weakref.WeakKeyDictionary)
         self._last: PerProcess[_Last] = PerProcess(weakref.WeakKeyDictionary)
+
+    def seconds(self, call: Call[Any]) -> float | None:
+        """Seconds that all of an exchange may take; `None` if there is no end to them."""
+        return self.endpoint.seconds(call, self._given)
 
     async def exchange(self, call: Call[Any]) -> Reply:
         """Perform one exchange, without retries; an error status is a reply like any other.
@@ -84,7 +84,7 @@ class AsyncTransport(Copied, AsyncClosing):
         """
         with self.endpoint.explained(call):
             async with (
-                asyncio.timeout(self.endpoint.seconds(call, self._given)),
+                asyncio.timeout(self.seconds(call)),
                 aclosing(await self._open(call)) as answer,
             ):
                 body = self.endpoint.body(call)
@@ -100,7 +100,7 @@ class AsyncTransport(Copied, AsyncClosing):
                 the stream that was asked for.
             ApiConnectionError: If the connection breaks.
         """
-        seconds = self.endpoint.seconds(call, self._given)
+        seconds = self.seconds(call)
         with self.endpoint.explained(call):
             loop = asyncio.get_running_loop()
             until = None if call.limit is None else loop.time() + call.limit
@@ -191,7 +191,7 @@ class AsyncTransport(Copied, AsyncClosing):
         """Send a call's request; the body of the answer is still to be read."""
         if self._given is not None:
             auth = httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth
-            refuse_forked(self._used)
+            refuse_forked(self._given)
             request = self.endpoint.request_by(self._given, call)
             # Credentials go to the configured origin only, whatever the client's own habit is.
             response = await self._given.send(
@@ -213,7 +213,7 @@ class AsyncTransport(Copied, AsyncClosing):
         all_made = self._made.here()
         made = all_made.get(loop)
         if made is None:
-            refuse_forked(_loops.setdefault(loop, PerProcess(list)))
+            refuse_forked(loop)
             connections = Connections(self.endpoint)
             all_made[loop] = connections, _begun(self._keep_open(connections))
             return connections

@@ -33,6 +33,7 @@ from acp_langgraph.errors import (
     ServiceException,
     TooManyRequestsException,
 )
+from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.nodes.bridge import APIBridgeAgentNode
 from acp_langgraph.nodes.quant import QuantTaskNode, QuantToolNode
 from acp_langgraph.quant.polling import Pace
@@ -180,7 +181,7 @@ def test_a_run_over_its_deadline_is_given_up_although_the_server_does_not_answer
         server.faults.add(Fault.hold(gate, at="work"), on="cancel_stateless_run", times=None)
         node = make_node(server.url, server.agent_id, timeout=15, run_timeout=0.3)
         began = time.monotonic()
-        with pytest.raises(RunTimeoutError, match="left running"):
+        with pytest.raises(RunTimeoutError, match="could not be cancelled"):
             color.invoke(graph_with(node), {"ask": {"text": "hi"}}, ON_A_THREAD)
         assert time.monotonic() - began < 13  # a cancel has ten seconds
         gate.open()
@@ -190,7 +191,7 @@ def test_a_page_in_place_of_an_answer_to_the_cancel_is_no_cancel(color: Color) -
     with FakeACPServer([Work(Gate()), Answer("done")]) as server:
         server.faults.add(Fault.html(200), on="cancel_stateless_run", times=None)
         node = make_node(server.url, server.agent_id, run_timeout=0.3)
-        with pytest.raises(RunTimeoutError, match="left running"):
+        with pytest.raises(RunTimeoutError, match="could not be cancelled"):
             color.invoke(graph_with(node), {"ask": {"text": "hi"}}, ON_A_THREAD)
         assert server.running == 1
 
@@ -497,3 +498,24 @@ def test_a_gateway_that_asks_for_more_time_than_a_query_has_gets_what_is_left(
         with soon(), pytest.raises(late):
             color.invoke(node, {"ask": "Send it"})
         assert not bridge.queries
+
+
+def test_a_server_that_says_at_once_that_a_run_is_not_done_is_not_asked_again_at_once(
+    color: Color,
+) -> None:
+    def not_done(_: Response | None) -> Response:
+        (run,) = server.runs
+        known = {"run_id": run.run_id, "agent_id": server.agent_id, "status": "pending"}
+        times = dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
+        return Response.json({"run": known | times, "output": None})
+
+    gate = Gate()
+    with FakeACPServer([Work(gate), Answer("done")]) as server:
+        server.faults.add(Fault("not_done", alter=not_done, works=False), on=WAIT, times=None)
+        node = ACPNode(
+            "remote", server.agent_id, server.url, "ask", None, "answer", None, run_timeout=1.0
+        )
+        with soon(), pytest.raises(RunTimeoutError):
+            color.invoke(graph_with(node), {"ask": {"text": "hi"}}, ON_A_THREAD)
+        assert server.requests.count(WAIT) < 20
+        gate.open()

@@ -37,6 +37,7 @@ TEXT = {"type": "object", "properties": {"text": {"type": "string"}}}
 SOMEBODY_ELSES = [
     "node_on_one_loop",
     "node_with_a_client_of_ones_own",
+    "node_beside_another_with_the_same_client",
     "node_with_an_awaiting_client_of_ones_own",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -12,6 +13,7 @@ from langgraph.types import Command, Send
 from support.colors import Color
 from support.events import emitted
 
+from acp_langgraph.acp.listening import Hearing
 from acp_langgraph.errors import ACPRunException, NodeConfigurationError
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.testing import Answer, Ask, Emit, Fail, FakeACPServer, FakeAgent, Gate, Work
@@ -299,3 +301,21 @@ def test_a_remembered_step_shows_nothing_again(color: Color) -> None:
         ]
         assert [payloads(events) for events in seen] == [[1], [2], [3]]
         assert server.run.completed
+
+
+async def test_what_was_heard_of_runs_that_were_cancelled_is_forgotten() -> None:
+    gate = Gate()
+    with FakeACPServer([Emit({"n": 1}), Work(gate), Answer("done")]) as server:
+        node = make(server)
+        graph = graph_of(node, checkpointer=InMemorySaver())
+        for number in range(3):
+            thread: Any = {"configurable": {"thread_id": str(number)}}
+            stream = graph.astream({"ask": {}}, thread, stream_mode="custom")
+            async for event in stream:
+                if event["kind"] == "custom":
+                    break
+            await stream.aclose()
+        await node.aclose()
+        gc.collect()
+        assert [each for each in gc.get_objects() if type(each) is Hearing] == []
+        gate.open()

@@ -141,3 +141,20 @@ def test_a_server_that_fails_to_tell_a_result_is_not_taken_for_one_that_tells_it
         assert failing.hits == 2
         assert server.created == 3
         assert server.requests.count("wait_for_stateless_run_output") <= 1
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_server_that_fails_once_to_take_an_answer_is_given_it_again_in_the_same_place(
+    color: Color, status: int
+) -> None:
+    """It keeps the runs of threads apart from those without, as the protocol has it."""
+    script = [Ask("color?"), Answer(lambda run: run.answers)]
+    with FakeACPServer(script) as server:
+        for operation in ("resume_stateless_run", "wait_for_stateless_run_output"):
+            server.faults.add(Fault.status(404), on=operation, times=None)
+        server.faults.add(Fault.status(status), on="resume_thread_run")
+        graph = built(make(server)).compile(checkpointer=InMemorySaver())
+        color.invoke(graph, {"ask": {}}, ON_A_THREAD)
+        done = color.invoke(graph, Command(resume="blue"), ON_A_THREAD)
+        assert done["answer"] == ["blue"]
+        assert server.created == server.completed == 1

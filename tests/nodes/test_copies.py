@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import pickle
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypedDict
 
@@ -178,3 +179,34 @@ def test_a_client_of_ones_own_is_shared_by_a_copy_and_cannot_be_pickled(
         assert copy.deepcopy(node).invoke(GIVEN) == {"answer": {"text": "hi"}}
         with pytest.raises(TypeError, match=r"client= .* cannot be pickled"):
             pickle.dumps(node)
+
+
+class Guarded(httpx.Auth):
+    """Keeps something under a lock, as what caches tokens does."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        with self.lock:
+            request.headers["authorization"] = "Bearer sesame"
+        yield request
+
+
+class Issuer:
+    """Gives tokens, under a lock."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def token(self) -> str:
+        with self.lock:
+            return "sesame"
+
+
+@pytest.mark.parametrize("make", [Guarded, lambda: TokenAuth(Issuer())], ids=["httpx", "tokens"])
+def test_a_node_can_be_copied_whose_authentication_holds_a_lock(
+    make: Callable[[], Any], server: FakeACPServer, color: Color
+) -> None:
+    twin = copy.deepcopy(used(color, acp(server, auth=make())))
+    assert color.invoke(twin, GIVEN) == {"answer": {"text": "hi"}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from langgraph.types import Command
 from support.colors import Color
 from support.counted import State, make_node
 
-from acp_langgraph.errors import ACPRunException, NodeConfigurationError
-from acp_langgraph.testing import Answer, Ask, Fail, FakeACPServer
+from acp_langgraph import APIBridgeAgentNode
+from acp_langgraph.errors import ACPRunException, NodeConfigurationError, UnknownOutcomeError
+from acp_langgraph.testing import Answer, Ask, Fail, FakeACPServer, FakeBridge, Fault
 
 ON_A_THREAD: RunnableConfig = {"configurable": {"thread_id": "1"}}
 INPUT = {"ask": {"text": "hi"}}
@@ -160,3 +161,62 @@ def test_a_failed_run_of_a_task_of_the_functional_api_is_done_again(
                 color.invoke(graph, "hi", ON_A_THREAD)
             assert color.invoke(graph, None, ON_A_THREAD) == "done"
         assert server.created == 2
+
+
+# What cannot be looked up
+
+
+class Renewed:
+    """Makes tasks as LangGraph does, and tells nothing else."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        return self._call(*given, **named)
+
+
+def mailing(bridge: FakeBridge) -> APIBridgeAgentNode:
+    return APIBridgeAgentNode(
+        "remote", bridge.url, "mail", "ask", "answer", "sesame", input_type=None, output_type=None
+    )
+
+
+@pytest.fixture
+def bridge() -> Iterator[FakeBridge]:
+    with FakeBridge({"mail": lambda _: "sent"}) as running:
+        running.faults.add(Fault.lose_answer())
+        yield running
+
+
+def test_an_activity_that_is_tried_again_does_not_send_again_what_may_have_been_sent(
+    color: Color, bridge: FakeBridge
+) -> None:
+    for attempt in (1, 2):  # each in a process of its own
+        with pytest.raises(UnknownOutcomeError):
+            color.invoke(mailing(bridge), {"ask": "hi"}, as_an_activity("a", attempt))
+    assert len(bridge.requests) == 1
+
+
+def test_a_langgraph_whose_way_of_making_tasks_is_another_does_not_work_without_memory(
+    color: Color, bridge: FakeBridge
+) -> None:
+    node = mailing(bridge)
+
+    def renewed(config: RunnableConfig) -> RunnableConfig:
+        known = dict(config["configurable"])
+        known["__pregel_call"] = Renewed(known["__pregel_call"])
+        return {**config, "configurable": known}
+
+    def work(state: State, config: RunnableConfig) -> Any:
+        return node.invoke(state, renewed(config))
+
+    async def awork(state: State, config: RunnableConfig) -> Any:
+        return await node.ainvoke(state, renewed(config))
+
+    builder = StateGraph(State).add_node("work", work if color.name == "sync" else awork)
+    graph = builder.add_edge(START, "work").compile(checkpointer=InMemorySaver())
+    for given in ({"ask": "hi"}, None):
+        with pytest.raises((UnknownOutcomeError, NodeConfigurationError)):
+            color.invoke(graph, given, ON_A_THREAD)
+    assert len(bridge.requests) <= 1

@@ -11,9 +11,11 @@ from langgraph.graph import START, StateGraph
 from support.colors import Color
 
 from acp_langgraph import QuantChatNode, QuantToolNode
-from acp_langgraph.errors import QuantRunError
+from acp_langgraph.errors import ForbiddenException, QuantRunError
 from acp_langgraph.quant.polling import Pace
+from acp_langgraph.testing import Fault, RecordedRequest
 from acp_langgraph.testing.quant import FakeQuant, FakeTool
+from acp_langgraph.testing.quant_records import FakeOrchestration
 
 ON_A_THREAD: RunnableConfig = {"configurable": {"thread_id": "1"}}
 QUICK = Pace(0.01, 0.02, 30.0)
@@ -61,3 +63,29 @@ def test_a_tool_that_failed_is_used_again_by_who_enters_the_graph_again(
             state = color.invoke(graph, None, ON_A_THREAD)
         assert state["answer"]["tools"][0]["result"] == 7
         assert len(server.executions) == 2
+
+
+def is_of_another(request: RecordedRequest, orchestration: FakeOrchestration) -> bool:
+    """Whether somebody asks how an orchestration is that is not this one."""
+    asked = "/orchestrations/" in request.path
+    return asked and not request.path.endswith(orchestration.orchestration_id)
+
+
+def test_an_orchestration_that_took_a_failed_ones_place_does_not_depend_on_that_one(
+    color: Color, tmp_path: Path
+) -> None:
+    tools = [FakeTool(name, error="no ink") for name in ("draw", "paint")]
+    with FakeQuant(tools, scale=0.01) as server:
+        node = QuantToolNode("draw", server.url, tools=["draw", "paint"], **NODE)
+        with color.graph_over(built(node), tmp_path / "c.sqlite") as graph:
+            with pytest.raises(QuantRunError, match="no ink"):
+                color.invoke(graph, {"ask": "hi"}, ON_A_THREAD)
+            (failed,) = server.orchestrations
+            server.tools = {name: FakeTool(name, result=7) for name in server.tools}
+            server.faults.add(Fault.status(403), on=lambda request: is_of_another(request, failed))
+            with pytest.raises(ForbiddenException):
+                color.invoke(graph, None, ON_A_THREAD)
+            server.orchestrations.remove(failed)  # as after a day
+            state = color.invoke(graph, None, ON_A_THREAD)
+        assert [each["result"] for each in state["answer"]["tools"]] == [7, 7]
+        assert len(server.orchestrations) == 1

@@ -9,7 +9,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import BaseModel, SecretBytes, SecretStr, field_serializer
 from support.agents import agent
 from support.colors import Color
 from typing_extensions import TypedDict
@@ -331,3 +331,23 @@ def test_no_mask_is_sent_to_quant(color: Color, given: Any, chats: bool) -> None
             color.invoke(node, {"ask": given})
         assert not [each for each in quant.requests if "chat" in each.path]
         assert MASK not in everything(quant)
+
+
+class Telling(BaseModel):
+    """Says itself how its secret is sent, as pydantic's manual shows it."""
+
+    user: str = "ada"
+    password: SecretStr = SecretStr("hunter2")
+
+    @field_serializer("password", when_used="json")
+    def tell(self, password: SecretStr) -> str:
+        return password.get_secret_value()
+
+
+@pytest.mark.parametrize("given", [Telling(), {"login": Telling()}, [Telling()]])
+def test_a_secret_whose_model_says_how_it_is_sent_is_sent_like_that(
+    server: Any, color: Color, given: Any
+) -> None:
+    color.invoke(make(server), {"ask": given})
+    assert "hunter2" in everything(server)
+    assert MASK not in everything(server)

@@ -165,6 +165,23 @@ def test_a_node_with_fallbacks_asks_or_says_what_to_use(color: Color) -> None:
         assert server.created == server.completed == 1
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda node: node.with_retry(),
+        lambda node: node.with_config(tags=["mine"]),
+        lambda node: node.with_config(tags=["mine"]).with_retry(),
+        lambda node: node.bind(),
+        lambda node: node.with_retry().with_config({"tags": ["mine"]}),
+        lambda node: node.as_tool(arg_types={"n": int}),
+    ],
+)
+def test_what_a_node_is_wrapped_in_refuses_fallbacks_as_it_does(wrap: Any) -> None:
+    node = make_node("http://127.0.0.1:9", "agent")
+    with pytest.raises(NodeConfigurationError, match="error_handler"):
+        wrap(node).with_fallbacks([RunnableLambda(fallback)])
+
+
 def test_a_node_that_stands_in_for_another_does_not_take_its_question_for_a_failure(
     color: Color,
 ) -> None:
@@ -192,3 +209,45 @@ def test_what_is_refused_again_and_again_is_raised_in_the_end(color: Color) -> N
         with pytest.raises(ForbiddenException):
             conversation(color, graph)
         assert server.created == 1
+
+
+def config_first(node: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    return node.with_config(tags=["mine"])
+
+
+def retry_first(node: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    return node.with_retry(stop_after_attempt=2, wait_exponential_jitter=False)
+
+
+@pytest.mark.parametrize("wrap", [config_first, retry_first])
+def test_a_wrapped_node_with_fallbacks_asks_or_says_what_to_use(color: Color, wrap: Wrap) -> None:
+    with FakeACPServer([Ask("color?"), Answer(lambda run: run.answers)]) as server:
+        try:
+            wrapped = wrap(make_node(server.url, server.agent_id))
+            work = wrapped.with_fallbacks([RunnableLambda(fallback)])
+        except NodeConfigurationError as refusal:
+            assert "error_handler" in str(refusal)  # noqa: PT017 - either will do
+            return
+        assert conversation(color, graph_of(work), "blue") == (["color?"], ["blue"])
+        assert server.created == server.completed == 1
+
+
+def test_a_tool_with_fallbacks_asks_or_says_what_to_use(color: Color) -> None:
+    with FakeACPServer([Ask("color?"), Answer(lambda run: run.answers)]) as server:
+        node = make_node(server.url, server.agent_id)
+        made = node.as_tool(args_schema={"type": "object", "properties": {}})
+        try:
+            tool = made.with_fallbacks([RunnableLambda(lambda _: "fallback")])
+        except NodeConfigurationError:
+            return
+        call = {"name": "remote", "args": {}, "id": "1", "type": "tool_call"}
+
+        def work(_: State) -> Any:
+            return {"answer": tool.invoke(call)}
+
+        async def awork(_: State) -> Any:
+            return {"answer": await tool.ainvoke(call)}
+
+        asked, _ = conversation(color, graph_of(RunnableLambda(work, awork)), "blue")
+        assert asked == ["color?"]
+        assert server.created == server.completed == 1

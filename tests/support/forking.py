@@ -235,6 +235,19 @@ def node_with_a_client_of_ones_own(told: Mapping[str, Any]) -> Asks:
 
 
 @user
+def node_beside_another_with_the_same_client(told: Mapping[str, Any]) -> Asks:
+    """The parent uses one, and its children the other."""
+    own, parent = httpx.Client(), os.getpid()
+    first, second = (acp_node(told, client=own) for _ in range(2))
+
+    def ask(who: str) -> Any:
+        node = first if os.getpid() == parent else second
+        return text(node.invoke({"ask": {"text": who}}))
+
+    return ask
+
+
+@user
 def node_with_an_awaiting_client_of_ones_own(told: Mapping[str, Any]) -> Asks:
     made, loop = acp_node(told, async_client=httpx.AsyncClient()), asyncio.new_event_loop()
     return lambda who: text(loop.run_until_complete(made.ainvoke({"ask": {"text": who}})))

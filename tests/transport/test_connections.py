@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -379,3 +380,18 @@ async def test_where_another_pool_cannot_connect_nothing_was_sent(server: Any) -
         with pytest.raises(ApiConnectionError, match="cannot connect") as caught:
             await transport.send(WRITE)
     assert not caught.value.sent
+
+
+def pools() -> int:
+    """How many pools of blocking connections there are."""
+    gc.collect()
+    return sum(type(each) is httpx.HTTPTransport for each in gc.get_objects())
+
+
+def test_who_closes_and_goes_on_keeps_no_connections_of_before(server: Any) -> None:
+    before = pools()
+    with Transport(server.url) as transport:
+        for _ in range(5):
+            transport.send(READ)
+            transport.close()
+        assert pools() <= before
