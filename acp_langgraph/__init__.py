@@ -36,14 +36,8 @@ if TYPE_CHECKING:
         APIBridgeInput,
         APIBridgeOutput,
     )
-    from acp_langgraph.checking.check import (
-        Finding,
-        GraphReport,
-        acheck_graph,
-        achecked,
-        check_graph,
-        checked,
-    )
+    from acp_langgraph.checking.check import acheck_graph, achecked, check_graph, checked
+    from acp_langgraph.checking.findings import Finding, GraphReport
     from acp_langgraph.config import (
         ApiClientConfiguration,
     )
@@ -171,14 +165,8 @@ _HOMES = {
     "auth": ("HeaderAuth", "TokenAuth"),
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
     "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
-    "checking.check": (
-        "Finding",
-        "GraphReport",
-        "acheck_graph",
-        "achecked",
-        "check_graph",
-        "checked",
-    ),
+    "checking.check": ("acheck_graph", "achecked", "check_graph", "checked"),
+    "checking.findings": ("Finding", "GraphReport"),
     "config": ("ApiClientConfiguration",),
     "core.flow": ("RemoteEvent",),
     "core.operations": ("ApiResponse",),

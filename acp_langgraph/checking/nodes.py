@@ -7,7 +7,6 @@ from typing import Any
 
 from acp_langgraph.acp.agents import FoundAgent, contradictions, descriptor_faults
 from acp_langgraph.acp.models import AgentACPSpec
-from acp_langgraph.checking.check import Finding, Level, PlacedNode, State
 from acp_langgraph.checking.declared import (
     held_schema,
     planned_schema,
@@ -15,6 +14,8 @@ from acp_langgraph.checking.declared import (
     state_schema,
     taken_schema,
 )
+from acp_langgraph.checking.findings import Finding, Level
+from acp_langgraph.checking.graphs import PlacedNode, State
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.fitting import Misfit, misfits
 from acp_langgraph.json_schema.reading import ANYTHING, Document, Schema, one_line

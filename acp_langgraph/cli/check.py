@@ -17,7 +17,7 @@ from acp_langgraph.cli.connecting import fail, needing
 from acp_langgraph.json_schema.reading import printable
 
 if TYPE_CHECKING:
-    from acp_langgraph.checking.check import CheckedNode, Finding, GraphReport
+    from acp_langgraph.checking.findings import CheckedNode, Finding, GraphReport
 
 __all__ = ["check"]
 

@@ -1,8 +1,4 @@
-"""The command `acp-langgraph demo`: the campaign, with agents in a process of their own.
-
-Whatever stops it, Ctrl-C or a crash, `--resume` goes on from the graph's checkpoint, and the agents
-from theirs: both are SQLite files beside the outbox.
-"""
+"""What the demo shows in a terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +26,8 @@ from rich.text import Text
 
 from acp_langgraph.bridge.models import APIBridgeOutput
 from acp_langgraph.demo import campaign
-from acp_langgraph.demo.campaign import Brief, Draft, Order, Problem, Review
+from acp_langgraph.demo.campaign import Order
+from acp_langgraph.demo.models import Brief, Draft, Problem, Review
 from acp_langgraph.errors import AcpLangGraphError
 from acp_langgraph.terminal import Waiting
 

@@ -1,8 +1,4 @@
-"""The campaign: what it is about, reading a brief, and a graph whose work is done elsewhere.
-
-This is all that a user of the package writes. Two agents run on an ACP server, and the mail goes out
-through an API Bridge; what `mailcomposer` asks becomes an interrupt of this graph.
-"""
+"""The campaign: reading its brief, and a graph whose work is done elsewhere."""
 
 from __future__ import annotations
 
@@ -12,66 +8,13 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, get_args
 
 from langgraph.graph import END, START, StateGraph
-from pydantic import BaseModel
 
 from acp_langgraph.bridge.models import APIBridgeOutput
-from acp_langgraph.demo.agents import SEND, address
+from acp_langgraph.demo.models import Brief, Draft, Review
+from acp_langgraph.demo.outbox import SEND, address
 from acp_langgraph.mapping import coalesce
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.nodes.bridge import APIBridgeAgentNode
-
-
-class Brief(BaseModel):
-    """What the mail is to be about.
-
-    Attributes:
-        text: The user's own words.
-        audience: Whom the mail addresses.
-        sender_name: Who signs it.
-    """
-
-    text: str
-    audience: Literal["general", "technical", "business"] = "general"
-    sender_name: str = "The team"
-
-
-class Draft(BaseModel):
-    """A mail in the making.
-
-    Attributes:
-        subject: One line.
-        body: Plain text, paragraphs with an empty line in between.
-    """
-
-    subject: str
-    body: str
-
-
-class Problem(BaseModel):
-    """Something that the reviewer found.
-
-    Attributes:
-        what: The kind of problem, in a few words.
-        found: The text as it was.
-        correction: The text as it is now; `None` where only a human can tell.
-    """
-
-    what: str
-    found: str
-    correction: str | None = None
-
-
-class Review(BaseModel):
-    """What the reviewer says of a draft.
-
-    Attributes:
-        problems: What was found, in the order of the text.
-        corrected: The draft with the corrections; `None` if nothing had to be corrected.
-    """
-
-    problems: list[Problem] = []
-    corrected: Draft | None = None
-
 
 SAMPLE: Final = """\
 To: Ada Lovelace <ada@example.com>

@@ -32,10 +32,10 @@ from acp_langgraph.core.operations import (
     sent,
 )
 from acp_langgraph.errors import ApiValueError
-from acp_langgraph.quant.chat import ChatEvent
 from acp_langgraph.quant.models import (
     AgentChatRequest,
     AgentChatResponse,
+    ChatEvent,
     ChatRequest,
     ChatResponse,
     DurableAccepted,

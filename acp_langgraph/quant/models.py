@@ -1,8 +1,4 @@
-"""What is on the wire of Quant's AI API 4.9 to 4.19: tools, orchestrations and chat.
-
-Read liberally: unknown fields and statuses are kept, almost nothing is required, `null` stands for
-absent, and a tool's result is whatever JSON the tool gave. Two generations of the API name things
-differently; `ToolOrchestration.text` reads both. Written strictly: what was not set is not sent.
+"""What all of Quant's models share: camelCase on the wire, and times in three units.
 
 The same API gives Unix seconds (tool executions), milliseconds (tasks) and RFC 3339 (lists of
 executions, orchestrations), so a number's size tells its unit: seconds stay below 10^11 until the
@@ -11,6 +7,7 @@ year 5138, and milliseconds are above it since 1973.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -26,7 +23,10 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from acp_langgraph.core.wire import Wire, read_each, with_zone
+from acp_langgraph.core.calls import Call
+from acp_langgraph.core.sse import SSEDecoder
+from acp_langgraph.core.wire import Wire, read_each, read_json, with_zone
+from acp_langgraph.errors import QuantRunError, UnreadableAnswerException
 
 _SMALLEST_MILLISECONDS: Final = 1e11
 
@@ -404,3 +404,71 @@ class AgentChatResponse(QuantWire):
 
     session_id: str | None = None
     response: Any = None
+
+
+class ChatEvent(QuantWire):
+    """One event of a streamed chat.
+
+    Attributes:
+        event: E.g. `start`, `content`, `tool_start`, `tool_complete`, `tool_request`, `done`.
+        data: What belongs to it.
+    """
+
+    event: str
+    data: dict[str, Any]
+
+    @property
+    def delta(self) -> str:
+        """The piece of text that this event adds to the answer."""
+        delta = self.data.get("delta") if self.event == "content" else None
+        return delta if isinstance(delta, str) else ""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the stream is over; not whether the answer is: see `data["complete"]`."""
+        return self.event == "done"
+
+
+class ChatEventReader:
+    """Reads the stream of one chat.
+
+    Args:
+        call: The call that is answered with the stream; named in errors.
+        max_event_size: Characters that one event may have.
+    """
+
+    def __init__(self, call: Call[ChatEvent], max_event_size: int) -> None:
+        self._call = call
+        self._decoder = SSEDecoder(max_event_size=max_event_size)
+
+    def feed(self, chunk: bytes) -> Iterator[ChatEvent]:
+        """Take in the next bytes; the events that are complete now.
+
+        Raises:
+            EventStreamError: If an event is too large.
+            QuantRunError: If the server says that the chat failed.
+            UnreadableAnswerException: If an event holds no JSON object.
+        """
+        for event in self._decoder.feed(chunk):
+            if event.data.strip() == "[DONE]":
+                continue
+            try:
+                data = read_json(event.data)
+            except ValueError:
+                data = None
+            if not isinstance(data, dict):
+                raise UnreadableAnswerException(
+                    f"{self._call.method} {self._call.path}",
+                    200,
+                    content=event.data.encode(),
+                    problem=f"the event {event.event!r} of the stream holds no JSON object",
+                )
+            # Without an `event:` line the name is in the data.
+            name = event.event if event.event != "message" else str(data.get("type", "message"))
+            if name == "error":
+                raise QuantRunError("chat", data.get("error") or data.get("message"))
+            yield ChatEvent(event=name, data=data)
+
+    def close(self) -> None:
+        """Say that the stream has ended; what it cut off is dropped."""
+        self._decoder.close()

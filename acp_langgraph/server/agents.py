@@ -58,9 +58,8 @@ from acp_langgraph.acp.models import (
     StreamingCapabilities,
 )
 from acp_langgraph.errors import ACPDescriptorValidationException
-from acp_langgraph.server.wire import Check, not_found
+from acp_langgraph.server.wire import Check, JsonSchema, not_found
 
-JsonSchema: TypeAlias = dict[str, Any]
 Graph: TypeAlias = Pregel[Any, Any, Any, Any]
 
 

@@ -29,7 +29,7 @@ from acp_langgraph.acp.models import (
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.records import RunQuery, RunRecord, ThreadQuery
-from acp_langgraph.server.streams import EventStream
+from acp_langgraph.server.sse import EventStream
 from acp_langgraph.server.threads import Threads
 from acp_langgraph.server.wire import (
     Limits,

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from http import HTTPStatus
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 from jsonschema import Draft202012Validator
@@ -30,8 +30,9 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from acp_langgraph.acp.models import Wire, dump
-from acp_langgraph.server.agents import JsonSchema
 from acp_langgraph.server.records import RunRecord, ThreadRecord
+
+JsonSchema: TypeAlias = dict[str, Any]
 
 _DAY = 86_400.0
 

@@ -18,7 +18,7 @@ from acp_langgraph import (
     QuantTaskNode,
     check_graph,
 )
-from acp_langgraph.checking.check import remote_nodes
+from acp_langgraph.checking.graphs import remote_nodes
 
 
 class State(TypedDict, total=False):
