@@ -11,8 +11,6 @@ from acp_langgraph.core.sse import ServerSentEvent, SSEDecoder
 from acp_langgraph.core.wire import read_json
 from acp_langgraph.errors import ApiTypeError
 
-__all__ = ["TYPES", "EventReader", "read_events", "streamed", "unstreamed"]
-
 T = TypeVar("T")
 
 # `agent_event` is the protocol's only type; `message` is what an event without a type has.

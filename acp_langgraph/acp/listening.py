@@ -42,8 +42,6 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.jobs.job import JobPolicy, WaitBudget
 
-__all__ = ["Hearing", "Listening", "is_at_work", "listen_to_run", "stop_listening"]
-
 _FROM_THE_START: Final = "0"
 _FRUITLESS_JOINS: Final = 3
 _JOINS_WITHOUT_A_LOOK: Final = 3

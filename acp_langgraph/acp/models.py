@@ -16,53 +16,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-from acp_langgraph.core.wire import Wire, dump, plain, with_zone
-
-__all__ = [
-    "CANCELLED",
-    "Agent",
-    "AgentACPDescriptor",
-    "AgentACPSpec",
-    "AgentCapabilities",
-    "AgentMetadata",
-    "AgentRef",
-    "AgentSearchRequest",
-    "CustomRunResultUpdate",
-    "InterruptSpec",
-    "Message",
-    "Run",
-    "RunConfig",
-    "RunCreate",
-    "RunCreateStateful",
-    "RunCreateStateless",
-    "RunError",
-    "RunInterrupt",
-    "RunOutput",
-    "RunOutputStream",
-    "RunResult",
-    "RunSearchRequest",
-    "RunStateful",
-    "RunStateless",
-    "RunStatus",
-    "RunWaitResponse",
-    "RunWaitResponseStateful",
-    "RunWaitResponseStateless",
-    "StreamingCapabilities",
-    "StreamingMode",
-    "Thread",
-    "ThreadCheckpoint",
-    "ThreadCreate",
-    "ThreadPatch",
-    "ThreadSearchRequest",
-    "ThreadState",
-    "ThreadStatus",
-    "ValueRunErrorUpdate",
-    "ValueRunInterruptUpdate",
-    "ValueRunResultUpdate",
-    "Wire",
-    "dump",
-]
-
+from acp_langgraph.core.wire import Wire, plain, with_zone
 
 # The specification demands RFC 3339; AGNTCY's server leaves the zone out and means UTC.
 Moment: TypeAlias = Annotated[datetime, AfterValidator(with_zone)]

@@ -11,8 +11,6 @@ from acp_langgraph.acp.models import RunStateful, RunStateless, RunWaitResponse
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.operations import Ready
 
-__all__ = ["KEY", "AnyRun", "RunOrder", "ServerHabits"]
-
 AnyRun: TypeAlias = RunStateless | RunStateful
 
 KEY: Final = "acp_langgraph_key"

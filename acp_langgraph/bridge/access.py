@@ -13,15 +13,6 @@ from typing import Any, Final
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.errors import ApiValueError
 
-__all__ = [
-    "DEFAULT_TIMEOUT",
-    "authenticates",
-    "authorization",
-    "connection",
-    "gateway_headers",
-    "refuse",
-]
-
 DEFAULT_TIMEOUT: Final = 120.0
 """Seconds; a query is two calls of a language model and one of the service."""
 

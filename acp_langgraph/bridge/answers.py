@@ -39,18 +39,6 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.jobs.once import never_left
 
-__all__ = [
-    "Answer",
-    "Check",
-    "checked",
-    "error_of",
-    "keep",
-    "not_done",
-    "read",
-    "usable",
-    "words_of",
-]
-
 Check: TypeAlias = "Callable[[APIBridgeOutput], bool | None] | re.Pattern[str] | str"
 """Judges a result: a callable that returns `False`, or raises, if the work was not done; or a regular
 expression that is found in the result if it was."""

@@ -25,8 +25,6 @@ from acp_langgraph.bridge.models import BridgeInfo, Generation, Mode, ResponseKi
 from acp_langgraph.core.calls import Call
 from acp_langgraph.errors import ApiTypeError, ApiValueError
 
-__all__ = ["Query", "Route", "get_info", "init_mcp", "route_to"]
-
 _NLQ: Final = {"content-type": "application/nlq"}
 _FIXED: Final[dict[Generation, dict[Mode, str]]] = {
     "current": {

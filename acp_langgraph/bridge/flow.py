@@ -24,8 +24,6 @@ from acp_langgraph.core.retry import exchange
 from acp_langgraph.errors import NodeInputError, QueryRefusedError
 from acp_langgraph.jobs.once import Once, Trace
 
-__all__ = ["ANSWER_SCHEMA", "confirm", "query_once", "send_query"]
-
 _YES: Final = frozenset({"yes", "y", "ok", "okay", "approve", "approved", "send", "true"})
 _NO: Final = frozenset(
     {"no", "n", "refuse", "refused", "reject", "rejected", "stop", "cancel", "false"}

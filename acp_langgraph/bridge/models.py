@@ -11,18 +11,6 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = [
-    "APIBridgeInput",
-    "APIBridgeOutput",
-    "BridgeInfo",
-    "Generation",
-    "McpServer",
-    "McpTool",
-    "Mode",
-    "OpenApiService",
-    "ResponseKind",
-]
-
 Mode: TypeAlias = Literal["service", "direct", "cross_api", "mcp", "any"]
 Generation: TypeAlias = Literal["current", "legacy"]
 ResponseKind: TypeAlias = Literal["nl", "upstream"]

@@ -30,8 +30,6 @@ from acp_langgraph.errors import (
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
 
-__all__ = ["acheck_graph", "achecked", "check_graph", "checked"]
-
 G = TypeVar("G")
 
 

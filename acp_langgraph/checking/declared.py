@@ -31,8 +31,6 @@ from acp_langgraph.mapping import MappingPlan, validation
 from acp_langgraph.mapping.plan import Assignment
 from acp_langgraph.mapping.rules import Const, Template
 
-__all__ = ["held_schema", "planned_schema", "sent_schema", "state_schema", "taken_schema"]
-
 
 def sent_schema(declared: Any) -> Schema:
     """What is sent of values of a type; the keys of a TypedDict are what the agent gets to see."""

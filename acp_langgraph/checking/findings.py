@@ -8,8 +8,6 @@ from typing import Literal, TypeAlias
 
 from acp_langgraph.errors import GraphCheckError
 
-__all__ = ["CheckedNode", "Finding", "GraphReport", "Level"]
-
 Level: TypeAlias = Literal["error", "warning", "unchecked"]
 
 

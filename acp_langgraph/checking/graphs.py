@@ -19,8 +19,6 @@ from langgraph.pregel import Pregel
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.nodes.base import RemoteNode
 
-__all__ = ["PlacedNode", "State", "remote_nodes"]
-
 _DEEPEST: Final = 20
 
 

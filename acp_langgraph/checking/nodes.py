@@ -25,8 +25,6 @@ from acp_langgraph.mapping.typeinfo import type_from_json_schema
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.nodes.ports import InputPort, OutputPort
 
-__all__ = ["agent_findings", "compared", "state_findings"]
-
 
 def state_findings(placed: PlacedNode) -> Iterator[Finding]:
     """Where a node reads from, or writes to, what the state does not have."""

@@ -179,7 +179,7 @@ def agents(
     ```
     """
     from acp_langgraph.acp.agents import find_agent  # noqa: PLC0415 - not for --help
-    from acp_langgraph.acp.models import dump  # noqa: PLC0415 - not for --help
+    from acp_langgraph.core.wire import dump  # noqa: PLC0415 - not for --help
 
     server = Server(host, api_key, token, header)
     url = server.configuration.base_url
@@ -209,7 +209,7 @@ def _described(retries: int) -> Any:
 
 
 def _as_json(agent: Any, descriptor: Any) -> dict[str, Any]:
-    from acp_langgraph.acp.models import dump  # noqa: PLC0415 - not for --help
+    from acp_langgraph.core.wire import dump  # noqa: PLC0415 - not for --help
 
     metadata = agent.metadata
     return {

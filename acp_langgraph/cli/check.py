@@ -19,7 +19,6 @@ from acp_langgraph.json_schema.reading import printable
 if TYPE_CHECKING:
     from acp_langgraph.checking.findings import CheckedNode, Finding, GraphReport
 
-__all__ = ["check"]
 
 _STYLES = {"error": "red", "warning": "yellow", "unchecked": "magenta"}
 

@@ -12,8 +12,6 @@ from rich.console import Console
 import acp_langgraph
 from acp_langgraph.cli.connecting import fail, needing
 
-__all__ = ["demo"]
-
 
 def demo(
     brief: Annotated[

@@ -13,9 +13,6 @@ from rich.text import Text
 import acp_langgraph
 from acp_langgraph.cli.connecting import fail, needing
 
-__all__ = ["serve"]
-
-
 _uvicorn = logging.getLogger("uvicorn.error")
 
 

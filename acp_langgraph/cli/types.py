@@ -21,8 +21,6 @@ from acp_langgraph.cli.connecting import (
     needing,
 )
 
-__all__ = ["types"]
-
 
 def types(
     host: Host,

@@ -20,8 +20,6 @@ from acp_langgraph.errors import ModelGenerationError
 from acp_langgraph.json_schema.fitting import misfits
 from acp_langgraph.json_schema.reading import TYPES, Document, Schema, printable
 
-__all__ = ["bundled"]
-
 _MOST_SCHEMAS: Final = 5_000
 _MOST_DEFINITIONS: Final = 500
 _DEEPEST: Final = 40

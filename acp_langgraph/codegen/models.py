@@ -24,7 +24,6 @@ except ImportError as error:
         name=error.name,
     ) from error
 
-__all__ = ["HEADER", "model_names", "models_of"]
 
 HEADER: Final = "# Types of the agent "
 """How every module that was written here begins."""

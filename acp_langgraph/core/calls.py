@@ -32,8 +32,6 @@ from acp_langgraph.errors import (
     error_for_status,
 )
 
-__all__ = ["ABSENT", "EVENT_STREAM", "Call", "Reply", "path"]
-
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
 

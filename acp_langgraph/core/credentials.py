@@ -31,16 +31,6 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Flow, Work
 
-__all__ = [
-    "Credentials",
-    "Grant",
-    "Holder",
-    "Shown",
-    "Source",
-    "authorized",
-    "showing",
-]
-
 C = TypeVar("C", bound=Call[Any])
 
 _EARLY: Final = 30.0  # seconds before its end at which a grant is not shown any more

@@ -11,8 +11,6 @@ import os
 from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar
 
-__all__ = ["PerProcess"]
-
 T = TypeVar("T")
 
 

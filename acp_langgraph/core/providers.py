@@ -12,18 +12,6 @@ from typing import Any, Final, Protocol
 
 from acp_langgraph.errors import ApiTypeError
 
-__all__ = [
-    "AwaitsHeaders",
-    "AwaitsToken",
-    "Function",
-    "GivesHeaders",
-    "GivesToken",
-    "Provider",
-    "Question",
-    "is_being_asked",
-    "runtime_of",
-]
-
 _OFFERED: Final = frozenset({"config", "runtime", "refresh"})
 
 _asked: ContextVar[Any] = ContextVar("acp_credentials_asked_for", default=None)

@@ -18,8 +18,6 @@ from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Flow, Pause
 from acp_langgraph.errors import ApiConnectionError, UnreadableAnswerException
 
-__all__ = ["Backoff", "exchange", "retry_after", "with_retries"]
-
 T = TypeVar("T")
 
 WORTH_REPEATING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -16,8 +16,6 @@ from typing import Any, Final, TypeVar
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.errors import AcpLangGraphError
 
-__all__ = ["SHORTEST_SECRET", "Shown", "redact", "secrets"]
-
 E = TypeVar("E", bound=Exception)
 
 SHORTEST_SECRET: Final = 6

@@ -22,8 +22,6 @@ from typing import Final, NamedTuple, TypeAlias
 
 from acp_langgraph.errors import EventStreamError
 
-__all__ = ["SSEDecoder", "ServerSentEvent"]
-
 _UTF8: Final = codecs.getincrementaldecoder("utf-8")
 _BOM: Final = "\ufeff"
 _GLUED: Final = re.compile(r"\A:+(?=(?:id|event|data|retry):)")

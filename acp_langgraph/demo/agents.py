@@ -23,8 +23,6 @@ from acp_langgraph.demo.outbox import mail_service
 from acp_langgraph.server import AgentInterrupt, ServedAgent, run_server
 from acp_langgraph.testing import FakeBridge
 
-__all__ = ["main", "served"]
-
 
 def served(model: Any = None) -> list[ServedAgent]:
     """The agents, as a server offers them.

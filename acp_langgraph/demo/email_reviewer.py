@@ -15,8 +15,6 @@ from langgraph.graph.state import CompiledStateGraph
 
 from acp_langgraph.demo.models import Draft, Problem, Review
 
-__all__ = ["build", "review"]
-
 _MISSPELT: Final = {
     "acheive": "achieve",
     "accomodate": "accommodate",

@@ -17,8 +17,6 @@ from pydantic import BaseModel
 
 from acp_langgraph.demo.models import Brief, Draft
 
-__all__ = ["Approval", "Question", "build", "change", "compose", "is_approval"]
-
 _APPROVALS = {
     "",
     "approve",

@@ -6,8 +6,6 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-__all__ = ["Brief", "Draft", "Problem", "Review"]
-
 
 class Brief(BaseModel):
     """What the mail is to be about.

@@ -17,8 +17,6 @@ from typing import Final
 from acp_langgraph.demo.models import Draft
 from acp_langgraph.testing import BridgeQuery
 
-__all__ = ["SEND", "address", "mail_service", "write_mail"]
-
 SEND: Final = (
     'Please send an email from {sender} to {recipient} with the subject "{mail.subject}" '
     "and this text:\n\n{mail.body}"

@@ -39,18 +39,6 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.jobs.once import Failures
 
-__all__ = [
-    "NOT_YET",
-    "Entry",
-    "Job",
-    "JobPolicy",
-    "Outcome",
-    "Segment",
-    "Sighting",
-    "WaitBudget",
-    "may_be_done",
-]
-
 T = TypeVar("T")
 
 NOT_YET: Final = (

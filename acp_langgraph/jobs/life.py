@@ -45,8 +45,6 @@ from acp_langgraph.jobs.job import Entry, Job, Outcome, Segment, may_be_done
 from acp_langgraph.jobs.once import noting
 from acp_langgraph.jobs.waiting import at_work_since, cancel_job, give_up, judged, wait_for_job
 
-__all__ = ["AnswerSchema", "run_job"]
-
 AnswerSchema: TypeAlias = Callable[[Any], Flow[dict[str, Any] | None]]
 """Finds the JSON Schema of the answer to a question."""
 

@@ -37,8 +37,6 @@ from acp_langgraph.errors import (
     UnknownOutcomeError,
 )
 
-__all__ = ["Failures", "Once", "Trace", "never_left", "noting"]
-
 T = TypeVar("T")
 
 _NO_ANSWER: Final = (ApiConnectionError, AnswerTooLargeError)

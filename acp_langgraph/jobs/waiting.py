@@ -24,8 +24,6 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.jobs.job import NOT_YET, Entry, Job, Outcome, Segment, WaitBudget
 
-__all__ = ["at_work_since", "cancel_job", "give_up", "judged", "wait_for_job"]
-
 _LOOKS_BEFORE_LOST: Final = 3
 _LAST_LOOK: Final = 10.0  # seconds for what a job has come to whose time is over
 _TO_CANCEL: Final = 10.0  # seconds

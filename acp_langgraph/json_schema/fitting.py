@@ -16,8 +16,6 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from acp_langgraph.json_schema.reading import ANYTHING, Document, Form, Schema, said_forms, type_of
 
-__all__ = ["Misfit", "misfits"]
-
 Kind: TypeAlias = Literal["missing", "may_be_missing", "undeclared", "surplus", "value"]
 
 _MOST_STEPS: Final = 20_000

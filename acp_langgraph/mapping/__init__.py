@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from acp_langgraph.lazy import lazily
 
 if TYPE_CHECKING:
+    from acp_langgraph.mapping.access import StateWriteError
     from acp_langgraph.mapping.asking import (
         aask,
         amake_delta,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
         PathSyntaxError,
         StatePath,
         StateReadError,
-        StateWriteError,
         compile_path,
     )
     from acp_langgraph.mapping.plan import MappingPlan
@@ -85,6 +85,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "access": ("StateWriteError",),
     "asking": (
         "aask",
         "amake_delta",
@@ -103,7 +104,6 @@ _HOMES = {
         "PathSyntaxError",
         "StatePath",
         "StateReadError",
-        "StateWriteError",
         "compile_path",
     ),
     "plan": ("MappingPlan",),

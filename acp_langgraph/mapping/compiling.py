@@ -38,8 +38,6 @@ from acp_langgraph.mapping.rules import (
 from acp_langgraph.mapping.running import giver
 from acp_langgraph.mapping.typeinfo import type_from_json_schema
 
-__all__ = ["compile_input", "compile_output", "compile_plan", "load_plan"]
-
 
 def compile_input(
     rules: Any, *, state: Any = None, agent: Any = None, name: str = "input"

@@ -34,8 +34,6 @@ from acp_langgraph.mapping.paths import StatePath, compile_path
 from acp_langgraph.mapping.plan import MappingPlan
 from acp_langgraph.mapping.rules import Copy, Rule, Semantic, Source
 
-__all__ = ["MappingNode", "add_io_mapped_conditional_edge", "add_io_mapped_edge"]
-
 Config: TypeAlias = IOMappingAgentMetadata | Mapping[str, Any] | None
 Graph: TypeAlias = StateGraph[Any, Any, Any, Any]
 

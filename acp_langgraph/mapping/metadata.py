@@ -16,8 +16,6 @@ from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.mapping import validation
 from acp_langgraph.mapping.access import near
 
-__all__ = ["FieldMetadata", "IOMappingAgentMetadata", "plain_path", "read_metadata"]
-
 
 class FieldMetadata(BaseModel):
     """One field of a mapping.

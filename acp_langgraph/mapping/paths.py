@@ -27,16 +27,6 @@ from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
 from acp_langgraph.mapping.schema import NoMemberError
 from acp_langgraph.mapping.typeinfo import Step
 
-__all__ = [
-    "MISSING",
-    "CompiledPath",
-    "PathSyntaxError",
-    "StatePath",
-    "StateReadError",
-    "StateWriteError",
-    "compile_path",
-]
-
 
 class PathSyntaxError(NodeConfigurationError):
     """A text is no state path.

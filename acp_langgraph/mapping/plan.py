@@ -26,8 +26,6 @@ from acp_langgraph.mapping.paths import StatePath, StateReadError
 from acp_langgraph.mapping.rules import Rule, Rules, Semantic, rule_from_json, rule_to_json
 from acp_langgraph.mapping.typeinfo import Step
 
-__all__ = ["Assignment", "MappingPlan", "NullError", "Scope", "rules_of"]
-
 
 class Scope(NamedTuple):
     """What rules read from while a plan runs.

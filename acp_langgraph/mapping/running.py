@@ -32,8 +32,6 @@ from acp_langgraph.mapping.rules import (
     Template,
 )
 
-__all__ = ["Give", "Place", "giver"]
-
 _ANY = TypeAdapter(Any)
 
 Give = Callable[[Scope], Any]

@@ -42,20 +42,6 @@ from acp_langgraph.mapping.typeinfo import (
     type_name,
 )
 
-__all__ = [
-    "Member",
-    "NoMemberError",
-    "declares_secret",
-    "description_of",
-    "field_names",
-    "fields_of",
-    "fields_of_alternatives",
-    "has_models",
-    "member_type",
-    "names_of",
-    "takes_mappings",
-]
-
 
 class Member(NamedTuple):
     """One field of a declared type.

@@ -24,8 +24,6 @@ from acp_langgraph.core.wire import SECRETS, message_of, plain
 from acp_langgraph.mapping.schema import NoMemberError, fields_of, member_type
 from acp_langgraph.mapping.typeinfo import Step, remembered
 
-__all__ = ["adapter", "json_schema", "pruned", "reason", "validatable", "validate"]
-
 
 def _to_message(value: Any) -> Any:
     if isinstance(value, (BaseMessage, type(None))):

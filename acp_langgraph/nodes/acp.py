@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from acp_langgraph.nodes.from_agent import Mode, NodeOptions
     from acp_langgraph.nodes.tool import ToolSide
 
-__all__ = ["ACPNode"]
 
 T = TypeVar("T")
 

@@ -37,8 +37,6 @@ from acp_langgraph.nodes.reporting import Report
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
 
-__all__ = ["RemoteNode", "one_of"]
-
 _log = logging.getLogger("acp_langgraph.nodes")
 
 _UNREPORTED: Final = nullcontext()

@@ -43,8 +43,6 @@ from acp_langgraph.nodes.ports import InputPort
 if TYPE_CHECKING:
     from acp_langgraph.nodes.tool import ToolSide
 
-__all__ = ["APIBridgeAgentNode"]
-
 
 class APIBridgeAgentNode(RemoteNode):
     """Asks a service behind an API Bridge in plain words, as a node of a graph.

@@ -19,8 +19,6 @@ from acp_langgraph.nodes.identity import Auth, Headers, Identity
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
 
-__all__ = ["Mode", "NodeOptions", "alook_up", "look_up", "node_name", "options_for"]
-
 Mode: TypeAlias = Literal["values", "custom"]
 
 _LONGEST_NAME: Final = 100

@@ -32,8 +32,6 @@ from acp_langgraph.nodes.reporting import ProgressTeller, Report
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.exchange import refuse_to_ask
 
-__all__ = ["AsyncGraphPerformer", "GraphPerformer", "StoppedError"]
-
 
 class StoppedError(RuntimeError):
     """The node's execution was stopped while a step was still at work in another thread."""

@@ -137,7 +137,6 @@ try:  # private, and newer than the oldest LangChain that this package supports
 except ImportError:  # pragma: no cover - see above
     achunks_to_events = None  # type: ignore[assignment]
 
-__all__ = ["EVENT_NAME", "Audience"]
 
 EVENT_NAME: Final = "remote_event"
 """The name of a remote event among the custom events of `astream_events`."""

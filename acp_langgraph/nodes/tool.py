@@ -40,7 +40,6 @@ from acp_langgraph.nodes.wrapping import refuse_fallbacks
 if TYPE_CHECKING:
     from acp_langgraph.nodes.base import RemoteNode
 
-__all__ = ["ANSWER", "ARGUMENTS", "AnswerPort", "RemoteTool", "ToolSide", "make_tool"]
 
 ARGUMENTS: Final = "arguments"
 """Where in the state of a call the agent's input is."""

@@ -48,8 +48,6 @@ from acp_langgraph.nodes.langgraph import (
     stored_writes,
 )
 
-__all__ = ["Beside", "ToolCall"]
-
 _NAMESPACE: Final = uuid.UUID("9a0f3c1e-52a7-5c0e-8e0b-6a0d1f3f7c21")
 
 _beside: WeakKeyDictionary[Any, dict[int, Beside]] = WeakKeyDictionary()

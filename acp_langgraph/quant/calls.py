@@ -61,28 +61,6 @@ from acp_langgraph.quant.task_models import (
     TaskUpdated,
 )
 
-__all__ = [
-    "Id",
-    "chat_inference",
-    "chat_inference_async",
-    "chat_inference_stream",
-    "chat_with_ai_agent",
-    "chat_with_ai_agent_async",
-    "create_task",
-    "delete_task",
-    "get_ai_orchestration_status",
-    "get_ai_tool_execution_status",
-    "get_dependency_graph",
-    "get_durable_execution_status",
-    "get_task",
-    "list_ai_tool_executions",
-    "list_ai_tool_names",
-    "list_ai_tools",
-    "list_tasks",
-    "submit_tool_callback",
-    "update_task",
-]
-
 Id: TypeAlias = str | UUID
 ExecutionStatus: TypeAlias = Literal["pending", "running", "complete", "failed"]
 

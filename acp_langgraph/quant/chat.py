@@ -27,8 +27,6 @@ from acp_langgraph.quant.polling import QuantPolicy, Subject, wait_until
 from acp_langgraph.quant.reading import Keeper, durable_id, joined_text
 from acp_langgraph.quant.starting import Order, start_once
 
-__all__ = ["ChatOrder", "PendingTools", "converse", "wrapped"]
-
 PendingTools: TypeAlias = Sequence[Mapping[str, Any]]
 """The tools that a chat wants run here: dicts with `name`, `toolUseId`, `input`."""
 

@@ -33,8 +33,6 @@ from acp_langgraph.quant import calls
 from acp_langgraph.quant.polling import QuantPolicy
 from acp_langgraph.quant.task_models import Task
 
-__all__ = ["CLAIM", "Claim", "claim_task", "held", "renew_claim"]
-
 CLAIM: Final = "acp_langgraph_claim"
 """Under this name a task's metadata says who works on it."""
 

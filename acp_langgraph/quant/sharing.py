@@ -32,8 +32,6 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.quant.models import ENDED, ToolExecutionList
 
-__all__ = ["Advice", "List", "Look", "Rest", "SharedPolling", "Watcher", "shared_polling"]
-
 _TURN: Final = 30.0  # after so many seconds someone else may ask for the list
 _SLOWER: Final = 3.0  # how many intervals between looks at what the list does not show
 _WITHOUT_LIST: Final = 300.0  # how long to do without a list that was refused

@@ -20,8 +20,6 @@ from acp_langgraph.jobs.job import may_be_done
 from acp_langgraph.jobs.once import Once, Trace
 from acp_langgraph.quant.polling import QuantPolicy
 
-__all__ = ["Order", "Started", "start_once"]
-
 T = TypeVar("T")
 
 Started: TypeAlias = dict[str, Any]

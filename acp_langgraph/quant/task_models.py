@@ -11,19 +11,6 @@ from pydantic import BeforeValidator, Field
 
 from acp_langgraph.quant.models import Items, Moment, QuantWire, Text
 
-__all__ = [
-    "DependencyGraph",
-    "GraphNode",
-    "Task",
-    "TaskCreate",
-    "TaskCreated",
-    "TaskDeleted",
-    "TaskList",
-    "TaskStatus",
-    "TaskUpdate",
-    "TaskUpdated",
-]
-
 TaskStatus: TypeAlias = Literal[
     "pending", "in_progress", "completed", "failed", "cancelled", "blocked"
 ]

@@ -36,8 +36,6 @@ from acp_langgraph.quant.polling import QuantPolicy
 from acp_langgraph.quant.starting import Order, Started, start_once
 from acp_langgraph.quant.task_models import Task, TaskCreated
 
-__all__ = ["DependencyPolicy", "TaskRules", "create_once", "load_tasks", "work_on"]
-
 DependencyPolicy = Literal["fail", "cancel", "block", "run"]
 
 _KEY: Final = "acp_langgraph_key"

@@ -43,15 +43,6 @@ from acp_langgraph.quant.reading import (
 from acp_langgraph.quant.sharing import SharedPolling
 from acp_langgraph.quant.starting import Order, Started, start_once
 
-__all__ = [
-    "ToolOrder",
-    "Tools",
-    "use_tools",
-    "wait_for_execution",
-    "wait_for_executions",
-    "wait_for_orchestration",
-]
-
 ToolOutcome: TypeAlias = dict[str, Any]
 
 _KEPT: Final = "24 hours"

@@ -25,8 +25,6 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
 
-__all__ = ["Database", "DatabaseError", "Job"]
-
 _log = logging.getLogger(__name__)
 
 _MOST_AT_ONCE: Final = 500

@@ -41,19 +41,6 @@ from acp_langgraph.server.checkpoints import at_breakpoint, going_on
 from acp_langgraph.server.records import Question, RunRecord
 from acp_langgraph.server.wire import invalid
 
-__all__ = [
-    "FAILED",
-    "TIMED_OUT",
-    "Outcome",
-    "Publish",
-    "answers_to",
-    "cancelled",
-    "execute",
-    "failed",
-    "jsonable",
-    "timed_out",
-]
-
 _ANY: Final = TypeAdapter(Any)
 _log = logging.getLogger(__name__)
 

@@ -38,8 +38,6 @@ from langgraph.pregel import Pregel
 from acp_langgraph.errors import AcpLangGraphError
 from acp_langgraph.server.agents import ServedAgent
 
-__all__ = ["CONFIG_FILE", "LoadError", "load_agents"]
-
 CONFIG_FILE: Final = "langgraph.json"
 _GENERIC: Final = {"graph", "app", "agent", "workflow", "make_graph"}  # say less than their file
 

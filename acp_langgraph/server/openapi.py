@@ -16,8 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from acp_langgraph.acp import models
-
-__all__ = ["openapi", "statuses"]
+from acp_langgraph.core.wire import Wire
 
 Json: TypeAlias = dict[str, Any]
 
@@ -257,7 +256,7 @@ def _schemas() -> Json:
 
 
 def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
-    return isinstance(kind, type) and issubclass(kind, models.Wire) and kind is not models.Wire
+    return isinstance(kind, type) and issubclass(kind, Wire) and kind is not Wire
 
 
 def _strict(name: str, schema: Json) -> Json:

@@ -49,8 +49,6 @@ from acp_langgraph.server.wire import (
     wait_json,
 )
 
-__all__ = ["OPERATIONS", "Operations"]
-
 T = TypeVar("T")
 
 _MOST_LISTED: Final = 1000

@@ -28,8 +28,6 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from acp_langgraph.server.database import Database
 
-__all__ = ["DatabaseSaver"]
-
 T = TypeVar("T")
 
 

@@ -32,8 +32,6 @@ from acp_langgraph.server.middleware import SeenRequest
 from acp_langgraph.server.webhooks import WebhookPolicy
 from acp_langgraph.server.wire import Limits
 
-__all__ = ["RunningServer", "run_server", "serve"]
-
 T = TypeVar("T")
 
 _MOST_REMEMBERED: Final = 100_000

@@ -14,8 +14,6 @@ from acp_langgraph.server.records import RunRecord
 from acp_langgraph.server.streams import KEEP_ALIVE, Event, Subscription, closing_update
 from acp_langgraph.server.wire import disconnected
 
-__all__ = ["EventStream"]
-
 
 class EventStream(Response):
     """Server-sent events of one run, until it stops or the client goes.

@@ -32,8 +32,6 @@ from acp_langgraph.server.execution import jsonable
 from acp_langgraph.server.records import ThreadRecord, moment_after
 from acp_langgraph.server.wire import conflict, invalid, not_found
 
-__all__ = ["Threads"]
-
 
 class Threads:
     """The threads of a server.

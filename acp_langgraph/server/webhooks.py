@@ -32,8 +32,6 @@ from acp_langgraph.server.database import Database, DatabaseError
 from acp_langgraph.server.records import RunRecord
 from acp_langgraph.server.wire import invalid, run_json
 
-__all__ = ["Notice", "WebhookPolicy", "Webhooks"]
-
 _log = logging.getLogger(__name__)
 
 _SCHEMA: Final = """

@@ -29,7 +29,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from acp_langgraph.acp.models import Wire, dump
+from acp_langgraph.core.wire import Wire, dump
 from acp_langgraph.server.records import RunRecord, ThreadRecord
 
 JsonSchema: TypeAlias = dict[str, Any]

@@ -27,8 +27,6 @@ from acp_langgraph.testing.behavior import AGNTCY, ACPBehavior
 from acp_langgraph.testing.operations import ACPOperations
 from acp_langgraph.testing.runs import Answer, FakeAgent, FakeRun, Script
 
-__all__ = ["FakeACPServer"]
-
 
 class FakeACPServer(ACPOperations):
     """An ACP server of scripted agents.

@@ -15,8 +15,6 @@ from typing import Any, Final, Literal
 from acp_langgraph.testing.responses import Response
 from acp_langgraph.testing.runs import FakeRun, FakeThread, StreamUpdate
 
-__all__ = ["ACP_OPERATIONS", "AGNTCY", "ACPBehavior", "Wire"]
-
 ACP_OPERATIONS: Final = {
     "search_agents": "POST /agents/search",
     "get_agent_by_id": "GET /agents/{agent_id}",

@@ -33,8 +33,6 @@ from acp_langgraph.testing.http import FakeHTTPServer
 from acp_langgraph.testing.requests import RecordedRequest
 from acp_langgraph.testing.responses import Response
 
-__all__ = ["BRIDGE_ERRORS", "BridgeQuery", "BridgeService", "FakeBridge"]
-
 NLQ = "application/nlq"
 
 BRIDGE_ERRORS: Mapping[str, tuple[int, str]] = {

@@ -27,8 +27,6 @@ from typing import Literal
 from acp_langgraph.testing.requests import Matcher, RecordedRequest, Routes, Selector
 from acp_langgraph.testing.responses import Gate, Response
 
-__all__ = ["Fault", "FaultRule", "Faults"]
-
 _PIECE = 65536
 
 

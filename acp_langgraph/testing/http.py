@@ -42,8 +42,6 @@ from acp_langgraph.testing.faults import Fault, Faults
 from acp_langgraph.testing.requests import RecordedRequest, RequestLog, Routes
 from acp_langgraph.testing.responses import Gate, Response
 
-__all__ = ["FakeHTTPServer"]
-
 _PEER_CHECK = 0.1
 _JOIN = 5.0
 

@@ -28,8 +28,6 @@ from acp_langgraph.testing.http import FakeHTTPServer
 from acp_langgraph.testing.requests import RecordedRequest
 from acp_langgraph.testing.responses import Response
 
-__all__ = ["FaultyProxy"]
-
 _RECEIVE = 65536
 _LOOK = 0.05
 _CONNECT = 5.0

@@ -17,18 +17,6 @@ from typing import Any, Final, TypeAlias
 
 from acp_langgraph.testing.responses import Gate
 
-__all__ = [
-    "EXECUTION_STATES",
-    "FakeChat",
-    "FakeExecution",
-    "FakeOrchestration",
-    "FakeTask",
-    "FakeTool",
-    "QuantClock",
-    "States",
-    "new_id",
-]
-
 States: TypeAlias = Sequence[tuple[str, "float | Gate"]]
 """Statuses on the way, each with its duration in the server's seconds, or a gate that ends it."""
 

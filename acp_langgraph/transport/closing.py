@@ -9,8 +9,6 @@ from typing import Any, Self
 
 from acp_langgraph.core.processes import PerProcess
 
-__all__ = ["AsyncClosing", "Closing", "Copied"]
-
 
 class Closing(ABC):
     """A context manager that closes itself, blocking."""

@@ -27,8 +27,6 @@ from acp_langgraph.transport.exchange import (
 )
 from acp_langgraph.transport.proxies import is_socks, socks_connector
 
-__all__ = ["Answer", "Connections", "answer_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:

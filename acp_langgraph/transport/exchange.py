@@ -39,18 +39,6 @@ from acp_langgraph.transport.proxies import proxy_to
 from acp_langgraph.transport.signing import ElsewhereError
 from acp_langgraph.transport.tls import tls_context
 
-__all__ = [
-    "LONGEST_HEAD",
-    "MOST_HEADERS",
-    "Body",
-    "Endpoint",
-    "authorization_for",
-    "refuse_forked",
-    "refuse_other_color",
-    "refuse_to_ask",
-    "trusting_nobody",
-]
-
 T = TypeVar("T")
 
 _log = logging.getLogger("acp_langgraph.http")

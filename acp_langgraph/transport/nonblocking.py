@@ -31,8 +31,6 @@ from acp_langgraph.transport.exchange import (
 )
 from acp_langgraph.transport.signing import asend_signed
 
-__all__ = ["AsyncTransport"]
-
 T = TypeVar("T")
 
 _Made: TypeAlias = weakref.WeakKeyDictionary[

@@ -15,8 +15,6 @@ from typing import Any
 import aiohttp
 import httpx
 
-__all__ = ["ElsewhereError", "asend_signed", "send_signed"]
-
 
 class ElsewhereError(Exception):
     """Somebody else failed, whom an authentication asks, before anything reached the server.

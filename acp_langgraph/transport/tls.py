@@ -18,8 +18,6 @@ import httpx
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.errors import ApiValueError
 
-__all__ = ["tls_context"]
-
 # How OpenSSL says it -> what it means to whoever named the file.
 _MEANINGS: Final = {
     "KEY_VALUES_MISMATCH": "the key belongs to another certificate",

@@ -28,8 +28,9 @@ from support.recorder import Answer, recording
 from acp_langgraph import errors
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.client import ACPClient, AsyncACPClient, AsyncRawResponses, RawResponses
-from acp_langgraph.acp.models import RunOutputStream, RunStateless, RunStatus, dump
+from acp_langgraph.acp.models import RunOutputStream, RunStateless, RunStatus
 from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.wire import dump
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda op: op.name)
 

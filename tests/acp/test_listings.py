@@ -13,7 +13,7 @@ from support.recorder import Answer, recording
 
 from acp_langgraph import errors
 from acp_langgraph.acp.agents import find_agent, list_agents, resolve_agent
-from acp_langgraph.acp.models import dump
+from acp_langgraph.core.wire import dump
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.testing import Answer as Script
 from acp_langgraph.testing import FakeACPServer, FakeAgent, Fault, Response

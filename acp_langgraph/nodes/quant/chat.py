@@ -26,8 +26,6 @@ from acp_langgraph.quant.polling import CHAT, Pace
 if TYPE_CHECKING:
     from acp_langgraph.nodes.tool import ToolSide
 
-__all__ = ["QuantChatNode"]
-
 
 class QuantChatNode(QuantNode):
     """Has a chat that may take a quarter of an hour, with tools that run on this side.
