@@ -115,7 +115,7 @@ def use_tools(
         try:
             return (yield from _use_tools(order, tools, trace.of_life(life), life))
         except QuantRunError as error:
-            if not (yield from failures.were_told_of(str(error.run_id))):
+            if not (yield from failures.were_told_of(str(error.run_id), error)):
                 failures.told.add(str(error.run_id))
                 raise
     raise AssertionError("a flow has lives enough")  # pragma: no cover
