@@ -28,13 +28,13 @@ if TYPE_CHECKING:
         HeaderAuth,
         TokenAuth,
     )
+    from acp_langgraph.bridge.calls import (
+        APIBridgeInput,
+        APIBridgeOutput,
+    )
     from acp_langgraph.bridge.client import (
         AsyncBridgeClient,
         BridgeClient,
-    )
-    from acp_langgraph.bridge.models import (
-        APIBridgeInput,
-        APIBridgeOutput,
     )
     from acp_langgraph.checking.check import acheck_graph, achecked, check_graph, checked
     from acp_langgraph.checking.findings import Finding, GraphReport
@@ -164,7 +164,7 @@ _HOMES = {
     "acp.agents": ("validate_descriptor",),
     "auth": ("HeaderAuth", "TokenAuth"),
     "bridge.client": ("AsyncBridgeClient", "BridgeClient"),
-    "bridge.models": ("APIBridgeInput", "APIBridgeOutput"),
+    "bridge.calls": ("APIBridgeInput", "APIBridgeOutput"),
     "checking.check": ("acheck_graph", "achecked", "check_graph", "checked"),
     "checking.findings": ("Finding", "GraphReport"),
     "config": ("ApiClientConfiguration",),

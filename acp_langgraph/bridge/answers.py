@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any, Final, TypeAlias, TypedDict
 
-from acp_langgraph.bridge.calls import Query, Route
-from acp_langgraph.bridge.models import APIBridgeOutput
+from acp_langgraph.bridge.calls import APIBridgeOutput, Query, Route
 from acp_langgraph.core.calls import Reply
 from acp_langgraph.core.secrets import redact
 from acp_langgraph.errors import (

@@ -1,29 +1,98 @@
-"""Where a query goes and what the request looks like: the ways of asking a bridge, as data.
+"""What goes to an API Bridge and what comes back.
 
-    service     POST /{service}/                  the bridge picks the operation of this service
-    direct      {method} /{service}/{operation}   the caller names the operation, the bridge fills it
-    cross_api   POST /api-bridge-agent/openapis   the bridge picks the service, too
-    mcp         POST /api-bridge-agent/mcp        the bridge's model works with MCP tools
-    any         POST /api-bridge-agent/nlq        a service, or MCP tools where none fits
-
-Bridges older than May 2025 (`generation="legacy"`) have `/aba/` and `/mcp/` instead. The slashes
-matter: a service's path ends in one, the paths below `/api-bridge-agent` do not, and neither kind is
-found the other way.
-
-All but `direct` are recognized by `Content-Type: application/nlq` and nothing else: with a charset
-behind it, the query would go to the service unread.
+The bridge takes plain words and, but for one mode, answers in plain words: always with status 200,
+whatever the service behind it said. So `APIBridgeOutput.status` tells about the bridge, not about
+the work; whether the work was done is in `result`, for a human, a model or a `check` to judge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
-from acp_langgraph.bridge.models import BridgeInfo, Generation, Mode, ResponseKind
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
 from acp_langgraph.core.calls import Call
 from acp_langgraph.errors import ApiTypeError, ApiValueError
+
+Mode: TypeAlias = Literal["service", "direct", "cross_api", "mcp", "any"]
+Generation: TypeAlias = Literal["current", "legacy"]
+ResponseKind: TypeAlias = Literal["nl", "upstream"]
+
+
+class APIBridgeInput(BaseModel):
+    """What a service is asked; a bare text will do.
+
+    Attributes:
+        query: The request in plain words.
+    """
+
+    query: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_is_a_query(cls, value: Any) -> Any:
+        return {"query": value} if isinstance(value, str) else value
+
+
+class APIBridgeOutput(BaseModel):
+    """What came of it.
+
+    Attributes:
+        result: The answer as text.
+        status: HTTP status of the answer; 200 from a bridge says nothing about the service.
+        content_type: The answer's media type with its parameters; empty if it had none.
+        parsed: The answer as a JSON value, where it is one; else `None`.
+        mode: The way in which the bridge was asked.
+    """
+
+    result: str
+    status: int = 200
+    content_type: str = ""
+    parsed: Any = None
+    mode: Mode = "service"
+
+
+class _Tolerant(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class McpTool(_Tolerant):
+    """A tool of an MCP server that the bridge may use."""
+
+    name: str
+    description: str | None = None
+
+
+class McpServer(_Tolerant):
+    """An MCP server that the bridge is connected to."""
+
+    name: str = ""
+    tools: list[McpTool] | None = None
+
+
+class OpenApiService(_Tolerant):
+    """A service that the bridge knows."""
+
+    name: str = ""
+
+
+class BridgeInfo(_Tolerant):
+    """What a bridge says about itself.
+
+    Attributes:
+        version: Its version.
+        mcp_servers: The MCP servers it is connected to, by name.
+        openapi_services: The services it can choose from, by the gateway's API ids, which are not
+            their paths. Empty until the first query across services.
+    """
+
+    version: str = ""
+    mcp_servers: dict[str, McpServer] | None = Field(default_factory=dict)
+    openapi_services: dict[str, OpenApiService] | None = Field(default_factory=dict)
+
 
 _NLQ: Final = {"content-type": "application/nlq"}
 _FIXED: Final[dict[Generation, dict[Mode, str]]] = {

@@ -22,9 +22,18 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from acp_langgraph.bridge import access
 from acp_langgraph.bridge.answers import Check, error_of, usable, words_of
-from acp_langgraph.bridge.calls import Query, Route, get_info, init_mcp, route_to
+from acp_langgraph.bridge.calls import (
+    APIBridgeOutput,
+    BridgeInfo,
+    Generation,
+    Query,
+    ResponseKind,
+    Route,
+    get_info,
+    init_mcp,
+    route_to,
+)
 from acp_langgraph.bridge.flow import send_query
-from acp_langgraph.bridge.models import APIBridgeOutput, BridgeInfo, Generation, ResponseKind
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import exchange, with_retries

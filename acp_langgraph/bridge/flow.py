@@ -17,8 +17,7 @@ from functools import partial
 from typing import Any, Final
 
 from acp_langgraph.bridge.answers import Answer, Check, checked, keep, not_done, read
-from acp_langgraph.bridge.calls import Query
-from acp_langgraph.bridge.models import APIBridgeOutput
+from acp_langgraph.bridge.calls import APIBridgeOutput, Query
 from acp_langgraph.core.flow import Ask, Flow, Progress
 from acp_langgraph.core.retry import exchange
 from acp_langgraph.errors import NodeInputError, QueryRefusedError

@@ -15,8 +15,13 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 
 from acp_langgraph.acp.agents import find_agent
-from acp_langgraph.checking.findings import CheckedNode, Finding, GraphReport
-from acp_langgraph.checking.graphs import PlacedNode, remote_nodes
+from acp_langgraph.checking.findings import (
+    CheckedNode,
+    Finding,
+    GraphReport,
+    PlacedNode,
+    remote_nodes,
+)
 from acp_langgraph.checking.nodes import agent_findings, compared, state_findings
 from acp_langgraph.core.credentials import Credentials
 from acp_langgraph.core.flow import Flow

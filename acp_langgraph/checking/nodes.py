@@ -14,8 +14,7 @@ from acp_langgraph.checking.declared import (
     state_schema,
     taken_schema,
 )
-from acp_langgraph.checking.findings import Finding, Level
-from acp_langgraph.checking.graphs import PlacedNode, State
+from acp_langgraph.checking.findings import Finding, Level, PlacedNode, State
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.fitting import Misfit, misfits
 from acp_langgraph.json_schema.reading import ANYTHING, Document, Schema, one_line

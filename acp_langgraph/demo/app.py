@@ -24,10 +24,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from acp_langgraph.bridge.models import APIBridgeOutput
+from acp_langgraph.bridge.calls import APIBridgeOutput
 from acp_langgraph.demo import campaign
 from acp_langgraph.demo.campaign import Order
-from acp_langgraph.demo.models import Brief, Draft, Problem, Review
+from acp_langgraph.demo.outbox import Brief, Draft, Problem, Review
 from acp_langgraph.errors import AcpLangGraphError
 from acp_langgraph.terminal import Waiting
 

@@ -9,9 +9,8 @@ from typing import Any, Final, Literal, TypedDict, get_args
 
 from langgraph.graph import END, START, StateGraph
 
-from acp_langgraph.bridge.models import APIBridgeOutput
-from acp_langgraph.demo.models import Brief, Draft, Review
-from acp_langgraph.demo.outbox import SEND, address
+from acp_langgraph.bridge.calls import APIBridgeOutput
+from acp_langgraph.demo.outbox import SEND, Brief, Draft, Review, address
 from acp_langgraph.mapping import coalesce
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.nodes.bridge import APIBridgeAgentNode

@@ -13,7 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from acp_langgraph.demo.models import Draft, Problem, Review
+from acp_langgraph.demo.outbox import Draft, Problem, Review
 
 _MISSPELT: Final = {
     "acheive": "achieve",

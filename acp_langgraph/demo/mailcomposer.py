@@ -15,7 +15,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, interrupt
 from pydantic import BaseModel
 
-from acp_langgraph.demo.models import Brief, Draft
+from acp_langgraph.demo.outbox import Brief, Draft
 
 _APPROVALS = {
     "",

@@ -1,4 +1,4 @@
-"""Writing mails as files that every mail program reads, and a mail service that does so when asked."""
+"""What the campaign's agents and its graph talk about, and mails as files that every mail program reads."""
 
 from __future__ import annotations
 
@@ -12,10 +12,64 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime, make_msgid
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-from acp_langgraph.demo.models import Draft
+from pydantic import BaseModel
+
 from acp_langgraph.testing import BridgeQuery
+
+
+class Brief(BaseModel):
+    """What the mail is to be about.
+
+    Attributes:
+        text: The user's own words.
+        audience: Whom the mail addresses.
+        sender_name: Who signs it.
+    """
+
+    text: str
+    audience: Literal["general", "technical", "business"] = "general"
+    sender_name: str = "The team"
+
+
+class Draft(BaseModel):
+    """A mail in the making.
+
+    Attributes:
+        subject: One line.
+        body: Plain text, paragraphs with an empty line in between.
+    """
+
+    subject: str
+    body: str
+
+
+class Problem(BaseModel):
+    """Something that the reviewer found.
+
+    Attributes:
+        what: The kind of problem, in a few words.
+        found: The text as it was.
+        correction: The text as it is now; `None` where only a human can tell.
+    """
+
+    what: str
+    found: str
+    correction: str | None = None
+
+
+class Review(BaseModel):
+    """What the reviewer says of a draft.
+
+    Attributes:
+        problems: What was found, in the order of the text.
+        corrected: The draft with the corrections; `None` if nothing had to be corrected.
+    """
+
+    problems: list[Problem] = []
+    corrected: Draft | None = None
+
 
 SEND: Final = (
     'Please send an email from {sender} to {recipient} with the subject "{mail.subject}" '

@@ -267,7 +267,10 @@ class Job(ABC):
 
     @abstractmethod
     def failure(self, outcome: Outcome) -> RunError:
-        """The error that a `failed` outcome stands for."""
+        """The error that a `failed` outcome stands for, of a class that stands for nothing else.
+
+        By its class and the job's id in its text another process tells that it was told.
+        """
 
     def listen(self, segment: Segment, entry: Entry, budget: WaitBudget) -> Flow[None]:  # noqa: ARG002 - for those that stream
         """Show what it emits until it settles, or until it makes no sense to listen on."""

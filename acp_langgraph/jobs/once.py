@@ -34,6 +34,8 @@ from acp_langgraph.errors import (
     ApiConnectionError,
     ApiTypeError,
     ApiValueError,
+    RunError,
+    RunTimeoutError,
     UnknownOutcomeError,
 )
 
@@ -84,21 +86,27 @@ class Failures:
     Attributes:
         again: Whether there may have been an earlier entry.
         told: The ids of the jobs whose failure was told in this process.
-        look: Gives the texts of the errors that an earlier entry ended with, where the graph remembers
-            them.
+        look: Gives the errors that an earlier entry ended with, where the graph remembers them, each as
+            its `repr`.
     """
 
     again: bool = False
     told: set[str] = field(default_factory=set)
-    look: Callable[[], Flow[str]] | None = None
+    look: Callable[[], Flow[list[str]]] | None = None
 
-    def were_told_of(self, job_id: str) -> Flow[bool]:
-        """Whether an earlier entry has ended with the failure of a job."""
+    def were_told_of(self, job_id: str, failure: RunError) -> Flow[bool]:
+        """Whether an earlier entry has ended with the failure of a job, or with its deadline.
+
+        Args:
+            job_id: The job's id.
+            failure: What would be raised now. Its class and the job's id are how it is recognised.
+        """
         if not self.again:
             return False
         if job_id in self.told or self.look is None:
             return job_id in self.told
-        return job_id in (yield from self.look())
+        ends = tuple(f"{each.__name__}(" for each in (type(failure), RunTimeoutError))
+        return any(each.startswith(ends) and job_id in each for each in (yield from self.look()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from acp_langgraph.errors import (
     ApiTimeoutError,
     NotFoundException,
     OpenApiException,
+    RunError,
     RunLostError,
     RunOutputError,
     RunTimeoutError,
@@ -67,12 +68,13 @@ def judged(job: Job, entry: Entry, outcome: Outcome) -> Flow[Outcome]:
         return outcome
     if outcome["was_cancelled"] and entry.again and not entry.seen_alive:
         return {"type": "cancelled", "run_id": job_id}
-    if (yield from _is_to_be_done_again(job, entry, job_id)):
+    failure = job.failure(outcome)
+    if (yield from _is_to_be_done_again(job, entry, job_id, failure)):
         # 0.2.0 knows this result too, and starts a job of its own as well.
         return {"type": "cancelled", "run_id": job_id, "failed": True}
     if job_id is not None:
         entry.failures.told.add(job_id)
-    raise job.failure(outcome)
+    raise failure
 
 
 def give_up(job: Job, job_id: str | None, trouble: str = "") -> Flow[NoReturn]:
@@ -185,11 +187,13 @@ def _is_settled(job: Job, job_id: str) -> Flow[bool]:
     return not sighting.is_at_work
 
 
-def _is_to_be_done_again(job: Job, entry: Entry, job_id: str | None) -> Flow[bool]:
+def _is_to_be_done_again(
+    job: Job, entry: Entry, job_id: str | None, failure: RunError
+) -> Flow[bool]:
     """Whether whoever enters was told of the job's failure before, or has replaced the job."""
     if job_id is None or not entry.again or job.policy.on_failure == "keep":
         return False
-    if (yield from entry.failures.were_told_of(job_id)):
+    if (yield from entry.failures.were_told_of(job_id, failure)):
         return True
     if entry.seen_alive:
         return False

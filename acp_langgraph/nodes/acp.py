@@ -25,8 +25,7 @@ from acp_langgraph.acp.order import RunOrder, ServerHabits
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
-from acp_langgraph.jobs.job import Entry, JobPolicy
-from acp_langgraph.jobs.life import run_job
+from acp_langgraph.jobs.job import JobPolicy
 from acp_langgraph.jobs.waiting import cancel_job
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
@@ -419,16 +418,8 @@ class ACPNode(RemoteNode):
         agent_id = yield from self._resolve()
         order = self._order(state, value, agent_id, execution, config)
         listening = (yield from self._listen()) if execution.audience.is_there else None
-        outcome = yield from run_job(
-            ACPJob(order, self.policy, self._habits, listening),
-            can_ask=execution.remembered,
-            entry=Entry(
-                again=execution.again,
-                was_cancelled=self.was_cancelled,
-                failures=execution.failures,
-            ),
-            answer_schema=self._answer_schema,
-        )
+        job = ACPJob(order, self.policy, self._habits, listening)
+        outcome = yield from self._have_done(job, execution, self._answer_schema)
         return (yield from self.output.put(state, _answer(outcome), config))
 
     def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:

@@ -26,6 +26,8 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow, Progress, adrive, drive
 from acp_langgraph.core.wire import with_messages
 from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
+from acp_langgraph.jobs.job import Entry, Job, Outcome
+from acp_langgraph.jobs.life import AnswerSchema, run_job
 from acp_langgraph.nodes.drawing import Presence
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers, Identity
@@ -125,6 +127,17 @@ class RemoteNode(Presence):
     @abstractmethod
     def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
         """What ends a remote job, named by its id or else by its key; whether it did."""
+
+    def _have_done(
+        self, job: Job, execution: Execution, answer_schema: AnswerSchema | None = None
+    ) -> Flow[Outcome]:
+        """Have a remote job done once, however often the execution is entered; see `run_job`."""
+        entry = Entry(
+            again=execution.again,
+            was_cancelled=self.was_cancelled,
+            failures=execution.failures,
+        )
+        return run_job(job, can_ask=execution.remembered, entry=entry, answer_schema=answer_schema)
 
     def was_cancelled(self, run_id: str) -> bool:
         """Whether a remote job was cancelled from here."""

@@ -13,15 +13,16 @@ from typing_extensions import override
 from acp_langgraph.auth import HeaderAuth, TokenAuth
 from acp_langgraph.bridge import access
 from acp_langgraph.bridge.answers import Check, usable
-from acp_langgraph.bridge.calls import Query, route_to
-from acp_langgraph.bridge.flow import confirm, query_once
-from acp_langgraph.bridge.models import (
+from acp_langgraph.bridge.calls import (
     APIBridgeInput,
     APIBridgeOutput,
     Generation,
     Mode,
+    Query,
     ResponseKind,
+    route_to,
 )
+from acp_langgraph.bridge.flow import confirm, query_once
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.credentials import Grant
 from acp_langgraph.core.flow import Flow

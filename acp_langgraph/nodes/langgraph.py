@@ -30,7 +30,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
 from queue import Queue
-from typing import Any, Final, NoReturn, Self, TypeAlias
+from typing import Any, NoReturn, Self, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import patch_config, set_config_context
@@ -87,9 +87,6 @@ __all__ = [
 ]
 
 Saver: TypeAlias = BaseCheckpointSaver[Any]
-
-
-_TELL_OF_RUNS: Final = ("ACPRunException(", "QuantRunError(", "RunTimeoutError(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +353,7 @@ class Questions:
                 return
 
 
-def failures_told(own: GraphTask, around: GraphTask) -> Flow[str]:
+def failures_told(own: GraphTask, around: GraphTask) -> Flow[list[str]]:
     """What was told of failures of a task before it was entered again.
 
     LangGraph stores the error with which a task failed. Only if the task itself has failed with it was
@@ -368,19 +365,18 @@ def failures_told(own: GraphTask, around: GraphTask) -> Flow[str]:
             the one in which the call was made.
 
     Returns:
-        The texts of errors that tell of a run's end, which name it by its id; empty if nobody was told.
+        The errors, each as its `repr`; empty if nobody was told.
     """
     if around.saver is None:
-        return ""
+        return []
     (outer,) = yield from _read(around.saver, around.places[-1])
     if not any(each[:2] == (around.info.task_id, ERROR) for each in stored_writes(outer)):
-        return ""
+        return []
     inner = outer
     if own is not around and own.saver is not None:
         (inner,) = yield from _read(own.saver, own.places[-1])
     errors = [value for _, channel, value in stored_writes(inner) if channel == ERROR]
-    told = [each if isinstance(each, str) else repr(each) for each in errors]
-    return "\n".join(each for each in told if each.startswith(_TELL_OF_RUNS))
+    return [each if isinstance(each, str) else repr(each) for each in errors]
 
 
 def _read(saver: Saver, *places: RunnableConfig) -> Flow[list[CheckpointTuple | None]]:

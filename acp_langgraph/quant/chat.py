@@ -143,8 +143,8 @@ def _wait_again(
     """Wait for what the chat comes to; whether to hold it again if it failed."""
     try:
         return (yield from _wait(order, policy, request_id, leg))
-    except QuantRunError:
-        if (yield from failures.were_told_of(request_id)):
+    except QuantRunError as error:
+        if (yield from failures.were_told_of(request_id, error)):
             return {"status": _AGAIN}
         failures.told.add(request_id)
         raise
