@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from acp_langgraph.checking.graphs import remote_nodes
 from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
@@ -19,6 +18,7 @@ from acp_langgraph import (
     QuantTaskNode,
     check_graph,
 )
+from acp_langgraph.checking.findings import remote_nodes
 
 
 class State(TypedDict, total=False):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from acp_langgraph.demo.models import Brief, Draft
 
 from acp_langgraph.demo.email_reviewer import review
 from acp_langgraph.demo.mailcomposer import change, compose, is_approval
+from acp_langgraph.demo.outbox import Brief, Draft
 
 
 def test_a_draft_greets_says_what_the_brief_says_and_is_signed() -> None:

@@ -12,7 +12,6 @@ from typing import Annotated, Any, TypedDict
 
 import httpx
 import pytest
-from acp_langgraph.bridge.models import APIBridgeInput, APIBridgeOutput
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
@@ -21,6 +20,7 @@ from pydantic import BaseModel
 from support.colors import Color
 from support.own_client import OwnClient
 
+from acp_langgraph.bridge.calls import APIBridgeInput, APIBridgeOutput
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.errors import (
     AnswerRejectedError,

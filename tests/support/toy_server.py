@@ -1,7 +1,7 @@
 """A server of `support.toy`'s protocol on a socket of 127.0.0.1, in threads of the test's own process.
 
 It outlives the processes that are killed, and counts what they have it do. What its jobs do is a script
-(`acp_langgraph.testing.script`), of `Ask`, `Work`, `Answer` and `Fail`.
+(`acp_langgraph.testing.runs`), of `Ask`, `Work`, `Answer` and `Fail`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from acp_langgraph.testing.script import play
-
 from acp_langgraph.testing import Answer, Ask, Fail, FakeHTTPServer, Gate, Response, Work
+from acp_langgraph.testing.runs import play
 
 __all__ = ["ToyRecord", "ToyServer"]
 
