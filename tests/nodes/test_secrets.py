@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from typing import Any
 
@@ -377,3 +378,25 @@ def test_no_mask_is_sent_whatever_a_secret_is_in(server: Any, color: Color, give
     with pytest.raises(NodeInputError, match="Secret"):
         color.invoke(make(server), {"ask": given})
     assert server.created == 0
+
+
+def test_no_mask_is_told_to_a_chat_as_what_a_tool_gave(color: Color) -> None:
+    def look_up() -> Any:
+        """Looks it up."""
+        return {"token": SecretStr("hunter2")}
+
+    with FakeQuant([], scale=0.01) as quant:
+        quant.make_chat = lambda _: {"rounds": [{"look_up": {}}], "reply": "ok"}
+        node = QuantChatNode(
+            "quant",
+            quant.url,
+            organisation="acme",
+            model_id="m",
+            input_path="ask",
+            output_path="answer",
+            pace=QUICK,
+            tools=[look_up],
+        )
+        with contextlib.suppress(AcpLangGraphError):
+            color.invoke(node, {"ask": "hi"})
+        assert MASK not in everything(quant)
