@@ -101,7 +101,9 @@ def test_a_time_out_of_a_client_of_ones_own_is_not_said_to_be_the_configurations
     gate = Gate()
     with FakeACPServer([Answer("done")]) as server:
         server.faults.add(Fault.hold(gate), times=None)
-        with pytest.raises(ApiTimeoutError, match="client") as caught:
-            search_by_ones_own(color, server)
-        gate.open()
+        try:
+            with pytest.raises(ApiTimeoutError, match="client") as caught:
+                search_by_ones_own(color, server)
+        finally:
+            gate.open()
         assert "configuration" not in str(caught.value)
