@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -23,6 +24,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Certificates for servers that speak TLS; nobody but a test's own settings trusts them."""
     return Certificates.made_in(tmp_path_factory.mktemp("certificates"))
 
+
+# Where a shell runs this in the background, Ctrl-C is ignored, also by whatever the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("million", max_examples=200_000)  # several tests multiply it
 

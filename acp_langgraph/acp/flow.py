@@ -330,10 +330,8 @@ def _answer(
         if not (yield from _still_asks(order, policy, run_id, question)):
             return
         entry.seen_alive = True
-        by_itself = policy.server.answers_on_threads is False
-        where = order.by_itself() if by_itself else order
         try:
-            yield from policy.repeat(where.resume(run_id, answer))
+            yield from _send_answer(order, policy, run_id, answer)
         except (BadRequestException, ConflictException) as error:
             # AGNTCY's server says 400 where the protocol says 409: the run is not interrupted.
             if (yield from _still_asks(order, policy, run_id, question)):
@@ -347,12 +345,31 @@ def _answer(
         except OpenApiException as error:
             if not may_be_done(error) or not left:
                 raise
-            server_error = isinstance(error, ServiceException)
-            if order.thread_id is not None and server_error:
-                policy.server.answers_on_threads = by_itself
             yield Pause(next(waits))
             continue
         return
+
+
+def _send_answer(order: RunOrder, policy: RunPolicy, run_id: str, answer: Any) -> Flow[None]:
+    """Answer on the thread, or as a run by itself where that is known, or found, to be the only way."""
+    server, by_itself = policy.server, order.by_itself()
+    if order.thread_id is None or server.answers_on_threads is False:
+        yield from policy.repeat(by_itself.resume(run_id, answer))
+        return
+    try:
+        yield from policy.repeat(order.resume(run_id, answer))
+    except ServiceException as error:
+        failed = error.status == HTTPStatus.INTERNAL_SERVER_ERROR
+        if not failed or server.answers_on_threads is not None:
+            raise
+        try:
+            yield from policy.repeat(by_itself.resume(run_id, answer))
+        except NotFoundException:
+            server.answers_on_threads = True
+            raise error from None
+        except (BadRequestException, ConflictException):  # it was taken, or will be the next time
+            raise error from None
+        server.answers_on_threads = False
 
 
 def _unknown_agent(order: RunOrder, error: NotFoundException) -> UnknownAgentError:

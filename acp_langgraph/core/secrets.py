@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from acp_langgraph.core.processes import PerProcess
@@ -23,6 +24,8 @@ SHORTEST_SECRET: Final = 6
 """Characters; what is shorter is found in every text."""
 
 _HIDDEN: Final = "[credential]"
+# They stand before a credential, and are none.
+_SCHEMES: Final = frozenset({"apikey", "basic", "bearer", "digest", "dpop", "negotiate", "token"})
 # What every request carries, and what tells whom a trace belongs to.
 _NO_SECRETS: Final = frozenset(
     {
@@ -113,7 +116,7 @@ def secrets(*headers: Mapping[str, str]) -> tuple[str, ...]:
         if name.lower() in _NO_SECRETS:
             continue
         scheme, _, credential = value.partition(" ")
-        found |= {value, credential}
+        found |= {credential} if scheme.lower() in _SCHEMES and credential else {value, credential}
         if scheme.lower() == "basic":
             found |= _decoded(credential)
         if name.lower() == "cookie":
@@ -124,10 +127,12 @@ def secrets(*headers: Mapping[str, str]) -> tuple[str, ...]:
 def redact(text: str, hidden: Iterable[str]) -> str:
     """The text without what must not show, however it is escaped."""
     for each in hidden:
-        if each in text:
-            text = text.replace(each, _HIDDEN)
-        if not each.isalnum() and _begins(each) in text:
-            text = re.sub("".join(map(_spelt, each)), lambda _: _HIDDEN, text)
+        start = _plainest(each)
+        if start not in text:
+            continue
+        text = text.replace(each, _HIDDEN)
+        if start != each and start in text:
+            text = _spellings(each).sub(_HIDDEN, text)
     return text
 
 
@@ -148,10 +153,15 @@ def _without(value: Any, hidden: tuple[str, ...]) -> Any:
     return value
 
 
-def _begins(secret: str) -> str:
-    """What of a secret looks the same in every spelling."""
-    found = re.search(r"[A-Za-z0-9]+", secret)
-    return found.group() if found else ""
+@lru_cache(4096)
+def _plainest(secret: str) -> str:
+    """The longest part of a secret that looks the same in every spelling."""
+    return max(re.findall(r"[A-Za-z0-9]+", secret), key=len, default="")
+
+
+@lru_cache(256)
+def _spellings(secret: str) -> re.Pattern[str]:
+    return re.compile("".join(map(_spelt, secret)))
 
 
 def _spelt(character: str) -> str:

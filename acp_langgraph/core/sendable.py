@@ -82,6 +82,8 @@ def _merged(
             return whole
         if declares(at):
             return to_jsonable_python(whole.get_secret_value())
+        if made != to_jsonable_python(whole):
+            return made  # no mask, but what a serializer of the user's own has made of it
         place = ".".join(map(str, at)) or "it"
         raise UnsendableError(
             f"{place} is a {type(whole).__name__}, which goes only where a secret is declared"

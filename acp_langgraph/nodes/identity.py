@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -76,6 +76,10 @@ class Identity:
             raise NodeConfigurationError(str(error), node=node) from None
         self._parts = tuple(parts)
         self._more = more
+
+    def __deepcopy__(self, _: Any) -> Self:
+        """The same: what is copied shows what this shows, and asks for it together with this."""
+        return self
 
     @property
     def varies(self) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 from urllib.parse import urlsplit
 
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
+from langchain_core.runnables.retry import RunnableRetry
+from langchain_core.runnables.utils import Input, Output
 from typing_extensions import override
 
 from acp_langgraph.errors import NodeConfigurationError
@@ -18,10 +20,57 @@ if TYPE_CHECKING:
     from acp_langgraph.nodes.tool import ToolSide
     from acp_langgraph.transport import AsyncTransport, Transport
 
-__all__ = ["Presence"]
+__all__ = ["Presence", "refuse_fallbacks"]
 
 
-class Presence(Runnable[Any, dict[str, Any]]):
+def refuse_fallbacks(node: str) -> NoReturn:
+    """Refuse fallbacks, which would lose a question.
+
+    Raises:
+        NodeConfigurationError: Always.
+    """
+    raise NodeConfigurationError(
+        "with_fallbacks would take the agent's question for a failure; LangGraph's own "
+        "add_node(..., error_handler=...) does not",
+        node=node,
+    )
+
+
+class WithoutFallbacks(Runnable[Input, Output]):
+    """What refuses fallbacks, and so does whatever it is wrapped in by its own methods."""
+
+    @override
+    def with_fallbacks(self, *_: Any, **__: Any) -> NoReturn:
+        """Refused: a question of the agent is an exception to LangChain, and would be lost."""
+        refuse_fallbacks(self.get_name())
+
+    @override
+    def with_config(
+        self, config: RunnableConfig | None = None, **options: Any
+    ) -> _Bound[Input, Output]:
+        """It, with a config."""
+        return _Bound(bound=self, config=cast("RunnableConfig", {**(config or {}), **options}))
+
+    @override
+    def bind(self, **kwargs: Any) -> _Bound[Input, Output]:
+        """It, with arguments."""
+        return _Bound(bound=self, kwargs=kwargs, config={})
+
+    @override
+    def with_retry(self, **options: Any) -> _Retried[Input, Output]:
+        """It, tried again where it fails, as `Runnable.with_retry` says; a question is no failure."""
+        return _Retried(**dict(Runnable.with_retry(self, **options)))  # type: ignore[call-overload]  # a model's fields
+
+
+class _Bound(WithoutFallbacks[Input, Output], RunnableBinding[Input, Output]):  # type: ignore[no-redef]  # the plugin and a field "kwargs"
+    """A `RunnableBinding`, but for fallbacks."""
+
+
+class _Retried(WithoutFallbacks[Input, Output], RunnableRetry[Input, Output]):  # type: ignore[no-redef]  # the plugin and a field "kwargs"
+    """A `RunnableRetry`, but for fallbacks."""
+
+
+class Presence(WithoutFallbacks[Any, dict[str, Any]]):
     """What others get to know of a node.
 
     Attributes:
@@ -120,15 +169,6 @@ class Presence(Runnable[Any, dict[str, Any]]):
         from acp_langgraph.nodes.tool import make_tool  # noqa: PLC0415 - only for those who want it
 
         return make_tool(self.tool_side(config), args_schema, name, description, arg_types)
-
-    @override
-    def with_fallbacks(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: a question of the agent is an exception to LangChain, and would be lost."""
-        raise NodeConfigurationError(
-            "with_fallbacks would take the agent's question for a failure; LangGraph's own "
-            "add_node(..., error_handler=...) does not",
-            node=self.name,
-        )
 
     def tool_side(self, config: Any = None) -> ToolSide:  # noqa: ARG002 - for those that have one
         """What a tool is made from.

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Never, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Never, NoReturn, TypedDict
 
 from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_core.runnables import RunnableConfig
@@ -34,6 +34,7 @@ from acp_langgraph.errors import (
 from acp_langgraph.mapping import schema, validation
 from acp_langgraph.mapping.json_schema import type_from_json_schema
 from acp_langgraph.nodes.ports import OutputPort
+from acp_langgraph.nodes.presence import refuse_fallbacks
 from acp_langgraph.nodes.tool_calls import ToolCall
 
 if TYPE_CHECKING:
@@ -138,6 +139,11 @@ class RemoteTool(BaseTool):
         """Made again of what it was made of: graphs, and types that were made here, cannot be pickled."""
         fields = {each: getattr(self, each) for each in self.model_fields_set - {"args_schema"}}
         return _made_again, (type(self), self._node, self._arguments, fields)
+
+    @override
+    def with_fallbacks(self, *_: Any, **__: Any) -> NoReturn:
+        """Refused, as of a node."""
+        refuse_fallbacks(self.name)
 
     @override
     def _to_args_and_kwargs(

@@ -42,7 +42,10 @@ class _Pool:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.made: dict[tuple[str, str, int | None], httpx.HTTPTransport] = {}
+        self.made: dict[
+            tuple[str, str, int | None],
+            tuple[httpx.HTTPTransport, weakref.finalize[Any, Any]],
+        ] = {}
 
 
 class Transport(Copied, Closing):
@@ -69,7 +72,6 @@ class Transport(Copied, Closing):
         self.shown = self.endpoint.shown
         self._auth = auth
         self._given = client
-        self._used: PerProcess[Any] = PerProcess(list)
         self._pool = PerProcess(_Pool)
 
     def exchange(self, call: Call[Any]) -> Reply:
@@ -137,8 +139,8 @@ class Transport(Copied, Closing):
         pool = self._pool.here()
         with pool.lock:
             made, pool.made = list(pool.made.values()), {}
-        for each in made:
-            each.close()
+        for _, close in made:
+            close()
 
     # The performer's side: what a flow's effects mean outside of a graph.
 
@@ -176,7 +178,7 @@ class Transport(Copied, Closing):
         """Send a call's request; the body of the answer is still to be read."""
         if self._given is not None:
             auth = httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth
-            refuse_forked(self._used)
+            refuse_forked(self._given)
             request = self.endpoint.request_by(self._given, call)
             # Credentials go to the configured origin only, whatever the client's own habit is.
             response = self._given.send(request, auth=auth, stream=True, follow_redirects=False)
@@ -200,14 +202,14 @@ class Transport(Copied, Closing):
         # No `httpx.Client`: half of a small request's time would go into what is not used here,
         # and cookies that one user of the node was given would be sent with another's requests.
         pool, origin = self._pool.here(), (url.scheme, url.host, url.port)
-        made = pool.made.get(origin)
-        if made is not None:
-            return made
+        found = pool.made.get(origin)
+        if found is not None:
+            return found[0]
         with pool.lock:
-            if (made := pool.made.get(origin)) is None:
+            if (found := pool.made.get(origin)) is None:
                 proxy = self.endpoint.proxy(url)
                 kind = socks_transport if is_socks(proxy) else httpx.HTTPTransport
-                made = pool.made[origin] = kind(
+                made = kind(
                     verify=self.endpoint.tls() if url.scheme == "https" else trusting_nobody(),
                     proxy=proxy,
                     trust_env=False,  # the endpoint decides about proxies
@@ -216,8 +218,9 @@ class Transport(Copied, Closing):
                 # httpx has no argument for it, httpcore has.
                 made._pool._network_backend = TimedBackend()  # noqa: SLF001 - pinned by a test
                 # Nobody has to remember close().
-                weakref.finalize(self, _close_here, os.getpid(), made)
-            return made
+                found = made, weakref.finalize(self, _close_here, os.getpid(), made)
+                pool.made[origin] = found
+            return found[0]
 
 
 def _in_time(pieces: Iterator[bytes], seconds: float | None) -> Iterator[bytes]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import ssl
 import time
+import weakref
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,6 +70,9 @@ _NEVER_LEFT: Final = (
     aiohttp.ClientHttpProxyError,
     aiohttp.ConnectionTimeoutError,
 )
+
+
+_used: weakref.WeakKeyDictionary[Any, PerProcess[list[Any]]] = weakref.WeakKeyDictionary()
 
 
 class Endpoint:
@@ -405,22 +410,23 @@ def refuse_other_color(client: Any, wanted: type[httpx.Client | httpx.AsyncClien
     )
 
 
-def refuse_forked(used: PerProcess[Any]) -> None:
-    """Refuse what was used before this process was forked, for it is its parent's.
+def refuse_forked(used: httpx.Client | httpx.AsyncClient | asyncio.AbstractEventLoop) -> None:
+    """Refuse what was used from here before this process was forked, for it is its parent's.
 
     Args:
-        used: Made by whoever uses it.
+        used: What connections belong to. What it was used for by others is not known.
 
     Raises:
         ApiTypeError: If it was.
     """
-    if used.was_made_elsewhere():
+    uses = _used.setdefault(used, PerProcess(list))
+    if uses.was_made_elsewhere():
         raise ApiTypeError(
             "this process was forked from one that has used the same httpx client, or the same event "
             "loop, and on its connections each would get the other's answers; nothing was sent. Make "
             "it after the fork (e.g. in gunicorn's post_fork), or leave the connections to the node"
         )
-    used.here()
+    uses.here()
 
 
 def refuse_to_ask(ask: Ask) -> NoReturn:

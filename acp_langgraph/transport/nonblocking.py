@@ -42,9 +42,6 @@ _Made: TypeAlias = weakref.WeakKeyDictionary[
 _Last: TypeAlias = weakref.WeakKeyDictionary[
     asyncio.AbstractEventLoop, tuple[set[asyncio.Task[Any]], AsyncGenerator[None]]
 ]
-_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, PerProcess[Any]] = (
-    weakref.WeakKeyDictionary()
-)
 
 
 class AsyncTransport(Copied, AsyncClosing):
@@ -71,7 +68,6 @@ class AsyncTransport(Copied, AsyncClosing):
         self.shown = self.endpoint.shown
         self._auth = auth
         self._given = client
-        self._used: PerProcess[Any] = PerProcess(list)
         self._made: PerProcess[_Made] = PerProcess(weakref.WeakKeyDictionary)
         self._last: PerProcess[_Last] = PerProcess(weakref.WeakKeyDictionary)
 
@@ -192,7 +188,7 @@ class AsyncTransport(Copied, AsyncClosing):
         """Send a call's request; the body of the answer is still to be read."""
         if self._given is not None:
             auth = httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth
-            refuse_forked(self._used)
+            refuse_forked(self._given)
             request = self.endpoint.request_by(self._given, call)
             # Credentials go to the configured origin only, whatever the client's own habit is.
             response = await self._given.send(
@@ -214,7 +210,7 @@ class AsyncTransport(Copied, AsyncClosing):
         all_made = self._made.here()
         made = all_made.get(loop)
         if made is None:
-            refuse_forked(_loops.setdefault(loop, PerProcess(list)))
+            refuse_forked(loop)
             connections = Connections(self.endpoint)
             all_made[loop] = connections, _begun(self._keep_open(connections))
             return connections

@@ -166,6 +166,23 @@ def test_a_node_with_fallbacks_asks_or_says_what_to_use(color: Color) -> None:
         assert server.created == server.completed == 1
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda node: node.with_retry(),
+        lambda node: node.with_config(tags=["mine"]),
+        lambda node: node.with_config(tags=["mine"]).with_retry(),
+        lambda node: node.bind(),
+        lambda node: node.with_retry().with_config({"tags": ["mine"]}),
+        lambda node: node.as_tool(arg_types={"n": int}),
+    ],
+)
+def test_what_a_node_is_wrapped_in_refuses_fallbacks_as_it_does(wrap: Any) -> None:
+    node = make_node("http://127.0.0.1:9", "agent")
+    with pytest.raises(NodeConfigurationError, match="error_handler"):
+        wrap(node).with_fallbacks([RunnableLambda(fallback)])
+
+
 def test_a_node_that_stands_in_for_another_does_not_take_its_question_for_a_failure(
     color: Color,
 ) -> None:
