@@ -12,22 +12,30 @@ from acp_langgraph.errors import NotFoundException, OpenApiException
 
 __all__ = ["cancel_run"]
 
-_LONGEST: Final = 10.0  # seconds
 _LOOKS_FOR_A_LATE_RUN: Final = (0.1, 0.2, 0.4, 0.8, 0.0)
 
 
 def cancel_run(
-    order: RunOrder, run_id: str | None, server: ServerHabits | None = None
+    order: RunOrder,
+    run_id: str | None,
+    server: ServerHabits | None = None,
+    longest: float = 10.0,
 ) -> Flow[bool]:
     """End a run; one without a known id is looked up by its key.
 
     The request that creates it may still be on its way, so it is looked for more than once.
 
+    Args:
+        order: What was to be run.
+        run_id: The run, if it is known.
+        server: What was found out about the server.
+        longest: Seconds that it may take.
+
     Returns:
         Whether the server has ended it, or there is none. Some servers cannot cancel.
     """
     policy = RunPolicy(on_unknown="rerun", retries=2, server=server or ServerHabits())
-    until = policy.clock() + _LONGEST
+    until = policy.clock() + longest
     try:
         return (yield from within(lambda: until - policy.clock(), _cancel(order, run_id, policy)))
     except NotFoundException:

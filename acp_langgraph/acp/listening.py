@@ -51,7 +51,7 @@ _IDS_REMEMBERED: Final = 1000
 _PLACES_REMEMBERED: Final = 10_000
 _LONGEST_ID: Final = 1000
 _LONGEST_NUMBER: Final = 18
-_RUNS_REMEMBERED: Final = 10_000
+_RUNS_REMEMBERED: Final = 1000
 _PASSING: Final = frozenset({502, 503, 504})
 
 
@@ -171,6 +171,11 @@ class Listening:
         if len(self.hearings) > _RUNS_REMEMBERED:
             self.hearings.pop(list(self.hearings)[0], None)  # noqa: RUF015 - safe among threads
         return hearing
+
+    def forget(self, run_id: str | None) -> None:
+        """Nobody is going to listen to a run any more."""
+        if run_id is not None:
+            self.hearings.pop(run_id, None)
 
 
 def listen_to_run(

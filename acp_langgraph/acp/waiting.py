@@ -53,6 +53,8 @@ _NOT_YET: Final = (
     UnreadableAnswerException,
 )
 _LOOKS_BEFORE_LOST: Final = 3
+_LONG: Final = 1.0  # seconds
+_TO_CANCEL: Final = 3.0  # seconds beyond the deadline
 _LAST_LOOK: Final = 10.0  # seconds for what a run has come to whose time is over
 
 
@@ -72,6 +74,8 @@ def wait_for_run(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg) -> 
         return (yield from within(left, _wait(order, policy, entry, leg, left)))
     except OutOfTimeError:
         entry.failures.told.add(run_id)
+        if entry.listening is not None:
+            entry.listening.forget(run_id)
     return (yield from give_up(order, policy, run_id))
 
 
@@ -81,6 +85,7 @@ def _wait(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg, left: Left
     while True:
         yield from _listen(order, policy, entry, leg, vigil)
         problem: OpenApiException
+        began = policy.clock()
         try:
             answer = yield from _asked_where_it_is_told(order, policy, run_id)
         except (*_NOT_YET, NotFoundException) as error:
@@ -101,8 +106,9 @@ def _wait(order: RunOrder, policy: RunPolicy, entry: Entry, leg: Leg, left: Left
                 return {**outcome, **heard}
             problem = ApiTimeoutError("the server says that the run is not done", sent=True)
         yield from _look(order, vigil, entry, run_id, problem)
-        if pause := vigil.pause(problem):
-            yield Pause(pause)
+        stayed_open = isinstance(problem, ApiTimeoutError) and problem.sent
+        if not (stayed_open and vigil.was_long_since(began)):
+            yield Pause(vigil.next_pause(problem))
 
 
 def _asked_where_it_is_told(
@@ -206,11 +212,15 @@ class Vigil:
         """Whether there was no sign of life for too long."""
         return self.policy.clock() - self._alive > self.policy.patience
 
-    def pause(self, problem: OpenApiException) -> float:
-        """Seconds to pause before the next wait; none after one that stayed open for long."""
-        if isinstance(problem, ApiTimeoutError) and problem.sent:
-            self._waits = self.policy.backoff.waits()
-            return 0.0
+    def was_long_since(self, began: float) -> bool:
+        """Whether a wait that is over was open for long, so that the next one may follow at once."""
+        if self.policy.clock() - began < min(_LONG, self.policy.long_poll):
+            return False
+        self._waits = self.policy.backoff.waits()
+        return True
+
+    def next_pause(self, problem: OpenApiException) -> float:
+        """Seconds to pause before the next wait."""
         asked = retry_after(problem.headers) if isinstance(problem, ApiException) else None
         return max(next(self._waits), asked or 0.0)
 
@@ -264,7 +274,9 @@ def give_up(order: RunOrder, policy: RunPolicy, run_id: str | None) -> Flow[NoRe
     Raises:
         RunTimeoutError: Always.
     """
-    ended = policy.on_timeout == "cancel" and (yield from cancel_run(order, run_id, policy.server))
+    ended = policy.on_timeout == "cancel" and (
+        yield from cancel_run(order, run_id, policy.server, _TO_CANCEL)
+    )
     raise RunTimeoutError(
         f"the remote run was not done after {policy.run_timeout} s (run_timeout of the node); it was "
         + ("cancelled" if ended else "left running and can be waited for again"),

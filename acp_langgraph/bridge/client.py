@@ -103,7 +103,11 @@ class BridgeClient(Closing):
         configuration = access.connection(configuration)
         sent = access.gateway_headers(apikey, headers)
         self._operations = Operations(
-            configuration, sent, generation, authenticates=access.authenticates(client)
+            configuration,
+            sent,
+            generation,
+            authenticates=access.authenticates(client),
+            is_owned=client is None,
         )
         self._transport = transport_to(
             configuration, client=client, auth=auth, headers=sent, refuse=access.refuse
@@ -155,7 +159,11 @@ class AsyncBridgeClient(AsyncClosing):
         configuration = access.connection(configuration)
         sent = access.gateway_headers(apikey, headers)
         self._operations = Operations(
-            configuration, sent, generation, authenticates=access.authenticates(client)
+            configuration,
+            sent,
+            generation,
+            authenticates=access.authenticates(client),
+            is_owned=client is None,
         )
         self._transport = async_transport_to(
             configuration, client=client, auth=auth, headers=sent, refuse=access.refuse

@@ -26,6 +26,7 @@ class Operations:
         headers: What identifies the client to the gateway.
         generation: Which paths the bridge has.
         authenticates: Whether the caller's own HTTP client adds credentials.
+        is_owned: Whether the HTTP client is not the caller's own.
     """
 
     def __init__(
@@ -35,9 +36,12 @@ class Operations:
         generation: Generation,
         *,
         authenticates: bool,
+        is_owned: bool = True,
     ) -> None:
         self._retries = configuration.retries
-        self._timeout = configuration.timeout
+        # A client of the caller's own has a patience of its own, unless the configuration says one.
+        said = is_owned or "timeout" in configuration.model_fields_set
+        self._timeout = configuration.timeout if said else None
         self._headers = {**configuration.auth_headers(), **headers}
         self._generation: Generation = generation
         self._authenticates = authenticates

@@ -56,7 +56,7 @@ _CREDENTIALS: Final = (
     "here, credentials are settings of the client configuration: api_key, access_token, or username "
     "and password"
 )
-_TOLD: Final = 64 * 1024  # bytes of an answer that an error holds
+_TOLD: Final = 256 * 1024  # bytes of an answer that an error holds
 _LONGEST_SECRET: Final = 32 * 1024  # bytes; none is told by half
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -81,7 +81,7 @@ class Reply:
     shown: Shown | None = field(default=None, repr=False, compare=False)
 
     def to_tell(self) -> Reply:
-        """The reply as it may be told of: its first 64 KiB, without what was shown to the server."""
+        """The reply as it may be told of: its first 256 KiB, without what was shown to the server."""
         hide = self.shown.hide if self.shown is not None else str
         content = self.content[: _TOLD + _LONGEST_SECRET].decode("utf-8", "surrogateescape")
         content = hide(content)[:_TOLD]

@@ -435,6 +435,8 @@ class ACPNode(RemoteNode):
     def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
         """Cancel the remote run, which may have to be found first."""
         order = RunOrder(key, self._agent_id, None, thread_id=self._thread(execution))
+        if self._listening is not None:
+            self._listening.forget(run_id)
         return (yield from cancel_run(order, run_id, self.policy.server))
 
     def _order(

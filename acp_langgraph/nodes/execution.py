@@ -128,6 +128,8 @@ class Execution:
         trace = noted.trace
         if call is not None:  # which a wrapper may repeat within the task around
             trace = _noted(call.task.attempts, invoked, attempt, state, is_one=True).trace
+        if attempt > 1 and not task.loops:  # and not of LangGraph: what came before is not known
+            trace.begun = True
         thread_id = None if info.thread_id is None else str(info.thread_id)
         place = [thread_id or "", call.key if call else info.checkpoint_ns, node, str(noted.count)]
         key = str(uuid.uuid5(_NAMESPACE, "\n".join(place)))

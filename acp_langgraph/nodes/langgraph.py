@@ -30,7 +30,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
 from queue import Queue
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, NoReturn, Self, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import patch_config, set_config_context
@@ -129,16 +129,13 @@ class GraphTask:
         if info is None:
             return None
         loops = tuple(_loops(configurable))
+        saver = configurable.get(CONFIG_KEY_CHECKPOINTER)
         if loops:
             for needed in (CONFIG_KEY_CHECKPOINTER, CONFIG_KEY_CHECKPOINT_MAP):
                 if needed not in configurable:
-                    raise NodeConfigurationError(
-                        f"langgraph {__version__} does not say what remembers this graph "
-                        f"({needed} is missing), so that a remote run could be started twice; nothing "
-                        "was started. Use a version of langgraph that this package was tried with",
-                        node=node,
-                    )
-        saver = configurable.get(CONFIG_KEY_CHECKPOINTER)
+                    _refuse_this_version(f"{needed} is missing", node)
+        elif CONFIG_KEY_SCRATCHPAD in configurable and isinstance(saver, BaseCheckpointSaver):
+            _refuse_this_version(f"{CONFIG_KEY_CALL} is not what it was", node)
         # A graph compiled with `checkpointer=False` hands its parent's saver on, and stores nothing.
         stores = loops and all(getattr(loop, "checkpointer", saver) is not None for loop in loops)
         if not isinstance(saver, BaseCheckpointSaver) or not stores:
@@ -189,6 +186,15 @@ class GraphTask:
                 if error is not None:
                     raise error
             configurable = loop.config.get(CONF, {})
+
+
+def _refuse_this_version(what: str, node: str) -> NoReturn:
+    raise NodeConfigurationError(
+        f"langgraph {__version__} does not say what remembers this graph ({what}), so that a remote run "
+        "could be started twice; nothing was started. Use a version of langgraph that this package was "
+        "tried with",
+        node=node,
+    )
 
 
 def _stored_beside(call: partial[Any]) -> Iterator[Any]:

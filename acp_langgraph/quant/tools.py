@@ -13,7 +13,7 @@ as the longest.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
@@ -56,6 +56,7 @@ __all__ = [
 ToolOutcome: TypeAlias = dict[str, Any]
 
 _KEPT: Final = "24 hours"
+_AGAIN: Final = {"again": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +113,15 @@ def use_tools(
     """
     failures = failures or Failures()
     for life in itertools.count(1):
-        try:
-            return (yield from _use_tools(order, tools, trace.of_life(life), life))
-        except QuantRunError as error:
-            if not (yield from failures.were_told_of(str(error.run_id))):
-                failures.told.add(str(error.run_id))
-                raise
+        outcome = yield from _use_tools(order, tools, trace.of_life(life), failures, life)
+        if outcome != _AGAIN:
+            return outcome
     raise AssertionError("a flow has lives enough")  # pragma: no cover
 
 
-def _use_tools(order: ToolOrder, tools: Tools, trace: Trace, life: int) -> Flow[dict[str, Any]]:
+def _use_tools(
+    order: ToolOrder, tools: Tools, trace: Trace, failures: Failures, life: int
+) -> Flow[dict[str, Any]]:
     started = yield from start_once(
         Order(
             "the tool run",
@@ -138,8 +138,8 @@ def _use_tools(order: ToolOrder, tools: Tools, trace: Trace, life: int) -> Flow[
     text, since, gathered = started["text"], started["at"], started["orchestrationId"]
     if gathered:
         yield from Progress("started", gathered)
-        body = partial(wait_for_orchestration, gathered, tools, since)
-        return (yield from Step("wait_for_orchestration", body))
+        wait = partial(wait_for_orchestration, gathered, tools, since)
+        return (yield from Step("wait_for_orchestration", partial(_or_again, wait, failures)))
     outcomes: list[ToolOutcome] = []
     for use in started["tools"]:
         outcome = use
@@ -148,10 +148,29 @@ def _use_tools(order: ToolOrder, tools: Tools, trace: Trace, life: int) -> Flow[
             body = partial(wait_for_execution, use["executionId"], tools, since)
             outcome = {**use, **(yield from Step("wait_for_tool", body)), "name": use["name"]}
         outcomes.append(outcome)
-    _check(outcomes, tools)
+    if (yield from _or_again(partial(_checked, outcomes, tools), failures)) == _AGAIN:
+        return _AGAIN
     if order.answer and outcomes:
         text = yield from Step("answer", partial(_answer, order, text, outcomes, tools))
     return {"text": text, "tools": outcomes, "orchestrationId": None}
+
+
+def _or_again(work: Callable[[], Flow[dict[str, Any]]], failures: Failures) -> Flow[dict[str, Any]]:
+    """What tools came to; whether to use them again if they failed and that was told."""
+    try:
+        return (yield from work())
+    except QuantRunError as error:
+        if error.run_id is not None:
+            if (yield from failures.were_told_of(error.run_id)):
+                return _AGAIN
+            failures.told.add(error.run_id)
+        raise
+
+
+def _checked(outcomes: Sequence[ToolOutcome], tools: Tools) -> Flow[dict[str, Any]]:
+    yield from ()
+    _check(outcomes, tools)
+    return {}
 
 
 def wait_for_executions(

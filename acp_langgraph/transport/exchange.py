@@ -213,13 +213,18 @@ class Endpoint:
         self.shown.add(request.url.params.items())
 
     @contextmanager
-    def explained(self, call: Call[Any]) -> Iterator[None]:
-        """Turn the HTTP library's failures into ours, and log the exchange if asked to."""
-        with self.shown.out_of_errors(), self._explained(call):
+    def explained(self, call: Call[Any], *, logs: bool = True) -> Iterator[None]:
+        """Turn the HTTP library's failures into ours, and log the exchange if asked to.
+
+        Args:
+            call: What is exchanged.
+            logs: Whether this is the exchange itself, and not something around it.
+        """
+        with self.shown.out_of_errors(), self._explained(call, logs=logs):
             yield
 
     @contextmanager
-    def _explained(self, call: Call[Any]) -> Iterator[None]:
+    def _explained(self, call: Call[Any], *, logs: bool) -> Iterator[None]:
         started = time.perf_counter()
         outcome = "cut off"
         try:
@@ -243,7 +248,7 @@ class Endpoint:
                 f"{self._place(call)}: the answer cannot be decompressed", sent=True
             ) from None
         finally:
-            if self.configuration.debug:
+            if logs and self.configuration.debug:
                 took = (time.perf_counter() - started) * 1000
                 _log.debug("%s: %s after %.1f ms", self._place(call), outcome, took)
 
