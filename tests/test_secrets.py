@@ -511,3 +511,19 @@ def test_a_refusal_is_told_soon_although_many_tokens_were_shown(color: Color) ->
         with pytest.raises(UnprocessableEntityException, match="no such scope"):
             color.invoke(node, {"ask": {}})
         assert time.process_time() - began < 0.5  # seconds in which nothing else could be done
+
+
+@pytest.mark.parametrize("kilobytes", [96, 288])
+def test_a_long_answer_that_repeats_what_was_sent_is_not_cut_in_the_midst_of_it(
+    color: Color, kilobytes: int
+) -> None:
+    token = f"sesame/{'x/' * 1500}"
+
+    def repeating(_: RecordedRequest) -> Response:
+        said = f"{token} " * 12
+        return Response.text(said + "-" * (kilobytes * 1024 - len(said) - 1000) + token, 403)
+
+    way = Way({"access_token": token})
+    with FakeHTTPServer(repeating) as server, pytest.raises(ForbiddenException) as caught:
+        ask(color, way, server.url)
+    assert "sesame" not in caught.value.body

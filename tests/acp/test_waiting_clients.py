@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 from support.colors import Color
 
@@ -77,3 +78,32 @@ def test_a_time_out_of_any_other_call_names_the_setting_and_speaks_of_no_run(col
             call(color, server, "search_agents")
         gate.open()
     assert "go on" not in str(caught.value)
+
+
+def search_by_ones_own(color: Color, server: FakeACPServer) -> None:
+    """Search with a client that has a time-out of its own."""
+    configuration = ApiClientConfiguration(server.url, retries=0)
+    if color.name == "sync":
+        with httpx.Client(timeout=0.2) as own:
+            ACPClient(configuration, client=own).search_agents({})
+        return
+
+    async def search() -> None:
+        async with httpx.AsyncClient(timeout=0.2) as own:
+            await AsyncACPClient(configuration, client=own).search_agents({})
+
+    asyncio.run(search())
+
+
+def test_a_time_out_of_a_client_of_ones_own_is_not_said_to_be_the_configurations(
+    color: Color,
+) -> None:
+    gate = Gate()
+    with FakeACPServer([Answer("done")]) as server:
+        server.faults.add(Fault.hold(gate), times=None)
+        try:
+            with pytest.raises(ApiTimeoutError, match="client") as caught:
+                search_by_ones_own(color, server)
+        finally:
+            gate.open()
+        assert "configuration" not in str(caught.value)

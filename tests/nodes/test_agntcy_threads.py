@@ -158,3 +158,17 @@ def test_a_server_that_fails_once_to_take_an_answer_is_given_it_again_in_the_sam
         done = color.invoke(graph, Command(resume="blue"), ON_A_THREAD)
         assert done["answer"] == ["blue"]
         assert server.created == server.completed == 1
+
+
+def test_an_answer_that_was_taken_before_the_server_failed_is_not_given_to_the_next_question(
+    color: Color,
+) -> None:
+    script = [Ask("color?"), Ask("food?"), Answer(lambda run: run.answers)]
+    with FakeACPServer(script) as server:
+        server.faults.add(Fault.status(500, after_work=True), on="resume_thread_run")
+        graph = built(make(server)).compile(checkpointer=InMemorySaver())
+        color.invoke(graph, {"ask": {}}, ON_A_THREAD)
+        asked = color.invoke(graph, Command(resume="blue"), ON_A_THREAD)
+        assert [each.value for each in asked["__interrupt__"]] == ["food?"]
+        done = color.invoke(graph, Command(resume="rice"), ON_A_THREAD)
+        assert done["answer"] == ["blue", "rice"]

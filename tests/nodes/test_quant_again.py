@@ -89,3 +89,28 @@ def test_an_orchestration_that_took_a_failed_ones_place_does_not_depend_on_that_
             state = color.invoke(graph, None, ON_A_THREAD)
         assert [each["result"] for each in state["answer"]["tools"]] == [7, 7]
         assert len(server.orchestrations) == 1
+
+
+def test_a_tool_that_failed_and_was_used_again_is_not_told_of_again(
+    color: Color, tmp_path: Path
+) -> None:
+    """Also where what took its place was not waited for to its end."""
+    with FakeQuant([FakeTool("draw", error="no ink")], scale=0.01) as server:
+        node = QuantToolNode("draw", server.url, tools=["draw"], **NODE)
+        with color.graph_over(built(node), tmp_path / "c.sqlite") as graph:
+            with pytest.raises(QuantRunError, match="no ink"):
+                color.invoke(graph, {"ask": "hi"}, ON_A_THREAD)
+            (failed,) = server.executions
+            server.tools["draw"] = FakeTool("draw", result=7, states=(("running", 1.0),))
+            server.faults.add(
+                Fault.status(403),
+                on=lambda request: (
+                    "/executions/" in request.path
+                    and not request.path.endswith(failed.execution_id)
+                ),
+            )
+            with pytest.raises(ForbiddenException):
+                color.invoke(graph, None, ON_A_THREAD)
+            state = color.invoke(graph, None, ON_A_THREAD)
+        assert state["answer"]["tools"][0]["result"] == 7
+        assert len(server.executions) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
-from pydantic import BaseModel, SecretBytes, SecretStr, field_serializer
+from pydantic import BaseModel, SecretBytes, SecretStr, field_serializer, model_serializer
 from support.agents import agent
 from support.colors import Color
 from typing_extensions import TypedDict
@@ -351,3 +353,50 @@ def test_a_secret_whose_model_says_how_it_is_sent_is_sent_like_that(
     color.invoke(make(server), {"ask": given})
     assert "hunter2" in everything(server)
     assert MASK not in everything(server)
+
+
+class Adding(BaseModel):
+    """Writes more as JSON than it is in Python."""
+
+    password: SecretStr = SecretStr("hunter2")
+
+    @model_serializer(mode="wrap")
+    def add(self, write: Any, info: Any) -> Any:
+        return write(self) | ({"kind": "login"} if info.mode == "json" else {})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        deque([SecretStr("hunter2")]),
+        {"several": deque([SecretStr("hunter2")])},
+        {SecretStr("hunter2"): 1},
+        Adding(),
+    ],
+)
+def test_no_mask_is_sent_whatever_a_secret_is_in(server: Any, color: Color, given: Any) -> None:
+    with pytest.raises(NodeInputError, match="Secret"):
+        color.invoke(make(server), {"ask": given})
+    assert server.created == 0
+
+
+def test_no_mask_is_told_to_a_chat_as_what_a_tool_gave(color: Color) -> None:
+    def look_up() -> Any:
+        """Looks it up."""
+        return {"token": SecretStr("hunter2")}
+
+    with FakeQuant([], scale=0.01) as quant:
+        quant.make_chat = lambda _: {"rounds": [{"look_up": {}}], "reply": "ok"}
+        node = QuantChatNode(
+            "quant",
+            quant.url,
+            organisation="acme",
+            model_id="m",
+            input_path="ask",
+            output_path="answer",
+            pace=QUICK,
+            tools=[look_up],
+        )
+        with contextlib.suppress(AcpLangGraphError):
+            color.invoke(node, {"ask": "hi"})
+        assert MASK not in everything(quant)

@@ -15,7 +15,8 @@ from langgraph.types import Command
 from support.colors import Color
 from support.counted import make_node
 
-from acp_langgraph.errors import ForbiddenException, NodeConfigurationError
+from acp_langgraph.errors import ForbiddenException, NodeConfigurationError, NodeOutputError
+from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.testing import Answer, Ask, FakeACPServer, Fault
 
 ON_A_THREAD: Any = {"configurable": {"thread_id": "1"}}
@@ -251,3 +252,29 @@ def test_a_tool_with_fallbacks_asks_or_says_what_to_use(color: Color) -> None:
         asked, _ = conversation(color, graph_of(RunnableLambda(work, awork)), "blue")
         assert asked == ["color?"]
         assert server.created == server.completed == 1
+
+
+def test_an_order_that_was_changed_after_it_failed_is_another_order(color: Color) -> None:
+    """Whoever mends what was asked, and asks again, is not given the answer to what was asked first."""
+    with FakeACPServer([Answer(lambda run: run.input)]) as server:
+        node = ACPNode("remote", server.agent_id, server.url, "ask", None, "answer", str)
+
+        def work(_: State) -> Any:
+            order: Any = {"ask": 1}
+            try:
+                return node.invoke(order)
+            except NodeOutputError:
+                order["ask"] = "one"
+                return node.invoke(order)
+
+        async def awork(_: State) -> Any:
+            order: Any = {"ask": 1}
+            try:
+                return await node.ainvoke(order)
+            except NodeOutputError:
+                order["ask"] = "one"
+                return await node.ainvoke(order)
+
+        graph = graph_of(RunnableLambda(work, awork))
+        assert conversation(color, graph) == ([], "one")
+        assert server.created == 2
