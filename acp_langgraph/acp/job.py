@@ -35,8 +35,6 @@ from acp_langgraph.errors import (
     ApiConnectionError,
     ApiException,
     ApiTimeoutError,
-    BadRequestException,
-    ConflictException,
     ForbiddenException,
     NotFoundException,
     RunLostError,
@@ -328,25 +326,27 @@ class ACPJob(Job):
     def answer(self, job_id: str, answer: Any) -> Flow[None]:
         """Resume it: on its thread, or as a run by itself where that is found to be the only way.
 
+        One try is one request: who calls looks whether the question still waits before the next one.
         AGNTCY's server says 400 where the protocol says 409: it is not interrupted.
         """
-        order, habits, by_itself = self.order, self.habits, self.order.by_itself()
-        if order.thread_id is None or habits.answers_on_threads is False:
-            yield from self.policy.repeat(by_itself.resume(job_id, answer))
-            return
+        habits, on_thread = self.habits, self.order.thread_id is not None
+        unsure = on_thread and habits.answers_on_threads is None
+        by_itself = on_thread and (
+            habits.answers_on_threads is False or (unsure and habits.failed_on_thread)
+        )
+        order = self.order.by_itself() if by_itself else self.order
         try:
             yield from self.policy.repeat(order.resume(job_id, answer))
         except ServiceException as error:
-            failed = error.status == HTTPStatus.INTERNAL_SERVER_ERROR
-            if not failed or habits.answers_on_threads is not None:
+            if unsure and error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                habits.failed_on_thread = not by_itself
+            raise
+        except NotFoundException:
+            if not (unsure and by_itself):
                 raise
-            try:
-                yield from self.policy.repeat(by_itself.resume(job_id, answer))
-            except NotFoundException:
-                habits.answers_on_threads = True
-                raise error from None
-            except (BadRequestException, ConflictException):  # taken, or to be taken the next time
-                raise error from None
+            habits.answers_on_threads = True
+            raise ApiTimeoutError("the server could not take the answer", sent=True) from None
+        if unsure and by_itself:
             habits.answers_on_threads = False
 
     def cancel(self, job_id: str) -> Flow[None]:

@@ -146,9 +146,11 @@ class ServerHabits:
         starts_on_threads: Whether it can start a run on a thread without being waited for.
         answers_on_threads: Whether a run on a thread can be waited for and answered there, and not only
             as a run by itself; `None` if that is not known.
+        failed_on_thread: Whether it has failed to take an answer there, so that the other way is next.
     """
 
     searches_metadata: bool | None = None
     pages_threads: bool = True
     starts_on_threads: bool = True
     answers_on_threads: bool | None = None
+    failed_on_thread: bool = False

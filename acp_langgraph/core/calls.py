@@ -55,6 +55,7 @@ _CREDENTIALS: Final = (
 )
 _TOLD: Final = 256 * 1024  # bytes of an answer that an error holds
 _LONGEST_SECRET: Final = 32 * 1024  # bytes; none is told by half
+_READ: Final = _TOLD + _LONGEST_SECRET
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
@@ -80,8 +81,10 @@ class Reply:
     def to_tell(self) -> Reply:
         """The reply as it may be told of: its first 256 KiB, without what was shown to the server."""
         hide = self.shown.hide if self.shown is not None else str
-        content = self.content[: _TOLD + _LONGEST_SECRET].decode("utf-8", "surrogateescape")
-        content = hide(content)[:_TOLD]
+        content = hide(self.content[:_READ].decode("utf-8", "surrogateescape"))
+        if len(self.content) > _READ:  # and perhaps in the midst of a secret
+            content = content[:-_LONGEST_SECRET]
+        content = content[:_TOLD]
         return replace(
             self,
             headers={name: hide(value) for name, value in self.headers.items()},

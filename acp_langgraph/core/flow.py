@@ -207,6 +207,12 @@ def left_until(moment: float | None, clock: Callable[[], float]) -> Left:
     return lambda: None if moment is None else moment - clock()
 
 
+def is_over(left: Left) -> bool:
+    """Whether nothing is left."""
+    seconds = left()
+    return seconds is not None and seconds <= 0
+
+
 def within(left: Left, flow: Flow[T]) -> Flow[T]:
     """The same flow, as long as there is time: no exchange, stream or pause of it outlasts that.
 
@@ -222,7 +228,7 @@ def within(left: Left, flow: Flow[T]) -> Flow[T]:
             try:
                 reply = yield _cut(effect, left())
             except ApiTimeoutError as error:
-                if (left() or 1.0) <= 0:
+                if is_over(left):
                     raise OutOfTimeError(trouble) from error
                 effect = flow.throw(error)
             except OutOfTimeError:

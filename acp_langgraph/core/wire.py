@@ -1,10 +1,6 @@
 """What goes over a wire and what comes: strict in what is sent, tolerant in what is read.
 
 What cannot be sent is named by its place; the value itself is never said.
-
-LangGraph's `add_messages` takes dicts, too, and keeps what it does not know of them, such as
-`usage_metadata`, in `additional_kwargs`; roles of one's own it refuses. So what LangChain has written
-as JSON is read by LangChain's own models, where it goes to a channel with that reducer.
 """
 
 from __future__ import annotations
@@ -13,12 +9,12 @@ import json
 import logging
 import math
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final, TypeVar
 
-from langchain_core.messages import AnyMessage
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -151,6 +147,7 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HALF: Final = "half of a surrogate pair, which is no character"
 SECRETS: Final = (SecretStr, SecretBytes, Secret)
 _ANY: Final = TypeAdapter(Any)
+_MASK: Final = str(SecretStr("it"))
 _PLAIN: Final = frozenset({str, int, float, bool, bytes, type(None)})
 _VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 
@@ -165,6 +162,7 @@ def plain(
     dump: Callable[[Any], Any] | None = None,
     declares: Callable[[tuple[Any, ...]], bool] = lambda _: False,
     keep: bool = False,
+    fallback: Callable[[Any], Any] | None = None,
 ) -> Any:
     """The JSON of a value; never the mask that pydantic shows for a secret.
 
@@ -173,25 +171,38 @@ def plain(
         dump: Dumps it by pydantic, in the mode `json` or `python`; by what it is itself if left out.
         declares: Whether a secret is declared at a place in the dump, so that its value is given.
         keep: Leave secrets what they are instead, wherever they are.
+        fallback: Makes JSON of what is none, if nothing else dumps the value.
 
     Raises:
         UnsendableError: If there is a secret at another place.
         pydantic_core.PydanticSerializationError: If it is no JSON.
     """
-    dump = dump or partial(_dump, value)
+    dump = dump or partial(_dump, value, fallback)
     made = dump("json")
     if type(value) in _PLAIN:
         return made
     whole = dump("python")
-    if not holds_secret(whole):
-        return made
-    return _merged(made, whole, (), declares, keep)
+    sent = _merged(made, whole, (), declares, keep) if holds_secret(whole) else made
+    if _masks(sent) > _masks(whole):  # in what is no list and no dict, or written by a model itself
+        raise UnsendableError("it holds a Secret, which goes only where a secret is declared")
+    return sent
 
 
-def _dump(value: Any, mode: Any) -> Any:
+def _dump(value: Any, fallback: Callable[[Any], Any] | None, mode: Any) -> Any:
     if mode == "json":
-        return to_jsonable_python(value, by_alias=True)
+        return to_jsonable_python(value, by_alias=True, fallback=fallback)
     return _ANY.dump_python(value, mode="python", by_alias=True)
+
+
+def _masks(value: Any) -> int:
+    """How many texts there are in a value that pydantic shows for a secret."""
+    if isinstance(value, str):
+        return int(value == _MASK)
+    if isinstance(value, Mapping):
+        return sum(map(_masks, value)) + sum(map(_masks, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset, deque)):
+        return sum(map(_masks, value))
+    return 0
 
 
 def holds_secret(value: Any) -> bool:
@@ -324,46 +335,3 @@ def _members(value: Any) -> list[tuple[Any, Any]]:
 
 def _has_fields(value: Any) -> bool:
     return hasattr(type(value), "model_fields") or hasattr(type(value), "__dataclass_fields__")
-
-
-_REDUCERS: Final = "langgraph.graph.message"
-_WRITTEN: Final = frozenset({"type", "content", "additional_kwargs", "response_metadata"})
-
-
-def with_messages(change: Any, channels: Mapping[str, Any] | None) -> Any:
-    """A change of a state, or an input, with messages for what is written as such.
-
-    Args:
-        change: By channel.
-        channels: The channels that it goes to; `None` if not known.
-    """
-    if channels is None or not isinstance(change, dict):
-        return change
-    return {
-        name: _read(value) if _takes_messages(channels.get(name)) else value
-        for name, value in change.items()
-    }
-
-
-def _takes_messages(channel: Any) -> bool:
-    operator = getattr(channel, "operator", None)
-    return getattr(getattr(operator, "func", operator), "__module__", None) == _REDUCERS
-
-
-def message_of(value: Any) -> Any:
-    """The message that LangChain has written as this JSON; the value itself if it is none."""
-    if not isinstance(value, dict) or not value.keys() >= _WRITTEN:
-        return value
-    try:
-        return _messages().validate_python(value)
-    except ValidationError:
-        return value
-
-
-def _read(value: Any) -> Any:
-    return [message_of(each) for each in value] if isinstance(value, list) else message_of(value)
-
-
-@lru_cache(maxsize=1)
-def _messages() -> TypeAdapter[Any]:
-    return TypeAdapter(AnyMessage)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NoReturn
 
-from acp_langgraph.core.flow import Flow, Left, OutOfTimeError, Pause, Progress, within
+from acp_langgraph.core.flow import Flow, Left, OutOfTimeError, Pause, Progress, is_over, within
 from acp_langgraph.core.retry import retry_after
 from acp_langgraph.errors import (
     ApiConnectionError,
@@ -41,7 +41,7 @@ def wait_for_job(job: Job, entry: Entry, segment: Segment) -> Flow[Outcome]:
         return {"type": "cancelled", "run_id": job_id}
     yield Progress("waiting", job_id, at_work_since(segment))
     left = job.policy.left(segment["since"])
-    if entry.again and not entry.seen_alive and (left() or 1.0) <= 0:
+    if entry.again and not entry.seen_alive and is_over(left):
         # It was given up, or whoever waited for it died: look once what it came to since.
         left = job.policy.for_seconds(_LAST_LOOK)
         if not (yield from _is_settled(job, job_id)):

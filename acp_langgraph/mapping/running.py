@@ -14,7 +14,6 @@ from typing import Any, assert_never
 
 from langchain_core.messages import BaseMessage
 from pydantic import TypeAdapter
-from pydantic_core import to_jsonable_python
 
 from acp_langgraph.core.wire import SECRETS, UnsendableError, plain
 from acp_langgraph.mapping.access import MISSING
@@ -187,15 +186,7 @@ def _text(value: Any, spec: str, secret: bool) -> str:
     if isinstance(value, BaseMessage):
         return str(value.text)
     if isinstance(value, (list, tuple, set, frozenset, dict)) or hasattr(value, "__dict__"):
-        made = plain(
-            value,
-            dump=lambda mode: (
-                to_jsonable_python(value, fallback=str)
-                if mode == "json"
-                else _ANY.dump_python(value, mode="python")
-            ),
-            declares=lambda _: secret,
-        )
+        made = plain(value, declares=lambda _: secret, fallback=str)
         return json.dumps(made, ensure_ascii=False)
     return format(value, spec)
 

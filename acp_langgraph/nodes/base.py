@@ -23,8 +23,8 @@ from langgraph.types import StreamMode
 
 from acp_langgraph.auth import HeaderAuth, Refuse
 from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.chat import with_messages
 from acp_langgraph.core.flow import Flow, Progress, adrive, drive
-from acp_langgraph.core.wire import with_messages
 from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
 from acp_langgraph.jobs.job import Entry, Job, Outcome
 from acp_langgraph.jobs.life import AnswerSchema, run_job
@@ -365,7 +365,12 @@ class RemoteNode(Presence):
         job = asyncio.get_running_loop().create_task(self._end(performer))
         self.async_transport.finish(job)
         self._ending[key] = job
-        job.add_done_callback(lambda _: self._ending.pop(key, None))
+
+        def forget(_: Any) -> None:
+            if self._ending.get(key) is job:
+                del self._ending[key]
+
+        job.add_done_callback(forget)
 
     async def _until_ended(self, execution: Execution) -> None:
         """Wait until what an earlier entry of the same execution left behind is ended."""

@@ -15,6 +15,8 @@ with an `InMemorySaver`.
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import re
 import threading
 import time
@@ -125,7 +127,7 @@ class _Invocations:
         self.traces: dict[tuple[str, int], Trace] = {}
         self.questions = Asked()
         self.put: dict[int, GraphInterrupt] = {}
-        self.failed: dict[tuple[str, int], list[tuple[Any, int]]] = {}
+        self.failed: dict[tuple[str, int], list[tuple[_Given, int]]] = {}
 
 
 _invocations: WeakKeyDictionary[Any, _Invocations] = WeakKeyDictionary()
@@ -294,7 +296,7 @@ def _noted(task: Any, node: str, attempt: int, state: Any, *, is_one: bool = Fal
         if not is_one and (put := invocations.put.get(attempt)) is not None:
             raise put
         failed = invocations.failed.setdefault((node, attempt), [])
-        again = next((each for each in failed if _same(each[0], state)), None)
+        again = next((each for each in failed if each[0].is_again(state)), None)
         if again is not None:
             failed.remove(again)
             count = again[1]
@@ -307,14 +309,39 @@ def _noted(task: Any, node: str, attempt: int, state: Any, *, is_one: bool = Fal
             if isinstance(error, GraphInterrupt):
                 invocations.put[attempt] = error
             elif isinstance(error, Exception):
-                failed.append((state, count))
+                failed.append((_Given(state), count))
 
     trace = invocations.traces.setdefault((node, count), Trace())
     return _Noted(count, trace, invocations.questions, again is not None, left)
 
 
-def _same(one: Any, other: Any) -> bool:
+class _Given:
+    """What an invocation was given that failed, as it was then: whoever invokes again may change it.
+
+    Args:
+        state: What was given.
+    """
+
+    def __init__(self, state: Any) -> None:
+        self._state = state
+        self._bytes = _pickled(state)
+        try:
+            self._then = state if self._bytes is None else copy.deepcopy(state)
+        except Exception:  # noqa: BLE001 - what users put into their states
+            self._then = state
+
+    def is_again(self, state: Any) -> bool:
+        """Whether this is the same again."""
+        if state is self._state and self._bytes == _pickled(state):
+            return True
+        try:
+            return type(self._then) is type(state) and bool(self._then == state)
+        except Exception:  # noqa: BLE001 - what users compare in their own ways
+            return False
+
+
+def _pickled(state: Any) -> bytes | None:
     try:
-        return one is other or bool(type(one) is type(other) and one == other)
-    except Exception:  # noqa: BLE001 - what users compare in their own ways
-        return False
+        return pickle.dumps(state)
+    except Exception:  # noqa: BLE001 - what users put into their states
+        return None

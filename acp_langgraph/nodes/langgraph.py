@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -175,7 +175,8 @@ class GraphTask:
         """
         configurable = self.configurable
         for loop in self.loops:
-            call = configurable[CONFIG_KEY_CALL]
+            call = _unguarded(configurable[CONFIG_KEY_CALL])
+            assert call is not None  # noqa: S101 - by which the loop was found
             for stored in (getattr(loop, "_put_checkpoint_fut", None), *_stored_beside(call)):
                 if stored is None or not stored.done() or stored.cancelled():
                     continue
@@ -215,10 +216,19 @@ def _loops(configurable: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _loop(configurable: Mapping[str, Any]) -> Any:
-    call = configurable.get(CONFIG_KEY_CALL)
-    schedule = call.keywords.get("schedule_task") if isinstance(call, partial) else None
+    call = _unguarded(configurable.get(CONFIG_KEY_CALL))
+    schedule = call.keywords.get("schedule_task") if call is not None else None
     loop = getattr(schedule, "__self__", None)
     return loop if isinstance(getattr(loop, "config", None), Mapping) else None
+
+
+def _unguarded(call: Any) -> partial[Any] | None:
+    """What makes tasks, without the guard that a node with a time-out has around it."""
+    if isinstance(call, partial):
+        return call
+    cells = getattr(call, "__closure__", None) or ()
+    within = (cell.cell_contents for cell in cells)
+    return next((each for each in within if isinstance(each, partial)), None)
 
 
 @dataclass(slots=True)
@@ -505,6 +515,7 @@ def _run_from_thread(call: partial[Any], body: Callable[[], Any]) -> Any:
     """Run a step of a graph that awaits in this thread, which is one of its functions'."""
     begun: Queue[Context | None] = Queue()
     over: Future[Any] = Future()
+    over.set_running_or_notify_cancel()  # whoever leaves the graph does not cancel what is at work here
 
     async def wait() -> Any:
         begun.put(copy_context())
@@ -520,7 +531,7 @@ def _run_from_thread(call: partial[Any], body: Callable[[], Any]) -> Any:
         except Exception as error:  # noqa: BLE001 - whoever waits for it is told
             over.set_exception(error)
         except BaseException:
-            over.cancel()
+            over.set_exception(CancelledError())
             raise
     return future.result()
 

@@ -138,8 +138,9 @@ def _use_tools(
             body = partial(wait_for_execution, use["executionId"], tools, since)
             outcome = {**use, **(yield from Step("wait_for_tool", body)), "name": use["name"]}
         outcomes.append(outcome)
-    if (yield from _or_again(partial(_checked, outcomes, tools), failures)) == _AGAIN:
-        return _AGAIN
+    if tools.on_error == "raise" and any(each["status"] == "failed" for each in outcomes):
+        check = partial(_or_again, partial(_checked, outcomes, tools), failures)
+        return (yield from Step("check_tools", check))
     if order.answer and outcomes:
         text = yield from Step("answer", partial(_answer, order, text, outcomes, tools))
     return {"text": text, "tools": outcomes, "orchestrationId": None}

@@ -34,7 +34,8 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from acp_langgraph.acp.agents import schema_faults
 from acp_langgraph.acp.models import CANCELLED, RunStatus, StreamingMode
-from acp_langgraph.core.wire import SECRETS, holds_secret, unsendable, with_messages
+from acp_langgraph.core.chat import with_messages
+from acp_langgraph.core.wire import SECRETS, holds_secret, unsendable
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import Graph, HostedAgent
 from acp_langgraph.server.checkpoints import at_breakpoint, going_on

@@ -24,7 +24,7 @@ from acp_langgraph.acp.models import (
     ThreadState,
     ThreadStatus,
 )
-from acp_langgraph.core.wire import with_messages
+from acp_langgraph.core.chat import with_messages
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.engine import Engine

@@ -165,10 +165,6 @@ class Transport(Copied, Closing):
         self._given = client
         self._pool = PerProcess(_Pool)
 
-    def seconds(self, call: Call[Any]) -> float | None:
-        """Seconds that all of an exchange may take; `None` if there is no end to them."""
-        return self.endpoint.seconds(call, self._given)
-
     def exchange(self, call: Call[Any]) -> Reply:
         """Perform one exchange, without retries; an error status is a reply like any other.
 
@@ -177,7 +173,7 @@ class Transport(Copied, Closing):
             ApiConnectionError: If no answer came.
             AnswerTooLargeError: If the answer is larger than configured.
         """
-        seconds = self.seconds(call)
+        seconds = self.endpoint.seconds(call)
         with (
             self.endpoint.explained(call),
             within_seconds(seconds),
@@ -196,7 +192,7 @@ class Transport(Copied, Closing):
                 the stream that was asked for.
             ApiConnectionError: If the connection breaks.
         """
-        seconds = self.seconds(call)
+        seconds = self.endpoint.seconds(call)
         with self.endpoint.explained(call):
             until = None if call.limit is None else time.monotonic() + call.limit
             with within_seconds(seconds):

@@ -87,6 +87,7 @@ class Endpoint:
         }
         self.shown = Shown(self._headers)
         self._has_answered = False
+        self._times_calls = client is None or "timeout" in self.configuration.model_fields_set
 
     def tls(self) -> ssl.SSLContext:
         """The context by which every peer that speaks TLS proves who it is; made when it is needed.
@@ -162,7 +163,7 @@ class Endpoint:
     ) -> httpx.Timeout:
         """A client's own patience, unless the call or the configuration says another."""
         said, own = self.configuration.model_fields_set, client.timeout.as_dict()
-        seconds = self.seconds(call, client)
+        seconds = self.seconds(call)
         if seconds is not None or call.lasts or "timeout" in said:
             own.update(read=seconds, write=seconds, pool=seconds)
         if "connect_timeout" in said:
@@ -251,17 +252,17 @@ class Endpoint:
             problem
         ) from None
 
-    def seconds(self, call: Call[Any], client: Any = None) -> float | None:
+    def seconds(self, call: Call[Any]) -> float | None:
         """Seconds that all of an exchange may take; `None` if there is no end to them.
+
+        A client of the caller's own has its patience for each piece of an answer, unless the call or the
+        configuration says how long all of it may take.
 
         Args:
             call: What is exchanged; of a stream, it is the time until it begins.
-            client: A client of the caller's own, whose patience for each piece of an answer holds unless
-                the call or the configuration says how long all of it may take.
         """
         said, configured = call.timeout, self.configuration
-        holds = client is None or "timeout" in configured.model_fields_set
-        if said is None and holds and not call.lasts:
+        if said is None and self._times_calls and not call.lasts:
             said = configured.timeout
         return _patience(min((each for each in (said, call.limit) if each), default=None))
 
@@ -292,6 +293,8 @@ class Endpoint:
     def _late(self, call: Call[Any]) -> str:
         """That there was no answer in time, by which setting, and what that means."""
         whose, seconds = "timeout of the call", call.timeout
+        if seconds is None and not self._times_calls:
+            return "no answer in time (timeout of the client that was given)"
         if seconds is None and not call.lasts:
             whose, seconds = "timeout of the configuration", self.configuration.timeout
         if call.limit is not None and (seconds is None or math.ceil(call.limit) < seconds):

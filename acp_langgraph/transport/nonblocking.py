@@ -68,10 +68,6 @@ class AsyncTransport(Copied, AsyncClosing):
         self._made: PerProcess[_Made] = PerProcess(weakref.WeakKeyDictionary)
         self._last: PerProcess[_Last] = PerProcess(weakref.WeakKeyDictionary)
 
-    def seconds(self, call: Call[Any]) -> float | None:
-        """Seconds that all of an exchange may take; `None` if there is no end to them."""
-        return self.endpoint.seconds(call, self._given)
-
     async def exchange(self, call: Call[Any]) -> Reply:
         """Perform one exchange, without retries; an error status is a reply like any other.
 
@@ -82,7 +78,7 @@ class AsyncTransport(Copied, AsyncClosing):
         """
         with self.endpoint.explained(call):
             async with (
-                asyncio.timeout(self.seconds(call)),
+                asyncio.timeout(self.endpoint.seconds(call)),
                 aclosing(await self._open(call)) as answer,
             ):
                 body = self.endpoint.body(call)
@@ -98,7 +94,7 @@ class AsyncTransport(Copied, AsyncClosing):
                 the stream that was asked for.
             ApiConnectionError: If the connection breaks.
         """
-        seconds = self.seconds(call)
+        seconds = self.endpoint.seconds(call)
         with self.endpoint.explained(call):
             loop = asyncio.get_running_loop()
             until = None if call.limit is None else loop.time() + call.limit

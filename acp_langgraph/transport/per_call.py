@@ -58,7 +58,7 @@ class PerCallTransport(Transport):
         call, credentials = self._traced(call), self._credentials()
         if credentials is None:
             return self._transport.exchange(call)
-        seconds = self._transport.seconds(call)
+        seconds = self.endpoint.seconds(call)
         with self.endpoint.explained(call, logs=False), within_seconds(seconds):
             return drive(authorized(call, credentials), self._transport)
 
@@ -104,7 +104,7 @@ class AsyncPerCallTransport(AsyncTransport):
         if credentials is None:
             return await self._transport.exchange(call)
         with self.endpoint.explained(call, logs=False):
-            async with asyncio.timeout(self._transport.seconds(call)):
+            async with asyncio.timeout(self.endpoint.seconds(call)):
                 return await adrive(authorized(call, credentials), self._transport)
 
     call = exchange

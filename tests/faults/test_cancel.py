@@ -104,6 +104,17 @@ async def test_a_node_time_out_cancels_and_the_retry_is_a_new_run() -> None:
         assert [run.cancelled for run in server.runs] == [True, False]
 
 
+async def test_a_node_with_a_time_out_remembers_and_asks_like_any_other() -> None:
+    with FakeACPServer([Ask("color?"), Answer(lambda run: run.answers)]) as server:
+        builder = StateGraph(State)
+        builder.add_node(make_node(server.url, server.agent_id), timeout=30)
+        graph = builder.add_edge(START, "remote").compile(checkpointer=InMemorySaver())
+        asked = await graph.ainvoke(INPUT, ON_A_THREAD)
+        assert asked["__interrupt__"][0].value == "color?"
+        assert (await graph.ainvoke(Command(resume="blue"), ON_A_THREAD))["answer"] == ["blue"]
+        assert server.created == server.completed == 1
+
+
 async def test_a_failed_sibling_cancels_the_remote_run() -> None:
     with FakeACPServer([Work(Gate()), Answer("done")]) as server:
 

@@ -11,11 +11,11 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.errors import GraphBubbleUp
-from pydantic_core import to_jsonable_python
 from typing_extensions import override
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Ask, Flow, Step, Work
+from acp_langgraph.core.wire import UnsendableError, plain
 from acp_langgraph.errors import CheckpointerRequiredError, NodeConfigurationError, NodeInputError
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.ports import InputPort, OutputPort
@@ -199,7 +199,11 @@ class QuantChatNode(QuantNode):
             if self._on_tool_error == "raise":
                 raise
             return {"error": f"{type(error).__name__}: {error}"}
-        return to_jsonable_python(result, fallback=str)
+        try:
+            return plain(result, fallback=str)
+        except UnsendableError as error:
+            problem = f"what the tool {pending['name']!r} gave cannot be sent: {error}"
+            raise NodeInputError(problem, node=self.name) from None
 
     @staticmethod
     def _sorted_out(answer: Any, uses: list[str]) -> dict[str, Any] | None:
