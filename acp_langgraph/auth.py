@@ -29,7 +29,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from acp_langgraph.core.credentials import Credentials, Grant, Holder
+from acp_langgraph.core.credentials import Credentials, Grant, TokenCache
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.providers import (
     AwaitsHeaders,
@@ -86,7 +86,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.holders: OrderedDict[Any, Holder] = OrderedDict()
+        self.holders: OrderedDict[Any, TokenCache] = OrderedDict()
 
 
 class HeaderAuth:
@@ -132,7 +132,7 @@ class HeaderAuth:
 
     def _part(
         self, config: Mapping[str, Any], who: str, refuse: Refuse | None = None
-    ) -> tuple[Holder, _Source]:
+    ) -> tuple[TokenCache, _Source]:
         """What holds the headers of whom an invocation is for, and where to get them from.
 
         Args:
@@ -167,12 +167,12 @@ class HeaderAuth:
             )
         return Grant({name.lower(): value for name, value in _sendable(said, who).items()})
 
-    def _holder(self, identity: Any) -> Holder:
+    def _holder(self, identity: Any) -> TokenCache:
         if identity is None:
-            return Holder()
+            return TokenCache()
         kept = self._kept.here()
         with kept.lock:
-            holder = kept.holders.pop(identity, None) or Holder()
+            holder = kept.holders.pop(identity, None) or TokenCache()
             kept.holders[identity] = holder
             while len(kept.holders) > self._remember:
                 kept.holders.popitem(last=False)

@@ -54,15 +54,15 @@ _PASSING: Final = frozenset({502, 503, 504})
 
 
 @dataclass(slots=True)
-class Hearing:
+class StreamCursor:
     """What was heard of one run, over all connections.
 
     Attributes:
         run_id: The run.
-        since: When the leg of the run began that is listened to, if one is.
+        since: When the segment of the run began that is listened to, if one is.
         last_id: The id of the last event heard; empty if it had none.
-        is_over: Whether the leg has come to its end, or its stream makes no sense.
-        torn: How the last connection ended before the leg did, if nothing was heard since.
+        is_over: Whether the segment has come to its end, or its stream makes no sense.
+        torn: How the last connection ended before the segment did, if nothing was heard since.
     """
 
     run_id: str
@@ -139,65 +139,65 @@ class Listening:
         max_event_size: Characters that one event may have.
         refuses_modes: Whether the server was found to refuse to be asked for modes, as AGNTCY's
             does, though it streams.
-        hearings: What was heard of the runs that are not done, by run id.
+        cursors: What was heard of the runs that are not done, by run id.
     """
 
     agent: str
     modes: tuple[str, ...]
     max_event_size: int
     refuses_modes: bool = False
-    hearings: dict[str, Hearing] = field(default_factory=dict)
+    cursors: dict[str, StreamCursor] = field(default_factory=dict)
 
-    def hearing(self, leg: Mapping[str, Any]) -> Hearing:
-        """What was heard of a run, ready for this leg of it."""
-        hearing = self.hearings.pop(leg["run_id"], None) or Hearing(leg["run_id"])
-        self.hearings[leg["run_id"]] = hearing
-        if hearing.since != leg["since"]:
-            hearing.since = leg["since"]
-            hearing.last_id = leg.get("heard", "")
-            hearing.is_over, hearing.torn = False, ""
-        if len(self.hearings) > _RUNS_REMEMBERED:
-            self.hearings.pop(list(self.hearings)[0], None)  # noqa: RUF015 - safe among threads
-        return hearing
+    def cursor(self, segment: Mapping[str, Any]) -> StreamCursor:
+        """What was heard of a run, ready for this segment of it."""
+        cursor = self.cursors.pop(segment["run_id"], None) or StreamCursor(segment["run_id"])
+        self.cursors[segment["run_id"]] = cursor
+        if cursor.since != segment["since"]:
+            cursor.since = segment["since"]
+            cursor.last_id = segment.get("heard", "")
+            cursor.is_over, cursor.torn = False, ""
+        if len(self.cursors) > _RUNS_REMEMBERED:
+            self.cursors.pop(list(self.cursors)[0], None)  # noqa: RUF015 - safe among threads
+        return cursor
 
     def forget(self, run_id: str | None) -> None:
         """Nobody is going to listen to a run any more."""
         if run_id is not None:
-            self.hearings.pop(run_id, None)
+            self.cursors.pop(run_id, None)
 
 
 def listen_to_run(
     order: RunOrder,
     policy: JobPolicy,
     listening: Listening,
-    leg: Mapping[str, Any],
+    segment: Mapping[str, Any],
     budget: WaitBudget,
 ) -> Flow[None]:
     """Show what the run emits until it settles, or until it makes no sense to listen on."""
-    hearing = listening.hearing(leg)
+    cursor = listening.cursor(segment)
     waits = policy.backoff.waits()
     fruitless = joins = 0
-    while not hearing.is_over and fruitless < _FRUITLESS_JOINS:
+    while not cursor.is_over and fruitless < _FRUITLESS_JOINS:
         left = budget.seconds_left()
         if left is not None and left <= 0:
             return
-        call = order.stream(leg["run_id"]).with_options(
-            timeout=policy.long_poll, headers=hearing.headers()
+        call = order.stream(segment["run_id"]).with_options(
+            timeout=policy.long_poll, headers=cursor.headers()
         )
         call = replace(call, may_leave=True)
-        ear = _Ear(call, order, policy, listening, hearing, left)
-        pause = yield from _listen(call, ear, hearing)
-        if ear.pieces:
+        stream = _StreamReader(call, order, policy, listening, cursor, left)
+        pause = yield from _listen(call, stream, cursor)
+        if stream.pieces:
             budget.alive()
-        if ear.is_quiet:
-            if not (yield from is_at_work(order, policy, leg["run_id"])):
+        if stream.is_quiet:
+            if not (yield from is_at_work(order, policy, segment["run_id"])):
                 return
             budget.alive()
-        elif ear.events:
-            fruitless, joins = 0, joins + (not ear.leads_on)
-            if hearing.is_over or ear.leads_on or joins < _JOINS_WITHOUT_A_LOOK:
+        elif stream.events:
+            fruitless, joins = 0, joins + (not stream.leads_on)
+            if cursor.is_over or stream.leads_on or joins < _JOINS_WITHOUT_A_LOOK:
                 continue
-            if not (yield from is_at_work(order, policy, leg["run_id"])):
+            if not (yield from is_at_work(order, policy, segment["run_id"])):
                 return
             budget.alive()
             pause = max(pause or 0.0, next(waits))
@@ -211,23 +211,23 @@ def listen_to_run(
 
 
 def stop_listening(
-    order: RunOrder, listening: Listening | None, leg: Mapping[str, Any], *, asks: bool
+    order: RunOrder, listening: Listening | None, segment: Mapping[str, Any], *, asks: bool
 ) -> Flow[dict[str, str]]:
     """After an outcome: tell if something may not have been shown.
 
     Returns:
-        What to remember for the next leg, if there is to be one, since the run `asks`: the id of the
+        What to remember for the next segment, if there is to be one, since the run `asks`: the id of the
         last event `heard`.
     """
     if listening is None:
         return {}
-    hearing = listening.hearing(leg)
-    if hearing.torn == "broken":
-        yield _gap(order, listening, leg["run_id"], hearing.last_id, None)
+    cursor = listening.cursor(segment)
+    if cursor.torn == "broken":
+        yield _gap(order, listening, segment["run_id"], cursor.last_id, None)
     if asks:
-        hearing.since = None
-        return {"heard": hearing.last_id}
-    listening.hearings.pop(leg["run_id"], None)
+        cursor.since = None
+        return {"heard": cursor.last_id}
+    listening.cursors.pop(segment["run_id"], None)
     return {}
 
 
@@ -241,21 +241,21 @@ def is_at_work(order: RunOrder, policy: JobPolicy, run_id: str) -> Flow[bool]:
     return bool(run.status == RunStatus.PENDING)
 
 
-def _listen(call: Call[Any], ear: _Ear, hearing: Hearing) -> Flow[float | None]:
+def _listen(call: Call[Any], stream: _StreamReader, cursor: StreamCursor) -> Flow[float | None]:
     """Listen once.
 
     Returns:
         Seconds to pause before listening again; `None` if the stream ended neatly.
     """
     try:
-        yield Listen(call, ear)
+        yield Listen(call, stream)
     except OpenApiException as error:
-        if ear.pieces:
-            hearing.torn = "broken"
+        if stream.pieces:
+            cursor.torn = "broken"
         # What is refused, or not to be understood, is no better the next time.
-        hearing.is_over = not _passes(error)
+        cursor.is_over = not _passes(error)
         return (retry_after(error.headers) if isinstance(error, ApiException) else None) or 0.0
-    hearing.torn = hearing.torn or ("" if hearing.is_over else "ended")
+    cursor.torn = cursor.torn or ("" if cursor.is_over else "ended")
     return None
 
 
@@ -284,7 +284,7 @@ def _event(order: RunOrder, listening: Listening, run_id: str, kind: str, payloa
     return Progress("event", run_id, event)
 
 
-class _Ear:
+class _StreamReader:
     """Reads one connection's stream.
 
     Attributes:
@@ -299,7 +299,7 @@ class _Ear:
         order: RunOrder,
         policy: JobPolicy,
         listening: Listening,
-        hearing: Hearing,
+        cursor: StreamCursor,
         seconds: float | None,
     ) -> None:
         self.events = 0
@@ -308,7 +308,7 @@ class _Ear:
         self._reader = EventReader(call, listening.max_event_size)
         self._order = order
         self._listening = listening
-        self._hearing = hearing
+        self._cursor = cursor
         self._policy = policy
         self._heard_at = policy.clock()
         self._until = None if seconds is None else self._heard_at + seconds
@@ -325,49 +325,47 @@ class _Ear:
     def done(self) -> bool:
         """Whether to hang up."""
         late = self._until is not None and self._policy.clock() >= self._until
-        return self._hearing.is_over or late or self.is_quiet
+        return self._cursor.is_over or late or self.is_quiet
 
     def feed(self, chunk: bytes) -> Iterator[Progress]:
         """What the next bytes show."""
         self.pieces += 1
-        yield Progress("listening", self._hearing.run_id)
+        yield Progress("listening", self._cursor.run_id)
         for event, update in self._reader.read(chunk):
-            if event.event in TYPES and not self._hearing.is_said_again(event):
+            if event.event in TYPES and not self._cursor.is_said_again(event):
                 self._heard_at = self._policy.clock()
             yield from self._show(event, update)
-            if self._hearing.is_over:
+            if self._cursor.is_over:
                 return
 
     def _show(self, event: ServerSentEvent, update: RunOutputStream) -> Iterator[Progress]:
-        hearing = self._hearing
+        cursor = self._cursor
         if self._is_repeated(event):
             return
         if not self._joined:
             self.leads_on = self._leads_on(event)
-        if not self._joined and hearing.torn and not self.leads_on:
-            yield _gap(
-                self._order, self._listening, self._hearing.run_id, hearing.last_id, event.id
-            )
-        hearing.note(event, joined=not self._joined)
+        if not self._joined and cursor.torn and not self.leads_on:
+            yield _gap(self._order, self._listening, self._cursor.run_id, cursor.last_id, event.id)
+        cursor.note(event, joined=not self._joined)
         self._joined = True
         self.events += 1
-        hearing.is_over = _settles(update.data)
+        cursor.is_over = _settles(update.data)
         if not isinstance(update.data, RunInterrupt | RunError):  # these the graph shows by itself
             kind, payload = _content(update.data)
-            yield _event(self._order, self._listening, self._hearing.run_id, kind, payload)
+            yield _event(self._order, self._listening, self._cursor.run_id, kind, payload)
 
     def _leads_on(self, event: ServerSentEvent) -> bool:
         """Whether nothing can be missing before the first event of this connection that is new."""
-        all_again = 0 < self._unnamed == self._hearing.places
-        return self._hearing.leads_to(event) or (all_again and not event.id)
+        all_again = 0 < self._unnamed == self._cursor.places
+        return self._cursor.leads_to(event) or (all_again and not event.id)
 
     def _is_repeated(self, event: ServerSentEvent) -> bool:
         """Whether the event was shown before: on another connection, or on this one by its id."""
-        hearing = self._hearing
-        known = hearing.knows(event) and (not self._joined or event.id in self._ids)
+        cursor = self._cursor
+        known = cursor.knows(event) and (not self._joined or event.id in self._ids)
         if event.id and len(self._ids) < _PLACES_REMEMBERED:
             self._ids.add(event.id)
-        if not self._joined and hearing.has_at(self._unnamed, event):
+        if not self._joined and cursor.has_at(self._unnamed, event):
             self._unnamed += 1
             known = True
         return known

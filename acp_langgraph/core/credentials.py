@@ -77,7 +77,7 @@ class Source(Protocol):
 _Pending: TypeAlias = "Future[Grant | BaseException | None]"
 
 
-class Holder:
+class TokenCache:
     """Holds the latest grant of one identity; those who need another at the same time share it.
 
     Thread-safe. Threads wait for threads and tasks for tasks, so that no event loop waits for itself.
@@ -176,7 +176,7 @@ class Credentials:
         parts: Where it comes from; of two that give the same header, the later one counts.
     """
 
-    def __init__(self, parts: Sequence[tuple[Holder, Source]]) -> None:
+    def __init__(self, parts: Sequence[tuple[TokenCache, Source]]) -> None:
         self._parts = tuple(parts)
 
     def and_also(self, others: Credentials) -> Credentials:

@@ -69,11 +69,11 @@ class Trace:
     told: set[str] = field(default_factory=set)
     later: list[Trace] = field(default_factory=list)
 
-    def of_life(self, life: int) -> Trace:
+    def of_life(self, attempt: int) -> Trace:
         """The trace of the job after `life - 1` of them failed."""
-        while len(self.later) < life - 1:
+        while len(self.later) < attempt - 1:
             self.later.append(Trace())
-        return self if life == 1 else self.later[life - 2]
+        return self if attempt == 1 else self.later[attempt - 2]
 
 
 @dataclass(frozen=True, slots=True)

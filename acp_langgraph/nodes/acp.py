@@ -410,14 +410,14 @@ class ACPNode(RemoteNode):
         return ToolSide(twin, takes, said or f"Has the remote agent {self.agent!r} do its work.")
 
     @override
-    def life(
+    def flow(
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         """Read the input, have the agent run, write the answer."""
         value = yield from self.input.take(state, config)
         agent_id = yield from self._resolve()
         order = self._order(state, value, agent_id, execution, config)
-        listening = (yield from self._listen()) if execution.audience.is_there else None
+        listening = (yield from self._listen()) if execution.sink.is_there else None
         job = ACPJob(order, self.policy, self._habits, listening)
         outcome = yield from self._have_done(job, execution, self._answer_schema)
         return (yield from self.output.put(state, _answer(outcome), config))

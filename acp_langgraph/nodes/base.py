@@ -28,7 +28,7 @@ from acp_langgraph.core.flow import Flow, Progress, adrive, drive
 from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
 from acp_langgraph.jobs.job import Entry, Job, Outcome
 from acp_langgraph.jobs.life import AnswerSchema, run_job
-from acp_langgraph.nodes.drawing import Presence
+from acp_langgraph.nodes.drawing import Described
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers, Identity
 from acp_langgraph.nodes.langgraph import CONFIG_KEY_RUNTIME
@@ -46,7 +46,7 @@ _CANCEL_WITHIN: Final = 10.0  # seconds
 _REMEMBERED: Final = 10_000
 
 
-class RemoteNode(Presence):
+class RemoteNode(Described):
     """Base of the nodes that have work done elsewhere.
 
     Args:
@@ -119,7 +119,7 @@ class RemoteNode(Presence):
         return twin
 
     @abstractmethod
-    def life(
+    def flow(
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         """The node's work, from the state to the change of the state."""
@@ -166,7 +166,7 @@ class RemoteNode(Presence):
         performer.report = self._report(execution, config)
         try:
             with performer.report or _UNREPORTED:
-                change = drive(self._life(input, execution, config), performer)
+                change = drive(self._flow(input, execution, config), performer)
                 return self._taken(change, channels)
         except Exception as error:
             execution.left(error)
@@ -194,7 +194,7 @@ class RemoteNode(Presence):
         try:
             loops = execution.task.loops if execution.task is not None else ()
             with performer.report or _UNREPORTED, ended_with_the_graph(loops):
-                change = await adrive(self._life(input, execution, config), performer)
+                change = await adrive(self._flow(input, execution, config), performer)
                 return self._taken(change, channels)
         except Exception as error:
             execution.left(error)
@@ -309,21 +309,21 @@ class RemoteNode(Presence):
         host = self.transport.endpoint.base_url
         return Report.of(self.name, self.agent, host, execution, config)
 
-    def _life(
+    def _flow(
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         if execution.credentials is None:
-            return self.life(state, execution, config)
-        return self._authorized_life(state, execution, config)
+            return self.flow(state, execution, config)
+        return self._authorized_flow(state, execution, config)
 
-    def _authorized_life(
+    def _authorized_flow(
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         assert execution.credentials is not None  # noqa: S101 - the caller has checked
         yield from self.identity.settled(
             execution.credentials, config, remembered=execution.remembered
         )
-        return (yield from self.life(state, execution, config))
+        return (yield from self.flow(state, execution, config))
 
     def _channels(self, state: Any, config: RunnableConfig) -> Mapping[str, Any] | None:
         """The channels that the change goes to, once it is certain that it has a place there."""

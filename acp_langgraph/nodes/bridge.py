@@ -229,7 +229,7 @@ class APIBridgeAgentNode(RemoteNode):
         return ToolSide(twin, APIBridgeInput, said)
 
     @override
-    def life(
+    def flow(
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         """Read the query, have it confirmed, send it once, write the answer."""

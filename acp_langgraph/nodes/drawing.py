@@ -61,7 +61,7 @@ def describe_graph(
     return drawn
 
 
-def draw_node(node: Presence) -> Graph:
+def draw_node(node: Described) -> Graph:
     """A remote node by itself: what goes in, who does the work, what comes out."""
     known = node.known()
     drawn = Graph()
@@ -98,7 +98,7 @@ def fields_of_schema(declared: Any) -> list[str]:
 
 
 def _known_of(data: Any) -> dict[str, Any]:
-    if isinstance(data, Presence):
+    if isinstance(data, Described):
         return data.known()
     tools = getattr(data, "tools_by_name", None)
     if not isinstance(tools, Mapping):
@@ -126,7 +126,7 @@ def _short(text: Any) -> str:
     return flat if len(flat) <= _LONGEST else f"{flat[: _LONGEST - 3]}..."
 
 
-class Presence(WithoutFallbacks[Any, dict[str, Any]]):
+class Described(WithoutFallbacks[Any, dict[str, Any]]):
     """What others get to know of a node.
 
     Attributes:

@@ -6,7 +6,7 @@ the execution is `acp_langgraph.nodes.streaming`'s to tell.
 LangGraph writes checkpoints and the results of tasks behind the graph's back (durability `async`, its
 default, and for tasks also `sync`). Mostly that is only fast. Before something is started elsewhere
 it matters: if the process dies before the checkpoint is stored, nothing leads from the graph to what
-was started. So the ledger is read until it shows what it must.
+was started. So the checkpoints are read until it shows what it must.
 
 There is nothing to wait for where nothing outlives the process anyway: with durability `exit`, and
 with an `InMemorySaver`.
@@ -37,14 +37,14 @@ from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.errors import NodeError
 from acp_langgraph.jobs.once import Failures, Trace
 from acp_langgraph.nodes.langgraph import Asked, GraphTask, Questions, Saver, failures_told
-from acp_langgraph.nodes.streaming import Audience
+from acp_langgraph.nodes.streaming import EventSink
 
 _LONGEST: Final = 30.0
 _PAUSES: Final = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class CheckpointBarrier:
     """The checkpoints that an execution of a node belongs to, in the graph and those around it.
 
     Attributes:
@@ -58,8 +58,8 @@ class Ledger:
     places: tuple[RunnableConfig, ...]
 
     @classmethod
-    def of(cls, task: GraphTask) -> Ledger | None:
-        """The ledger of an execution; `None` if a crash erases everything in any case."""
+    def of(cls, task: GraphTask) -> CheckpointBarrier | None:
+        """The barrier of an execution; `None` if a crash erases everything in any case."""
         if task.saver is None or not task.survives:
             return None
         return cls(task, task.saver, task.places)
@@ -162,22 +162,22 @@ class Execution:
         runtime: LangGraph's runtime; `None` outside of a graph.
         task: What LangGraph tells of it; `None` outside of a graph.
         questions: Puts its questions; `None` outside of a graph.
-        ledger: Where what is remembered is stored, if a crash does not erase it.
-        audience: Who watches.
+        barrier: Where what is remembered is stored, if a crash does not erase it.
+        sink: Who watches.
         trace: What its attempts in this process know of each other.
         credentials: What is shown with its calls, if that is not the same for every execution.
     """
 
     key: str
     place: tuple[str | None, str]
-    audience: Audience
+    sink: EventSink
     thread_id: str | None = None
     remembered: bool = False
     again: bool = False
     runtime: Runtime[Any] | None = None
     task: GraphTask | None = None
     questions: Questions | None = None
-    ledger: Ledger | None = None
+    barrier: CheckpointBarrier | None = None
     trace: Trace = field(default_factory=Trace)
     credentials: Credentials | None = field(default=None, repr=False)
     left: Callable[[BaseException], None] = field(default=lambda _: None, repr=False)
@@ -201,7 +201,7 @@ class Execution:
         task = GraphTask.of(config, node)
         if task is None:
             key = str(uuid.uuid4())
-            return cls(key=key, place=(None, node), audience=Audience(key, config, None))
+            return cls(key=key, place=(None, node), sink=EventSink(key, config, None))
         info = task.info
         call: Call | None = task.configurable.get(CALL) if is_tool else None
         invoked = f"{node}\n{call.key}" if call else node
@@ -219,14 +219,14 @@ class Execution:
         return cls(
             key=key,
             place=(info.checkpoint_ns, node),
-            audience=Audience(key, *around),
+            sink=EventSink(key, *around),
             thread_id=thread_id,
             remembered=task.saver is not None,
             again=noted.repeated or task.may_have_run,
             runtime=task.runtime,
             task=task,
             questions=Questions(task, key, noted.asked),
-            ledger=Ledger.of(task),
+            barrier=CheckpointBarrier.of(task),
             trace=trace,
             left=noted.left,
         )

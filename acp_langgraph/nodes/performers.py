@@ -50,7 +50,7 @@ class _Watch:
     def __init__(self, execution: Execution, agent: str) -> None:
         self.execution = execution
         self._teller: ProgressTeller | None = None
-        if execution.audience.is_there:
+        if execution.sink.is_there:
             self._teller = ProgressTeller(execution.place[1], agent)
         self.run_id: str | None = None
         self.key: str | None = None
@@ -98,7 +98,7 @@ class GraphPerformer(_Watch):
         try:
             self._transport.listen(listen, self._tell)
         finally:
-            self.execution.audience.hush()
+            self.execution.sink.hush()
 
     def ask(self, ask: Ask) -> Any:
         """Put the question as the graph's interrupt."""
@@ -120,7 +120,7 @@ class GraphPerformer(_Watch):
         """Give a sign of life, and show what became of the job and what the agent emitted."""
         event = self.note(progress)
         if event is not None:
-            self.execution.audience.tell(event)
+            self.execution.sink.tell(event)
 
     def work(self, work: Work[Any]) -> Any:
         """Do it in the node's own context, so that what is nested keeps its place in the graph."""
@@ -130,19 +130,19 @@ class GraphPerformer(_Watch):
         """Run the step as a task, whose result the checkpointer remembers."""
         if not self.execution.remembered:
             return drive(step.body(), self)
-        ledger = self.execution.ledger
+        barrier = self.execution.barrier
 
         def body() -> Any:
-            if step.anchored and ledger is not None:
-                ledger.await_checkpoints()
+            if step.anchored and barrier is not None:
+                barrier.await_checkpoints()
             ran.append(_task_id())
             return drive(step.body(), self)
 
         ran: list[str] = []
         body.__name__ = step.name
         result = run_as_task(body)
-        if step.settled and ledger is not None and ran:
-            ledger.await_result(ran[0])
+        if step.settled and barrier is not None and ran:
+            barrier.await_result(ran[0])
         return result
 
     def _tell(self, progress: Progress) -> None:
@@ -173,7 +173,7 @@ class AsyncGraphPerformer(_Watch):
             async with until_drained(self.execution.runtime):
                 await self._transport.listen(listen, self.progress)
         finally:
-            await self.execution.audience.ahush()
+            await self.execution.sink.ahush()
 
     async def ask(self, ask: Ask) -> Any:
         """Put the question as the graph's interrupt."""
@@ -188,7 +188,7 @@ class AsyncGraphPerformer(_Watch):
         """Give a sign of life, and show what became of the job and what the agent emitted."""
         event = self.note(progress)
         if event is not None:
-            await self.execution.audience.atell(event)
+            await self.execution.sink.atell(event)
 
     async def work(self, work: Work[Any]) -> Any:
         """Do it in the node's own context, so that what is nested keeps its place in the graph."""
@@ -198,19 +198,19 @@ class AsyncGraphPerformer(_Watch):
         """Run the step as a task, whose result the checkpointer remembers."""
         if not self.execution.remembered:
             return await adrive(step.body(), self)
-        ledger = self.execution.ledger
+        barrier = self.execution.barrier
 
         async def body() -> Any:
-            if step.anchored and ledger is not None:
-                await ledger.aawait_checkpoints()
+            if step.anchored and barrier is not None:
+                await barrier.aawait_checkpoints()
             ran.append(_task_id())
             return await adrive(step.body(), self)
 
         ran: list[str] = []
         body.__name__ = step.name
         result = await arun_as_task(body)
-        if step.settled and ledger is not None and ran:
-            await ledger.aawait_result(ran[0])
+        if step.settled and barrier is not None and ran:
+            await barrier.aawait_result(ran[0])
         return result
 
 

@@ -154,7 +154,7 @@ _QUIET: Final = {
 }
 
 
-class Audience:
+class EventSink:
     """Those who watch one execution of a node.
 
     Args:

@@ -79,9 +79,9 @@ def converse(
         UnknownOutcomeError: If it cannot be told whether it was started.
         RunTimeoutError, RunExpiredError, OpenApiException: See `wait_until`.
     """
-    for life in itertools.count(1):
+    for attempt in itertools.count(1):
         told = failures or Failures()
-        outcome = yield from _converse(order, policy, trace.of_life(life), answer, told, life)
+        outcome = yield from _converse(order, policy, trace.of_life(attempt), answer, told, attempt)
         if outcome["status"] != _AGAIN:
             return outcome
     raise AssertionError("a flow has lives enough")  # pragma: no cover
@@ -93,7 +93,7 @@ def _converse(
     trace: Trace,
     answer: Callable[[PendingTools], Flow[Mapping[str, Any]]],
     failures: Failures,
-    life: int,
+    attempt: int,
 ) -> Flow[dict[str, Any]]:
     if order.agent_id is None:
         call = calls.chat_inference_async(order.request)
@@ -103,7 +103,7 @@ def _converse(
         Order(
             "the durable chat",
             "start_chat",
-            order.key if life == 1 else f"{order.key}/{life}",
+            order.key if attempt == 1 else f"{order.key}/{attempt}",
             call,
             partial(_started, order.base_url),
             node=order.node,
@@ -111,16 +111,16 @@ def _converse(
         policy,
         trace,
     )
-    leg = {"at": started["at"], "used": []}
+    segment = {"at": started["at"], "used": []}
     while True:
         yield from Progress("started", started["requestId"])
-        wait = partial(_wait_again, order, policy, started["requestId"], leg, failures)
+        wait = partial(_wait_again, order, policy, started["requestId"], segment, failures)
         outcome = yield from Step("wait_for_chat", wait)
         if outcome["status"] != _WAITING:
             return {**outcome, "sessionId": started["sessionId"]}
         results = yield from answer(outcome["pendingTools"])
-        submit = partial(_submit, policy, leg, outcome, results)
-        leg = yield from Step("submit_callback", submit)
+        submit = partial(_submit, policy, segment, outcome, results)
+        segment = yield from Step("submit_callback", submit)
 
 
 def wrapped(result: Any) -> dict[str, Any]:
@@ -137,12 +137,12 @@ def _wait_again(
     order: ChatOrder,
     policy: QuantPolicy,
     request_id: str,
-    leg: Mapping[str, Any],
+    segment: Mapping[str, Any],
     failures: Failures,
 ) -> Flow[dict[str, Any]]:
     """Wait for what the chat comes to; whether to hold it again if it failed."""
     try:
-        return (yield from _wait(order, policy, request_id, leg))
+        return (yield from _wait(order, policy, request_id, segment))
     except QuantRunError as error:
         if (yield from failures.were_told_of(request_id, error)):
             return {"status": _AGAIN}
@@ -151,26 +151,26 @@ def _wait_again(
 
 
 def _wait(
-    order: ChatOrder, policy: QuantPolicy, request_id: str, leg: Mapping[str, Any]
+    order: ChatOrder, policy: QuantPolicy, request_id: str, segment: Mapping[str, Any]
 ) -> Flow[dict[str, Any]]:
     def is_settled(record: DurableExecution) -> bool:
         if record.status != _WAITING:
             return record.status in ENDED or (not record.status and record.error is not None)
-        if record.callback_id not in leg["used"]:
+        if record.callback_id not in segment["used"]:
             return record.callback_id is not None
         # The server is still to notice what it was sent, or it refused a callback id of its own.
-        return not leg.get("taken", True) and policy.clock() - leg["at"] > policy.grace
+        return not segment.get("taken", True) and policy.clock() - segment["at"] > policy.grace
 
     subject = Subject(
         "durable chat",
         request_id,
         calls.get_durable_execution_status(request_id),
         lambda record: record.status,
-        leg["at"],
+        segment["at"],
         node=order.node,
     )
     record = yield from wait_until(subject, policy, is_settled)
-    if record.status == _WAITING and record.callback_id in leg["used"]:
+    if record.status == _WAITING and record.callback_id in segment["used"]:
         said = "it waits for a callback, and the server does not know the callback's id"
         raise QuantRunError("chat", said, node=order.node, run_id=request_id)
     if record.status == _WAITING:
@@ -191,7 +191,7 @@ def _wait(
 
 def _submit(
     policy: QuantPolicy,
-    leg: Mapping[str, Any],
+    segment: Mapping[str, Any],
     outcome: Mapping[str, Any],
     results: Mapping[str, Any],
 ) -> Flow[dict[str, Any]]:
@@ -209,7 +209,7 @@ def _submit(
         yield from with_retries(call, policy.retries)
     except NotFoundException:
         taken = False  # used already, by a try whose answer got lost; or never known
-    return {"at": policy.clock(), "used": [*leg["used"], callback_id], "taken": taken}
+    return {"at": policy.clock(), "used": [*segment["used"], callback_id], "taken": taken}
 
 
 def _result(order: ChatOrder, record: DurableExecution, request_id: str) -> Flow[dict[str, Any]]:

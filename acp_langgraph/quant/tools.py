@@ -102,21 +102,21 @@ def use_tools(
         RunTimeoutError, RunExpiredError, OpenApiException: See `wait_until`.
     """
     failures = failures or Failures()
-    for life in itertools.count(1):
-        outcome = yield from _use_tools(order, tools, trace.of_life(life), failures, life)
+    for attempt in itertools.count(1):
+        outcome = yield from _use_tools(order, tools, trace.of_life(attempt), failures, attempt)
         if outcome != _AGAIN:
             return outcome
     raise AssertionError("a flow has lives enough")  # pragma: no cover
 
 
 def _use_tools(
-    order: ToolOrder, tools: Tools, trace: Trace, failures: Failures, life: int
+    order: ToolOrder, tools: Tools, trace: Trace, failures: Failures, attempt: int
 ) -> Flow[dict[str, Any]]:
     started = yield from start_once(
         Order(
             "the tool run",
             "start_tools",
-            order.key if life == 1 else f"{order.key}/{life}",
+            order.key if attempt == 1 else f"{order.key}/{attempt}",
             calls.chat_inference(order.request),
             partial(_started, order.base_url, tools.keeper),
             clues=partial(_clues, order.request),

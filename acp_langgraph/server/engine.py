@@ -9,12 +9,12 @@ ended is only a record in the storage, however many there are.
                                      resume  | v
                                           interrupted
 
-Runs on one thread go one after another, in a lane; a question keeps the lane, since the run that
-asked will go on from the state as it is. Who comes while a lane is taken says by its multitask
+Runs on one thread go one after another, in a queue; a question keeps its place, since the run that
+asked will go on from the state as it is. Who comes while the place is taken says by its multitask
 strategy what happens.
 
-Two tasks see a run through: the leg, which executes the graph and may be cancelled at any time, and
-the worker, which awaits the leg and records what it came to, and which nothing but the end of the
+Two tasks see a run through: the segment, which executes the graph and may be cancelled at any time, and
+the worker, which awaits the segment and records what it came to, and which nothing but the end of the
 server cancels. So no outcome is lost between the two.
 
 A server that is stopped leaves its pending runs as they are on file. The next one on the same
@@ -43,49 +43,49 @@ from acp_langgraph.server.execution import (
 )
 from acp_langgraph.server.middleware import incoming_trace, within
 from acp_langgraph.server.records import RunRecord, moment_after
-from acp_langgraph.server.storage import Archive, Storage
+from acp_langgraph.server.storage import RunRecorder, Storage
 from acp_langgraph.server.streams import Feed, Journal, Subscription
 from acp_langgraph.server.webhooks import Webhooks
 from acp_langgraph.server.wire import Limits, busy, conflict, stopping, unstored
 
 
-class Lanes:
+class ThreadQueues:
     """The runs of each thread that are pending or ask, in the order in which they came."""
 
     def __init__(self) -> None:
-        self._lanes: dict[str, deque[str]] = {}
+        self._queues: dict[str, deque[str]] = {}
 
     def on(self, thread_id: str) -> tuple[str, ...]:
         """The runs on a thread, the one whose turn it is first."""
-        return tuple(self._lanes.get(thread_id, ()))
+        return tuple(self._queues.get(thread_id, ()))
 
     def first(self, thread_id: str) -> str | None:
         """The run whose turn it is on a thread."""
-        lane = self._lanes.get(thread_id)
-        return lane[0] if lane else None
+        queue = self._queues.get(thread_id)
+        return queue[0] if queue else None
 
     def ahead_of(self, run_id: str, thread_id: str) -> tuple[str, ...]:
         """The runs that stand before a run, the last one first."""
-        lane = self.on(thread_id)
-        return lane[: lane.index(run_id)][::-1]
+        queue = self.on(thread_id)
+        return queue[: queue.index(run_id)][::-1]
 
     def enter(self, run_id: str, thread_id: str) -> None:
         """Put a run last on its thread."""
-        self._lanes.setdefault(thread_id, deque()).append(run_id)
+        self._queues.setdefault(thread_id, deque()).append(run_id)
 
     def leave(self, run_id: str, thread_id: str) -> None:
         """Take a run off its thread."""
-        lane = self._lanes.get(thread_id)
-        if lane is None:
+        queue = self._queues.get(thread_id)
+        if queue is None:
             return
         with suppress(ValueError):
-            lane.remove(run_id)
-        if not lane:
-            del self._lanes[thread_id]
+            queue.remove(run_id)
+        if not queue:
+            del self._queues[thread_id]
 
     def clear(self, thread_id: str) -> None:
         """Forget who is on a thread that is no more."""
-        self._lanes.pop(thread_id, None)
+        self._queues.pop(thread_id, None)
 
 
 _log = logging.getLogger(__name__)
@@ -102,14 +102,14 @@ class _Live:
     def __init__(self, record: RunRecord, feed: Feed, *, again: bool = False) -> None:
         self.record = record
         self.again = again  # another server may have begun it
-        self.trace = incoming_trace()  # where its leg belongs
+        self.trace = incoming_trace()  # where its segment belongs
         self.settled = asyncio.Event()
         self.stored: asyncio.Future[None] | None = None  # done when the run is on file
         self.outcome: RunRecord | None = None  # what it came to, once that is on file
         self.unstored = False  # it came to something that could not be put on file
         self.feed = feed
         self.ready = False  # stored, and what it replaces is out of the way
-        self.leg: asyncio.Task[Outcome] | None = None
+        self.segment: asyncio.Task[Outcome] | None = None
         self.worker: asyncio.Task[None] | None = None
 
 
@@ -135,13 +135,13 @@ class Engine:
         self.agents = agents
         self.storage = storage
         self.journal = journal
-        self._archive = Archive(agents, storage, webhooks)
+        self._recorder = RunRecorder(agents, storage, webhooks)
         self._webhooks = webhooks
         self._limits = limits
         self._slots = asyncio.Semaphore(limits.running)
         self._sweeper: asyncio.Task[None] | None = None
         self._live: dict[str, _Live] = {}
-        self._lanes = Lanes()
+        self._queues = ThreadQueues()
         self._endings: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -154,10 +154,10 @@ class Engine:
         for agent in self.agents:
             await checkpoints.check_usable(agent)
         self._webhooks.start()
-        self._sweeper = asyncio.create_task(self._archive.sweep(self._limits), name="acp-sweeper")
+        self._sweeper = asyncio.create_task(self._recorder.sweep(self._limits), name="acp-sweeper")
         unfinished = await self.storage.unfinished_runs()
         for run in unfinished:
-            self._lanes.enter(run.run_id, run.thread_id)
+            self._queues.enter(run.run_id, run.thread_id)
             if run.status is RunStatus.PENDING:
                 feed = Feed(run, self.journal, heard=True)
                 self._live[run.run_id] = _Live(run, feed, again=True)
@@ -212,7 +212,7 @@ class Engine:
         # Who asks for a stream when creating a run joins it a moment later, and must miss nothing.
         heard = record.creation.get("stream_mode") is not None
         live = _Live(record, Feed(record, self.journal, heard=heard))
-        taken_by = self._lanes.first(record.thread_id)
+        taken_by = self._queues.first(record.thread_id)
         if taken_by and body.multitask_strategy == "reject":
             raise conflict(
                 f"thread {thread_id} is taken by run {taken_by}; wait for it, resume or cancel it, "
@@ -220,10 +220,10 @@ class Engine:
             )
         if thread_id is None:
             checkpoints.announce_thread(agent, record.thread_id)
-        self._lanes.enter(record.run_id, record.thread_id)
+        self._queues.enter(record.run_id, record.thread_id)
         self._live[record.run_id] = live
         try:
-            live.stored = self._archive.add(record)
+            live.stored = self._recorder.add(record)
             if told:
                 await live.stored
         except BaseException:
@@ -276,7 +276,7 @@ class Engine:
         live = self._live[run.run_id] = _Live(resumed, feed)
         won = False
         try:
-            won = await self._archive.replace(run, resumed)
+            won = await self._recorder.replace(run, resumed)
         finally:
             if not won:
                 self._forget(live)
@@ -298,22 +298,22 @@ class Engine:
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
         live = self._live.get(run_id)
-        if wait or live is None or live.leg is None:
+        if wait or live is None or live.segment is None:
             await asyncio.shield(ending)
 
     async def delete(self, run: RunRecord) -> None:
         """Cancel a run if need be, and forget it."""
         await self.cancel(run.run_id, wait=True)
         await self.storage.delete_run(run.run_id)
-        await self._archive.tidy(run)
+        await self._recorder.tidy(run)
 
     def is_busy(self, thread_id: str) -> bool:
         """Whether a run is pending on a thread."""
-        return any(run_id in self._live for run_id in self._lanes.on(thread_id))
+        return any(run_id in self._live for run_id in self._queues.on(thread_id))
 
     def vacate(self, thread_id: str) -> None:
         """Forget which runs occupy a thread that is no more."""
-        self._lanes.clear(thread_id)
+        self._queues.clear(thread_id)
 
     def subscribe(self, run_id: str) -> Subscription | None:
         """Listen to a pending run; `None` if it is not pending."""
@@ -333,9 +333,9 @@ class Engine:
         """Cancel everything that runs and release everybody who waits. Records stay as they are."""
         self._closed = True
         lives = list(self._live.values())
-        tasks = [task for live in lives for task in (live.worker, live.leg) if task]
+        tasks = [task for live in lives for task in (live.worker, live.segment) if task]
         for task in tasks:
-            task.cancel()  # workers first: what a leg comes to now is no outcome
+            task.cancel()  # workers first: what a segment comes to now is no outcome
         for live in lives:
             self._forget(live)
         if stubborn := (await _ended([*tasks, *self._endings])):
@@ -352,18 +352,18 @@ class Engine:
         """Cancel what stands before a run on its thread, if its multitask strategy says so."""
         strategy = run.creation.get("multitask_strategy")
         if strategy in {"interrupt", "rollback"}:
-            for run_id in self._lanes.ahead_of(run.run_id, run.thread_id):
+            for run_id in self._queues.ahead_of(run.run_id, run.thread_id):
                 await self.cancel(run_id, wait=True, rollback=strategy == "rollback")
 
     def _advance(self, thread_id: str) -> None:
-        """Start the first run of a lane, unless it runs already, asks, or is being stored."""
-        live = self._live.get(self._lanes.first(thread_id) or "")
+        """Start the first run of a queue, unless it runs already, asks, or is being stored."""
+        live = self._live.get(self._queues.first(thread_id) or "")
         if live and live.ready and live.worker is None and not self._closed:
             self._start(live)
 
     def _start(self, live: _Live) -> None:
-        live.leg = asyncio.create_task(self._leg(live), name=f"acp-run-{live.record.run_id}")
-        live.worker = asyncio.create_task(self._see_through(live, live.leg))
+        live.segment = asyncio.create_task(self._leg(live), name=f"acp-run-{live.record.run_id}")
+        live.worker = asyncio.create_task(self._see_through(live, live.segment))
 
     async def _leg(self, live: _Live) -> Outcome:
         run = live.record
@@ -374,7 +374,7 @@ class Engine:
             base = run.base_checkpoint
             if run.answers is None and not live.again:
                 base = await checkpoints.head(agent, run.thread_id)
-            run = live.record = await self._archive.begin(run, base=base)
+            run = live.record = await self._recorder.begin(run, base=base)
         try:
             async with self._slots, asyncio.timeout(self._limits.run_seconds):
                 with within(live.trace):
@@ -382,15 +382,15 @@ class Engine:
         except TimeoutError:
             return timed_out(run, f"the run took longer than {self._limits.run_seconds:g} s")
 
-    async def _see_through(self, live: _Live, leg: asyncio.Task[Outcome]) -> None:
-        await asyncio.wait([leg])
-        if leg.cancelled():
+    async def _see_through(self, live: _Live, segment: asyncio.Task[Outcome]) -> None:
+        await asyncio.wait([segment])
+        if segment.cancelled():
             outcome = cancelled(live.record)
-        elif error := leg.exception():
+        elif error := segment.exception():
             _log.error("run %s could not be executed", live.record.run_id, exc_info=error)
             outcome = failed(live.record, f"the server failed: {type(error).__name__}")
         else:
-            outcome = leg.result()
+            outcome = segment.result()
         await self._settle(live, outcome)
 
     async def _settle(self, live: _Live, outcome: Outcome) -> None:
@@ -406,7 +406,7 @@ class Engine:
         try:
             if live.stored is not None:
                 await live.stored
-            if await self._archive.end(old, new):
+            if await self._recorder.end(old, new):
                 live.outcome = new
                 live.feed.end(new)
         except Exception:  # noqa: BLE001 - whatever a storage raises, nobody may wait forever
@@ -417,7 +417,7 @@ class Engine:
             if new.finished:
                 self._leave_lane(new)
         if new.finished:
-            await self._archive.tidy(new)
+            await self._recorder.tidy(new)
 
     async def _cancel(self, run_id: str, *, rollback: bool) -> None:
         while not self._closed:
@@ -430,14 +430,14 @@ class Engine:
                 await self._cancel_interrupted(run)
             elif run.finished:
                 if rollback:
-                    await self._archive.roll_back(run)
+                    await self._recorder.roll_back(run)
                 return
             else:
                 await asyncio.sleep(_LOOK_AGAIN)  # it settled between the two looks
 
     async def _cancel_pending(self, live: _Live) -> None:
-        if live.leg is not None:
-            live.leg.cancel()
+        if live.segment is not None:
+            live.segment.cancel()
         elif live.worker is None:  # it waits for its thread
             live.worker = asyncio.create_task(self._settle(live, cancelled(live.record)))
         await live.settled.wait()
@@ -447,17 +447,17 @@ class Engine:
     async def _cancel_interrupted(self, run: RunRecord) -> None:
         outcome = cancelled(run)
         new = run.changed(status=outcome.status, output=outcome.output, questions=())
-        if not await self._archive.replace(run, new):
+        if not await self._recorder.replace(run, new):
             return  # somebody was faster; the caller looks again
         if new.has_thread:
-            await self._archive.show_thread(new)
-        await self._archive.tidy(new)
+            await self._recorder.show_thread(new)
+        await self._recorder.tidy(new)
         Feed(new, self.journal, heard=True).end(new)  # for whoever joins its stream later
         self._leave_lane(new)
 
     def _leave_lane(self, run: RunRecord) -> None:
-        """Take a run out of its thread's lane and let the next one in."""
-        self._lanes.leave(run.run_id, run.thread_id)
+        """Take a run out of its thread's queue and let the next one in."""
+        self._queues.leave(run.run_id, run.thread_id)
         self._advance(run.thread_id)
 
     def _forget(self, live: _Live) -> None:

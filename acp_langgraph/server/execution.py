@@ -1,7 +1,7 @@
-"""One leg of a run: the served graph from its input, or from answers, to its end or next question.
+"""One segment of a run: the served graph from its input, or from answers, to its end or next question.
 
-A leg never raises for what the graph does: it comes to an `Outcome`. It is executed once; whoever
-wants a node repeated gives it a retry policy. Cancelling the task that awaits a leg cancels the
+A segment never raises for what the graph does: it comes to an `Outcome`. It is executed once; whoever
+wants a node repeated gives it a retry policy. Cancelling the task that awaits a segment cancels the
 graph.
 
 Several interrupts may be pending at once (parallel branches, a `Send` fan-out). The protocol knows
@@ -61,7 +61,7 @@ Publish = Callable[[StreamingMode, Any], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a leg came to.
+    """What a segment came to.
 
     Attributes:
         status: The run's status from now on.
@@ -113,13 +113,13 @@ def _without_secrets(value: Any) -> Any:
 async def execute(
     agent: HostedAgent, run: RunRecord, publish: Publish, *, again: bool = False
 ) -> Outcome:
-    """Run one leg.
+    """Run one segment.
 
     Args:
         agent: The run's agent.
         run: A pending run: it says what to start from.
         publish: Is told what the graph streams on the way.
-        again: Whether the leg may have been begun by a server that was stopped; it goes on from
+        again: Whether the segment may have been begun by a server that was stopped; it goes on from
             its last checkpoint.
 
     Returns:

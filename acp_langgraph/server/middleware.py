@@ -1,6 +1,6 @@
 """What stands before every operation: who may come in, who is counted, and whose trace it is.
 
-What a client says of its trace is `langsmith-trace`, or W3C's `traceparent` and `tracestate`. A leg of a
+What a client says of its trace is `langsmith-trace`, or W3C's `traceparent` and `tracestate`. A segment of a
 run is executed as a child of what the request said that it was created or resumed by. It goes no
 further: what is carried along as `baggage` is not taken over, for there a client could say into which
 project a trace goes; and a server that is restarted has forgotten it, for it is not on file.

@@ -347,7 +347,7 @@ _THREAD_STATUS: Final = {
 }
 
 
-class Archive:
+class RunRecorder:
     """Records what becomes of runs.
 
     Args:

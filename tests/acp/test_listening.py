@@ -467,12 +467,12 @@ def test_an_id_may_be_anything_that_comes_on_a_line(identity: str, sent: str | N
 def test_what_is_remembered_of_a_run_is_bounded() -> None:
     ears = listening()
     for number in range(10_500):
-        ears.hearing({"run_id": str(number), "since": 1.0})
-    assert len(ears.hearings) == 1000
+        ears.cursor({"run_id": str(number), "since": 1.0})
+    assert len(ears.cursors) == 1000
     hand = started(ears=ears)
     for number in range(1, 1501):
         hand.hears(event(number))
-    assert len(ears.hearings[RUN]._contents) == 1000
+    assert len(ears.cursors[RUN]._contents) == 1000
     hand.hears(interrupt(1501))
     hand.give(result())
-    assert RUN not in ears.hearings
+    assert RUN not in ears.cursors

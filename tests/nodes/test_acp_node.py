@@ -204,8 +204,8 @@ def test_one_node_in_a_fan_out_is_answered_item_by_item(server: Any, color: Colo
     class Keyed(ACPNode):
         """Collects its answers under their texts."""
 
-        def life(self, state: Any, *rest: Any) -> Any:
-            change = yield from super().life(state, *rest)
+        def flow(self, state: Any, *rest: Any) -> Any:
+            change = yield from super().flow(state, *rest)
             return {"found": {change["found"]["text"]: change["found"]["answers"]}}
 
     node = Keyed("remote", "ask", server.url, "ask", Text, "found", None)

@@ -13,7 +13,7 @@ from langgraph.types import Command, Send
 from support.colors import Color
 from support.events import emitted
 
-from acp_langgraph.acp.listening import Hearing
+from acp_langgraph.acp.listening import StreamCursor
 from acp_langgraph.errors import ACPRunException, NodeConfigurationError
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.testing import Answer, Ask, Emit, Fail, FakeACPServer, FakeAgent, Gate, Work
@@ -317,6 +317,6 @@ async def test_what_was_heard_of_runs_that_were_cancelled_is_forgotten() -> None
             await stream.aclose()
         await node.aclose()
         gc.collect()
-        kept = [each for each in gc.get_objects() if type(each) is Hearing]
+        kept = [each for each in gc.get_objects() if type(each) is StreamCursor]
         gate.open()
         assert kept == []

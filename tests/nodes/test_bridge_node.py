@@ -301,8 +301,8 @@ def test_a_fan_out_sends_one_query_for_each_item(bridge: Any, color: Color) -> N
         sent: Annotated[list[str], operator.add]
 
     class Listing(APIBridgeAgentNode):
-        def life(self, state: Any, *rest: Any) -> Any:
-            change = yield from super().life(state, *rest)
+        def flow(self, state: Any, *rest: Any) -> Any:
+            change = yield from super().flow(state, *rest)
             return {"sent": [state["mail"]]} if change else {}
 
     node = Listing("send", bridge.url, "sendgrid", "mail", "sent", KEY)

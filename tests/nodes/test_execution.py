@@ -170,8 +170,8 @@ def test_a_subgraph_counts_its_checkpoints_and_those_around_it(
     with color.graph_over(builder, tmp_path / "c.sqlite") as outer:
         color.invoke(outer, {}, ON_A_THREAD)
     (execution,) = probe.seen
-    assert execution.ledger is not None
-    assert len(execution.ledger.places) == 2
+    assert execution.barrier is not None
+    assert len(execution.barrier.places) == 2
     assert execution.path == "inner|probe|probe"
 
 
@@ -180,7 +180,7 @@ def test_with_durability_exit_there_is_no_ledger_to_wait_for(tmp_path: Path) -> 
     with SqliteSaver.from_conn_string(str(tmp_path / "c.sqlite")) as saver:
         graph(probe, saver).invoke({}, ON_A_THREAD, durability="exit")
         graph(probe, saver).invoke({}, ON_A_THREAD)
-    assert [execution.ledger is None for execution in probe.seen] == [True, False]
+    assert [execution.barrier is None for execution in probe.seen] == [True, False]
 
 
 def test_the_remote_thread_is_one_per_graph_thread_and_place(color: Color) -> None:

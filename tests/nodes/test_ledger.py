@@ -51,18 +51,18 @@ class Node(Runnable[Any, Any]):
         self.step = step
         self.after = after
 
-    def life(self) -> Flow[Any]:
+    def flow(self) -> Flow[Any]:
         yield from self.step
         self.after()
         yield from Pause(0)
 
     def invoke(self, input: Any, config: Any = None, **_: Any) -> Any:  # noqa: A002
-        drive(self.life(), GraphPerformer(Transport("http://x"), Execution.of("node", config)))
+        drive(self.flow(), GraphPerformer(Transport("http://x"), Execution.of("node", config)))
         return {}
 
     async def ainvoke(self, input: Any, config: Any = None, **_: Any) -> Any:  # noqa: A002
         execution = Execution.of("node", config)
-        await adrive(self.life(), AsyncGraphPerformer(AsyncTransport("http://x"), execution))
+        await adrive(self.flow(), AsyncGraphPerformer(AsyncTransport("http://x"), execution))
         return {}
 
 

@@ -14,7 +14,7 @@ from support.colors import Color
 
 from acp_langgraph.core.flow import RemoteEvent
 from acp_langgraph.nodes.execution import Execution
-from acp_langgraph.nodes.streaming import Audience
+from acp_langgraph.nodes.streaming import EventSink
 
 
 class State(TypedDict, total=False):
@@ -25,23 +25,23 @@ class Probe:
     """A graph of one node, in a subgraph or not, that looks at its audience."""
 
     def __init__(self, *, nested: bool = False) -> None:
-        self.audience: Audience | None = None
+        self.sink: EventSink | None = None
         self.event = RemoteEvent(node="n", agent="a", run_id="r", kind="custom", payload=1)
 
         def node(state: State, config: RunnableConfig) -> State:
-            audience = self.audience = Execution.of("node", config).audience
-            if not audience.is_there:
+            sink = self.sink = Execution.of("node", config).sink
+            if not sink.is_there:
                 return {"text": "unseen"}
-            task(lambda: audience.tell(self.event), name="inside_a_task")().result()
+            task(lambda: sink.tell(self.event), name="inside_a_task")().result()
             return {"text": "seen"}
 
         async def anode(state: State, config: RunnableConfig) -> State:
-            audience = self.audience = Execution.of("node", config).audience
-            if not audience.is_there:
+            sink = self.sink = Execution.of("node", config).sink
+            if not sink.is_there:
                 return {"text": "unseen"}
 
             async def tell() -> None:
-                await audience.atell(self.event)
+                await sink.atell(self.event)
 
             await task(tell, name="inside_a_task")()
             return {"text": "seen"}
@@ -80,8 +80,8 @@ class Probe:
 def test_whether_anybody_watches_is_known(color: Color, options: Any, watched: bool) -> None:
     probe = Probe()
     probe.run(color, **options)
-    assert probe.audience is not None
-    assert probe.audience.is_there == watched
+    assert probe.sink is not None
+    assert probe.sink.is_there == watched
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_whether_anybody_watches_is_known_in_a_subgraph(
 ) -> None:
     probe = Probe(nested=True)
     probe.run(color, **options)
-    assert probe.audience is not None
-    assert probe.audience.is_there == watched
+    assert probe.sink is not None
+    assert probe.sink.is_there == watched
 
 
 def test_nobody_watches_an_invocation(color: Color) -> None:
@@ -124,8 +124,8 @@ def test_a_callback_handler_watches_if_it_listens_to_custom_events(color: Color)
     color.invoke(probe.graph(color), {"text": ""}, {**config, "callbacks": [Deaf(), listener]})
     assert listener.heard == [("remote_event", probe.event)]
     color.invoke(probe.graph(color), {"text": ""}, {**config, "callbacks": [Deaf()]})
-    assert probe.audience is not None
-    assert not probe.audience.is_there
+    assert probe.sink is not None
+    assert not probe.sink.is_there
 
 
 def test_what_is_told_inside_a_task_is_shown_as_the_nodes(color: Color) -> None:
@@ -138,13 +138,13 @@ def test_what_is_told_inside_a_task_is_shown_as_the_nodes(color: Color) -> None:
 def test_the_queue_that_holds_what_nobody_took_yet_is_known(color: Color, mode: str) -> None:
     probe = Probe()
     probe.run(color, stream_mode=mode)
-    assert probe.audience is not None
-    (queue,) = probe.audience._queues
+    assert probe.sink is not None
+    (queue,) = probe.sink._queues
     assert queue.qsize() == 0
 
 
 def test_two_streams_of_one_graph_are_one_queue(color: Color) -> None:
     probe = Probe()
     probe.run(color, stream_mode=["custom", "messages"])
-    assert probe.audience is not None
-    assert len(probe.audience._queues) == 1
+    assert probe.sink is not None
+    assert len(probe.sink._queues) == 1

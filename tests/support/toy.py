@@ -132,7 +132,7 @@ class ToyNode(RemoteNode):
         self.input = input_of(name, None, input_path, None, None, None)
         self.output = output_of(name, None, output_path, None, None, None)
 
-    def life(
+    def flow(
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         """Read the input, have the job done, write the result."""

@@ -35,10 +35,10 @@ class Ear:
 
 
 def listen(
-    color: Color, url: str, ear: Ear, tell: Callable[[Progress], None] | None = None
+    color: Color, url: str, reader: Ear, tell: Callable[[Progress], None] | None = None
 ) -> None:
     def flow() -> Flow[None]:
-        yield from Listen(CALL, ear)
+        yield from Listen(CALL, reader)
 
     async def alisten() -> None:
         async with AsyncTransport(url) as transport:
@@ -49,7 +49,7 @@ def listen(
             async def atell(progress: Progress) -> None:
                 tell(progress)
 
-            await transport.listen(Listen(CALL, ear), atell)
+            await transport.listen(Listen(CALL, reader), atell)
 
     if color.name == "async":
         asyncio.run(alisten())
@@ -58,7 +58,7 @@ def listen(
         if tell is None:
             transport.run(flow())
         else:
-            transport.listen(Listen(CALL, ear), tell)
+            transport.listen(Listen(CALL, reader), tell)
 
 
 def streaming(*pieces: Any) -> FakeHTTPServer:
@@ -67,9 +67,9 @@ def streaming(*pieces: Any) -> FakeHTTPServer:
 
 def test_a_stream_is_read_to_its_end(color: Color) -> None:
     with streaming(b"data: a\n\n", b"data: b\n\n") as server:
-        ear = Ear()
-        listen(color, server.url, ear)
-    assert ear.heard == b"data: a\n\ndata: b\n\n"
+        reader = Ear()
+        listen(color, server.url, reader)
+    assert reader.heard == b"data: a\n\ndata: b\n\n"
 
 
 def test_what_is_heard_is_told_before_more_is_sent(color: Color) -> None:
@@ -87,10 +87,10 @@ def test_what_is_heard_is_told_before_more_is_sent(color: Color) -> None:
 
 def test_a_reader_that_wants_no_more_hangs_up(color: Color) -> None:
     with streaming(b"first\n", b"last\n", Gate("never"), b"more\n") as server:
-        ear = Ear(last=b"last\n")
-        listen(color, server.url, ear)
+        reader = Ear(last=b"last\n")
+        listen(color, server.url, reader)
         server.wait_until(lambda: server.open_connections == 0)
-    assert ear.heard == b"first\nlast\n"
+    assert reader.heard == b"first\nlast\n"
 
 
 def test_what_the_listener_raises_hangs_up_and_comes_out(color: Color) -> None:

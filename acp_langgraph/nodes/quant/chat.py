@@ -119,7 +119,7 @@ class QuantChatNode(QuantNode):
         """What a tool is made from: it takes a message, and gives the chat's answer."""
         return self._told_by_a_model(config, f"Has {self.agent} answer the message.")
 
-    def life(
+    def flow(
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         """Start the chat, run what it wants run, wait for what it says."""

@@ -174,7 +174,7 @@ class QuantTaskNode(QuantNode):
             node=name,
         )
 
-    def life(
+    def flow(
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         """Do the task."""

@@ -147,7 +147,7 @@ class QuantToolNode(QuantNode):
             config, f"Has {self.agent} used for what the message asks for."
         )
 
-    def life(
+    def flow(
         self,
         state: Any,
         execution: Execution,
@@ -267,7 +267,7 @@ class QuantOrchestrationNode(QuantNode):
             Tools(on_error=on_error, keeper=self.keeper, node=name), orchestrations=self.policy
         )
 
-    def life(
+    def flow(
         self,
         state: Any,
         execution: Execution,  # noqa: ARG002 - the base's
