@@ -10,12 +10,14 @@ sentence where a promise would break without a word (`GraphTask.of`). Each is pi
 | name | gives | if LangGraph handed it over no more |
 | --- | --- | --- |
 | `CONFIG_KEY_RUNTIME` | the runtime, outside of LangGraph's own calls too | the node is outside of a graph |
-| `CONFIG_KEY_CALL` | the runner's function for tasks, and through it the loop | as with another runner: it is looked up before anything is started, and nothing is remembered |
+| `CONFIG_KEY_CALL` | the runner's function for tasks, and through it the loop | refused where there is a checkpointer; a node with a time-out has it behind a guard |
 | `CONFIG_KEY_CHECKPOINTER` | what remembers | refused |
 | `CONFIG_KEY_RESUMING` | whether the step is entered again | its absence means a first entry, so the import is the guard |
 | `CONFIG_KEY_READ` | one object per execution of a task and all of its attempts | attempts look each other up |
 | `CONFIG_KEY_DURABILITY` | `exit`, if nothing is stored on the way | `exit` waits for what is not stored, and fails |
 | `CONFIG_KEY_CHECKPOINT_MAP`, `_NS` | where the checkpoints around a task are | refused |
+| the writers among a node's steps, the channels that `CONFIG_KEY_READ` reads | where a node's change goes | an answer that is lost is not refused |
+| what a stream writer closes over, the queue `stream` among it | who watches, and how much is not taken yet | no stream of `custom`, or no back-pressure |
 | `CONFIG_KEY_SCRATCHPAD`, `_RESUME_MAP`, `_SEND` | the answers that a task was given | questions are asked by LangGraph's rules alone |
 | `loop.checkpointer` | whether a graph stores what its own nodes do | taken for yes |
 | `loop._put_checkpoint_fut`, the executor's `tasks` | why something could not be stored | that it was not, after 30 s |
@@ -24,7 +26,9 @@ sentence where a promise would break without a word (`GraphTask.of`). Each is pi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import inspect
+import itertools
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
@@ -68,6 +72,7 @@ from acp_langgraph.errors import NodeConfigurationError
 
 __all__ = [
     "CONFIG_KEY_CALL",
+    "CONFIG_KEY_CHECKPOINT_MAP",
     "CONFIG_KEY_READ",
     "CONFIG_KEY_RESUME_MAP",
     "CONFIG_KEY_RESUMING",
@@ -80,10 +85,15 @@ __all__ = [
     "Questions",
     "Saver",
     "arun_as_task",
+    "channels_taking",
     "failures_told",
+    "is_resumed",
     "questions_in",
+    "queues_behind",
+    "renumbered",
     "run_as_task",
     "stored_writes",
+    "writer_of",
 ]
 
 Saver: TypeAlias = BaseCheckpointSaver[Any]
@@ -429,6 +439,62 @@ def questions_in(payload: Any) -> list[str]:
         case {"interrupts": {**asked}} | {**asked}:
             return [each for each in asked if isinstance(each, str)]
     return []
+
+
+def channels_taking(node: Any, config: RunnableConfig) -> Mapping[str, Any] | None:
+    """The channels of the graph that takes the node's change as it is; `None` if not known."""
+    configurable = config.get(CONF, {})
+    call = _unguarded(configurable.get(CONFIG_KEY_CALL))
+    try:
+        task = call.args[0]()  # type: ignore[union-attr]  # if it is none, as below
+        channels = configurable[CONFIG_KEY_READ].args[1]
+        first, *others = task.proc.steps
+    except (KeyError, AttributeError, IndexError, TypeError, ValueError):
+        return None
+    writes = all(type(each).__name__.startswith("ChannelWrite") for each in others)
+    known = first is node and writes and isinstance(channels, dict)
+    return channels if known and "__root__" not in channels else None
+
+
+def renumbered(configurable: Mapping[str, Any], *, answered: bool = True) -> dict[str, Any]:
+    """The scratchpad for a graph that is the only one in its place."""
+    scratchpad = configurable.get(CONFIG_KEY_SCRATCHPAD)
+    if scratchpad is None:
+        return {}
+    changes: dict[str, Any] = {"subgraph_counter": itertools.count().__next__}
+    if not answered:
+        changes["get_null_resume"] = lambda _consume=False: None
+    return {CONFIG_KEY_SCRATCHPAD: replace(scratchpad, **changes)}
+
+
+def is_resumed(configurable: Mapping[str, Any]) -> bool:
+    """Whether the graph was resumed with an answer, be it to whichever question."""
+    scratchpad = configurable.get(CONFIG_KEY_SCRATCHPAD)
+    plain = scratchpad is not None and scratchpad.get_null_resume(False) is not None
+    return plain or bool(configurable.get(CONFIG_KEY_RESUME_MAP))
+
+
+def writer_of(runtime: Runtime[Any]) -> Callable[[Any], None] | None:
+    """The writer of the stream `custom`, if anybody watches it."""
+    return runtime.stream_writer if runtime.stream_writer.__closure__ else None
+
+
+def queues_behind(functions: Iterable[Any]) -> Iterator[Any]:
+    """The queues behind LangGraph's streaming functions, each once."""
+    found: list[Any] = []
+    for function in functions:
+        if isinstance(function, partial):  # of a loop's call_soon_threadsafe
+            function = function.args[0] if function.args else None  # noqa: PLW2901 - unwrapped
+        if inspect.ismethod(function):
+            queue = function.__self__
+        elif inspect.isfunction(function) and function.__closure__:
+            cells = dict(zip(function.__code__.co_freevars, function.__closure__, strict=True))
+            queue = cells["stream"].cell_contents if "stream" in cells else None
+        else:
+            continue
+        if hasattr(queue, "qsize") and not any(queue is other for other in found):
+            found.append(queue)
+            yield queue
 
 
 # Steps as LangGraph tasks, run in the place that the node has already.

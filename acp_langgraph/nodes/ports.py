@@ -18,7 +18,6 @@ from functools import partial
 from inspect import isroutine
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 from typing_extensions import is_typeddict
@@ -29,24 +28,9 @@ from acp_langgraph.errors import NodeConfigurationError, NodeError, NodeInputErr
 from acp_langgraph.mapping import schema, validation
 from acp_langgraph.mapping.access import near
 from acp_langgraph.mapping.paths import StatePath
-from acp_langgraph.nodes.langgraph import CONFIG_KEY_CALL, CONFIG_KEY_READ
 
 if TYPE_CHECKING:
     from acp_langgraph.mapping import MappingPlan
-
-
-def channels_taking(node: Any, config: RunnableConfig) -> Mapping[str, Any] | None:
-    """The channels of the graph that takes the node's change as it is; `None` if not known."""
-    configurable = config.get("configurable", {})
-    try:
-        task = configurable[CONFIG_KEY_CALL].args[0]()
-        channels = configurable[CONFIG_KEY_READ].args[1]
-        first, *others = task.proc.steps
-    except (KeyError, AttributeError, IndexError, TypeError, ValueError):
-        return None
-    writes = all(type(each).__name__.startswith("ChannelWrite") for each in others)
-    known = first is node and writes and isinstance(channels, dict)
-    return channels if known and "__root__" not in channels else None
 
 
 def refuse_lost(

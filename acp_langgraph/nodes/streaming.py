@@ -16,13 +16,12 @@ they are written in the context in which the node was invoked.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextvars import Context, copy_context
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final, Self
 
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
@@ -38,7 +37,7 @@ from langgraph.runtime import Runtime
 
 from acp_langgraph.core.flow import RemoteEvent
 from acp_langgraph.errors import EventStreamError
-from acp_langgraph.nodes.langgraph import CONFIG_KEY_STREAM
+from acp_langgraph.nodes.langgraph import CONFIG_KEY_STREAM, queues_behind, writer_of
 
 # By `role`, as the protocol and OpenAI have it, or by `type`, as LangChain writes messages.
 _CLASSES: Final[Mapping[str, type[BaseMessage]]] = {
@@ -173,8 +172,7 @@ class EventSink:
         self._subgraph: Any = None
         handlers: list[Any] = []
         if runtime is not None:
-            if runtime.stream_writer.__closure__:
-                self._writer = runtime.stream_writer
+            self._writer = writer_of(runtime)
             stream = configurable.get(CONFIG_KEY_STREAM)
             if stream is not None and "values" in stream.modes:
                 self._subgraph = stream
@@ -182,7 +180,7 @@ class EventSink:
         self._follows = any(map(_follows, handlers))
         self._takes_events = any(map(_takes_events, handlers))
         streams = [handler.stream for handler in handlers if hasattr(handler, "stream")]
-        self._queues = list(_queues([self._writer, *streams]))
+        self._queues = list(queues_behind([self._writer, *streams]))
         self._spoken: _Utterance | None = None
 
     @property
@@ -374,21 +372,3 @@ def _takes_events(handler: Any) -> bool:
     quiet = getattr(BaseCallbackHandler, "on_stream_event", None)
     known = achunks_to_events is not None and quiet is not None
     return known and getattr(type(handler), "on_stream_event", quiet) not in _QUIET
-
-
-def _queues(functions: list[Any]) -> Iterator[Any]:
-    """The queues behind LangGraph's streaming functions, each once."""
-    found: list[Any] = []
-    for function in functions:
-        if isinstance(function, partial):  # of a loop's call_soon_threadsafe
-            function = function.args[0] if function.args else None  # noqa: PLW2901 - unwrapped
-        if inspect.ismethod(function):
-            queue = function.__self__
-        elif inspect.isfunction(function) and function.__closure__:
-            cells = dict(zip(function.__code__.co_freevars, function.__closure__, strict=True))
-            queue = cells["stream"].cell_contents if "stream" in cells else None
-        else:
-            continue
-        if hasattr(queue, "qsize") and not any(queue is other for other in found):
-            found.append(queue)
-            yield queue

@@ -18,13 +18,12 @@ a place in the graph of its own:
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import itertools
 import json
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,12 +38,14 @@ from langgraph.types import Interrupt
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.nodes.execution import CALL, Call
 from acp_langgraph.nodes.langgraph import (
+    CONFIG_KEY_CHECKPOINT_MAP,
     CONFIG_KEY_RESUME_MAP,
     CONFIG_KEY_RESUMING,
-    CONFIG_KEY_SCRATCHPAD,
     INTERRUPT,
     GraphTask,
+    is_resumed,
     questions_in,
+    renumbered,
     stored_writes,
 )
 
@@ -151,12 +152,12 @@ class ToolCall:
         changes: dict[str, Any] = {CALL: Call(key, config, task)}
         if saver is not None:
             changes["checkpoint_ns"] = place
-            changes |= _renumbered(configurable)
+            changes |= renumbered(configurable)
         if is_known:
             changes[CONFIG_KEY_RESUMING] = True
         around = info.checkpoint_ns.rpartition("|")[0]
         thread = {"thread_id": configurable.get("thread_id")}
-        checkpoint_id = (configurable.get("checkpoint_map") or {}).get(around)
+        checkpoint_id = (configurable.get(CONFIG_KEY_CHECKPOINT_MAP) or {}).get(around)
         at = {"checkpoint_id": checkpoint_id} if checkpoint_id else {}
         return cls(
             config=patch_config(config, configurable=changes),
@@ -179,10 +180,7 @@ class ToolCall:
 
     def is_answered(self) -> bool:
         """Whether the graph was resumed with an answer, be it to another call's question."""
-        configurable = self.config["configurable"]
-        scratchpad = configurable.get(CONFIG_KEY_SCRATCHPAD)
-        plain = scratchpad is not None and scratchpad.get_null_resume(False) is not None
-        return plain or bool(configurable.get(CONFIG_KEY_RESUME_MAP))
+        return is_resumed(self.config["configurable"])
 
     def with_its_answers(
         self, task: CheckpointTuple | None, own: CheckpointTuple | None
@@ -203,7 +201,7 @@ class ToolCall:
             CONFIG_KEY_RESUME_MAP: {each: answers[each] for each in answers if each in meant}
         }
         if put and not put & waits_for:
-            changes |= _renumbered(configurable, answered=False)
+            changes |= renumbered(configurable, answered=False)
         return patch_config(self.config, configurable=changes)
 
 
@@ -237,17 +235,6 @@ class _Performance:
             if _performed.here().get(name) is self:
                 del _performed.here()[name]
         self.over.set_result(None)
-
-
-def _renumbered(configurable: Mapping[str, Any], *, answered: bool = True) -> dict[str, Any]:
-    """The scratchpad for a graph that is the only one in its place."""
-    scratchpad = configurable.get(CONFIG_KEY_SCRATCHPAD)
-    if scratchpad is None:
-        return {}
-    changes: dict[str, Any] = {"subgraph_counter": itertools.count().__next__}
-    if not answered:
-        changes["get_null_resume"] = lambda _consume=False: None
-    return {CONFIG_KEY_SCRATCHPAD: dataclasses.replace(scratchpad, **changes)}
 
 
 def _interrupts(found: CheckpointTuple | None, task_id: str | None) -> list[Interrupt]:
