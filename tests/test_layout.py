@@ -12,6 +12,7 @@ PACKAGE = Path(acp_langgraph.__file__).parent
 # What each folder may import of this package, beside itself, `errors`, `config` and `lazy`.
 MAY_IMPORT = {
     "core": set(),
+    "auth": {"core"},
     "transport": {"core", "auth"},
     "jobs": {"core"},
     "acp": {"core", "jobs", "transport", "auth", "json_schema"},
@@ -32,15 +33,15 @@ MAY_IMPORT = {
     "server": {"core", "acp"},
     "testing": {"core", "acp"},
     "json_schema": set(),
-    "checking": {"core", "transport", "acp", "mapping", "nodes", "json_schema"},
+    "checking": {"core", "auth", "transport", "acp", "mapping", "nodes", "json_schema"},
     "codegen": {"core", "acp", "json_schema"},
     "demo": {"nodes", "server", "testing", "mapping", "bridge", "terminal"},
     "cli": {"core", "acp", "transport", "json_schema", "checking", "codegen"},
 }
 
 ONLY_HERE = {
-    "httpx": {"transport", "acp/client", "bridge/client", "quant/client", "nodes"},
-    "aiohttp": {"transport", "server/webhooks"},
+    "httpx": {"transport", "auth/signing", "acp/client", "bridge/client", "quant/client", "nodes"},
+    "aiohttp": {"transport", "auth/signing", "server/webhooks"},
     "langgraph": {"nodes", "mapping", "server", "demo", "checking"},
     "starlette": {"server"},
     "uvicorn": {"server"},

@@ -15,6 +15,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 
 from acp_langgraph.acp.agents import find_agent
+from acp_langgraph.auth.credentials import Credentials
 from acp_langgraph.checking.findings import (
     CheckedNode,
     Finding,
@@ -23,7 +24,6 @@ from acp_langgraph.checking.findings import (
     remote_nodes,
 )
 from acp_langgraph.checking.nodes import agent_findings, compared, state_findings
-from acp_langgraph.core.credentials import Credentials
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import (
     ForbiddenException,

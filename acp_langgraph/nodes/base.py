@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import warnings
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -123,6 +124,13 @@ class RemoteNode(Described):
         self, state: Any, execution: Execution, config: RunnableConfig
     ) -> Flow[dict[str, Any]]:
         """The node's work, from the state to the change of the state."""
+
+    def life(
+        self, state: Any, execution: Execution, config: RunnableConfig
+    ) -> Flow[dict[str, Any]]:
+        """`flow`, by the name that it had in 0.2."""
+        warnings.warn("life() is called flow()", DeprecationWarning, stacklevel=2)
+        return self.flow(state, execution, config)
 
     @abstractmethod
     def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:

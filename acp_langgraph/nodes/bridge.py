@@ -11,6 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from typing_extensions import override
 
 from acp_langgraph.auth import HeaderAuth, TokenAuth
+from acp_langgraph.auth.credentials import Grant
 from acp_langgraph.bridge import access
 from acp_langgraph.bridge.answers import Check, usable
 from acp_langgraph.bridge.calls import (
@@ -24,7 +25,6 @@ from acp_langgraph.bridge.calls import (
 )
 from acp_langgraph.bridge.flow import confirm, query_once
 from acp_langgraph.config import ApiClientConfiguration
-from acp_langgraph.core.credentials import Grant
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.secrets import secrets
 from acp_langgraph.errors import (

@@ -32,7 +32,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import GraphInterrupt
 from langgraph.runtime import Runtime
 
-from acp_langgraph.core.credentials import Credentials
+from acp_langgraph.auth.credentials import Credentials
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.errors import NodeError
 from acp_langgraph.jobs.once import Failures, Trace

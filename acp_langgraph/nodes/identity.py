@@ -11,7 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from pydantic_core import PydanticSerializationError
 
 from acp_langgraph.auth import HeaderAuth, Refuse, credentials_of
-from acp_langgraph.core.credentials import Credentials, Shown
+from acp_langgraph.auth.credentials import Credentials, Shown
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.secrets import SHORTEST_SECRET
 from acp_langgraph.core.wire import plain, unsendable

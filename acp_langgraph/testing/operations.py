@@ -411,7 +411,7 @@ class ACPOperations(FakeHTTPServer):
             start = len(run.updates)
         else:
             last = request.headers.get("last-event-id", "")
-            start = int(last) if last.isdecimal() else run.segment
+            start = int(last) if last.isdecimal() else run.leg
 
         def hold(until: Callable[[], bool], seconds: float) -> bool:
             try:

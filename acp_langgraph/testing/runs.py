@@ -313,7 +313,7 @@ class FakeRun:
         return self.deleted or self.forgotten
 
     @property
-    def segment(self) -> int:
+    def leg(self) -> int:
         """How many of its updates were sent before it was resumed last."""
         return self._leg
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import httpcore
 import httpx
 
+from acp_langgraph.auth.signing import send_signed
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work, drive
@@ -34,7 +35,6 @@ from acp_langgraph.transport.exchange import (
     trusting_nobody,
 )
 from acp_langgraph.transport.proxies import is_socks, socks_transport
-from acp_langgraph.transport.signing import send_signed
 
 
 class _Deadline(threading.local):

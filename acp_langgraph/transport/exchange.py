@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import aiohttp
 import httpx
 
+from acp_langgraph.auth.signing import ElsewhereError
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import ABSENT, Call, Reply
 from acp_langgraph.core.flow import Ask, Flow, OutOfTimeError, within
@@ -36,7 +37,6 @@ from acp_langgraph.errors import (
     error_for_status,
 )
 from acp_langgraph.transport.proxies import proxy_to
-from acp_langgraph.transport.signing import ElsewhereError
 from acp_langgraph.transport.tls import tls_context
 
 T = TypeVar("T")

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
+from acp_langgraph.auth.signing import asend_signed
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work, adrive
@@ -29,7 +30,6 @@ from acp_langgraph.transport.exchange import (
     refuse_other_color,
     refuse_to_ask,
 )
-from acp_langgraph.transport.signing import asend_signed
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 Each is a transport over another one's connections, and whatever a transport can do it does too, with two
 differences: headers are added, and a call that is answered with 401 is repeated once if there are other
-credentials to show by then. How is told in `acp_langgraph.core.credentials`.
+credentials to show by then. How is told in `acp_langgraph.auth.credentials`.
 
     langsmith-trace            LangSmith's current run
     traceparent, tracestate    OpenTelemetry's current span (W3C Trace Context)
@@ -26,9 +26,9 @@ from typing import Any, Final, TypeAlias
 import httpx
 
 from acp_langgraph.auth import HeaderAuth, Refuse, credentials_of
+from acp_langgraph.auth.credentials import Credentials, authorized, showing
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.credentials import Credentials, authorized, showing
 from acp_langgraph.core.flow import adrive, drive
 from acp_langgraph.errors import ApiTypeError, UnauthorizedException
 from acp_langgraph.transport.blocking import Transport, within_seconds

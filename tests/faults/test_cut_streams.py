@@ -63,7 +63,7 @@ def length_of(server: FakeACPServer) -> int:
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 @pytest.mark.parametrize("leg", [1, 2])
 def test_a_stream_cut_at_any_byte_loses_and_repeats_nothing(
-    color: Color, segment: int, reset: bool, points: int
+    color: Color, leg: int, reset: bool, points: int
 ) -> None:
     with FakeACPServer(SCRIPT) as server:
         graph = graph_for(server)
@@ -71,8 +71,8 @@ def test_a_stream_cut_at_any_byte_loses_and_repeats_nothing(
         places = range(0, length, max(1, length // (points // 2)))
         for place in places:
             server.faults.clear()
-            rule = server.faults.add(Fault.drop_after(place, reset=reset), on=STREAM, nth=segment)
-            events, question, answer = watch(graph, color, f"{segment} {place}")
+            rule = server.faults.add(Fault.drop_after(place, reset=reset), on=STREAM, nth=leg)
+            events, question, answer = watch(graph, color, f"{leg} {place}")
             assert rule.hits == 1, place
             assert (question, answer) == ("color?", {"text": "done"}), place
             assert [event["payload"] for event in events] == SHOWN, (place, events)

@@ -16,7 +16,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
-from acp_langgraph.core.providers import runtime_of
+from acp_langgraph.auth.providers import runtime_of
 from acp_langgraph.nodes import langgraph as names
 from acp_langgraph.nodes.langgraph import GraphTask
 

@@ -14,7 +14,7 @@ token in `config["configurable"]` is another matter: LangGraph writes the plain 
 checkpoints, and LangChain to traces. Put there who the user is, and what is secret into the runtime's
 context (`graph.invoke(..., context=...)`), or into a pydantic `SecretStr`.
 
-How it works is told in `acp_langgraph.core.credentials`.
+How it works is told in `acp_langgraph.auth.credentials`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from acp_langgraph.core.credentials import Credentials, Grant, TokenCache
-from acp_langgraph.core.processes import PerProcess
-from acp_langgraph.core.providers import (
+from acp_langgraph.auth.credentials import Credentials, Grant, TokenCache
+from acp_langgraph.auth.providers import (
     AwaitsHeaders,
     AwaitsToken,
     Function,
@@ -42,6 +41,7 @@ from acp_langgraph.core.providers import (
     is_being_asked,
     runtime_of,
 )
+from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.wire import sendable_headers
 from acp_langgraph.errors import (
     ApiTypeError,
@@ -49,8 +49,6 @@ from acp_langgraph.errors import (
     CredentialsUnavailableError,
     MissingCredentialsError,
 )
-
-__all__ = ["HeaderAuth", "Refuse", "TokenAuth", "credentials_of"]
 
 Refuse: TypeAlias = Callable[[Mapping[str, str]], None]
 """Raises an `ApiValueError` for headers that must not be sent."""
