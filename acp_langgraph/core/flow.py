@@ -5,6 +5,7 @@ A flow yields what it needs done and receives what came of it:
     Call       one exchange with a server       -> Reply
     Listen     a stream, read as it arrives     -> None
     Pause      wait some seconds                -> None
+    Begin      a remote job is about to be      -> None
     Progress   tell whoever listens             -> None
     Ask        put a question to a human        -> the answer
     Work       something to do on this side     -> its result
@@ -75,6 +76,20 @@ class Pause:
     may_leave: bool = False
 
     def __iter__(self) -> Generator[Pause, Any, None]:
+        yield self
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """From here on a remote job is at work, or may be: whoever breaks the flow off ends it.
+
+    Attributes:
+        key: What the job is, or is about to be, found by.
+    """
+
+    key: str
+
+    def __iter__(self) -> Generator[Begin, Any, None]:
         yield self
 
 
@@ -187,7 +202,7 @@ class Step(Generic[T]):
         return (yield self)  # type: ignore[no-any-return]  # a step's reply is its body's result
 
 
-Effect: TypeAlias = Call[Any] | Listen | Ask | Pause | Progress | Work[Any] | Step[Any]
+Effect: TypeAlias = Call[Any] | Listen | Ask | Pause | Begin | Progress | Work[Any] | Step[Any]
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
@@ -287,6 +302,9 @@ class Performer(Protocol):
     def pause(self, pause: Pause, /) -> None:
         """Let time pass."""
 
+    def begin(self, begin: Begin, /) -> None:
+        """Know what to end, should the flow be broken off."""
+
     def progress(self, progress: Progress, /) -> None:
         """Tell whoever listens."""
 
@@ -311,6 +329,9 @@ class AsyncPerformer(Protocol):
 
     async def pause(self, pause: Pause, /) -> None:
         """Let time pass."""
+
+    async def begin(self, begin: Begin, /) -> None:
+        """Know what to end, should the flow be broken off."""
 
     async def progress(self, progress: Progress, /) -> None:
         """Tell whoever listens."""
@@ -382,6 +403,7 @@ _METHODS = {
     Listen: "listen",
     Ask: "ask",
     Pause: "pause",
+    Begin: "begin",
     Progress: "progress",
     Work: "work",
     Step: "step",

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
 
-from acp_langgraph.core.flow import Ask, Flow, OutOfTimeError, Pause, Progress, Step, within
+from acp_langgraph.core.flow import Ask, Begin, Flow, OutOfTimeError, Pause, Progress, Step, within
 from acp_langgraph.errors import (
     ApiException,
     ApiTypeError,
@@ -79,7 +79,7 @@ def run_job(
     """
     entry = entry or Entry()
     while True:
-        yield Progress("creating", payload={"key": job.key})
+        yield Begin(job.key)
         if can_ask:
             outcome = yield from _done_with_questions(job, entry, answer_schema)
         else:

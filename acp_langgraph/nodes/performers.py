@@ -15,6 +15,7 @@ from langgraph.runtime import get_runtime
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import (
     Ask,
+    Begin,
     Flow,
     Listen,
     Pause,
@@ -64,8 +65,6 @@ class _Watch:
 
     def note(self, progress: Progress) -> RemoteEvent | None:
         """Remember which job this is about, and give a sign of life; what to tell who watches."""
-        if progress.kind == "creating":
-            self.run_id, self.key = None, progress.payload["key"]
         self.run_id = progress.run_id or self.run_id
         if self.report is not None:
             self.report.note(progress)
@@ -115,6 +114,10 @@ class GraphPerformer(_Watch):
             left -= LOOK_EVERY
         if not pause.may_leave:
             self._transport.pause(pause)
+
+    def begin(self, begin: Begin) -> None:
+        """Know what to end, should the node be cancelled."""
+        self.run_id, self.key = None, begin.key
 
     def progress(self, progress: Progress) -> None:
         """Give a sign of life, and show what became of the job and what the agent emitted."""
@@ -183,6 +186,10 @@ class AsyncGraphPerformer(_Watch):
         """Sleep; where nothing is lost by it, not while draining."""
         async with until_drained(self.execution.runtime if pause.may_leave else None):
             await self._transport.pause(pause)
+
+    async def begin(self, begin: Begin) -> None:
+        """Know what to end, should the node be cancelled."""
+        self.run_id, self.key = None, begin.key
 
     async def progress(self, progress: Progress) -> None:
         """Give a sign of life, and show what became of the job and what the agent emitted."""

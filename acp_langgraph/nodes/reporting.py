@@ -104,7 +104,7 @@ _log = logging.getLogger("acp_langgraph.runs")
 _BEGINS: Final = frozenset({"created", "rejoined", "started", "running"})
 _ENDS: Final = frozenset({"ended", "answered", "recorded"})
 _SAID_AT_THE_END: Final = frozenset({"asked", "failed"})
-_UNTOLD: Final = frozenset({"creating", "event", "listening", "ended"}) | _BEGINS | _SAID_AT_THE_END
+_UNTOLD: Final = frozenset({"event", "listening", "ended"}) | _BEGINS | _SAID_AT_THE_END
 _FINE: Final = frozenset({"done", "asked", "left"})
 
 

@@ -23,7 +23,7 @@ import httpx
 from acp_langgraph.auth.signing import send_signed
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work, drive
+from acp_langgraph.core.flow import Ask, Begin, Flow, Listen, Pause, Progress, Step, Work, drive
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.closing import Closing, Copied
@@ -253,6 +253,9 @@ class Transport(Copied, Closing):
     def pause(self, pause: Pause) -> None:
         """Sleep."""
         time.sleep(pause.seconds)
+
+    def begin(self, begin: Begin) -> None:
+        """Nobody could end it: what is run outside of a graph is run to its end."""
 
     def progress(self, progress: Progress) -> None:
         """Nobody listens."""

@@ -19,7 +19,7 @@ import httpx
 from acp_langgraph.auth.signing import asend_signed
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, Work, adrive
+from acp_langgraph.core.flow import Ask, Begin, Flow, Listen, Pause, Progress, Step, Work, adrive
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.closing import AsyncClosing, Copied
@@ -169,6 +169,9 @@ class AsyncTransport(Copied, AsyncClosing):
     async def pause(self, pause: Pause) -> None:
         """Sleep."""
         await asyncio.sleep(pause.seconds)
+
+    async def begin(self, begin: Begin) -> None:
+        """Nobody could end it: what is run outside of a graph is run to its end."""
 
     async def progress(self, progress: Progress) -> None:
         """Nobody listens."""

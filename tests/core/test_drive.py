@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.flow import Ask, Flow, Listen, Pause, Progress, Step, adrive, drive
+from acp_langgraph.core.flow import Ask, Begin, Flow, Listen, Pause, Progress, Step, adrive, drive
 
 
 class Recorder:
@@ -36,6 +36,9 @@ class Recorder:
     def pause(self, pause: Pause) -> None:
         self.perform(pause)
 
+    def begin(self, begin: Begin) -> None:
+        self.perform(begin)
+
     def progress(self, progress: Progress) -> None:
         self.perform(progress)
 
@@ -46,7 +49,7 @@ class Recorder:
 class AsyncRecorder(Recorder):
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
-        if name not in {"call", "listen", "ask", "pause", "progress", "step"}:
+        if name not in {"call", "listen", "ask", "pause", "begin", "progress", "step"}:
             return found
 
         async def performed(effect: Any) -> Any:
@@ -123,5 +126,5 @@ def test_a_flow_that_yields_something_else_is_told_what_it_may_yield(color: Any)
     def flow() -> Flow[None]:
         yield "nonsense"  # type: ignore[misc]  # the fault that is tested
 
-    with pytest.raises(TypeError, match="Call, Listen, Ask, Pause, Progress, Work, Step"):
+    with pytest.raises(TypeError, match="Call, Listen, Ask, Pause, Begin, Progress, Work, Step"):
         run(color, flow())

@@ -134,7 +134,6 @@ def test_a_bridge_and_quants_nodes_tell_of_their_waits_as_well(color: Color) -> 
 def test_a_state_is_told_once_and_again_with_another_status() -> None:
     teller = ProgressTeller("node", "agent")
     said = [
-        Progress("creating", payload={"key": "k"}),
         Progress("created", "1"),
         Progress("running", "1"),
         Progress("waiting", "1", {"status": "pending", "since": 5.0}),

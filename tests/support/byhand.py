@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.flow import Flow, Listen, Pause, Progress, Step
+from acp_langgraph.core.flow import Begin, Flow, Listen, Pause, Progress, Step
 
 __all__ = ["Hand", "reply"]
 
@@ -32,6 +32,7 @@ class Hand:
         self._names: list[str] = []
         self._remembered = iter(remembered)
         self.returned: dict[str, Any] = {}
+        self.keys: list[str] = []
         self.pauses: list[float] = []
         self.progress: list[str] = []
         self.events: list[Any] = []
@@ -105,14 +106,17 @@ class Hand:
             elif isinstance(effect, Pause):
                 self.pauses.append(effect.seconds)
                 resume = self._sender(None)
-            elif isinstance(effect, Progress):
+            elif isinstance(effect, Begin | Progress):
                 self._note(effect)
                 resume = self._sender(None)
             else:
                 self.next = effect
                 return
 
-    def _note(self, progress: Progress) -> None:
+    def _note(self, progress: Begin | Progress) -> None:
+        if isinstance(progress, Begin):
+            self.keys.append(progress.key)
+            return
         self.progress.append(progress.kind)
         if progress.kind == "event":
             self.events.append(progress.payload)
