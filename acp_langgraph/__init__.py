@@ -12,152 +12,12 @@ remote runs, `acp_langgraph.nodes` of what deserves a warning, `acp_langgraph.ht
 """
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from acp_langgraph.lazy import lazily
 
-if TYPE_CHECKING:
-    from acp_langgraph.acp.agents import (
-        validate_descriptor,
-    )
-    from acp_langgraph.acp.client import (
-        ACPClient,
-        AsyncACPClient,
-    )
-    from acp_langgraph.auth import (
-        HeaderAuth,
-        TokenAuth,
-    )
-    from acp_langgraph.bridge.calls import (
-        APIBridgeInput,
-        APIBridgeOutput,
-    )
-    from acp_langgraph.bridge.client import (
-        AsyncBridgeClient,
-        BridgeClient,
-    )
-    from acp_langgraph.checking.check import acheck_graph, achecked, check_graph, checked
-    from acp_langgraph.checking.findings import Finding, GraphReport
-    from acp_langgraph.config import (
-        ApiClientConfiguration,
-    )
-    from acp_langgraph.core.flow import (
-        RemoteEvent,
-    )
-    from acp_langgraph.core.operations import (
-        ApiResponse,
-    )
-    from acp_langgraph.errors import (
-        ACPDescriptorValidationException,
-        AcpLangGraphError,
-        ACPRunException,
-        ApiConnectionError,
-        ApiException,
-        ApiTimeoutError,
-        CheckpointerRequiredError,
-        CredentialsUnavailableError,
-        GraphCheckError,
-        MappingError,
-        MissingCredentialsError,
-        NodeConfigurationError,
-        NodeError,
-        NodeInputError,
-        NodeOutputError,
-        OpenApiException,
-        RunError,
-        RunLostError,
-        RunOutputError,
-        RunTimeoutError,
-        UnknownAgentError,
-        UnknownOutcomeError,
-    )
-    from acp_langgraph.mapping.edges import (
-        add_io_mapped_conditional_edge,
-        add_io_mapped_edge,
-    )
-    from acp_langgraph.mapping.metadata import (
-        FieldMetadata,
-        IOMappingAgentMetadata,
-    )
-    from acp_langgraph.nodes.acp import (
-        ACPNode,
-    )
-    from acp_langgraph.nodes.bridge import (
-        APIBridgeAgentNode,
-    )
-    from acp_langgraph.nodes.drawing import (
-        describe_graph,
-    )
-    from acp_langgraph.nodes.quant import (
-        QuantChatNode,
-        QuantOrchestrationNode,
-        QuantTaskNode,
-        QuantToolNode,
-    )
-    from acp_langgraph.quant.client import (
-        AsyncQuantClient,
-        QuantClient,
-    )
-
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-__all__ = [
-    "ACPClient",
-    "ACPDescriptorValidationException",
-    "ACPNode",
-    "ACPRunException",
-    "APIBridgeAgentNode",
-    "APIBridgeInput",
-    "APIBridgeOutput",
-    "AcpLangGraphError",
-    "ApiClientConfiguration",
-    "ApiConnectionError",
-    "ApiException",
-    "ApiResponse",
-    "ApiTimeoutError",
-    "AsyncACPClient",
-    "AsyncBridgeClient",
-    "AsyncQuantClient",
-    "BridgeClient",
-    "CheckpointerRequiredError",
-    "CredentialsUnavailableError",
-    "FieldMetadata",
-    "Finding",
-    "GraphCheckError",
-    "GraphReport",
-    "HeaderAuth",
-    "IOMappingAgentMetadata",
-    "MappingError",
-    "MissingCredentialsError",
-    "NodeConfigurationError",
-    "NodeError",
-    "NodeInputError",
-    "NodeOutputError",
-    "OpenApiException",
-    "QuantChatNode",
-    "QuantClient",
-    "QuantOrchestrationNode",
-    "QuantTaskNode",
-    "QuantToolNode",
-    "RemoteEvent",
-    "RunError",
-    "RunLostError",
-    "RunOutputError",
-    "RunTimeoutError",
-    "TokenAuth",
-    "UnknownAgentError",
-    "UnknownOutcomeError",
-    "acheck_graph",
-    "achecked",
-    "add_io_mapped_conditional_edge",
-    "add_io_mapped_edge",
-    "check_graph",
-    "checked",
-    "describe_graph",
-    "validate_descriptor",
-]
-
-__version__: str
 
 _HOMES = {
     "acp.client": ("ACPClient", "AsyncACPClient"),
@@ -203,13 +63,14 @@ _HOMES = {
     "quant.client": ("AsyncQuantClient", "QuantClient"),
 }
 
+__all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605 - checkers read __init__.pyi
 
-if not TYPE_CHECKING:  # a checker would take any name for one that is there
-    _find, __dir__ = lazily(__name__, _HOMES)
+_find, __dir__ = lazily(__name__, _HOMES)
 
-    def __getattr__(name: str) -> Any:
-        if name == "__version__":
-            from importlib.metadata import version  # noqa: PLC0415 - rarely wanted
 
-            return version("acp-langgraph")
-        return _find(name)
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - rarely wanted
+
+        return version("acp-langgraph")
+    return _find(name)
