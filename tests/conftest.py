@@ -10,7 +10,15 @@ from hypothesis import settings
 from support.colors import Color
 from support.peers import Certificates
 
+from acp_langgraph.acp import order
+
 __all__ = ["certificates", "color"]
+
+
+@pytest.fixture(autouse=True)
+def _servers_are_not_known_from_earlier_tests() -> None:
+    """A test's server may have the port that an earlier one had."""
+    order._known.clear()
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Self, TypeAlias
@@ -136,6 +138,10 @@ def _brief(call: Call[Any], seconds: float) -> Call[RunWaitResponse]:
     return replace(call, returns=RunWaitResponse, timeout=seconds, may_leave=True)
 
 
+_KNOWN_FOR: Final = 600.0  # seconds
+_MOST_SERVERS: Final = 1000
+
+
 @dataclass(slots=True)
 class ServerHabits:
     """What was found out about a server that does not all that the protocol says; AGNTCY's is meant.
@@ -154,3 +160,25 @@ class ServerHabits:
     starts_on_threads: bool = True
     answers_on_threads: bool | None = None
     failed_on_thread: bool = False
+
+
+_known: dict[str, tuple[float, ServerHabits]] = {}
+
+
+def habits_of(server: str) -> ServerHabits:
+    """What was found out about a server in this process, whichever node found it out.
+
+    It is found out anew every ten minutes: what failed then may have been mended since.
+
+    Args:
+        server: Its base URL.
+    """
+    now = time.monotonic()
+    since, habits = _known.get(server, (-math.inf, None))
+    if habits is None or now - since > _KNOWN_FOR:
+        habits = ServerHabits()
+        _known.pop(server, None)
+        _known[server] = now, habits
+        if len(_known) > _MOST_SERVERS:
+            _known.pop(next(iter(_known)), None)
+    return habits

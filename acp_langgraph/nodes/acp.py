@@ -21,7 +21,7 @@ from acp_langgraph.acp.agents import (
 from acp_langgraph.acp.job import ACPJob
 from acp_langgraph.acp.listening import Listening
 from acp_langgraph.acp.models import AgentACPDescriptor
-from acp_langgraph.acp.order import RunOrder, ServerHabits
+from acp_langgraph.acp.order import RunOrder, ServerHabits, habits_of
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
@@ -246,7 +246,6 @@ class ACPNode(RemoteNode):
         self.config: InputPort | None = None
         if config_path is not None:
             self.config = InputPort("config", config_path, config_type, name)
-        self._habits = ServerHabits()
         self._agent_id = agent_id if is_uuid(agent_id) else None
         self._descriptor: AgentACPDescriptor | None = None
         self._listening: Listening | None = None
@@ -428,6 +427,10 @@ class ACPNode(RemoteNode):
         if self._listening is not None:
             self._listening.forget(run_id)
         return (yield from cancel_job(ACPJob(order, self.policy, self._habits), run_id))
+
+    @property
+    def _habits(self) -> ServerHabits:
+        return habits_of(self.transport.endpoint.base_url)
 
     def _order(
         self,

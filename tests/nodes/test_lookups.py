@@ -48,6 +48,16 @@ def test_a_search_that_the_server_never_can_is_made_once(color: Color) -> None:
         assert by_metadata(server) == 1
 
 
+def test_what_one_node_found_out_every_node_of_the_server_knows(color: Color) -> None:
+    with FakeACPServer.like_agntcy(ECHO) as server:
+        server.faults.add(Fault.lose_answer(), on="create_stateless_run", times=None)
+        for number in range(3):
+            graph = graph_of(server, checkpointer=InMemorySaver())
+            asked = {"ask": {"n": number}}
+            assert color.invoke(graph, asked, in_thread(number))["answer"] == {"n": number}
+        assert by_metadata(server) == 1
+
+
 def test_so_it_is_where_nothing_is_remembered_by_the_graph(color: Color) -> None:
     with FakeACPServer.like_agntcy(ECHO) as server:
         waiting = "create_and_wait_for_stateless_run_output"
