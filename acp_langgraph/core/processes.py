@@ -13,6 +13,21 @@ from typing import Any, Generic, Self, TypeVar
 
 T = TypeVar("T")
 
+_forks = 0  # between the first process and this one; the ids of processes are used again
+
+
+def _count_fork() -> None:
+    global _forks  # noqa: PLW0603 - what is counted is the process itself
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_count_fork)
+
+
+def _this_process() -> tuple[int, int]:
+    return os.getpid(), _forks
+
 
 class PerProcess(Generic[T]):
     """Something that every process makes for itself, when it first needs it; thread-safe.
@@ -28,11 +43,11 @@ class PerProcess(Generic[T]):
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._made: dict[int, T] = {}
+        self._made: dict[tuple[int, int], T] = {}
 
     def here(self) -> T:
         """What is this process's."""
-        process = os.getpid()
+        process = _this_process()
         found = self._made.get(process)
         if found is None:
             found = self._made.setdefault(process, self._make())  # which no lock has to guard
@@ -40,7 +55,7 @@ class PerProcess(Generic[T]):
 
     def was_made_elsewhere(self) -> bool:
         """Whether there is one, and only of another process."""
-        return bool(self._made) and os.getpid() not in self._made
+        return bool(self._made) and _this_process() not in self._made
 
     def __copy__(self) -> Self:
         return self

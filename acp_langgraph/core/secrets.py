@@ -24,7 +24,7 @@ SHORTEST_SECRET: Final = 6
 _HIDDEN: Final = "[credential]"
 # They stand before a credential, and are none.
 _SCHEMES: Final = frozenset({"apikey", "basic", "bearer", "digest", "dpop", "negotiate", "token"})
-# What every request carries, and what tells whom a trace belongs to.
+# What every request carries, and ids by which people talk about one.
 _NO_SECRETS: Final = frozenset(
     {
         "accept",
@@ -34,6 +34,7 @@ _NO_SECRETS: Final = frozenset(
         "content-length",
         "content-type",
         "host",
+        "idempotency-key",
         "langsmith-trace",
         "last-event-id",
         "te",
@@ -41,8 +42,10 @@ _NO_SECRETS: Final = frozenset(
         "tracestate",
         "transfer-encoding",
         "user-agent",
+        "x-correlation-id",
         "x-nl-query-enabled",
         "x-nl-response-type",
+        "x-request-id",
     }
 )
 
