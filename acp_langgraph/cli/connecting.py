@@ -106,7 +106,8 @@ class Server:
         except errors.ApiTimeoutError:
             fail(f"{url} does not answer in time", 1)
         except errors.ApiConnectionError as error:
-            fail(f"{url} cannot be reached: {str(error).rpartition(': ')[2]}", 1)
+            why = str(error).partition(": ")[2].removeprefix("cannot connect: ")
+            fail(f"{url} cannot be reached: {why}", 1)
         except errors.UnprocessableEntityException as error:
             fail(f"{url} does not list its agents; name one ({error})", 1)
         except errors.ApiException as error:

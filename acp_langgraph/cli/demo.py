@@ -49,28 +49,31 @@ def demo(
 
     Stop it whenever you like: the same command with --resume goes on where it stopped.
     """
-    running = needing("server", "acp_langgraph.demo.app")
-    briefs = needing("server", "acp_langgraph.demo.campaign")
-    screens = needing("server", "acp_langgraph.demo.app")
-    screen = screens.Screen(Console())
+    running = needing("demo", "acp_langgraph.demo.app")
+    briefs = needing("demo", "acp_langgraph.demo.campaign")
+    console = Console()
+    screen = running.Screen(console)
 
     def answer(_: dict[str, Any]) -> str | None:
         if yes:
             screen.answered("yes")
             return "yes"
         try:
-            return input("> ")
+            while not (said := input("> ").strip()):  # Enter by accident approves of nothing
+                console.print('Answer "yes" to send it, or say what to change.', style="yellow")
         except EOFError:
             return None
+        return said
 
     campaign = running.Demo(outbox, screen, answer, model)
-    again = f"acp-langgraph demo --resume --outbox {shlex.quote(str(outbox))}"
+    command = ["acp-langgraph", "demo", "--resume", "--outbox", str(outbox)]
+    again = shlex.join(command + (["--model", model] if model else []))
     try:
         if resume:
             campaign.resume()
         else:
             campaign.start(briefs.read_brief(brief, sender=sender, recipient=to))
-    except (briefs.BriefError, running.NothingToResumeError) as error:
+    except (briefs.BriefError, running.OutboxError, running.NothingToResumeError) as error:
         fail(str(error), 2)
     except acp_langgraph.AcpLangGraphError as error:
         fail(f"{error}\nTry again with: {again}", 1)

@@ -10,7 +10,7 @@ import textwrap
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -18,7 +18,8 @@ import aiosqlite
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from langgraph.types import Command
+from langgraph.types import Command, StateSnapshot
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
@@ -98,7 +99,8 @@ class Screen:
                 width=self._width,
             )
         )
-        self._print(Text(textwrap.fill(question["question"], self._width), "yellow"))
+        for line in question["question"].splitlines():
+            self._print(Text(textwrap.fill(line, self._width), "yellow"))
 
     def answered(self, answer: str) -> None:
         """The answer was given without a human."""
@@ -159,6 +161,7 @@ def _mail(draft: Draft) -> Group:
     return Group(Text(draft.subject, "bold"), Text(""), Text(draft.body.rstrip()))
 
 
+_ORDER: Final = TypeAdapter(Order)
 _END_WITHIN: Final = 10.0  # seconds
 
 Hosts: TypeAlias = dict[str, str]
@@ -171,6 +174,10 @@ class NobodyAnswersError(Exception):
 
 class NothingToResumeError(Exception):
     """There is no campaign that has not ended."""
+
+
+class OutboxError(Exception):
+    """The outbox cannot be written to."""
 
 
 class AgentsError(AcpLangGraphError):
@@ -200,28 +207,36 @@ class Demo:
             The mail that was written.
 
         Raises:
+            OutboxError: If the outbox cannot be written to.
             NobodyAnswersError: If a question stays without an answer.
         """
-        self.state.mkdir(parents=True, exist_ok=True)
         thread = uuid.uuid4().hex[:8]
-        self._current.write_text(thread)
-        state = {"brief": order.brief, "sender": order.sender, "recipient": order.recipient}
-        return self._go_on(thread, state)
+        new = self._current.with_suffix(".new")
+        try:
+            self.state.mkdir(parents=True, exist_ok=True)
+            new.write_bytes(f"{thread}\n".encode() + _ORDER.dump_json(order))
+            new.replace(self._current)
+        except OSError as error:
+            raise OutboxError(
+                f"the outbox {self.outbox} cannot be written to: {error.strerror or error}"
+            ) from None
+        return self._go_on(thread, order)
 
     def resume(self) -> Path:
-        """Go on with the campaign that was stopped.
+        """Go on with the campaign that was stopped, or begin it if it was stopped before it began.
 
         Raises:
             NothingToResumeError: If there is none.
             NobodyAnswersError: If a question stays without an answer.
         """
         try:
-            thread = self._current.read_text().strip()
-        except OSError:
+            thread, _, text = self._current.read_bytes().partition(b"\n")
+            order = _ORDER.validate_json(text)
+        except (OSError, ValidationError):
             raise NothingToResumeError(
                 f"there is nothing to resume in {self.outbox}; leave out --resume to begin"
             ) from None
-        return self._go_on(thread, None)
+        return self._go_on(thread.decode(), order)
 
     @property
     def state(self) -> Path:
@@ -232,19 +247,19 @@ class Demo:
     def _current(self) -> Path:
         return self.state / "current"
 
-    def _go_on(self, thread: str, value: Any) -> Path:
+    def _go_on(self, thread: str, order: Order) -> Path:
         with self._agents() as hosts:
-            self.screen.opens(hosts, thread, resumed=value is None)
-            if value is None:
-                question = asyncio.run(self._pending(hosts, thread))
-                if question is not None:
-                    value = Command(resume=self._answered(question))
-            while True:
-                question = asyncio.run(self._run(hosts, thread, value))
-                if question is None:
-                    break
+            before = asyncio.run(self._state(hosts, thread))
+            self.screen.opens(hosts, thread, resumed=bool(before.created_at))
+            question = _question(before)
+            value: Any = None
+            if not before.created_at:
+                value = {field.name: getattr(order, field.name) for field in fields(order)}
+            elif question is not None:
                 value = Command(resume=self._answered(question))
-            state = asyncio.run(self._values(hosts, thread))
+            while (question := asyncio.run(self._run(hosts, thread, value))) is not None:
+                value = Command(resume=self._answered(question))
+            state = asyncio.run(self._state(hosts, thread)).values
         written = Path(state["sent"].result.partition(" written to ")[2])
         self._current.unlink(missing_ok=True)
         self.screen.ends(state, written)
@@ -271,17 +286,10 @@ class Demo:
                         self.screen.shows(event)
             return _question(await graph.aget_state(config))
 
-    async def _pending(self, hosts: Hosts, thread: str) -> dict[str, Any] | None:
+    async def _state(self, hosts: Hosts, thread: str) -> StateSnapshot:
         async with self._graph(hosts) as graph:
-            state = await graph.aget_state(_on(thread))
-            if not state.created_at:
-                raise NothingToResumeError("the campaign was stopped before it began; begin anew")
-            return _question(state)
-
-    async def _values(self, hosts: Hosts, thread: str) -> dict[str, Any]:
-        async with self._graph(hosts) as graph:
-            values: dict[str, Any] = (await graph.aget_state(_on(thread))).values
-            return values
+            state: StateSnapshot = await graph.aget_state(_on(thread))
+            return state
 
     @asynccontextmanager
     async def _graph(self, hosts: Hosts) -> AsyncIterator[Any]:

@@ -31,6 +31,7 @@ _APPROVALS = {
     "y",
     "yes",
 }
+_REFUSALS = {"", "n", "no", "nope", "no thanks", "no thank you", "not yet"}
 _GREETINGS = {"general": "Hello,", "technical": "Hi there,", "business": "Dear Sir or Madam,"}
 _CLOSINGS = {"general": "Best wishes,", "technical": "Cheers,", "business": "Kind regards,"}
 _HELP = (
@@ -54,6 +55,10 @@ class Approval(BaseModel):
     change: str = ""
 
 
+class WishError(ValueError):
+    """A wish that cannot be carried out; says why, to whom it came from."""
+
+
 class State(TypedDict):
     """The agent's state; its input is a `Brief`, its output a `Draft`."""
 
@@ -62,6 +67,7 @@ class State(TypedDict):
     sender_name: NotRequired[str]
     subject: NotRequired[str]
     body: NotRequired[str]
+    remark: NotRequired[str]
 
 
 def build(model: BaseChatModel | None = None) -> CompiledStateGraph[Any, Any, Any, Any]:
@@ -77,13 +83,17 @@ def build(model: BaseChatModel | None = None) -> CompiledStateGraph[Any, Any, An
 
     def approve(state: State) -> Command[Literal["approve", "__end__"]]:
         draft = Draft(subject=state.get("subject", ""), body=state.get("body", ""))
-        question = Question(question=f"May this mail be sent? {_HELP}", draft=draft)
+        asked = f"{state.get('remark', '')}\nMay this mail be sent? {_HELP}".lstrip()
+        question = Question(question=asked, draft=draft)
         answer = interrupt(question.model_dump())
         if is_approval(answer):
             return Command(goto="__end__")
-        wish = _wish(answer)
-        changed = _changed_by(model, draft, wish) if model else change(draft, wish)
-        return Command(goto="approve", update=changed.model_dump())
+        try:
+            wish = _wish(answer)
+            changed = _changed_by(model, draft, wish) if model else change(draft, wish)
+        except WishError as error:
+            return Command(goto="approve", update={"remark": str(error)})
+        return Command(goto="approve", update={**changed.model_dump(), "remark": ""})
 
     builder = StateGraph(State, input_schema=Brief, output_schema=Draft)
     builder.add_node("draft", draft)
@@ -120,8 +130,12 @@ def is_approval(answer: Any) -> bool:
 
 
 def change(draft: Draft, wish: str) -> Draft:
-    """The draft with a wish carried out; what is not understood is added as a sentence."""
-    wish = wish.strip()
+    """The draft with a wish carried out.
+
+    Raises:
+        WishError: If the wish is not understood, or what it is about is not in the draft.
+    """
+    wish = re.sub(r"^please\s+", "", wish.strip(), flags=re.IGNORECASE)
     subject, body = draft.subject, draft.body
     greeting, *paragraphs, signature = [part for part in body.strip().split("\n\n") if part] or [
         "",
@@ -131,15 +145,21 @@ def change(draft: Draft, wish: str) -> Draft:
         return Draft(subject=found[1].strip(' "'), body=body)
     if found := re.match(r"replace\s+(.+?)\s+(?:with|by)\s+(.+)", wish, re.IGNORECASE):
         old, new = (part.strip(' "') for part in found.groups())
-        return Draft(subject=subject.replace(old, new), body=body.replace(old, new))
+        return _replaced(draft, old, new)
     if found := re.match(r"(?:remove|delete)\s+(.+)", wish, re.IGNORECASE):
         gone = found[1].strip(' "')
-        paragraphs = [_wrapped(" ".join(part.replace(gone, "").split())) for part in paragraphs]
+        text = _phrase(gone)
+        if not any(map(text.search, paragraphs)):
+            raise WishError(f"I found nothing to remove: {_quoted(gone)} is not in the text.")
+        paragraphs = [_wrapped(" ".join(text.sub("", part).split())) for part in paragraphs]
         paragraphs = [part for part in paragraphs if part.strip(" .")]
     elif found := re.match(r"sign(?:ed)?\s+(?:as|by)\s+(.+)", wish, re.IGNORECASE):
         closing = signature.split("\n")[0]
         name = found[1].strip(' "')
         signature = f"{closing}\n{name}"
+    elif found := re.match(r"add:?\s+(.+)", wish, re.IGNORECASE | re.DOTALL):
+        added = found[1][:1].upper() + found[1][1:]
+        paragraphs.append(_wrapped(added if added[-1:] in ".!?" else f"{added}."))
     elif re.search(r"\bshort(?:er)?\b", wish, re.IGNORECASE):
         paragraphs = [re.split(r"(?<=[.!?])\s", part, maxsplit=1)[0] for part in paragraphs]
     elif re.search(r"\bformal\b", wish, re.IGNORECASE):
@@ -147,10 +167,31 @@ def change(draft: Draft, wish: str) -> Draft:
     elif re.search(r"\bcasual\b", wish, re.IGNORECASE):
         greeting, signature = _restyled("technical", signature)
     else:
-        added = re.sub(r"^(?:please\s+)?add:?\s+", "", wish, flags=re.IGNORECASE)
-        sentence = added[:1].upper() + added[1:]
-        paragraphs.append(_wrapped(sentence if sentence[-1:] in ".!?" else f"{sentence}."))
+        raise WishError(f"I did not understand {_quoted(wish)}.")
     return Draft(subject=subject, body="\n\n".join([greeting, *paragraphs, signature]) + "\n")
+
+
+def _replaced(draft: Draft, old: str, new: str) -> Draft:
+    text = _phrase(old)
+    if not (text.search(draft.subject) or text.search(draft.body)):
+        raise WishError(f"I found nothing to replace: {_quoted(old)} is not in the mail.")
+    return Draft(
+        subject=text.sub(lambda _: new, draft.subject), body=text.sub(lambda _: new, draft.body)
+    )
+
+
+def _phrase(text: str) -> re.Pattern[str]:
+    """Finds a text as whole words, in upper or lower case, also where a line ends in it."""
+    words = text.split()
+    if not words:
+        raise WishError("I did not understand which text is meant.")
+    before = r"(?<!\w)" if words[0][0].isalnum() else ""
+    after = r"(?!\w)" if words[-1][-1].isalnum() else ""
+    return re.compile(before + r"\s".join(map(re.escape, words)) + after, re.IGNORECASE)
+
+
+def _quoted(text: str) -> str:
+    return f'"{textwrap.shorten(text, 60, placeholder="...")}"'
 
 
 def _restyled(audience: str, signature: str) -> tuple[str, str]:
@@ -160,11 +201,11 @@ def _restyled(audience: str, signature: str) -> tuple[str, str]:
 
 def _wish(answer: Any) -> str:
     match answer:
-        case str():
-            return answer
-        case {"change": str(wish)} if wish:
+        case str(wish) | {"change": str(wish)} if (
+            wish.strip().rstrip(".!").lower() not in _REFUSALS
+        ):
             return wish
-    return "Please tell us what you think"
+    raise WishError("It is not sent. What shall change?")
 
 
 def _wrapped(paragraph: str) -> str:

@@ -127,6 +127,15 @@ def test_a_host_that_is_away_is_told(run, closed_port):
     assert "Is the server running" in told.stderr
 
 
+def test_why_a_host_is_away_is_told_in_full(run):
+    with FakeHTTPServer(lambda _: Response.text("")) as server:
+        told = run("agents", server.url.replace("http:", "https:"))
+
+    assert told.exit_code == 1
+    assert " cannot be reached: [SSL: " in told.stderr
+    assert "is it http:// instead of https://?" in told.stderr
+
+
 @pytest.mark.parametrize("host", ["http://h\n", "http://.svc", "http://127.1"])
 def test_a_host_that_cannot_be_is_said_in_a_line(run, host):
     told = run("agents", host)

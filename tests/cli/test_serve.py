@@ -172,6 +172,15 @@ def test_what_is_wrong_is_said_in_one_sentence(project, arguments, words):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(("port", "bound"), [("99999", "65535"), ("-1", "0")])
+def test_a_port_that_cannot_be_is_told_with_the_bound(run, port, bound):
+    told = run("serve", "--port", port)
+
+    assert told.exit_code == 2
+    assert re.search(rf"'--port': .*\b{bound}\b", told.stderr), told.stderr
+    assert "Traceback" not in told.stderr
+
+
 def test_a_taken_port_is_named(served, project):
     url, _ = served("--database", ":memory:")
     port = url.rpartition(":")[2]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
 
 from acp_langgraph.demo.email_reviewer import review
-from acp_langgraph.demo.mailcomposer import change, compose, is_approval
+from acp_langgraph.demo.mailcomposer import WishError, build, change, compose, is_approval
 from acp_langgraph.demo.outbox import Brief, Draft
 
 
@@ -43,7 +45,8 @@ def test_everything_else_is_no_approval(answer: object) -> None:
         ("remove Two.", "S", "One.\n\nThree."),
         ("sign as Bob", "S", "Best wishes,\nBob"),
         ("add: See you there", "S", "See you there.\n\nBest wishes,"),
-        ("we love dogs", "S", "We love dogs.\n\nBest wishes,"),
+        ("Please add a short note", "S", "A short note.\n\nBest wishes,"),
+        ("remove TWO.", "S", "One.\n\nThree."),
     ],
 )
 def test_wishes_are_carried_out(wish: str, subject: str, part: str) -> None:
@@ -51,6 +54,56 @@ def test_wishes_are_carried_out(wish: str, subject: str, part: str) -> None:
     changed = change(draft, wish)
     assert changed.subject == subject
     assert part in changed.body
+
+
+@pytest.mark.parametrize(
+    ("wish", "body"),
+    [
+        ("remove the old town", "Hello,\n\nCome to of it.\n\nAda\n"),
+        ("replace the OLD town with \\1", "Hello,\n\nCome to \\1 of it.\n\nAda\n"),
+        ("remove i", None),
+    ],
+)
+def test_what_a_wish_names_is_found_as_whole_words_also_across_lines(
+    wish: str, body: str | None
+) -> None:
+    draft = Draft(subject="S", body="Hello,\n\nCome to the old\ntown of it.\n\nAda\n")
+    if body is None:
+        with pytest.raises(WishError):
+            change(draft, wish)
+    else:
+        assert change(draft, wish).body == body
+
+
+@pytest.mark.parametrize(
+    ("answer", "remark"),
+    [
+        ("no", "What shall change?"),
+        ("No!", "What shall change?"),
+        (False, "What shall change?"),
+        ({"approve": False}, "What shall change?"),
+        (["yes"], "What shall change?"),
+        ("Yes please", 'I did not understand "Yes please".'),
+        ("make it pop " * 50, 'I did not understand "make it pop make it pop'),
+        ("add:", 'I did not understand "add:".'),
+        ("remove cats", 'I found nothing to remove: "cats" is not in the text.'),
+        ("replace cats with dogs", 'I found nothing to replace: "cats" is not in the mail.'),
+        ('remove ""', "I did not understand which text is meant."),
+    ],
+)
+def test_what_is_not_understood_is_said_with_the_next_question_and_changes_nothing(
+    answer: object, remark: str
+) -> None:
+    agent = build().with_config({"configurable": {"thread_id": "1"}})
+    agent.checkpointer = InMemorySaver()
+    [first] = agent.invoke({"text": "We open."})["__interrupt__"]
+    [second] = agent.invoke(Command(resume=answer))["__interrupt__"]
+    [third] = agent.invoke(Command(resume="sign as Bob"))["__interrupt__"]
+    assert remark in second.value["question"].splitlines()[0]
+    assert second.value["question"].splitlines()[1:] == [first.value["question"]]
+    assert second.value["draft"] == first.value["draft"]
+    assert third.value["question"] == first.value["question"]
+    assert third.value["draft"] != first.value["draft"]
 
 
 @pytest.mark.parametrize(

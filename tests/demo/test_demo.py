@@ -114,6 +114,70 @@ def test_what_the_human_wants_changed_is_changed(brief: Path, tmp_path: Path) ->
     assert mail.get_content().rstrip().endswith("Ada")
 
 
+def test_an_empty_line_is_asked_again_and_sends_nothing(brief: Path, tmp_path: Path) -> None:
+    outbox = tmp_path / "out"
+    asked_again = run(outbox, "--brief", str(brief), typed="\n  \n")
+    assert asked_again.returncode == 1
+    assert asked_again.stdout.count('> Answer "yes" to send it, or say what to change.') == 2
+    assert "the answer goes" not in asked_again.stdout
+    assert not list(outbox.glob("*.eml"))
+
+
+def test_what_is_no_wish_is_asked_again_and_does_not_get_into_the_mail(
+    brief: Path, tmp_path: Path
+) -> None:
+    outbox = tmp_path / "out"
+    done = run(outbox, "--brief", str(brief), typed="no\nYes please\nremove cats\nyes\n")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for said in (
+        "It is not sent. What shall change?\n",
+        'I did not understand "Yes please".\n',
+        'I found nothing to remove: "cats" is not in the text.\n',
+    ):
+        assert f"{said}May this mail be sent? Answer" in done.stdout
+    mail = only_mail(outbox).get_content().lower()
+    assert not [word for word in ("no.", "yes", "please", "cats") if word in mail]
+
+
+def test_agents_that_do_not_start_are_told_in_lines_and_the_campaign_begins_when_resumed(
+    brief: Path, tmp_path: Path
+) -> None:
+    outbox = tmp_path / "out"
+    failed = run(outbox, "--brief", str(brief), "--model", "no such:model")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("--model ")
+    assert "error: the agents did not start (exit 1)\n" in failed.stderr
+    assert f"demo --resume --outbox {outbox} --model 'no such:model'\n" in failed.stderr
+    assert failed.stderr.count("\n") == 3
+    begun = run(outbox, "--resume", "--yes")
+    assert begun.returncode == 0, begun.stdout + begun.stderr
+    assert " starts\n" in begun.stdout
+    assert only_mail(outbox)["from"] == "Meadow <hello@meadow.example>"
+
+
+@pytest.mark.parametrize("inside", ["", "folder"])
+def test_an_outbox_that_cannot_be_written_to_is_told_in_a_line(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "file").touch()
+    outbox = tmp_path / "file" / inside
+    done = run(outbox, "--yes")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: the outbox {outbox} cannot be written to: Not a directory\n"
+
+
+def test_without_the_extra_it_is_named() -> None:
+    code = (
+        "import sys; sys.modules['aiosqlite'] = None\n"
+        "from acp_langgraph.__main__ import main\n"
+        "sys.argv = ['acp-langgraph', 'demo']\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'error: aiosqlite is missing: pip install "acp-langgraph[demo]"\n'
+
+
 def test_without_an_answer_the_campaign_waits_and_is_resumed(brief: Path, tmp_path: Path) -> None:
     outbox = tmp_path / "out"
     stopped = run(outbox, "--brief", str(brief))
