@@ -89,12 +89,6 @@ class RunOrder:
             call = calls.create_and_wait_for_thread_run_output(self.thread_id, self.body())
         return _brief(call, seconds)
 
-    def create_and_stream(self) -> Call[Any]:
-        """Start the run and join its stream, so that nothing of it is missed."""
-        if self.thread_id is None:
-            return calls.create_and_stream_stateless_run_output(self.body())
-        return calls.create_and_stream_thread_run_output(self.thread_id, self.body())
-
     def stream(self, run_id: str) -> Call[Any]:
         """Join the run's stream."""
         if self.thread_id is None:
