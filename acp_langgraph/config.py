@@ -27,6 +27,7 @@ __all__ = ["ApiClientConfiguration"]
 _BLANKS = "there is a blank or a line end in it, and no URL has one"
 _EXAMPLE = "a server is named by a URL such as https://agents.example.com or http://127.0.0.1:8000"
 A_PROXY = "http://proxy.example.com:3128 or socks5://127.0.0.1:1080"
+_LONGEST_SCHEME = 10
 _PROXIES = frozenset({"http", "https", "socks5", "socks5h"})
 _API_KEY_HEADERS = {"xapikey": "x-api-key", "apikeyauth": "x-api-key"}
 
@@ -138,7 +139,7 @@ class ApiClientConfiguration(BaseModel):
             raise ValueError(f"{_BLANKS}; {_EXAMPLE}")
         parts = _split(host)
         if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(_EXAMPLE)
+            raise ValueError(f"{_fault_of_parts(host)}; {_EXAMPLE}")
         if parts.query or parts.fragment:
             raise ValueError(
                 "the URL of a server has neither query nor fragment; a key belongs into api_key or "
@@ -271,6 +272,24 @@ def proxy_url(named: str) -> str | None:
 
 def _has_blanks(text: str) -> bool:
     return any(each.isspace() or not each.isprintable() for each in text)
+
+
+def _fault_of_parts(url: str) -> str:
+    """Which part of a URL is wrong; never what is there, which may be a part of a password."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return "it does not begin with http:// or https://"
+    if scheme.lower() not in {"http", "https"}:
+        known = scheme.isascii() and scheme.isalpha() and len(scheme) <= _LONGEST_SCHEME
+        return f"it begins with {f'{scheme}://' if known else 'something else'}, not http:// or https://"
+    try:
+        name = urlsplit(url).hostname
+    except ValueError:
+        return "the brackets around an IPv6 address in it are wrong"
+    if not name:
+        return "the name of the machine is missing after ://"
+    escaped = ", or a / ? # in the password before it is not written as %2F %3F %23"
+    return f"the port in it is no number up to 65535{escaped if '@' in rest else ''}"
 
 
 def _fault_of_name(url: str) -> str | None:

@@ -11,6 +11,7 @@ from support.colors import Color
 from support.peers import Certificates
 
 from acp_langgraph.acp import order
+from acp_langgraph.transport import exchange
 
 __all__ = ["certificates", "color"]
 
@@ -19,6 +20,7 @@ __all__ = ["certificates", "color"]
 def _servers_are_not_known_from_earlier_tests() -> None:
     """A test's server may have the port that an earlier one had."""
     order._known.clear()
+    exchange._answered.clear()
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -31,6 +32,28 @@ def test_the_host_may_be_given_by_position() -> None:
 def test_a_host_that_is_no_url_is_refused_with_an_example(host: Any) -> None:
     with pytest.raises(ApiValueError, match=r"host: .*"):
         ApiClientConfiguration(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("http://127.0.0.1:80800", "the port in it is no number up to 65535; a server is named by"),
+        ("http://joe:sesame@h:x", "the port in it is no number up to 65535, or a / "),
+        ("http://joe:ses/ame@h", "or a / .* in the password before it is not written as %2F"),
+        ("agents.example.com:8000", "it does not begin with http:// or https://"),
+        ("joe:sesame@agents", "it does not begin with http:// or https://"),
+        ("htp://agents", "it begins with htp://, not http:// or https://"),
+        ("joe:sesame@http://agents", "it begins with something else, not http:// or https://"),
+        ("http://:80", "the name of the machine is missing"),
+        ("https://[::1", "the brackets around an IPv6 address in it are wrong"),
+    ],
+)
+def test_a_host_that_is_no_url_is_refused_by_its_part_and_without_credentials(
+    host: str, says: str
+) -> None:
+    with pytest.raises(ApiValueError, match=f"host: .*{says}") as caught:
+        ApiClientConfiguration(host)
+    assert not re.search("joe|ses|ame@|@", str(caught.value))
 
 
 @pytest.mark.parametrize(

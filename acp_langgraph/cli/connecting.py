@@ -106,8 +106,7 @@ class Server:
         except errors.ApiTimeoutError:
             fail(f"{url} does not answer in time", 1)
         except errors.ApiConnectionError as error:
-            why = str(error).partition(": ")[2].removeprefix("cannot connect: ")
-            fail(f"{url} cannot be reached: {why}", 1)
+            fail(f"{url} cannot be reached: {_why(error)}", 1)
         except errors.UnprocessableEntityException as error:
             fail(f"{url} does not list its agents; name one ({error})", 1)
         except errors.ApiException as error:
@@ -128,3 +127,8 @@ def _parted(header: str) -> tuple[str, str]:
     if not colon or not name.strip():
         fail("a header is written NAME:VALUE, e.g. --header 'x-tenant: acme'", 2)
     return name.strip(), value.strip()
+
+
+def _why(error: Exception) -> str:
+    """What an error says after the place where it was."""
+    return str(error).partition(": ")[2].removeprefix("cannot connect: ")

@@ -53,6 +53,8 @@ _CREDENTIALS: Final = (
     "here, credentials are settings of the client configuration: api_key, access_token, or username "
     "and password"
 )
+_WHOSE_PAGE: Final = "is this the base URL of the server's API (e.g. of an ACP server), or is there a login page before it?"
+_BLANKS_BEFORE: Final = 4096  # bytes; where a page is looked for
 _TOLD: Final = 256 * 1024  # bytes of an answer that an error holds
 _LONGEST_SECRET: Final = 32 * 1024  # bytes; none is told by half
 _READ: Final = _TOLD + _LONGEST_SECRET
@@ -211,13 +213,13 @@ class Call(Generic[T]):
         if self.returns is None:
             kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind == "text/html":
-                raise self._unreadable(where, reply, "it is a page, of whatever is in between")
+                raise self._unreadable(where, reply, f"it is an HTML page; {_WHOSE_PAGE}")
             return None  # type: ignore[return-value]  # T is None for calls without a body
         if self.returns is str:
             return reply.text  # type: ignore[return-value]  # T is str
         content = reply.content.removeprefix(BOM_UTF8)  # which tells nothing, and which some send
-        if not content.strip():
-            raise self._unreadable(where, reply, "the answer has no body")
+        if seen := _no_json(content):
+            raise self._unreadable(where, reply, seen)
         adapter = _adapter(self.returns)
         try:
             return adapter.validate_json(content)  # type: ignore[no-any-return]  # the adapter is made of T
@@ -252,6 +254,14 @@ class Call(Generic[T]):
             ),
             reply,
         )
+
+
+def _no_json(content: bytes) -> str | None:
+    """Why a body is no JSON, where that can be seen by its first character."""
+    begin = content[:_BLANKS_BEFORE].lstrip()
+    if begin.startswith(b"<"):
+        return f"it is an HTML page where JSON is expected; {_WHOSE_PAGE}"
+    return None if begin or content.strip() else "the answer has no body"
 
 
 def _shown_in(error: E, reply: Reply) -> E:

@@ -144,8 +144,13 @@ def _named(entry: Any) -> str:
 
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _HALF: Final = "half of a surrogate pair, which is no character"
 SECRETS: Final = (SecretStr, SecretBytes, Secret)
+_ONLY_DECLARED: Final = (
+    "which goes only where a secret is declared: declare the field as SecretStr in input_type (of a "
+    "configuration, config_type), or send its get_secret_value() on purpose"
+)
 _ANY: Final = TypeAdapter(Any)
 _MASK: Final = str(SecretStr("it"))
 _PLAIN: Final = frozenset({str, int, float, bool, bytes, type(None)})
@@ -184,8 +189,22 @@ def plain(
     whole = dump("python")
     sent = _merged(made, whole, (), declares, keep) if holds_secret(whole) else made
     if _masks(sent) > _masks(whole):  # in what is no list and no dict, or written by a model itself
-        raise UnsendableError("it holds a Secret, which goes only where a secret is declared")
+        raise UnsendableError(f"it holds a Secret, {_ONLY_DECLARED}")
     return sent
+
+
+def sendable(made: Any, value: Any) -> Any:
+    """JSON that was made of a value, once it is certain that it can be sent.
+
+    Raises:
+        UnsendableError: If it cannot, as with NaN in it; says what, and where it is in the value.
+    """
+    try:
+        _ENCODER.encode(made).encode()
+    except (TypeError, ValueError, RecursionError):
+        found = unsendable(value) or unsendable(made)
+        raise UnsendableError(found or "something in it cannot be sent as JSON") from None
+    return made
 
 
 def _dump(value: Any, fallback: Callable[[Any], Any] | None, mode: Any) -> Any:
@@ -228,9 +247,7 @@ def _merged(
         if made != to_jsonable_python(whole):
             return made  # no mask, but what a serializer of the user's own has made of it
         place = ".".join(map(str, at)) or "it"
-        raise UnsendableError(
-            f"{place} is a {type(whole).__name__}, which goes only where a secret is declared"
-        )
+        raise UnsendableError(f"{place} is a {type(whole).__name__}, {_ONLY_DECLARED}")
     if isinstance(made, dict) and isinstance(whole, Mapping) and len(made) == len(whole):
         pairs = zip(made.items(), whole.values(), strict=True)
         return {key: _merged(each, its, (*at, key), declares, keep) for (key, each), its in pairs}
@@ -313,7 +330,7 @@ def _fault(value: Any) -> str | None:
     if isinstance(value, str) and not _is_text(value):
         return f"holds {_HALF}"
     if isinstance(value, SECRETS):
-        return f"is a {type(value).__name__}, which goes only where a secret is declared"
+        return f"is a {type(value).__name__}, {_ONLY_DECLARED}"
     return None
 
 

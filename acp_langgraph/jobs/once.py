@@ -196,7 +196,7 @@ class Once:
 
     def _doubt(self, why: str, cause: Exception | None = None) -> NoReturn:
         raise UnknownOutcomeError(
-            f"it cannot be told whether {self.what} was carried out: {why}. Look where its effects "
+            f"it cannot be told whether {self.what} was carried out: {_sentence(why)} Look where its effects "
             "would show. If it was carried out, give the graph the result with "
             "graph.update_state(config, values, as_node=...); if it was not, or a second time does "
             'no harm, run the node with on_unknown="rerun"',
@@ -216,6 +216,10 @@ def noting(step: Step[T]) -> tuple[Step[T], list[bool]]:
         return (yield from step.body())
 
     return replace(step, body=body), ran
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _moment(seconds: float) -> str:

@@ -414,8 +414,11 @@ class ACPNode(RemoteNode):
     ) -> Flow[dict[str, Any]]:
         """Read the input, have the agent run, write the answer."""
         value = yield from self.input.take(state, config)
+        run_config = forwarded(config)
+        if self.config is not None:
+            run_config["configurable"] = self.config.read(state)
         agent_id = yield from self._resolve()
-        order = self._order(state, value, agent_id, execution, config)
+        order = self._order(value, run_config, agent_id, execution, config)
         listening = (yield from self._listen()) if execution.sink.is_there else None
         job = ACPJob(order, self.policy, self._habits, listening)
         outcome = yield from self._have_done(job, execution, self._answer_schema)
@@ -434,15 +437,12 @@ class ACPNode(RemoteNode):
 
     def _order(
         self,
-        state: Any,
         value: Any,
+        run_config: dict[str, Any],
         agent_id: str,
         execution: Execution,
         config: RunnableConfig,
     ) -> RunOrder:
-        run_config = forwarded(config)
-        if self.config is not None:
-            run_config["configurable"] = self.config.read(state)
         return RunOrder(
             key=execution.key,
             agent_id=agent_id,

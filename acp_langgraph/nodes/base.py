@@ -145,7 +145,13 @@ class RemoteNode(Described):
             was_cancelled=self.was_cancelled,
             failures=execution.failures,
         )
-        return run_job(job, can_ask=execution.remembered, entry=entry, answer_schema=answer_schema)
+        return run_job(
+            job,
+            can_ask=execution.remembered,
+            entry=entry,
+            answer_schema=answer_schema,
+            how_to_remember=execution.how_to_remember,
+        )
 
     def was_cancelled(self, run_id: str) -> bool:
         """Whether a remote job was cancelled from here."""

@@ -242,8 +242,7 @@ class APIBridgeAgentNode(RemoteNode):
             if not execution.remembered:
                 raise CheckpointerRequiredError(
                     "confirm=True asks a human, and the graph cannot wait for the answer; nothing "
-                    "was sent. Compile the graph with a checkpointer, e.g. "
-                    "builder.compile(checkpointer=InMemorySaver()), and invoke it with a thread_id",
+                    f"was sent. {execution.how_to_remember}",
                     node=self.name,
                 )
             try:

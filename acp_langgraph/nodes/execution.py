@@ -35,6 +35,7 @@ from langgraph.runtime import Runtime
 from acp_langgraph.auth.credentials import Credentials
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.errors import NodeError
+from acp_langgraph.jobs.life import HOW_TO_REMEMBER
 from acp_langgraph.jobs.once import Failures, Trace
 from acp_langgraph.nodes.langgraph import Asked, GraphTask, Questions, Saver, failures_told
 from acp_langgraph.nodes.streaming import EventSink
@@ -230,6 +231,16 @@ class Execution:
             trace=trace,
             left=noted.left,
         )
+
+    @property
+    def how_to_remember(self) -> str:
+        """What to do so that questions can wait; a sentence without its full stop."""
+        if self.task is not None and self.task.is_kept_from_remembering:
+            return (
+                "The node is in a subgraph that was compiled with checkpointer=False; compile that "
+                "without it, so that it uses the checkpointer of the graph around it"
+            )
+        return HOW_TO_REMEMBER
 
     @property
     def path(self) -> str:

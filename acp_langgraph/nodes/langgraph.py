@@ -150,6 +150,13 @@ class GraphTask:
         return cls(configurable, runtime, info, saver, loops)  # type: ignore[arg-type]  # it is one
 
     @property
+    def is_kept_from_remembering(self) -> bool:
+        """Whether a graph around the task was compiled with `checkpointer=False` in one that remembers."""
+        savers = [getattr(loop, "checkpointer", None) for loop in self.loops]
+        within = savers[savers.index(None) :] if None in savers else ()
+        return any(saver is not None for saver in within)
+
+    @property
     def attempts(self) -> Any:
         """One object for this execution of the task and all of its attempts; `None` if not known."""
         return self.configurable.get(CONFIG_KEY_READ)

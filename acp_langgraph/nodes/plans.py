@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from acp_langgraph.core.flow import Flow, Step, Work
-from acp_langgraph.core.wire import UnsendableError, plain, unsendable
+from acp_langgraph.core.wire import UnsendableError, plain, sendable, unsendable
 from acp_langgraph.errors import NodeConfigurationError, NodeInputError, NodeOutputError
 from acp_langgraph.mapping import (
     MappingPlan,
@@ -46,7 +46,8 @@ class PlannedInput:
         answers = yield from _answers("map_input", plan, self._model, plan.value, state, config)
         value = plan.value(state, config, answers=answers)
         try:
-            return plain(value, declares=partial(schema.declares_secret, self.declared or Any))
+            declares = partial(schema.declares_secret, self.declared or Any)
+            return sendable(plain(value, declares=declares), value)
         except UnsendableError as error:
             raise NodeInputError(
                 f"the plan of the input gives what cannot be sent: {error}", node=self._node

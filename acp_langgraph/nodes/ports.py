@@ -23,7 +23,7 @@ from pydantic_core import PydanticSerializationError
 from typing_extensions import is_typeddict
 
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.core.wire import SECRETS, UnsendableError, plain, unsendable
+from acp_langgraph.core.wire import SECRETS, UnsendableError, plain, sendable, unsendable
 from acp_langgraph.errors import NodeConfigurationError, NodeError, NodeInputError, NodeOutputError
 from acp_langgraph.mapping import schema, validation
 from acp_langgraph.mapping.access import near
@@ -102,20 +102,21 @@ class InputPort:
             raise NodeInputError(f"{self.what}_path: {error}", node=self._node) from None
         try:
             if self._adapter is None:
-                return plain(value)
+                return sendable(plain(value), value)
             fitting = validation.validate(self.declared, value)
             if is_typeddict(self.declared):
                 # The type says what the agent gets to see, be it of the whole state.
                 known = self.declared.__annotations__
                 fitting = {name: each for name, each in fitting.items() if name in known}
             adapter = self._adapter
-            return plain(
+            made = plain(
                 fitting,
                 dump=lambda mode: adapter.dump_python(
                     fitting, mode=mode, by_alias=True, warnings="error"
                 ),
                 declares=partial(schema.declares_secret, self.declared),
             )
+            return sendable(made, value)
         except ValidationError as error:
             raise NodeInputError(self._refusal(describe_faults(error)), node=self._node) from None
         except UnsendableError as error:

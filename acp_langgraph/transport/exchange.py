@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
+import re
 import ssl
 import time
 import weakref
@@ -12,7 +14,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -36,7 +38,7 @@ from acp_langgraph.errors import (
     OpenApiException,
     error_for_status,
 )
-from acp_langgraph.transport.proxies import proxy_to
+from acp_langgraph.transport.proxies import ProxyName, name_of, proxy_to
 from acp_langgraph.transport.tls import tls_context
 
 T = TypeVar("T")
@@ -59,6 +61,9 @@ _NEVER_LEFT: Final = (
 )
 
 
+_Origin: TypeAlias = tuple[str, str, int | None]
+_MOST_ORIGINS: Final = 10_000
+_answered: dict[_Origin, None] = {}  # by whom anything was ever answered in this process
 _used: weakref.WeakKeyDictionary[Any, PerProcess[list[Any]]] = weakref.WeakKeyDictionary()
 
 
@@ -78,6 +83,7 @@ class Endpoint:
         self.configuration = configuration or ApiClientConfiguration()
         self.base_url = self.configuration.base_url
         self._wire_url = _as_on_the_wire(self.base_url)
+        self._wire_origin = _origin(httpx.URL(self._wire_url))
         self._tls = PerProcess(partial(tls_context, self.configuration))
         self._headers = {
             "accept": "application/json",
@@ -86,7 +92,7 @@ class Endpoint:
             **_lowered(sendable_headers(headers or {}, "headers")),
         }
         self.shown = Shown(self._headers)
-        self._has_answered = False
+        self._proxies: dict[_Origin, ProxyName] = {}
         self._times_calls = client is None or "timeout" in self.configuration.model_fields_set
 
     def tls(self) -> ssl.SSLContext:
@@ -106,6 +112,7 @@ class Endpoint:
         proxy = proxy_to(url, self.configuration.proxy)
         if proxy is None:
             return None
+        self._proxies[_origin(url)] = name_of(proxy, url, self.configuration.proxy)
         if proxy.raw_auth is not None:
             self.shown.add([("proxy-authorization", authorization_for(proxy))])
         if proxy.url.scheme == "https":
@@ -188,7 +195,7 @@ class Endpoint:
             or len(headers) > MOST_HEADERS
         ):
             raise _head_too_large(self._place(call))
-        self._has_answered = True
+        _note_answer(self._wire_origin)
         lowered: dict[str, str] = {}
         for name, value in lines:
             key = name.lower()
@@ -222,11 +229,18 @@ class Endpoint:
             if isinstance(error, httpx.TransportError) and error._request is not None:  # noqa: SLF001 - `request` raises if there is none
                 self.note(error.request)
             outcome = type(error).__name__
-            _explain(self._place(call), error, self._late(call), known=self._has_answered)
+            _explain(
+                self._place(call),
+                error,
+                self._late(call),
+                known=self._wire_origin in _answered,
+                proxy=self._proxies.get(self._wire_origin),
+            )
         except ElsewhereError as error:
             outcome = type(error.__cause__).__name__
             place = f"{self._place(call)}: its authentication asks {error.url}"
-            _explain(place, error.__cause__, self._late(call), never_left=True)
+            proxy = self._proxies.get(_origin(httpx.URL(error.url)))
+            _explain(place, error.__cause__, self._late(call), never_left=True, proxy=proxy)
         except httpx.HTTPStatusError as error:
             outcome = type(error).__name__
             self._explain_status(self._place(call), error)
@@ -359,6 +373,17 @@ def _as_on_the_wire(url: str) -> str:
     return str(found).rstrip("/")
 
 
+def _origin(url: httpx.URL) -> _Origin:
+    return url.scheme, url.host, url.port
+
+
+def _note_answer(origin: _Origin) -> None:
+    if origin not in _answered:
+        if len(_answered) >= _MOST_ORIGINS:
+            _answered.clear()
+        _answered[origin] = None
+
+
 def _patience(seconds: float | None) -> float | None:
     """Seconds as sockets take them, which know no infinity but `None`."""
     if seconds is None or seconds > _FOR_EVER:
@@ -433,21 +458,56 @@ def refuse_to_ask(ask: Ask) -> NoReturn:
 
 
 def _explain(
-    where: str, error: Any, late: str, *, never_left: bool = False, known: bool = True
+    where: str,
+    error: Any,
+    late: str,
+    *,
+    never_left: bool = False,
+    known: bool = True,
+    proxy: ProxyName | None = None,
 ) -> NoReturn:
     # A client of the caller's may be over aiohttp, and only the cause then tells what happened.
     cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
     sent = not isinstance(cause, _NEVER_LEFT)
-    reason = str(error) or str(cause) or type(error).__name__
+    reason = _reason(error, cause)
     if any(words in reason for words in _TOO_MUCH):
         raise _head_too_large(where) from None
     may_be_done = sent and not never_left
     if isinstance(cause, httpx.TimeoutException | TimeoutError):
-        problem = late if sent else "no connection in time"
+        through = f" through {proxy.text}" if proxy else ""
+        problem = late if sent else f"no connection in time{through}"
         raise ApiTimeoutError(f"{where}: {problem}", sent=may_be_done) from None
     problem = "the connection broke" if sent else "cannot connect"
-    hint = _hint(where, reason, known=known)
+    hint = _hint(where, reason, known=known or proxy is not None)
+    if proxy is not None:
+        # What the operating system connects to is the proxy; TLS may be the server's behind it.
+        is_the_proxy = not sent and reason.startswith("[Errno")
+        problem = f"{problem} {'to' if is_the_proxy else 'through'} {proxy.text}"
+        if is_the_proxy or proxy.speaks_tls:
+            hint = hint.replace("server", "proxy" if is_the_proxy else "proxy or server")
+        if proxy.without and not sent:
+            hint += f"{'' if hint.endswith('?') else '.'} {proxy.without}"
     raise ApiConnectionError(f"{where}: {problem}: {reason}{hint}", sent=may_be_done) from None
+
+
+def _reason(error: Any, cause: Any) -> str:
+    """Why, as the operating system or OpenSSL says it, and not in aiohttp's words around that."""
+    if isinstance(cause, aiohttp.ClientConnectorCertificateError):
+        error = cause.certificate_error
+    elif isinstance(cause, aiohttp.ClientConnectorError):
+        error = cause.os_error
+    elif isinstance(cause, aiohttp.ClientHttpProxyError):
+        return f"{cause.status} {cause.message}".rstrip(" .")
+    said = str(error) or str(cause) or type(error).__name__
+    plain = _CALL_FAILED.sub(lambda found: f"{found[1]}{os.strerror(int(found[2]))}", said)
+    several = plain.removeprefix("Multiple exceptions: ")
+    if several != plain:
+        plain = ", ".join(dict.fromkeys(several.split(", ")))
+    return plain.rstrip(".")
+
+
+# How asyncio puts what the operating system says.
+_CALL_FAILED: Final = re.compile(r"(\[Errno (\d+)\] )Connect call failed \([^)]*\)")
 
 
 # How h11 and aiohttp say that they have read more of headers than they take.
@@ -462,6 +522,10 @@ def _head_too_large(where: str) -> AnswerTooLargeError:
 
 
 _HINTS: Final = (
+    (
+        ("407 ",),
+        "The proxy wants credentials; they belong into its URL, as http://user:password@host:port",
+    ),
     # words of the operating system or of OpenSSL -> what they mean to whoever set the host
     (
         ("WRONG_VERSION_NUMBER", "record layer failure"),

@@ -7,8 +7,9 @@ without a port, or a URL such as `https://*.example.com:8443`.
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -17,7 +18,37 @@ import httpx
 from acp_langgraph.config import A_PROXY, proxy_url
 from acp_langgraph.errors import ApiValueError
 
+_AROUND: Final = re.compile(r"Couldn't connect to proxy \S+ \[(.*)\]$")  # what aiohttp_socks adds
 _PORTS: Final = {"http": 80, "https": 443}
+
+
+class ProxyName(NamedTuple):
+    """What errors tell of a proxy.
+
+    Attributes:
+        text: Its URL without credentials, and which setting or variable it is from.
+        speaks_tls: Whether itself it proves who it is.
+        without: How to go without it; empty where whoever names it knows.
+    """
+
+    text: str
+    speaks_tls: bool
+    without: str
+
+
+def name_of(proxy: httpx.Proxy, url: httpx.URL, configured: str | None) -> ProxyName:
+    """What errors tell of the proxy by which a URL is reached."""
+    shown = f"the proxy {proxy.url.scheme}://{proxy.url.netloc.decode()}"
+    speaks_tls = proxy.url.scheme == "https"
+    if configured:
+        return ProxyName(f"{shown} (of the setting proxy)", speaks_tls, "")
+    text = f"{shown} (of the environment variable {_variable(url)}_PROXY)"
+    return ProxyName(text, speaks_tls, f"NO_PROXY={url.host} goes without it")
+
+
+def _variable(url: httpx.URL) -> str | None:
+    proxies = getproxies()
+    return next((name.upper() for name in (url.scheme, "all") if proxies.get(name)), None)
 
 
 def proxy_to(url: httpx.URL, configured: str | None) -> httpx.Proxy | None:
@@ -32,11 +63,10 @@ def proxy_to(url: httpx.URL, configured: str | None) -> httpx.Proxy | None:
     """
     if configured:
         return _proxy(configured, "configuration")
-    proxies = getproxies()
-    name = next((name for name in (url.scheme, "all") if proxies.get(name)), None)
-    if name is None or _is_left_out(url, proxies.get("no", "")):
+    proxies, variable = getproxies(), _variable(url)
+    if variable is None or _is_left_out(url, proxies.get("no", "")):
         return None
-    return _proxy(proxies[name], f"environment ({name.upper()}_PROXY)")
+    return _proxy(proxies[variable.lower()], f"environment ({variable}_PROXY)")
 
 
 def is_socks(proxy: httpx.Proxy | None) -> bool:
@@ -105,13 +135,14 @@ def socks_connector(proxy: httpx.Proxy, **options: Any) -> aiohttp.BaseConnector
     """
     library = _needed("aiohttp_socks")
     kind: type[aiohttp.TCPConnector] = library.ProxyConnector
-    failures = library.ProxyError, library.ProxyConnectionError
 
     class Connector(kind):  # type: ignore[valid-type, misc]  # known when it runs
         async def connect(self, *args: Any, **kwargs: Any) -> Any:
             try:
                 return await super().connect(*args, **kwargs)
-            except failures as error:
+            except library.ProxyConnectionError as error:  # to it, and not by it
+                raise httpx.ConnectError(_AROUND.sub(r"\1", str(error))) from None
+            except library.ProxyError as error:
                 raise httpx.ProxyError(_reason(error)) from None
             except (library.ProxyTimeoutError, TimeoutError):
                 raise httpx.ConnectTimeout("the proxy does not answer in time") from None

@@ -136,6 +136,14 @@ def test_why_a_host_is_away_is_told_in_full(run):
     assert "is it http:// instead of https://?" in told.stderr
 
 
+def test_a_proxy_that_is_away_is_told(run, closed_port, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", closed_port)
+    told = run("agents", "http://agents.invalid")
+
+    assert told.exit_code == 1
+    assert f"cannot be reached: cannot connect to the proxy {closed_port} (of the" in told.stderr
+
+
 @pytest.mark.parametrize("host", ["http://h\n", "http://.svc", "http://127.1"])
 def test_a_host_that_cannot_be_is_said_in_a_line(run, host):
     told = run("agents", host)

@@ -159,3 +159,17 @@ def test_a_reply_is_shown_without_what_the_server_says() -> None:
     reply = Reply(403, {"x-echo": "sesame"}, b"sesame", "http://h/things")
     assert "sesame" not in repr(reply)
     assert "403" in repr(reply)
+
+
+@pytest.mark.parametrize(
+    "page", [b"<html>Sign in</html>", b" \n<!doctype html>", b"\xef\xbb\xbf<p>"]
+)
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+def test_a_page_in_place_of_json_is_told_as_one(page, kind):
+    says = r"answered 200: it is an HTML page where JSON .* base URL .* ACP server\), .* login page"
+    with pytest.raises(UnreadableAnswerException, match=says):
+        GET.read(Reply(200, {"content-type": kind}, page))
+
+
+def test_json_that_calls_itself_a_page_is_read():
+    assert GET.read(Reply(200, {"content-type": "text/html"}, b"[1]")) == [1]

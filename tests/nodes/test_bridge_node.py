@@ -7,6 +7,7 @@ import copy
 import inspect
 import logging
 import operator
+import re
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -214,6 +215,7 @@ def test_a_lost_answer_is_tried_once_even_under_a_policy_that_retries_everything
     with pytest.raises(UnknownOutcomeError) as caught:
         color.invoke(graph, {"mail": "Send it"}, ON_A_THREAD)
     assert caught.value.node == "send"
+    assert not re.search(r"[.?!]\.", str(caught.value))  # a sentence ends once
     assert len(bridge.requests) == len(bridge.queries) == 1
 
 

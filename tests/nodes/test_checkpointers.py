@@ -127,9 +127,19 @@ def test_in_a_subgraph_without_a_checkpointer_a_question_is_refused_and_its_run_
 ) -> None:
     script = [Ask("color?"), Answer({"text": "blue"})]
     with FakeACPServer(script) as server, color.graph_over(around(made(server)), database) as graph:
-        with soon(), pytest.raises(CheckpointerRequiredError, match="checkpointer"):
+        says = "subgraph that was compiled with checkpointer=False"
+        with soon(), pytest.raises(CheckpointerRequiredError, match=says) as caught:
             color.invoke(graph, CALLED, ON_A_THREAD)
+        assert "InMemorySaver" not in str(caught.value)
         assert (server.created, server.interrupted, server.running) == (1, 0, 0)
+
+
+def test_a_checkpointer_that_only_a_subgraph_has_is_told_to_be_the_graphs(color: Color) -> None:
+    with FakeACPServer([Ask("color?"), Answer({})]) as server:
+        inner = graph_of(acp(server)).compile(checkpointer=InMemorySaver())
+        with pytest.raises(CheckpointerRequiredError, match="InMemorySaver") as caught:
+            color.invoke(graph_of(inner).compile(), {"ask": {"text": "hi"}}, ON_A_THREAD)
+        assert "checkpointer=False" not in str(caught.value)
 
 
 def test_over_a_checkpointer_in_memory_no_question_is_orphaned_either(color: Color) -> None:
@@ -263,7 +273,7 @@ def test_in_a_subgraph_without_a_checkpointer_a_bridge_does_not_ask_before_it_ac
         with (
             color.graph_over(node, database) as graph,
             soon(),
-            pytest.raises(CheckpointerRequiredError),
+            pytest.raises(CheckpointerRequiredError, match="checkpointer=False"),
         ):
             color.invoke(graph, {"ask": "Send it"}, ON_A_THREAD)
         assert server.queries == []

@@ -11,11 +11,11 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from support.colors import Color
 
 from acp_langgraph import ACPNode
-from acp_langgraph.errors import AcpLangGraphError
+from acp_langgraph.errors import AcpLangGraphError, NodeInputError
 from acp_langgraph.testing import Answer, Ask, Emit, Fail, FakeACPServer, Fault, Response
 
 ON_A_THREAD: RunnableConfig = {"configurable": {"thread_id": "1"}}
@@ -82,7 +82,7 @@ def test_what_is_no_json_is_refused_with_its_place(
     node = make(server, **changes)
     options = {"checkpointer": InMemorySaver()} if saver else {}
     target = built(node, **options) if saver else node
-    with pytest.raises(AcpLangGraphError, match=says) as caught:
+    with pytest.raises(NodeInputError, match=f"node 'remote'.*{says}") as caught:
         color.invoke(target, {"ask": given}, ON_A_THREAD)
     assert isinstance(caught.value, ValueError)  # which no retry repeats
     assert "half of a pair" not in str(caught.value)
@@ -94,9 +94,26 @@ def test_what_is_no_json_is_refused_with_its_place(
 )
 def test_so_is_the_agents_configuration(server: Any, color: Color, given: Any, says: str) -> None:
     node = make(server, config_path="config")
-    with pytest.raises(AcpLangGraphError, match=says):
+    with pytest.raises(NodeInputError, match=f"node 'remote'.*the config.*{says}"):
         color.invoke(node, {"ask": 1, "config": given})
     assert server.created == 0
+
+
+@pytest.mark.parametrize("state", [{"ask": float("nan"), "config": {}}, {"ask": 1, "config": {"a": float("nan")}}])  # fmt: skip
+def test_it_is_refused_before_anything_is_asked(server: Any, color: Color, state: Any) -> None:
+    paths = {"input_path": "ask", "output_path": "answer", "config_path": "config"}
+    node = ACPNode("remote", server.agents[0].name, server.url, **paths)
+    with pytest.raises(NodeInputError, match="is nan, which JSON does not have"):
+        color.invoke(node, state)
+    assert not server.requests
+
+
+def test_a_secret_that_may_not_go_says_how_it_may(server: Any, color: Color) -> None:
+    says = "declare the field as SecretStr in input_type .* get_secret_value"
+    with pytest.raises(NodeInputError, match=says) as caught:
+        color.invoke(make(server), {"ask": {"a": SecretStr("sesame")}})
+    assert "sesame" not in str(caught.value)
+    assert not server.requests
 
 
 @pytest.mark.parametrize(

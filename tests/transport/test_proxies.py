@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from support.socks import socks_proxy
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call
 from acp_langgraph.errors import ApiConnectionError, ApiValueError
-from acp_langgraph.testing import FakeHTTPServer, RecordedRequest, Response
+from acp_langgraph.testing import FakeHTTPServer, Fault, RecordedRequest, Response
 
 READ: Call[Any] = Call("read", "GET", "/things/1", dict)
 EXTRA = r'a SOCKS proxy needs an extra: pip install "acp-langgraph\[socks\]"'
@@ -221,3 +223,84 @@ def test_what_a_socks_proxy_does_not_reach_was_not_sent(
     assert not server.requests
     del caught
     gc.collect()
+
+
+def told_of(color: Color, configuration: ApiClientConfiguration) -> str:
+    """What an error says of the exchange that it ended."""
+    with pytest.raises(ApiConnectionError) as caught:
+        send(color, configuration, READ)
+    assert not re.search("joe|sesame", str(caught.value))
+    assert not caught.value.sent
+    return str(caught.value).partition("/things/1: ")[2]
+
+
+REFUSED = f"[Errno {errno.ECONNREFUSED}] {os.strerror(errno.ECONNREFUSED)}"
+AWAY = f"{REFUSED}. Is the proxy running, and is this its host and port?"
+
+
+@pytest.mark.parametrize("url", ["http://agents.invalid", "https://agents.invalid"])
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+def test_a_proxy_that_is_away_is_named_with_its_setting_and_without_its_credentials(
+    color: Color, url: str, scheme: str
+) -> None:
+    if scheme == "socks5":
+        for module in ("aiohttp_socks", "socksio"):
+            pytest.importorskip(module, reason="it is in the extra socks")
+    told = told_of(color, quick(url, proxy=f"{scheme}://joe:sesame@127.0.0.1:9"))
+    proxy = f"the proxy {scheme}://127.0.0.1:9 (of the setting proxy)"
+    assert told == f"cannot connect to {proxy}: {AWAY}"
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_a_proxy_that_is_away_is_named_with_its_variable_and_how_to_go_without_it(
+    color: Color, environment: pytest.MonkeyPatch, variable: str
+) -> None:
+    environment.setenv(variable, "joe:sesame@127.0.0.1:9")
+    proxy = f"the proxy http://127.0.0.1:9 (of the environment variable {variable})"
+    without = "NO_PROXY=agents.invalid goes without it"
+    told = told_of(color, quick("http://agents.invalid"))
+    assert told == f"cannot connect to {proxy}: {AWAY} {without}"
+
+
+def test_a_proxy_of_no_known_name_is_told_from_the_server(color: Color) -> None:
+    told = told_of(color, quick("http://agents.invalid", proxy="joe:sesame@proxy.invalid:3128"))
+    assert told.startswith("cannot connect to the proxy http://proxy.invalid:3128 (of the setting")
+    assert "no host of that name" in told
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(407, "The proxy wants credentials"), (502, "502 Bad Gateway")]
+)
+def test_what_a_proxy_does_not_reach_is_told_as_its_word(
+    color: Color, proxy: Any, status: int, says: str
+) -> None:
+    proxy.faults.add(Fault.status(status), on="*")
+    named = proxy.url.replace("//", "//joe:sesame@")
+    told = told_of(color, quick("https://agents.invalid", proxy=named))
+    assert told.startswith(
+        f"cannot connect through the proxy {proxy.url} (of the setting proxy): {status}"
+    )
+    assert says in told
+
+
+def test_a_proxy_that_breaks_off_is_named_and_no_scheme_is_suspected(
+    color: Color, proxy: Any
+) -> None:
+    proxy.faults.add(Fault.lose_answer(), on="*")
+    with pytest.raises(ApiConnectionError, match="broke through the proxy http://127") as caught:
+        send(color, quick("http://agents.invalid", proxy=proxy.url), READ)
+    assert "https" not in str(caught.value)
+
+
+def test_who_is_behind_a_proxy_is_the_server_of_which_a_certificate_is_told(
+    color: Color, server: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("aiohttp_socks", reason="it is in the extra socks")
+    good = Authority(tmp_path).certificate("good", host="DNS:agents.invalid")
+    with socks_proxy() as socks, speaking_tls(server.url, good) as peer:
+        url = peer.url.replace("127.0.0.1", "agents.invalid")
+        told = told_of(color, quick(url, proxy=socks.url))
+    assert told.startswith(
+        f"cannot connect through the proxy {socks.url} (of the setting proxy): [SSL"
+    )
+    assert "Who signed the server's certificate" in told

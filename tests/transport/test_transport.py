@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import math
+import os
+import re
 from typing import Any
 
 import httpx
@@ -235,9 +238,48 @@ def test_a_server_that_never_answered_may_be_one_of_another_scheme(
     color: Color, server: Any
 ) -> None:
     server.faults.add(Fault.drop_before_work(reset=True), times=None)
-    configuration = ApiClientConfiguration(server.url, retries=0)
+    # By this name no test has called one, whose port this one may have got.
+    url = server.url.replace("127.0.0.1", "LocalHost")
+    configuration = ApiClientConfiguration(url, retries=0)
     with pytest.raises(ApiConnectionError, match="is it https:// instead of http://"):
         send(color, configuration, WRITE)
+
+
+def test_a_server_that_answered_another_client_is_of_the_right_scheme(
+    color: Color, server: Any
+) -> None:
+    send(color, server.url, READ)
+    server.faults.add(Fault.drop_before_work(reset=True), times=None)
+    configuration = ApiClientConfiguration(server.url, retries=0)
+    with pytest.raises(ApiConnectionError, match="the connection broke") as caught:
+        send(color, configuration, WRITE)
+    assert "https" not in str(caught.value)
+
+
+def test_what_failed_is_told_alike_in_both_colors_and_in_no_librarys_words(color: Color) -> None:
+    with pytest.raises(ApiConnectionError) as caught:
+        send(color, ApiClientConfiguration("http://127.0.0.1:9", retries=0), READ)
+    assert str(caught.value) == (
+        "GET http://127.0.0.1:9/things/1: cannot connect: [Errno "
+        f"{errno.ECONNREFUSED}] {os.strerror(errno.ECONNREFUSED)}. "
+        "Is the server running, and is this its host and port?"
+    )
+
+
+def test_what_tls_says_is_told_without_the_context_that_it_was_said_by(
+    color: Color, server: Any
+) -> None:
+    url = server.url.replace("http://", "https://")
+    with pytest.raises(ApiConnectionError, match=r"cannot connect: \[SSL: WRONG_V") as caught:
+        send(color, ApiClientConfiguration(url, retries=0), READ)
+    assert not re.search(r"ssl:|object at|\[\[|\.\.", str(caught.value))
+
+
+def test_a_full_stop_is_not_doubled(color: Color, server: Any) -> None:
+    server.faults.add(Fault.lose_answer(), times=1)
+    with pytest.raises(ApiConnectionError, match="disconnected") as caught:
+        send(color, ApiClientConfiguration(server.url, retries=0), WRITE)
+    assert not re.search(r"[.?]\.|\.$", str(caught.value))
 
 
 def test_an_error_status_is_an_answer_too(color: Color, server: Any) -> None:
