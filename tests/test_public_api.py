@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import inspect
 import re
@@ -14,7 +13,6 @@ import pytest
 from support.public_api import described
 
 import acp_langgraph
-import acp_langgraph.mapping
 from acp_langgraph import (
     ACPClient,
     ACPNode,
@@ -181,16 +179,3 @@ def colorless(words: str | None) -> str:
 def arguments(kind: type) -> str:
     """What a class says of its arguments, and all that follows."""
     return colorless((kind.__doc__ or "").partition("Args:")[2])
-
-
-@pytest.mark.parametrize("module", [acp_langgraph, acp_langgraph.mapping])
-def test_type_checkers_are_told_the_names_that_there_are(module: Any) -> None:
-    stub = Path(module.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
-    told = {
-        (each.module, name.name)
-        for each in ast.parse(stub).body
-        if isinstance(each, ast.ImportFrom)
-        for name in each.names
-    }
-    homes = module._HOMES.items()
-    assert told == {(f"{module.__name__}.{home}", name) for home, names in homes for name in names}

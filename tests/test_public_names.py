@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import acp_langgraph
+import acp_langgraph.mapping
 
 MODULES = [
     module.name
@@ -46,9 +48,15 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_every_lazy_name_is_exported_and_known_to_type_checkers() -> None:
-    homes = acp_langgraph._HOMES.values()
-    assert sorted(name for names in homes for name in names) == acp_langgraph.__all__
-    source = Path(acp_langgraph.__file__).read_text()
-    checked = source.split("if TYPE_CHECKING:")[1].split("__all__")[0]
-    assert not [name for name in acp_langgraph.__all__ if name not in checked]
+@pytest.mark.parametrize("module", [acp_langgraph, acp_langgraph.mapping])
+def test_every_lazy_name_is_exported_and_known_to_type_checkers(module: Any) -> None:
+    homes = [(home, name) for home, names in module._HOMES.items() for name in names]
+    assert sorted(name for _, name in homes) == module.__all__
+    stub = ast.parse(Path(module.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    told = [
+        (each.module, name.name)
+        for each in stub.body
+        if isinstance(each, ast.ImportFrom)
+        for name in each.names
+    ]
+    assert sorted(told) == sorted((f"{module.__name__}.{home}", name) for home, name in homes)
