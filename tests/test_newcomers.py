@@ -325,7 +325,9 @@ def _(by: Newcomer) -> None:
     by.invoke(by.node(), {"question": {"to": [object()]}})
 
 
-@when_run("has a number in the state that JSON lacks", r"input\.text is nan", "finite numbers")
+@when_run(
+    "has a number in the state that JSON lacks", "'reviewer'", "text is nan", "finite numbers"
+)
 def _(by: Newcomer) -> None:
     by.invoke(by.node(), {"question": {"text": float("nan")}})
 

@@ -24,7 +24,13 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from acp_langgraph.core.secrets import Shown
-from acp_langgraph.core.wire import Listing, read_each, unsendable, with_whole_characters
+from acp_langgraph.core.wire import (
+    WHAT_IS_JSON,
+    Listing,
+    read_each,
+    unsendable,
+    with_whole_characters,
+)
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
@@ -186,8 +192,7 @@ class Call(Generic[T]):
         except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
             raise ApiValueError(
                 f"{self.operation}: the body cannot be sent as JSON: "
-                f"{unsendable(self.body) or type(error).__name__}; "
-                "use dicts, lists, strings, finite numbers, booleans and None"
+                f"{unsendable(self.body) or type(error).__name__}; {WHAT_IS_JSON}"
             ) from None
 
     def read(self, reply: Reply) -> T:

@@ -147,6 +147,7 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _HALF: Final = "half of a surrogate pair, which is no character"
 SECRETS: Final = (SecretStr, SecretBytes, Secret)
+WHAT_IS_JSON: Final = "use dicts, lists, strings, finite numbers, booleans and None"
 _ONLY_DECLARED: Final = (
     "which goes only where a secret is declared: declare the field as SecretStr in input_type (of a "
     "configuration, config_type), or send its get_secret_value() on purpose"
@@ -193,17 +194,17 @@ def plain(
     return sent
 
 
-def sendable(made: Any, value: Any) -> Any:
-    """JSON that was made of a value, once it is certain that it can be sent.
+def sendable(made: Any) -> Any:
+    """What `plain` made, once it is certain that it can be sent.
 
     Raises:
-        UnsendableError: If it cannot, as with NaN in it; says what, and where it is in the value.
+        UnsendableError: If it cannot, as with NaN in it; says where.
     """
     try:
         _ENCODER.encode(made).encode()
     except (TypeError, ValueError, RecursionError):
-        found = unsendable(value) or unsendable(made)
-        raise UnsendableError(found or "something in it cannot be sent as JSON") from None
+        found = unsendable(made) or "something in it is no JSON"
+        raise UnsendableError(f"{found}; {WHAT_IS_JSON}") from None
     return made
 
 

@@ -47,7 +47,7 @@ class PlannedInput:
         value = plan.value(state, config, answers=answers)
         try:
             declares = partial(schema.declares_secret, self.declared or Any)
-            return sendable(plain(value, declares=declares), value)
+            return sendable(plain(value, declares=declares))
         except UnsendableError as error:
             raise NodeInputError(
                 f"the plan of the input gives what cannot be sent: {error}", node=self._node

@@ -102,7 +102,7 @@ class InputPort:
             raise NodeInputError(f"{self.what}_path: {error}", node=self._node) from None
         try:
             if self._adapter is None:
-                return sendable(plain(value), value)
+                return sendable(plain(value))
             fitting = validation.validate(self.declared, value)
             if is_typeddict(self.declared):
                 # The type says what the agent gets to see, be it of the whole state.
@@ -116,7 +116,7 @@ class InputPort:
                 ),
                 declares=partial(schema.declares_secret, self.declared),
             )
-            return sendable(made, value)
+            return sendable(made)
         except ValidationError as error:
             raise NodeInputError(self._refusal(describe_faults(error)), node=self._node) from None
         except UnsendableError as error:

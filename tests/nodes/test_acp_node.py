@@ -444,7 +444,7 @@ def test_a_failed_run_names_node_run_and_agent(server: Any, color: Color) -> Non
         ({}, {"ask": {"txt": "private"}}, NodeInputError, "text: Field required"),
         ({}, {"ask": {"text": ["private"]}}, NodeInputError, "valid string"),
         ({"input_type": None}, {"ask": {"text": object()}}, NodeInputError, "JSON"),
-        ({"input_type": None}, {"ask": float("nan")}, ApiValueError, "JSON"),
+        ({"input_type": None}, {"ask": float("nan")}, NodeInputError, "JSON"),
         ({"agent_id": "ecko"}, {"ask": {"text": ""}}, UnknownAgentError, "'echo'"),
     ],
 )

@@ -215,8 +215,14 @@ def test_a_lost_answer_is_tried_once_even_under_a_policy_that_retries_everything
     with pytest.raises(UnknownOutcomeError) as caught:
         color.invoke(graph, {"mail": "Send it"}, ON_A_THREAD)
     assert caught.value.node == "send"
-    assert not re.search(r"[.?!]\.", str(caught.value))  # a sentence ends once
     assert len(bridge.requests) == len(bridge.queries) == 1
+
+
+def test_what_is_said_of_a_lost_answer_ends_each_sentence_once(bridge: Any, color: Color) -> None:
+    bridge.faults.add(Fault.lose_answer())
+    with pytest.raises(UnknownOutcomeError, match="the connection broke") as caught:
+        color.invoke(built(make(bridge)).compile(), {"mail": "Send it"})
+    assert not re.search(r"[.?!]\. ", str(caught.value))
 
 
 def test_who_accepts_a_second_send_gets_it(bridge: Any, color: Color) -> None:

@@ -27,6 +27,11 @@ class Words(BaseModel):
     number: float = 0.0
 
 
+class Login(BaseModel):
+    key: SecretStr
+    number: float = 0.0
+
+
 @dataclass
 class Data:
     text: str
@@ -68,6 +73,7 @@ BY_PLAN: dict[str, Any] = {"input_path": None}
         ({"input_type": dict}, {"a": HALF}, r"a.*surrogate"),
         ({"input_type": list[str]}, ["a", HALF], r"1.*surrogate"),
         ({"input_type": Words}, {"text": "a", "number": float("inf")}, r"number is inf"),
+        ({"input_type": Login}, {"key": "k", "number": float("inf")}, r"number is inf"),
         ({}, {"a": [float("nan")]}, r"a\.0 is nan"),
         ({**BY_PLAN, "input": {"x": "ask"}}, HALF, r"x.*surrogate"),
         ({**BY_PLAN, "input": {"x": "ask"}}, {"y": float("nan")}, r"x\.y is nan"),
