@@ -17,7 +17,13 @@ from http import HTTPStatus
 from typing import Any, Final, Self
 
 from acp_langgraph.acp import calls
-from acp_langgraph.acp.listening import Listening, is_at_work, listen_to_run, stop_listening
+from acp_langgraph.acp.listening import (
+    PASSING,
+    Listening,
+    is_at_work,
+    listen_to_run,
+    stop_listening,
+)
 from acp_langgraph.acp.models import (
     CANCELLED,
     RunError,
@@ -49,7 +55,6 @@ from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sigh
 
 _PAGE: Final = 100
 _PAGES: Final = 100
-_PASSING: Final = frozenset({502, 503, 504})
 
 
 class _CannotSearchError(Exception):
@@ -123,7 +128,7 @@ def _ask(call: Call[Any], policy: JobPolicy) -> Flow[list[AnyRun]]:
     try:
         page: list[AnyRun] = yield from call
     except ServiceException as error:
-        if error.status not in _PASSING or not policy.retries:
+        if error.status not in PASSING or not policy.retries:
             raise
     except (ApiConnectionError, TooManyRequestsException):
         if not policy.retries:
@@ -210,7 +215,7 @@ def _raise_what_passes(error: ApiException) -> None:
     denied = UnauthorizedException | ForbiddenException | TooManyRequestsException
     if isinstance(error, denied):
         raise error
-    if isinstance(error, ServiceException) and error.status in _PASSING:
+    if isinstance(error, ServiceException) and error.status in PASSING:
         raise error
 
 

@@ -50,7 +50,7 @@ _PLACES_REMEMBERED: Final = 10_000
 _LONGEST_ID: Final = 1000
 _LONGEST_NUMBER: Final = 18
 _RUNS_REMEMBERED: Final = 1000
-_PASSING: Final = frozenset({502, 503, 504})
+PASSING: Final = frozenset({502, 503, 504})
 
 
 @dataclass(slots=True)
@@ -266,7 +266,7 @@ def _number(text: str) -> int | None:
 
 def _passes(error: OpenApiException) -> bool:
     if isinstance(error, ServiceException):
-        return error.status in _PASSING
+        return error.status in PASSING
     return isinstance(error, ApiConnectionError | TooManyRequestsException)
 
 

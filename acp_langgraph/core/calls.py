@@ -195,6 +195,10 @@ class Call(Generic[T]):
                 f"{unsendable(self.body) or type(error).__name__}; {WHAT_IS_JSON}"
             ) from None
 
+    def within(self, seconds: float) -> Call[T]:
+        """The same call, broken off after so many seconds at the latest."""
+        return replace(self, limit=seconds if self.limit is None else min(self.limit, seconds))
+
     def read(self, reply: Reply) -> T:
         """The typed result of a reply, which for a stream is the error that came in its place.
 

@@ -278,13 +278,9 @@ def _cut(effect: Effect, seconds: float | None) -> Effect:
         case Pause():
             return replace(effect, seconds=min(effect.seconds, seconds))
         case Listen():
-            return replace(effect, call=_limited(effect.call, seconds))
+            return replace(effect, call=effect.call.within(seconds))
         case Call():
-            return _limited(effect, seconds)
-
-
-def _limited(call: Call[Any], seconds: float) -> Call[Any]:
-    return replace(call, limit=seconds if call.limit is None else min(call.limit, seconds))
+            return effect.within(seconds)
 
 
 class Performer(Protocol):

@@ -10,7 +10,7 @@ import email.utils
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final, TypeVar
 
@@ -82,7 +82,9 @@ def _repeated(
         wait = next(waits)
         left = tries_left if time.monotonic() + wait < until else 0
         try:
-            reply: Reply = yield call if seconds is None else _limited(call, until)
+            reply: Reply = (
+                yield call if seconds is None else call.within(max(0.001, until - time.monotonic()))
+            )
             repeat = WORTH_REPEATING if call.may_repeat else NOT_TAKEN_UP
             if not left or reply.status not in repeat:
                 return read(reply)
@@ -98,11 +100,6 @@ def _repeated(
                 raise
         yield Pause(wait)
     raise AssertionError("the last try returns or raises")  # pragma: no cover
-
-
-def _limited(call: Call[Any], until: float) -> Call[Any]:
-    limit = max(0.001, until - time.monotonic())
-    return replace(call, limit=limit if call.limit is None else min(call.limit, limit))
 
 
 def retry_after(headers: Mapping[str, str], limit: float = 300.0) -> float | None:

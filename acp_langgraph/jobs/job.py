@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
 from acp_langgraph.core.calls import Call
-from acp_langgraph.core.flow import Flow, Left
+from acp_langgraph.core.flow import Flow, Left, left_until
 from acp_langgraph.core.retry import Backoff, with_retries
 from acp_langgraph.errors import (
     AnswerTooLargeError,
@@ -111,12 +111,11 @@ class JobPolicy:
     def left(self, since: float) -> Left:
         """Tells what is left of the time that a job has which began at a time."""
         limit = self.run_timeout
-        return lambda: None if limit is None else since + limit - self.clock()
+        return left_until(None if limit is None else since + limit, self.clock)
 
     def for_seconds(self, seconds: float) -> Left:
         """Tells what is left of so many seconds from now."""
-        until = self.clock() + seconds
-        return lambda: until - self.clock()
+        return left_until(self.clock() + seconds, self.clock)
 
     def repeat(self, call: Call[T]) -> Flow[T]:
         """Perform a call, repeating it where that does no harm."""

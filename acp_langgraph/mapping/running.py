@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, assert_never
 
 from langchain_core.messages import BaseMessage
-from pydantic import TypeAdapter
 
 from acp_langgraph.core.wire import SECRETS, UnsendableError, plain
 from acp_langgraph.mapping.access import MISSING
@@ -30,8 +29,6 @@ from acp_langgraph.mapping.rules import (
     Source,
     Template,
 )
-
-_ANY = TypeAdapter(Any)
 
 Give = Callable[[Scope], Any]
 

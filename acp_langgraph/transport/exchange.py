@@ -23,7 +23,7 @@ import httpx
 from acp_langgraph.auth.signing import ElsewhereError
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import ABSENT, Call, Reply
-from acp_langgraph.core.flow import Ask, Flow, OutOfTimeError, within
+from acp_langgraph.core.flow import Ask, Flow, OutOfTimeError, left_until, within
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.secrets import Shown
 from acp_langgraph.core.wire import sendable_headers
@@ -296,9 +296,9 @@ class Endpoint:
         """
         if call.timeout is None:
             return (yield from flow)
-        until = time.monotonic() + call.timeout
+        left = left_until(time.monotonic() + call.timeout, time.monotonic)
         try:
-            return (yield from within(lambda: until - time.monotonic(), flow))
+            return (yield from within(left, flow))
         except OutOfTimeError as error:
             if isinstance(error.__cause__, ApiTimeoutError):
                 raise error.__cause__ from None
