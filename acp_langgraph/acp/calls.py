@@ -125,8 +125,9 @@ def create_and_wait_for_stateless_run_output(
 ) -> Call[RunWaitResponseStateless]:
     """Start a run and wait until it ends, fails or asks something."""
     name, wire = "create_and_wait_for_stateless_run_output", sent(RunCreateStateless, body)
-    call = _call(name, "POST", "/runs/wait", RunWaitResponseStateless, body=wire, **options)
-    return _lasting(call)
+    return _call(
+        name, "POST", "/runs/wait", RunWaitResponseStateless, body=wire, lasts=True, **options
+    )
 
 
 def create_and_stream_stateless_run_output(
@@ -160,7 +161,7 @@ def wait_for_stateless_run_output(
     """
     where = path("/runs/{run_id}/wait", run_id=run_id)
     name = "wait_for_stateless_run_output"
-    return _lasting(_call(name, "GET", where, RunWaitResponseStateless, **options))
+    return _call(name, "GET", where, RunWaitResponseStateless, lasts=True, **options)
 
 
 def stream_stateless_run_output(run_id: Id, **options: Unpack[Options]) -> Call[RunOutputStream]:
@@ -307,7 +308,7 @@ def create_and_wait_for_thread_run_output(
     """Start a run on a thread and wait until it ends, fails or asks something."""
     where = path("/threads/{thread_id}/runs/wait", thread_id=thread_id)
     name, wire = "create_and_wait_for_thread_run_output", sent(RunCreateStateful, body)
-    return _lasting(_call(name, "POST", where, RunWaitResponseStateful, body=wire, **options))
+    return _call(name, "POST", where, RunWaitResponseStateful, body=wire, lasts=True, **options)
 
 
 def create_and_stream_thread_run_output(
@@ -334,7 +335,7 @@ def wait_for_thread_run_output(
     """
     where = path("/threads/{thread_id}/runs/{run_id}/wait", thread_id=thread_id, run_id=run_id)
     name = "wait_for_thread_run_output"
-    return _lasting(_call(name, "GET", where, RunWaitResponseStateful, **options))
+    return _call(name, "GET", where, RunWaitResponseStateful, lasts=True, **options)
 
 
 def stream_thread_run_output(
@@ -404,10 +405,6 @@ def _stream(
     return replace(call, headers={**_STREAM, **call.headers})
 
 
-def _lasting(call: Call[Any]) -> Call[Any]:
-    return replace(call, lasts=True)
-
-
 def _cancel(
     operation: str,
     where: str,
@@ -428,7 +425,10 @@ def _call(
     *,
     body: Any = ABSENT,
     query: Mapping[str, str] | None = None,
+    lasts: bool = False,
     **options: Unpack[Options],
 ) -> Call[Any]:
-    call: Call[Any] = Call(operation, method, where, returns, query=query or {}, body=body)
+    call: Call[Any] = Call(
+        operation, method, where, returns, query=query or {}, body=body, lasts=lasts
+    )
     return call.with_options(**checked_options(options)) if options else call

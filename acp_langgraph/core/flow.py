@@ -219,7 +219,11 @@ class OutOfTimeError(Exception):
 
 def left_until(moment: float | None, clock: Callable[[], float]) -> Left:
     """Tells what is left until a moment on a clock; `None` is never."""
-    return lambda: None if moment is None else moment - clock()
+    return _no_end if moment is None else lambda: moment - clock()
+
+
+def _no_end() -> None:
+    """Tells that there is no end."""
 
 
 def is_over(left: Left) -> bool:
@@ -236,6 +240,10 @@ def within(left: Left, flow: Flow[T]) -> Flow[T]:
     Raises:
         OutOfTimeError: If there is more to do, and no time for it.
     """
+    return flow if left is _no_end else _within(left, flow)
+
+
+def _within(left: Left, flow: Flow[T]) -> Flow[T]:
     trouble = ""
     try:
         effect = next(flow)

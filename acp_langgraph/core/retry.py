@@ -9,7 +9,7 @@ from __future__ import annotations
 import email.utils
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final, TypeVar
@@ -59,23 +59,24 @@ def with_retries(
         seconds: For how long at most, tries and waits together: what is not worth a further try
             within that time is the result.
     """
-    return _repeated(call, retries, backoff, call.read, seconds)
+    return _repeated(call, retries, backoff, seconds, is_read=True)
 
 
 def exchange(
     call: Call[Any], retries: int, backoff: Backoff | None = None, *, seconds: float | None = None
 ) -> Flow[Reply]:
     """Like `with_retries`, but returns the reply as it came, error statuses included."""
-    return _repeated(call, retries, backoff, lambda reply: reply, seconds)
+    return _repeated(call, retries, backoff, seconds, is_read=False)
 
 
 def _repeated(
     call: Call[Any],
     retries: int,
     backoff: Backoff | None,
-    read: Callable[[Reply], T],
     seconds: float | None,
-) -> Flow[T]:
+    *,
+    is_read: bool,
+) -> Flow[Any]:
     waits = (backoff or Backoff()).waits()
     until = float("inf") if seconds is None else time.monotonic() + seconds
     for tries_left in range(retries, -1, -1):
@@ -87,10 +88,10 @@ def _repeated(
             )
             repeat = WORTH_REPEATING if call.may_repeat else NOT_TAKEN_UP
             if not left or reply.status not in repeat:
-                return read(reply)
+                return call.read(reply) if is_read else reply
             wait = max(wait, retry_after(reply.headers) or 0.0)
             if time.monotonic() + wait >= until:
-                return read(reply)
+                return call.read(reply) if is_read else reply
         except ApiConnectionError as error:
             if not left or (error.sent and not call.may_repeat):
                 raise

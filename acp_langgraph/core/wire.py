@@ -183,9 +183,10 @@ def plain(
         UnsendableError: If there is a secret at another place.
         pydantic_core.PydanticSerializationError: If it is no JSON.
     """
+    of_its_own = dump is None
     dump = dump or partial(_dump, value, fallback)
     made = dump("json")
-    if type(value) in _PLAIN:
+    if type(value) in _PLAIN or (of_its_own and _is_plain(value)):
         return made
     whole = dump("python")
     sent = _merged(made, whole, (), declares, keep) if holds_secret(whole) else made
@@ -206,6 +207,14 @@ def sendable(made: Any) -> Any:
         found = unsendable(made) or "something in it is no JSON"
         raise UnsendableError(f"{found}; {WHAT_IS_JSON}") from None
     return made
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is nothing but lists and dicts of what is no object of some class."""
+    kind = type(value)
+    if kind is dict:
+        return all(map(_is_plain, value.values()))
+    return kind in _PLAIN or (kind is list and all(map(_is_plain, value)))
 
 
 def _dump(value: Any, fallback: Callable[[Any], Any] | None, mode: Any) -> Any:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from acp_langgraph.core.flow import Ask, Begin, Flow, OutOfTimeError, Pause, Progress, Step, within
 from acp_langgraph.errors import (
@@ -45,13 +45,17 @@ from acp_langgraph.jobs.job import Entry, Job, Outcome, Segment, may_be_done
 from acp_langgraph.jobs.once import noting
 from acp_langgraph.jobs.waiting import at_work_since, cancel_job, give_up, judged, wait_for_job
 
-HOW_TO_REMEMBER: Final = (
-    "Put the node into a graph, compile that with a checkpointer, e.g. "
-    "builder.compile(checkpointer=InMemorySaver()), and invoke it with a thread_id in "
-    'config["configurable"]'
-)
 AnswerSchema: TypeAlias = Callable[[Any], Flow[dict[str, Any] | None]]
 """Finds the JSON Schema of the answer to a question."""
+
+
+def how_to_remember() -> str:
+    """What to do so that a question can wait; a sentence without its full stop."""
+    return (
+        "Put the node into a graph, compile that with a checkpointer, e.g. "
+        "builder.compile(checkpointer=InMemorySaver()), and invoke it with a thread_id in "
+        'config["configurable"]'
+    )
 
 
 def run_job(
@@ -60,7 +64,7 @@ def run_job(
     can_ask: bool,
     entry: Entry | None = None,
     answer_schema: AnswerSchema | None = None,
-    how_to_remember: str = HOW_TO_REMEMBER,
+    advice: Callable[[], str] = how_to_remember,
 ) -> Flow[Outcome]:
     """Have a job done once, however often this flow is entered.
 
@@ -70,7 +74,7 @@ def run_job(
             and the job is started and awaited in one request where its protocol can.
         entry: What is known of this entry; by default that it is the first.
         answer_schema: Finds the JSON Schema of the answer to a question.
-        how_to_remember: What to do so that a question can wait; a sentence without its full stop.
+        advice: Tells what to do so that a question can wait; a sentence without its full stop.
 
     Returns:
         The outcome, of the type `result`.
@@ -92,7 +96,7 @@ def run_job(
         else:
             outcome = yield from Step("run", partial(_start_and_wait, job, entry))
         if outcome["type"] == "interrupt":
-            yield from _refuse_to_ask(job, outcome["run_id"], how_to_remember)
+            yield from _refuse_to_ask(job, outcome["run_id"], advice())
         if outcome["type"] != "cancelled":
             yield Progress("ended", outcome["run_id"])
             return outcome
@@ -138,11 +142,11 @@ def _next_outcome(job: Job, entry: Entry, segment: Segment, answered: Outcome) -
             return outcome
 
 
-def _refuse_to_ask(job: Job, job_id: str | None, how_to_remember: str) -> Flow[NoReturn]:
+def _refuse_to_ask(job: Job, job_id: str | None, advice: str) -> Flow[NoReturn]:
     ended = yield from cancel_job(job, job_id)
     raise CheckpointerRequiredError(
         "the remote agent asks a question, and nothing here can wait for the answer. "
-        f"{how_to_remember}. "
+        f"{advice}. "
         + ("The remote run was cancelled" if ended else f"The remote run {job_id} still waits"),
         node=job.node,
     )

@@ -417,7 +417,7 @@ class ACPNode(RemoteNode):
         run_config = forwarded(config)
         if self.config is not None:
             run_config["configurable"] = self.config.read(state)
-        agent_id = yield from self._resolve()
+        agent_id = self._agent_id or (yield from self._resolve())
         order = self._order(value, run_config, agent_id, execution, config)
         listening = (yield from self._listen()) if execution.sink.is_there else None
         job = ACPJob(order, self.policy, self._habits, listening)
@@ -458,9 +458,8 @@ class ACPNode(RemoteNode):
         return execution.remote_thread_id() if self.use_threads else None
 
     def _resolve(self) -> Flow[str]:
-        if self._agent_id is None:
-            finding = resolve_agent(self.agent, self.policy.retries)
-            self._agent_id = yield from self._found(finding)
+        finding = resolve_agent(self.agent, self.policy.retries)
+        self._agent_id = yield from self._found(finding)
         return self._agent_id
 
     def _found(self, finding: Flow[T]) -> Flow[T]:

@@ -150,7 +150,7 @@ class RemoteNode(Described):
             can_ask=execution.remembered,
             entry=entry,
             answer_schema=answer_schema,
-            how_to_remember=execution.how_to_remember,
+            advice=execution.how_to_remember,
         )
 
     def was_cancelled(self, run_id: str) -> bool:

@@ -242,7 +242,7 @@ class APIBridgeAgentNode(RemoteNode):
             if not execution.remembered:
                 raise CheckpointerRequiredError(
                     "confirm=True asks a human, and the graph cannot wait for the answer; nothing "
-                    f"was sent. {execution.how_to_remember}",
+                    f"was sent. {execution.how_to_remember()}",
                     node=self.name,
                 )
             try:

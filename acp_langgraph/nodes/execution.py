@@ -21,7 +21,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -35,10 +35,10 @@ from langgraph.runtime import Runtime
 from acp_langgraph.auth.credentials import Credentials
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.errors import NodeError
-from acp_langgraph.jobs.life import HOW_TO_REMEMBER
+from acp_langgraph.jobs.life import how_to_remember
 from acp_langgraph.jobs.once import Failures, Trace
 from acp_langgraph.nodes.langgraph import Asked, GraphTask, Questions, Saver, failures_told
-from acp_langgraph.nodes.streaming import EventSink
+from acp_langgraph.nodes.streaming import UNWATCHED, EventSink
 
 _LONGEST: Final = 30.0
 _PAUSES: Final = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
@@ -130,6 +130,15 @@ class _Invocations:
         self.put: dict[int, GraphInterrupt] = {}
         self.failed: dict[tuple[str, int], list[tuple[_Given, int]]] = {}
 
+    def failed_with(self, node: str, attempt: int, state: Any) -> int | None:
+        """Which invocation failed that was given the same, if one did; it is no longer noted as failed."""
+        failed = self.failed.get((node, attempt), ())
+        found = next((each for each in failed if each[0].is_again(state)), None)
+        if found is None:
+            return None
+        self.failed[node, attempt].remove(found)
+        return found[1]
+
 
 _invocations: WeakKeyDictionary[Any, _Invocations] = WeakKeyDictionary()
 _lock = PerProcess(threading.Lock)
@@ -167,6 +176,7 @@ class Execution:
         sink: Who watches.
         trace: What its attempts in this process know of each other.
         credentials: What is shown with its calls, if that is not the same for every execution.
+        invocation: Which of the task's it is; `None` outside of a graph.
     """
 
     key: str
@@ -181,7 +191,7 @@ class Execution:
     barrier: CheckpointBarrier | None = None
     trace: Trace = field(default_factory=Trace)
     credentials: Credentials | None = field(default=None, repr=False)
-    left: Callable[[BaseException], None] = field(default=lambda _: None, repr=False)
+    invocation: _Invocation | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -202,37 +212,46 @@ class Execution:
         task = GraphTask.of(config, node)
         if task is None:
             key = str(uuid.uuid4())
-            return cls(key=key, place=(None, node), sink=EventSink(key, config, None))
+            return cls(key=key, place=(None, node), sink=UNWATCHED)
         info = task.info
         call: Call | None = task.configurable.get(CALL) if is_tool else None
         invoked = f"{node}\n{call.key}" if call else node
         attempt = info.node_attempt
-        noted = _noted(task.attempts, invoked, attempt, state, is_one=call is not None)
-        trace = noted.trace
+        invocation = _Invocation(_of_task(task), invoked, attempt, state, is_one=call is not None)
+        trace = invocation.trace
         if call is not None:  # which a wrapper may repeat within the task around
-            trace = _noted(call.task.attempts, invoked, attempt, state, is_one=True).trace
+            trace = _Invocation(_of_task(call.task), invoked, attempt, state, is_one=True).trace
         if attempt > 1 and not task.loops:  # and not of LangGraph: what came before is not known
             trace.begun = True
         thread_id = None if info.thread_id is None else str(info.thread_id)
-        place = [thread_id or "", call.key if call else info.checkpoint_ns, node, str(noted.count)]
+        place = [
+            thread_id or "",
+            call.key if call else info.checkpoint_ns,
+            node,
+            str(invocation.count),
+        ]
         key = str(uuid.uuid5(_NAMESPACE, "\n".join(place)))
         around = (call.config, call.task.runtime) if call else (config, task.runtime)
         return cls(
             key=key,
             place=(info.checkpoint_ns, node),
-            sink=EventSink(key, *around),
+            sink=EventSink.of(key, *around),
             thread_id=thread_id,
             remembered=task.saver is not None,
-            again=noted.repeated or task.may_have_run,
+            again=invocation.repeated or task.may_have_run,
             runtime=task.runtime,
             task=task,
-            questions=Questions(task, key, noted.asked),
+            questions=Questions(task, key, invocation.asked),
             barrier=CheckpointBarrier.of(task),
             trace=trace,
-            left=noted.left,
+            invocation=invocation,
         )
 
-    @property
+    def left(self, error: BaseException) -> None:
+        """Note how it was left, if not by its result."""
+        if self.invocation is not None:
+            self.invocation.left(error)
+
     def how_to_remember(self) -> str:
         """What to do so that questions can wait; a sentence without its full stop."""
         if self.task is not None and self.task.is_kept_from_remembering:
@@ -240,7 +259,7 @@ class Execution:
                 "The node is in a subgraph that was compiled with checkpointer=False; compile that "
                 "without it, so that it uses the checkpointer of the graph around it"
             )
-        return HOW_TO_REMEMBER
+        return how_to_remember()
 
     @property
     def path(self) -> str:
@@ -264,66 +283,71 @@ class Execution:
         return str(uuid.uuid5(_NAMESPACE, f"thread\n{self.thread_id}\n{self.path}"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Noted:
+class _Invocation:
     """What is known of one invocation of a node within one execution of a task.
 
-    Attributes:
-        count: How often the node was invoked there before. More than never only where a user's own
-            function invokes it, e.g. in the functional API.
-        trace: Shared by the attempts of one such invocation; by all of them if they are said to be one.
-        asked: Shared by all that the task invokes.
-        repeated: Whether this is again what failed before, as a wrapper that retries has it.
-        left: To be told how it was left, if not by its result.
-    """
-
-    count: int = 0
-    trace: Trace = field(default_factory=Trace)
-    asked: Asked = field(default_factory=Asked)
-    repeated: bool = False
-    left: Callable[[BaseException], None] = lambda _: None
-
-
-def _noted(task: Any, node: str, attempt: int, state: Any, *, is_one: bool = False) -> _Noted:
-    """Note an invocation.
-
     Args:
-        task: Identifies the execution of the task; `None` if that cannot be told.
+        among: The invocations of the task; `None` if it cannot be told which execution of it this is.
         node: What is invoked.
         attempt: Which attempt at the task it is.
         state: What it is given.
         is_one: Whether all invocations of it are one, however often it is repeated.
 
+    Attributes:
+        count: How often the node was invoked there before. More than never only where a user's own
+            function invokes it, e.g. in the functional API.
+        repeated: Whether this is again what failed before, as a wrapper that retries has it.
+        trace: Shared by the attempts of one such invocation; by all of them if they are said to be one.
+        asked: Shared by all that the task invokes.
+
     Raises:
         GraphInterrupt: If a question of this attempt was caught, as wrappers do that take it for a
             failure: it is raised again.
     """
-    if task is None:
-        return _Noted()
-    with _lock.here():
-        invocations = _invocations.get(task)
-        if invocations is None:
-            invocations = _invocations[task] = _Invocations()
-        if not is_one and (put := invocations.put.get(attempt)) is not None:
-            raise put
-        failed = invocations.failed.setdefault((node, attempt), [])
-        again = next((each for each in failed if each[0].is_again(state)), None)
-        if again is not None:
-            failed.remove(again)
-            count = again[1]
-        else:
-            count = 0 if is_one else invocations.counts.get((node, attempt), 0)
-            invocations.counts[node, attempt] = count + 1
 
-    def left(error: BaseException) -> None:
+    __slots__ = ("_among", "_attempt", "_node", "_state", "asked", "count", "repeated", "trace")
+
+    def __init__(
+        self, among: _Invocations | None, node: str, attempt: int, state: Any, *, is_one: bool
+    ) -> None:
+        self._among, self._node, self._attempt, self._state = among, node, attempt, state
+        self.count, self.repeated = 0, False
+        if among is None:
+            self.trace, self.asked = Trace(), Asked()
+            return
+        with _lock.here():
+            if not is_one and (put := among.put.get(attempt)) is not None:
+                raise put
+            again = among.failed_with(node, attempt, state)
+            if again is not None:
+                self.count, self.repeated = again, True
+            else:
+                self.count = 0 if is_one else among.counts.get((node, attempt), 0)
+                among.counts[node, attempt] = self.count + 1
+            self.trace = among.traces.setdefault((node, self.count), Trace())
+        self.asked = among.questions
+
+    def left(self, error: BaseException) -> None:
+        """Note how it was left, if not by its result."""
+        if self._among is None:
+            return
         with _lock.here():
             if isinstance(error, GraphInterrupt):
-                invocations.put[attempt] = error
+                self._among.put[self._attempt] = error
             elif isinstance(error, Exception):
-                failed.append((_Given(state), count))
+                failed = self._among.failed.setdefault((self._node, self._attempt), [])
+                failed.append((_Given(self._state), self.count))
 
-    trace = invocations.traces.setdefault((node, count), Trace())
-    return _Noted(count, trace, invocations.questions, again is not None, left)
+
+def _of_task(task: GraphTask) -> _Invocations | None:
+    """What is invoked within one execution of a task, in all of its attempts; `None` if not known."""
+    if task.attempts is None:
+        return None
+    with _lock.here():
+        found = _invocations.get(task.attempts)
+        if found is None:
+            found = _invocations[task.attempts] = _Invocations()
+        return found
 
 
 class _Given:

@@ -281,6 +281,8 @@ class Questions:
         asked: What else was asked there.
     """
 
+    __slots__ = ("_answers", "_asked", "_task", "_who")
+
     def __init__(self, task: GraphTask, who: str, asked: Asked) -> None:
         self._task = task
         self._who = who

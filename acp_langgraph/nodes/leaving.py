@@ -17,10 +17,11 @@ looks for all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -28,58 +29,68 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import Runtime
 
 
-@contextmanager
-def ended_with_the_graph(loops: Sequence[Any]) -> Iterator[None]:
+class ended_with_the_graph:  # noqa: N801 - reads as a function
     """Cancel the current task if a graph around it is left before what is inside is done.
 
     Args:
         loops: What runs the graph that the task is in, and those around it.
     """
-    if not loops:
-        yield
-        return
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None  # noqa: S101 - whoever awaits is in one
 
-    def end() -> None:
-        if end in listened:
-            task.cancel()
+    __slots__ = ("_loops", "_task")
 
-    listened = {end: list(_leavings(loops))}
-    for leaving in listened[end]:
-        leaving.tells[end] = loop
-    try:
-        yield
-    finally:
-        for leaving in listened.pop(end):
-            del leaving.tells[end]
+    def __init__(self, loops: Sequence[Any]) -> None:
+        self._loops = loops
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        for graph in self._loops:
+            _LEAVINGS.tell(self, graph)
+
+    def __exit__(self, *_: object) -> None:
+        for graph in self._loops:
+            _LEAVINGS.no_longer_tell(self, graph)
+
+    def end(self, is_told: Callable[[ended_with_the_graph], bool]) -> None:
+        """End what is inside, from whichever thread, unless it has come to its end by itself."""
+        task = self._task
+        assert task is not None  # noqa: S101 - whoever awaits is in one
+        with suppress(RuntimeError):  # its loop is closed
+            task.get_loop().call_soon_threadsafe(lambda: is_told(self) and task.cancel())
 
 
-class _Leaving(BaseCallbackHandler):
-    """Tells those who are at work in a graph that it is left."""
+class _Leavings(BaseCallbackHandler):
+    """Hears when a graph is left, of every graph in which somebody is at work just now."""
 
     run_inline = True
 
     def __init__(self) -> None:
-        self.tells: dict[Callable[[], None], asyncio.AbstractEventLoop] = {}
+        self._told: dict[UUID, set[ended_with_the_graph]] = {}
 
-    def on_chain_error(self, error: BaseException, **_: Any) -> None:  # noqa: ARG002 - whatever it was
-        for end, loop in list(self.tells.items()):
-            with suppress(RuntimeError):  # that loop is closed
-                loop.call_soon_threadsafe(end)
+    def tell(self, who: ended_with_the_graph, graph: Any) -> None:
+        manager: Any = getattr(graph, "manager", None)
+        if not hasattr(manager, "handlers"):
+            return
+        if manager.run_id not in self._told:
+            self._told[manager.run_id] = set()
+            manager.handlers.append(self)
+        self._told[manager.run_id].add(who)
+
+    def no_longer_tell(self, who: ended_with_the_graph, graph: Any) -> None:
+        manager: Any = getattr(graph, "manager", None)
+        told = self._told.get(getattr(manager, "run_id", None))  # type: ignore[arg-type]  # or none
+        if told is None:
+            return
+        told.discard(who)
+        if not told:
+            del self._told[manager.run_id]
+            manager.handlers.remove(self)
+
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:  # noqa: ARG002 - whatever it was
+        for who in tuple(self._told.get(run_id, ())):
+            who.end(lambda who: who in self._told.get(run_id, ()))
 
 
-def _leavings(loops: Sequence[Any]) -> Iterator[_Leaving]:
-    """What hears of the leaving of the graph that a node is in, and of those around that."""
-    for graph in loops:
-        handlers = getattr(getattr(graph, "manager", None), "handlers", None)
-        if handlers is None:
-            continue
-        found = next((each for each in handlers if isinstance(each, _Leaving)), None)
-        if found is None:
-            found = _Leaving()
-            handlers.append(found)
-        yield found
+_LEAVINGS: Final = _Leavings()
 
 
 LOOK_EVERY: Final = 1.0
@@ -105,14 +116,16 @@ class until_drained:  # noqa: N801 - reads as a function
         GraphDrained: See `leave_if_drained`.
     """
 
+    __slots__ = ("_runtime", "_wait")
+
     def __init__(self, runtime: Runtime[Any] | None) -> None:
         self._runtime = runtime
-        self._wait = asyncio.timeout(None)
 
     async def __aenter__(self) -> None:
         if self._runtime is None:
             return
         leave_if_drained(self._runtime)
+        self._wait = asyncio.timeout(None)
         await self._wait.__aenter__()
         watch = _watches.setdefault(asyncio.get_running_loop(), _Watch())
         watch.begin(self._wait, self._runtime)

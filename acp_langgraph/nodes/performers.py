@@ -48,6 +48,8 @@ class _Watch:
         report: What tells of the execution, if anybody wants to know.
     """
 
+    __slots__ = ("_teller", "_transport", "execution", "key", "report", "run_id", "shown")
+
     def __init__(self, execution: Execution, agent: str) -> None:
         self.execution = execution
         self._teller: ProgressTeller | None = None
@@ -77,6 +79,8 @@ class _Watch:
 
 class GraphPerformer(_Watch):
     """Performs the effects of a flow inside a graph, blocking."""
+
+    __slots__ = ("stopped",)
 
     def __init__(self, transport: Transport, execution: Execution, agent: str = "") -> None:
         super().__init__(execution, agent)
@@ -157,6 +161,8 @@ class GraphPerformer(_Watch):
 
 class AsyncGraphPerformer(_Watch):
     """Performs the effects of a flow inside a graph, awaiting."""
+
+    __slots__ = ()
 
     def __init__(self, transport: AsyncTransport, execution: Execution, agent: str = "") -> None:
         super().__init__(execution, agent)

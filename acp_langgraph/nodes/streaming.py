@@ -19,7 +19,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextvars import Context, copy_context
 from functools import lru_cache
 from typing import Any, Final, Self
@@ -159,34 +159,46 @@ class EventSink:
     Args:
         key: Identifies the execution, however often it is entered.
         config: What LangGraph gave the node.
-        runtime: LangGraph's runtime; `None` outside of a graph, where nobody watches.
+        writer: The writer of the stream `custom`, if anybody watches that.
+        subgraph: Takes what a subgraph emits, if anybody watches that.
+        handlers: Whatever else hears of the node.
+
+    Attributes:
+        is_there: Whether anybody watches.
     """
 
-    def __init__(self, key: str, config: RunnableConfig, runtime: Runtime[Any] | None) -> None:
+    def __init__(
+        self,
+        key: str,
+        config: RunnableConfig,
+        writer: Callable[[Any], None] | None,
+        subgraph: Any,
+        handlers: Sequence[Any],
+    ) -> None:
         self._key = key
         self._config = config
-        self._context: Context = copy_context()
-        configurable = config.get("configurable", {})
-        self._place = tuple(str(configurable.get("checkpoint_ns", "")).split("|"))
-        self._writer: Callable[[Any], None] | None = None
-        self._subgraph: Any = None
-        handlers: list[Any] = []
-        if runtime is not None:
-            self._writer = writer_of(runtime)
-            stream = configurable.get(CONFIG_KEY_STREAM)
-            if stream is not None and "values" in stream.modes:
-                self._subgraph = stream
-            handlers = list(getattr(config.get("callbacks"), "handlers", ()))
+        self._writer = writer
+        self._subgraph = subgraph
         self._follows = any(map(_follows, handlers))
+        self.is_there = writer is not None or subgraph is not None or self._follows
+        self._context: Context = copy_context()
+        place = config.get("configurable", {}).get("checkpoint_ns", "")
+        self._place = tuple(str(place).split("|"))
         self._takes_events = any(map(_takes_events, handlers))
         streams = [handler.stream for handler in handlers if hasattr(handler, "stream")]
-        self._queues = list(queues_behind([self._writer, *streams]))
+        self._queues = list(queues_behind([writer, *streams]))
         self._spoken: _Utterance | None = None
 
-    @property
-    def is_there(self) -> bool:
-        """Whether anybody watches."""
-        return self._writer is not None or self._subgraph is not None or self._follows
+    @classmethod
+    def of(cls, key: str, config: RunnableConfig, runtime: Runtime[Any]) -> EventSink:
+        """Those who watch, of whom LangGraph tells by what it gives to the node."""
+        writer = writer_of(runtime)
+        stream = config.get("configurable", {}).get(CONFIG_KEY_STREAM)
+        subgraph = stream if stream is not None and "values" in stream.modes else None
+        handlers = getattr(config.get("callbacks"), "handlers", ())
+        if writer is None and subgraph is None and not any(map(_follows, handlers)):
+            return UNWATCHED
+        return cls(key, config, writer, subgraph, handlers)
 
     def tell(self, event: RemoteEvent) -> None:
         """Show an event, and wait while too much of what was shown is not taken yet."""
@@ -372,3 +384,7 @@ def _takes_events(handler: Any) -> bool:
     quiet = getattr(BaseCallbackHandler, "on_stream_event", None)
     known = achunks_to_events is not None and quiet is not None
     return known and getattr(type(handler), "on_stream_event", quiet) not in _QUIET
+
+
+UNWATCHED: Final = EventSink("", {}, None, None, ())
+"""Where nobody watches, as with most executions."""

@@ -12,12 +12,11 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import httpcore
 import httpx
 
 from acp_langgraph.auth.signing import send_signed
@@ -57,7 +56,7 @@ def within_seconds(seconds: float | None) -> Iterator[None]:
         _deadline.until = before
 
 
-def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float | None:
+def _left(timeout: float | None, late: type[httpx.TimeoutException]) -> float | None:
     until = _deadline.until
     if until is None:
         return timeout
@@ -67,62 +66,59 @@ def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float
     return left if timeout is None else min(timeout, left)
 
 
-class TimedBackend(httpcore.NetworkBackend):
-    """Opens connections that keep to the thread's deadline."""
+class TimedBackend:
+    """Opens connections that keep to the thread's deadline.
 
-    def __init__(self) -> None:
-        self._backend = httpcore.SyncBackend()
+    It is one of httpcore's `NetworkBackend`s by its methods only: nobody who does not block has to import
+    httpcore.
+
+    Args:
+        backend: Opens them.
+    """
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
 
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **kwargs: Any
+    ) -> _TimedStream:
         """Connect."""
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _TimedStream(
-            self._backend.connect_tcp(host, port, left, local_address, socket_options)
-        )
+        left = _left(timeout, httpx.ConnectTimeout)
+        return _TimedStream(self._backend.connect_tcp(host, port, left, *args, **kwargs))
 
     def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.NetworkStream:
+        self, path: str, timeout: float | None = None, *args: Any, **kwargs: Any
+    ) -> _TimedStream:
         """Connect to a socket of this machine."""
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _TimedStream(self._backend.connect_unix_socket(path, left, socket_options))
+        left = _left(timeout, httpx.ConnectTimeout)
+        return _TimedStream(self._backend.connect_unix_socket(path, left, *args, **kwargs))
 
     def sleep(self, seconds: float) -> None:
         """Sleep, between tries to connect."""
         self._backend.sleep(seconds)
 
 
-class _TimedStream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
+class _TimedStream:
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self.close = stream.close
+        self.get_extra_info = stream.get_extra_info
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        piece: bytes = self._stream.read(max_bytes, _left(timeout, httpx.ReadTimeout))
+        return piece
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        self._stream.close()
+        self._stream.write(buffer, _left(timeout, httpx.WriteTimeout))
 
     def start_tls(
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
+    ) -> _TimedStream:
+        left = _left(timeout, httpx.ConnectTimeout)
         return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, left))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
 
 
 T = TypeVar("T")
@@ -310,7 +306,8 @@ class Transport(Copied, Closing):
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
                 )
                 # httpx has no argument for it, httpcore has.
-                made._pool._network_backend = TimedBackend()  # noqa: SLF001 - pinned by a test
+                connects: Any = made._pool  # noqa: SLF001 - pinned by a test
+                connects._network_backend = TimedBackend(connects._network_backend)  # noqa: SLF001 - as above
                 # Nobody has to remember close().
                 found = made, weakref.finalize(self, _close_here, os.getpid(), made)
                 pool.made[origin] = found

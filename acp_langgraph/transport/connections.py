@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import aiohttp
@@ -121,9 +121,7 @@ class Connections:
             headers={**headers, **way.for_proxy} if way.for_proxy and not tunnels else headers,
             data=body,
             allow_redirects=False,  # credentials go to the configured origin only
-            timeout=aiohttp.ClientTimeout(
-                connect=timeout.connect, sock_connect=timeout.connect, sock_read=timeout.read
-            ),
+            timeout=_aiohttp_timeout(timeout.connect, timeout.read),
             proxy=way.proxy,
             proxy_headers=way.for_proxy if tunnels else None,
             ssl=way.tls,
@@ -152,6 +150,11 @@ class _Way:
     proxy: str | None
     for_proxy: Mapping[str, str]
     tls: ssl.SSLContext | bool
+
+
+@lru_cache
+def _aiohttp_timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(connect=connect, sock_connect=connect, sock_read=read)
 
 
 def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:

@@ -11,9 +11,9 @@ import ssl
 import time
 import weakref
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from types import TracebackType
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
@@ -28,6 +28,7 @@ from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.core.secrets import Shown
 from acp_langgraph.core.wire import sendable_headers
 from acp_langgraph.errors import (
+    AcpLangGraphError,
     AnswerTooLargeError,
     ApiConnectionError,
     ApiTimeoutError,
@@ -190,16 +191,15 @@ class Endpoint:
             AnswerTooLargeError: If it has more headers than are taken, whichever way it was read.
         """
         lines = headers.multi_items() if isinstance(headers, httpx.Headers) else headers.items()
-        if (
-            sum(len(name) + len(value) + len(": \r\n") for name, value in lines) > LONGEST_HEAD
-            or len(headers) > MOST_HEADERS
-        ):
-            raise _head_too_large(self._place(call))
-        _note_answer(self._wire_origin)
         lowered: dict[str, str] = {}
+        size = 0
         for name, value in lines:
+            size += len(name) + len(value) + len(": \r\n")
             key = name.lower()
             lowered[key] = f"{lowered[key]}, {value}" if key in lowered else value
+        if size > LONGEST_HEAD or len(headers) > MOST_HEADERS:
+            raise _head_too_large(self._place(call))
+        _note_answer(self._wire_origin)
         return Reply(status, lowered, content, self.base_url + call.path, self.shown)
 
     def note(self, request: httpx.Request) -> None:
@@ -207,52 +207,51 @@ class Endpoint:
         self.shown.add(request.headers.items())
         self.shown.add(request.url.params.items())
 
-    @contextmanager
-    def explained(self, call: Call[Any], *, logs: bool = True) -> Iterator[None]:
+    def explained(self, call: Call[Any], *, logs: bool = True) -> _Explained:
         """Turn the HTTP library's failures into ours, and log the exchange if asked to.
 
         Args:
             call: What is exchanged.
             logs: Whether this is the exchange itself, and not something around it.
         """
-        with self.shown.out_of_errors(), self._explained(call, logs=logs):
-            yield
+        return _Explained(self, call, logs and self.configuration.debug)
 
-    @contextmanager
-    def _explained(self, call: Call[Any], *, logs: bool) -> Iterator[None]:
-        started = time.perf_counter()
-        outcome = "cut off"
-        try:
-            yield
-            outcome = "done"
-        except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
-            if isinstance(error, httpx.TransportError) and error._request is not None:  # noqa: SLF001 - `request` raises if there is none
-                self.note(error.request)
-            outcome = type(error).__name__
-            _explain(
-                self._place(call),
-                error,
-                self._late(call),
-                known=self._wire_origin in _answered,
-                proxy=self._proxies.get(self._wire_origin),
-            )
-        except ElsewhereError as error:
-            outcome = type(error.__cause__).__name__
-            place = f"{self._place(call)}: its authentication asks {error.url}"
-            proxy = self._proxies.get(_origin(httpx.URL(error.url)))
-            _explain(place, error.__cause__, self._late(call), never_left=True, proxy=proxy)
-        except httpx.HTTPStatusError as error:
-            outcome = type(error).__name__
-            self._explain_status(self._place(call), error)
-        except httpx.DecodingError as error:
-            outcome = type(error).__name__
-            raise ApiConnectionError(
-                f"{self._place(call)}: the answer cannot be decompressed", sent=True
-            ) from None
-        finally:
-            if logs and self.configuration.debug:
-                took = (time.perf_counter() - started) * 1000
-                _log.debug("%s: %s after %.1f ms", self._place(call), outcome, took)
+    def explain(self, call: Call[Any], error: BaseException) -> None:
+        """Raise what a failure of the HTTP library means; return if it is none of its failures.
+
+        Raises:
+            ApiConnectionError: If no answer came.
+            ApiException: If an authentication of the caller's own was refused.
+        """
+        match error:
+            case httpx.TransportError() | aiohttp.ClientError() | OSError():
+                if isinstance(error, httpx.TransportError) and error._request is not None:  # noqa: SLF001 - `request` raises if there is none
+                    self.note(error.request)
+                _explain(
+                    self._place(call),
+                    error,
+                    self._late(call),
+                    known=self._wire_origin in _answered,
+                    proxy=self._proxies.get(self._wire_origin),
+                )
+            case ElsewhereError():
+                place = f"{self._place(call)}: its authentication asks {error.url}"
+                proxy = self._proxies.get(_origin(httpx.URL(error.url)))
+                _explain(place, error.__cause__, self._late(call), never_left=True, proxy=proxy)
+            case httpx.HTTPStatusError():
+                self._explain_status(self._place(call), error)
+            case httpx.DecodingError():
+                raise ApiConnectionError(
+                    f"{self._place(call)}: the answer cannot be decompressed", sent=True
+                ) from None
+
+    def log(self, call: Call[Any], error: BaseException | None, seconds: float) -> None:
+        """Log how an exchange ended."""
+        cause = error.__cause__ if isinstance(error, ElsewhereError) else error
+        known = (httpx.HTTPError, aiohttp.ClientError, OSError)
+        failure = type(cause).__name__ if isinstance(cause, known) else "cut off"
+        outcome = "done" if error is None else failure
+        _log.debug("%s: %s after %.1f ms", self._place(call), outcome, seconds * 1000)
 
     def _explain_status(self, place: str, error: httpx.HTTPStatusError) -> NoReturn:
         """What an authentication of the caller's own raises, which holds the whole URL."""
@@ -282,11 +281,7 @@ class Endpoint:
 
     def timeout(self, call: Call[Any]) -> httpx.Timeout:
         """How long to wait for a connection, and for each piece of the answer."""
-        seconds = self.seconds(call)
-        connect = _patience(self.configuration.connect_timeout)
-        if seconds is not None:  # who has no connection by then is told that nothing was sent
-            connect = min(connect or seconds, seconds * _TO_CONNECT)
-        return httpx.Timeout(seconds, connect=connect)
+        return _timeout(self.seconds(call), self.configuration.connect_timeout)
 
     def timely(self, call: Call[Any], flow: Flow[T]) -> Flow[T]:
         """A flow around a call, within the seconds that the call itself was given for all of it.
@@ -319,6 +314,35 @@ class Endpoint:
 
     def _place(self, call: Call[Any]) -> str:
         return f"{call.method} {self.base_url}{call.path}"
+
+
+class _Explained:
+    """See `Endpoint.explained`; a class, for there is one for every exchange that is open."""
+
+    __slots__ = ("_call", "_endpoint", "_logs", "_started")
+
+    def __init__(self, endpoint: Endpoint, call: Call[Any], logs: bool) -> None:
+        self._endpoint = endpoint
+        self._call = call
+        self._logs = logs
+
+    def __enter__(self) -> None:
+        if self._logs:
+            self._started = time.perf_counter()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._logs:
+            self._endpoint.log(self._call, error, time.perf_counter() - self._started)
+        if isinstance(error, AcpLangGraphError):
+            self._endpoint.shown.hidden_in(error)
+        elif error is not None:
+            with self._endpoint.shown.out_of_errors():
+                self._endpoint.explain(self._call, error)
 
 
 class Body:
@@ -389,6 +413,14 @@ def _patience(seconds: float | None) -> float | None:
     if seconds is None or seconds > _FOR_EVER:
         return None
     return math.ceil(seconds * 1000) / 1000
+
+
+@lru_cache
+def _timeout(seconds: float | None, to_connect: float | None) -> httpx.Timeout:
+    connect = _patience(to_connect)
+    if seconds is not None:  # who has no connection by then is told that nothing was sent
+        connect = min(connect or seconds, seconds * _TO_CONNECT)
+    return httpx.Timeout(seconds, connect=connect)
 
 
 def trusting_nobody() -> ssl.SSLContext:

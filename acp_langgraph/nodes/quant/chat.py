@@ -167,7 +167,7 @@ class QuantChatNode(QuantNode):
                 names = ", ".join(str(each["name"]) for each in asked)
                 raise CheckpointerRequiredError(
                     f"the chat waits for the results of {names}, and the graph cannot wait for them. "
-                    f"Give the tools to the node, or let the graph remember. {execution.how_to_remember}",
+                    f"Give the tools to the node, or let the graph remember. {execution.how_to_remember()}",
                     node=self.name,
                 )
             results |= yield from self._answered(asked)
