@@ -18,9 +18,9 @@ from acp_langgraph.checking.findings import Finding, Level, PlacedNode, State
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.fitting import Misfit, misfits
 from acp_langgraph.json_schema.reading import ANYTHING, Document, Schema, one_line
+from acp_langgraph.json_schema.types import type_from_json_schema
 from acp_langgraph.mapping import MappingPlan, compile_path
 from acp_langgraph.mapping.rules import Coalesce, Rule, Source, sources_of
-from acp_langgraph.mapping.typeinfo import type_from_json_schema
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.nodes.ports import InputPort, OutputPort
 

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from acp_langgraph.errors import NodeConfigurationError
+from acp_langgraph.json_schema.types import type_from_json_schema
 from acp_langgraph.mapping import channels, matching, schema, typeinfo, validation
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.matching import Fallback, Matcher
@@ -36,7 +37,6 @@ from acp_langgraph.mapping.rules import (
     sources_of,
 )
 from acp_langgraph.mapping.running import giver
-from acp_langgraph.mapping.typeinfo import type_from_json_schema
 
 
 def compile_input(
