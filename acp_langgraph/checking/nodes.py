@@ -18,9 +18,8 @@ from acp_langgraph.checking.findings import Finding, Level, PlacedNode, State
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.fitting import Misfit, misfits
 from acp_langgraph.json_schema.reading import ANYTHING, Document, Schema, one_line
+from acp_langgraph.json_schema.types import type_from_json_schema
 from acp_langgraph.mapping import MappingPlan, compile_path
-from acp_langgraph.mapping.rules import Coalesce, Rule, Source, sources_of
-from acp_langgraph.mapping.typeinfo import type_from_json_schema
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.nodes.ports import InputPort, OutputPort
 
@@ -37,11 +36,11 @@ def state_findings(placed: PlacedNode) -> Iterator[Finding]:
         elif isinstance(port, OutputPort):
             yield from _unwritable(placed, state, "output_path", port.path)
         elif isinstance(plan, MappingPlan) and port is getattr(placed.node, "input", None):
-            for source in _sources(plan):
-                yield from _unreadable(placed, state, "input", str(source.path))
+            for path in plan.reads:
+                yield from _unreadable(placed, state, "input", str(path))
         elif isinstance(plan, MappingPlan):
-            for assignment in plan.assignments:
-                yield from _unwritable(placed, state, "output", str(assignment.target))
+            for path in plan.writes:
+                yield from _unwritable(placed, state, "output", str(path))
 
 
 def _unreadable(placed: PlacedNode, state: State, what: str, path: str) -> Iterator[Finding]:
@@ -126,15 +125,15 @@ def _mapped_paths(placed: PlacedNode, specs: AgentACPSpec) -> Iterator[Finding]:
     assert isinstance(node, ACPNode)  # noqa: S101 - others have no descriptor
     if node.input.plan is not None and node.input.declared is None:
         taken = type_from_json_schema(specs.input, "the input")
-        for assignment in node.input.plan.assignments:
-            problem = _no_place([taken], str(assignment.target))
+        for path in node.input.plan.writes:
+            problem = _no_place([taken], str(path))
             if problem:
                 words = f"the agent declares no such input: {_elsewhere(problem, 'the input')}"
                 yield _found(placed, "warning", "input", words, "correct the rule")
     if node.output.plan is not None:
         answer = type_from_json_schema(specs.output, "the answer")
-        for source in _sources(node.output.plan):
-            problem = _no_place([answer], str(source.path))
+        for path in node.output.plan.reads:
+            problem = _no_place([answer], str(path))
             if problem:
                 words = f"the agent declares no such output: {_elsewhere(problem, 'the answer')}"
                 yield _found(placed, "warning", "output", words, "correct the rule")
@@ -191,16 +190,6 @@ def _no_place(schemas: Any, path: str) -> str:
 def _elsewhere(problem: str, what: str) -> str:
     """A path's problem, of what is no state; names in it come from the agent."""
     return one_line(problem.replace(": the state is ", f": {what} is ", 1), 300)
-
-
-def _sources(plan: MappingPlan) -> Iterator[Source]:
-    """The places that a plan's rules read in its source."""
-    for assignment in plan.assignments:
-        rules: list[Rule] = [assignment.rule]
-        if isinstance(assignment.rule, Coalesce):
-            rules += assignment.rule.rules
-        for rule in rules:
-            yield from (source for source in sources_of(rule) if not source.root)
 
 
 def _level(misfit: Misfit) -> Level:

@@ -58,7 +58,7 @@ def types(
     ACPNode("compose", "mailcomposer", host, input_type=mail.Input, output_type=mail.Output)
     ```
     """
-    codegen = needing("types", "acp_langgraph.codegen.models")
+    codegen = needing("types", "acp_langgraph.codegen")
     from acp_langgraph.acp.agents import find_agent  # noqa: PLC0415 - not for --help
 
     if output is None and (check or force):

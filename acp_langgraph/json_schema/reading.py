@@ -147,7 +147,8 @@ def _simple(schema: Mapping[str, Any]) -> Iterable[Form]:
         values = [schema["const"]] if "const" in schema else schema["enum"]
         allowed = names or TYPES
         fitting = [value for value in values if _is_one_of(type_of(value), allowed)]
-        return [{"enum": fitting}] if fitting else []
+        rest = {name: schema[name] for name in ("title", "description") if name in schema}
+        return [{**rest, "enum": fitting}] if fitting else []
     rest = {name: value for name, value in schema.items() if name not in {"type", "nullable"}}
     if not names:
         return [{**rest, "type": None} if rest else ANYTHING]

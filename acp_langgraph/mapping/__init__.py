@@ -16,13 +16,11 @@ _HOMES = {
         "aask",
         "amake_delta",
         "amake_value",
-        "apropose",
         "ask",
         "make_delta",
         "make_value",
-        "propose",
     ),
-    "compiling": ("compile_input", "compile_output", "compile_plan", "load_plan"),
+    "compiling": ("compile_input", "compile_output", "compile_plan"),
     "channels": ("merge",),
     "metadata": ("FieldMetadata", "IOMappingAgentMetadata"),
     "paths": (
@@ -33,6 +31,7 @@ _HOMES = {
         "compile_path",
     ),
     "plan": ("MappingPlan",),
+    "plan_files": ("apropose", "load_plan", "propose"),
     "rules": ("call", "coalesce", "const", "copy", "each", "from_config", "llm", "template"),
 }
 

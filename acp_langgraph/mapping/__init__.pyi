@@ -2,16 +2,13 @@ from acp_langgraph.mapping.access import StateWriteError as StateWriteError
 from acp_langgraph.mapping.asking import aask as aask
 from acp_langgraph.mapping.asking import amake_delta as amake_delta
 from acp_langgraph.mapping.asking import amake_value as amake_value
-from acp_langgraph.mapping.asking import apropose as apropose
 from acp_langgraph.mapping.asking import ask as ask
 from acp_langgraph.mapping.asking import make_delta as make_delta
 from acp_langgraph.mapping.asking import make_value as make_value
-from acp_langgraph.mapping.asking import propose as propose
 from acp_langgraph.mapping.channels import merge as merge
 from acp_langgraph.mapping.compiling import compile_input as compile_input
 from acp_langgraph.mapping.compiling import compile_output as compile_output
 from acp_langgraph.mapping.compiling import compile_plan as compile_plan
-from acp_langgraph.mapping.compiling import load_plan as load_plan
 from acp_langgraph.mapping.metadata import FieldMetadata as FieldMetadata
 from acp_langgraph.mapping.metadata import IOMappingAgentMetadata as IOMappingAgentMetadata
 from acp_langgraph.mapping.paths import CompiledPath as CompiledPath
@@ -20,6 +17,9 @@ from acp_langgraph.mapping.paths import StatePath as StatePath
 from acp_langgraph.mapping.paths import StateReadError as StateReadError
 from acp_langgraph.mapping.paths import compile_path as compile_path
 from acp_langgraph.mapping.plan import MappingPlan as MappingPlan
+from acp_langgraph.mapping.plan_files import apropose as apropose
+from acp_langgraph.mapping.plan_files import load_plan as load_plan
+from acp_langgraph.mapping.plan_files import propose as propose
 from acp_langgraph.mapping.rules import call as call
 from acp_langgraph.mapping.rules import coalesce as coalesce
 from acp_langgraph.mapping.rules import const as const

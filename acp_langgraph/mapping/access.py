@@ -189,7 +189,7 @@ def written(container: Any, declared: Any, tree: Tree, at: tuple[Step, ...] = ()
 
 def _validated(declared: Any, value: Any, at: tuple[Step, ...]) -> Any:
     try:
-        return validation.validate(declared, value)
+        return validation.checker(declared)(value)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
         raise refused(at, declared, error) from None
 

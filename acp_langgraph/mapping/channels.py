@@ -35,7 +35,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel
 
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.mapping import access, schema, typeinfo
+from acp_langgraph.mapping import access, schema, typeinfo, validation
 from acp_langgraph.mapping.access import MISSING, Leaf, Tree
 from acp_langgraph.mapping.schema import NoMemberError
 from acp_langgraph.mapping.typeinfo import Step, remembered
@@ -78,6 +78,12 @@ def delta(state: Any, declared: Any, changes: Mapping[Step, Tree]) -> dict[str, 
         else:
             changed[channel.name] = _changed(channel, access.member(state, step), tree)
     return changed
+
+
+def plain_channel(declared: Any, step: Step) -> tuple[str, Callable[[Any], Any]] | None:
+    """The name of a channel and what a value for it is validated by, if that is all there is to it."""
+    channel = _channel(declared, step)
+    return (channel.name, validation.checker(channel.type)) if channel.is_plain else None
 
 
 class _Channel(NamedTuple):

@@ -7,21 +7,20 @@ All that is wrong is said in one error, when the graph is built.
 
 from __future__ import annotations
 
-import json
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from acp_langgraph.errors import NodeConfigurationError
+from acp_langgraph.json_schema.types import type_from_json_schema
 from acp_langgraph.mapping import channels, matching, schema, typeinfo, validation
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.matching import Fallback, Matcher
 from acp_langgraph.mapping.paths import CompiledPath, StatePath, compile_path
-from acp_langgraph.mapping.plan import Assignment, MappingPlan, rules_of
+from acp_langgraph.mapping.plan import Assignment, MappingPlan
 from acp_langgraph.mapping.rules import (
     Call,
     Coalesce,
@@ -36,7 +35,6 @@ from acp_langgraph.mapping.rules import (
     sources_of,
 )
 from acp_langgraph.mapping.running import giver
-from acp_langgraph.mapping.typeinfo import type_from_json_schema
 
 
 def compile_input(
@@ -130,34 +128,6 @@ def compile_plan(
         matcher.complete(StatePath.parse(each))
     compiler.raise_faults()
     return MappingPlan(name, tuple(compiler.assignments), source, target)
-
-
-def load_plan(
-    plan: str | Path | Mapping[str, Any],
-    *,
-    functions: Mapping[str, Callable[..., Any]] | None = None,
-    name: str | None = None,
-    **schemas: Any,
-) -> MappingPlan:
-    """A plan from JSON: a file, or the value that `MappingPlan.to_json` gave.
-
-    Args:
-        plan: A file's path, or the JSON value.
-        functions: What the names of functions in it stand for.
-        name: Names the plan; otherwise the name that it was saved with.
-        **schemas: As for `compile_plan`; the plan is checked against them again.
-
-    Raises:
-        NodeConfigurationError: If it is no plan, or does not fit the schemas any more.
-    """
-    given: Any = plan
-    if isinstance(plan, (str, Path)):
-        try:
-            given = json.loads(Path(plan).read_text(encoding="utf-8-sig"))
-        except ValueError as error:
-            raise NodeConfigurationError(f"the plan {plan} is no JSON: {error}") from None
-    rules, saved = rules_of(given, functions or {})
-    return compile_plan(rules, name=name or saved or "mapping", **{"match": False, **schemas})
 
 
 def _type(declared: Any, name: str) -> Any:

@@ -26,12 +26,13 @@ from langgraph.graph import END, START, StateGraph
 
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.mapping import channels, schema, typeinfo
-from acp_langgraph.mapping.asking import amake_delta, make_delta, propose
+from acp_langgraph.mapping.asking import amake_delta, make_delta
 from acp_langgraph.mapping.channels import refuse_common_writers
-from acp_langgraph.mapping.compiling import compile_plan, load_plan
+from acp_langgraph.mapping.compiling import compile_plan
 from acp_langgraph.mapping.metadata import FieldMetadata, IOMappingAgentMetadata, read_metadata
 from acp_langgraph.mapping.paths import StatePath, compile_path
 from acp_langgraph.mapping.plan import MappingPlan
+from acp_langgraph.mapping.plan_files import load_plan, propose
 from acp_langgraph.mapping.rules import Copy, Rule, Semantic, Source
 
 Config: TypeAlias = IOMappingAgentMetadata | Mapping[str, Any] | None

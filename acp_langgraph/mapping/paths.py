@@ -15,7 +15,8 @@ top-level channel and nothing else, with new objects along the path and every si
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -211,6 +212,10 @@ class CompiledPath:
     _steps: tuple[tuple[Step, tuple[str, ...], dict[type, str]], ...] = field(
         repr=False, compare=False, default=()
     )
+    # By the type of the state: the channel that the path is, if a validated value is all it takes.
+    _plain: dict[type, tuple[str, Callable[[Any], Any]] | None] = field(
+        repr=False, compare=False, default_factory=dict, init=False
+    )
 
     def read(self, state: Any, default: Any = MISSING) -> Any:
         """What is at the path; see `StatePath.read`."""
@@ -232,7 +237,70 @@ class CompiledPath:
 
     def write(self, state: Any, value: Any) -> dict[str, Any]:
         """What a node returns so that the value is at the path; see `StatePath.write`."""
-        return channels.delta(state, self.schema, self.path.changes(value))
+        kind = type(state)
+        if kind not in self._plain and len(self._plain) < _MOST_CLASSES:
+            declared = kind if self.schema is Any else self.schema
+            alone = len(self.path.steps) == 1
+            plain = channels.plain_channel(declared, self.path.steps[0]) if alone else None
+            self._plain[kind] = plain
+        channel = self._plain.get(kind)
+        if channel is not None:
+            name, check = channel
+            with suppress(Exception):  # said by the other way, with where and why
+                return {name: check(value)}
+        return self.path.write(state, value, None if self.schema is Any else self.schema)
+
+
+class PathPlan:
+    """A plan of one rule, a path: it makes what is there, or puts what it is given there.
+
+    It is used like a `MappingPlan`, needs none of its compiler, and never a model.
+
+    Args:
+        path: The path; empty for the whole state.
+        state: The state's declaration; `None` if not known, and then each state tells its own.
+
+    Attributes:
+        place: The path, compiled.
+        reads: The places in the state that it reads, as a plan of a node's input.
+        writes: The places in the state that it writes, as a plan of a node's output.
+        semantic: The assignments that may need a model: none.
+
+    Raises:
+        PathSyntaxError: If the text is no path.
+        NodeConfigurationError: If the state certainly has no such place.
+    """
+
+    semantic: Final = ()
+
+    def __init__(self, path: str | StatePath, state: Any = None) -> None:
+        self.place = compile_path(Any if state is None else state, path)
+        self.reads = self.writes = (self.place.path,)
+
+    def value(
+        self,
+        source: Any,
+        config: Any = None,  # noqa: ARG002 - as of other plans
+        *,
+        answers: Any = None,  # noqa: ARG002 - as of other plans
+    ) -> Any:
+        """What is at the path.
+
+        Raises:
+            StateReadError: If nothing is there.
+        """
+        return self.place.read(source)
+
+    def delta(
+        self,
+        source: Any,
+        config: Any = None,  # noqa: ARG002 - as of other plans
+        *,
+        state: Any,
+        answers: Any = None,  # noqa: ARG002 - as of other plans
+    ) -> dict[str, Any]:
+        """What a LangGraph node returns so that the value is at the path; see `StatePath.write`."""
+        return self.place.write(state, source)
 
 
 def compile_path(schema_: Any, path: str | StatePath) -> CompiledPath:

@@ -23,7 +23,13 @@ from acp_langgraph.errors import MappingError, NodeConfigurationError
 from acp_langgraph.mapping import access, channels
 from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
 from acp_langgraph.mapping.paths import StatePath, StateReadError
-from acp_langgraph.mapping.rules import Rule, Rules, Semantic, rule_from_json, rule_to_json
+from acp_langgraph.mapping.rules import (
+    Coalesce,
+    Rule,
+    Semantic,
+    rule_to_json,
+    sources_of,
+)
 from acp_langgraph.mapping.typeinfo import Step
 
 
@@ -110,6 +116,19 @@ class MappingPlan:
     def semantic(self) -> tuple[Assignment, ...]:
         """The assignments that may need a model."""
         return tuple(each for each in self.assignments if each.ask)
+
+    @property
+    def reads(self) -> tuple[StatePath, ...]:
+        """The places in the source that the rules read."""
+        rules = [each.rule for each in self.assignments]
+        inner = [some for rule in rules if isinstance(rule, Coalesce) for some in rule.rules]
+        sources = [source for rule in [*rules, *inner] for source in sources_of(rule)]
+        return tuple(source.path for source in sources if not source.root)
+
+    @property
+    def writes(self) -> tuple[StatePath, ...]:
+        """The places in the target that it fills."""
+        return tuple(each.target for each in self.assignments)
 
     @property
     def does_nothing(self) -> bool:
@@ -293,22 +312,3 @@ class NullError(ValueError):
 def _shortened(text: str) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= 80 else flat[:77] + "..."  # noqa: PLR2004 - a line of a drawing
-
-
-def rules_of(
-    given: Any, functions: Mapping[str, Callable[..., Any]]
-) -> tuple[Mapping[str, Rules], str | None]:
-    """Rules by target, and the name, of a plan in JSON.
-
-    Raises:
-        NodeConfigurationError: If it is no plan.
-    """
-    match given:
-        case {"version": 1, "rules": dict(rules), **rest}:
-            name = rest.get("name")
-            read = {target: rule_from_json(rule, functions) for target, rule in rules.items()}
-            return read, name if isinstance(name, str) else None
-        case _:
-            raise NodeConfigurationError(
-                'a plan in JSON is {"version": 1, "rules": {target: rule, ...}}'
-            )

@@ -1,11 +1,4 @@
-"""What one declared type is, without looking inside; and JSON Schema as such a type.
-
-    {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
-
-becomes a `TypedDict` with one required key. Read liberally: what the schema says in a way that has
-no counterpart here (`not`, `if`, patterns of property names) says nothing, and a schema that refers
-to itself, or has no end, says nothing at that point. Objects keep keys that are not declared.
-"""
+"""What one declared type is, without looking inside."""
 
 from __future__ import annotations
 
@@ -19,7 +12,6 @@ from typing import (
     ClassVar,
     Final,
     ForwardRef,
-    Literal,
     ParamSpec,
     TypeVar,
     Union,
@@ -28,9 +20,7 @@ from typing import (
 
 import typing_extensions
 from langchain_core.messages import AnyMessage, BaseMessage
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-
-from acp_langgraph.json_schema.reading import target
+from pydantic import BaseModel
 
 Step = str | int
 
@@ -178,158 +168,3 @@ def type_name(declared: Any) -> str:
         inner = ", ".join("..." if each is Ellipsis else type_name(each) for each in arguments)
         return f"{type_name(origin)}[{inner}]"
     return getattr(bare, "__name__", None) or str(bare)
-
-
-_SIMPLE: Final[dict[str, Any]] = {
-    "string": str,
-    "integer": int,
-    "number": float,
-    "boolean": bool,
-    "null": type(None),
-}
-
-_CONSTRAINTS: Final = {
-    "minLength": "min_length",
-    "maxLength": "max_length",
-    "minItems": "min_length",
-    "maxItems": "max_length",
-    "minimum": "ge",
-    "maximum": "le",
-    "exclusiveMinimum": "gt",
-    "exclusiveMaximum": "lt",
-    "multipleOf": "multiple_of",
-}
-
-_MOST_SCHEMAS: Final = 2_000
-_DEEPEST: Final = 50
-
-_TEXT_OR_LIST: Final = frozenset({"minLength", "maxLength", "minItems", "maxItems"})
-
-
-def type_from_json_schema(schema: Mapping[str, Any] | bool, name: str = "Object") -> Any:
-    """The type that a JSON Schema describes.
-
-    Args:
-        schema: The schema; local `$ref`s are followed.
-        name: How an object without a title is called in messages.
-    """
-    root = schema if isinstance(schema, Mapping) else {}
-    return _Reader(root).read(schema, name, ())
-
-
-class _Reader:
-    def __init__(self, root: Mapping[str, Any]) -> None:
-        self._root = root
-        self._count = 0
-        self._depth = 0
-
-    def read(self, schema: Any, name: str, inside: tuple[str, ...]) -> Any:
-        """The type of a schema that stands somewhere in the whole."""
-        self._count += 1
-        if self._count > _MOST_SCHEMAS or self._depth > _DEEPEST:
-            return Any
-        self._depth += 1
-        try:
-            return self._read(schema, name, inside)
-        finally:
-            self._depth -= 1
-
-    def _read(self, schema: Any, name: str, inside: tuple[str, ...]) -> Any:
-        match schema:
-            case {"$ref": str(reference)}:
-                known = reference in inside
-                last = reference.rsplit("/", 1)[-1]
-                below = True if known else target(self._root, reference, True)
-                found = self.read(below, last, (*inside, reference))
-            case {"const": value}:
-                found = _literal([value])
-            case {"enum": [*choices]} if choices:
-                found = _literal(choices)
-            case {"anyOf": [*parts]} | {"oneOf": [*parts]} if parts:
-                found = _union(self.read(part, name, inside) for part in parts)
-            case {"allOf": [*parts]} if parts:
-                found = self.read(self._merged(schema, parts), name, inside)
-            case Mapping():
-                found = self._typed(schema, name, inside)
-            case _:
-                found = Any
-        return found
-
-    def _typed(self, schema: Mapping[str, Any], name: str, inside: tuple[str, ...]) -> Any:
-        kind = schema.get("type") or ("object" if "properties" in schema else None)
-        if isinstance(kind, list):
-            return _union(self.read({**schema, "type": each}, name, inside) for each in kind)
-        if kind == "object":
-            found = self._object(schema, name, inside)
-        elif kind == "array":
-            found = list[self.read(schema.get("items"), name, inside)]  # type: ignore[misc]  # made at run time
-        else:
-            found = _SIMPLE.get(kind, Any) if isinstance(kind, str) else Any
-            if found is str and (
-                schema.get("format") == "password" or schema.get("writeOnly") is True
-            ):
-                found = SecretStr  # what pydantic writes of one
-        if schema.get("nullable") is True:
-            found = _union((found, type(None)))
-        return _constrained(found, schema, kind)
-
-    def _object(self, schema: Mapping[str, Any], name: str, inside: tuple[str, ...]) -> Any:
-        properties = schema.get("properties")
-        if not isinstance(properties, Mapping) or not properties:
-            values = schema.get("additionalProperties")
-            return dict[str, self.read(values, name, inside)] if values else dict[str, Any]  # type: ignore[misc]  # made at run time
-        required = schema.get("required")
-        needed = set(required) if isinstance(required, list) else set()
-        body = {}
-        for key, below in properties.items():
-            kind = self.read(below, key, inside)
-            body[key] = kind if key in needed else typing_extensions.NotRequired[kind]
-        title = schema.get("title")
-        make: Any = typing_extensions.TypedDict  # the type checker wants literals
-        made = make(title if isinstance(title, str) else name, body)
-        made.__pydantic_config__ = ConfigDict(extra="allow")
-        return made
-
-    def _merged(self, schema: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:
-        """One object schema from several that all hold; other keywords by the last that has them."""
-        whole: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
-        for each in parts:
-            part = each
-            for _ in range(8):  # a chain of references that is longer than that goes in circles
-                if not (isinstance(part, Mapping) and isinstance(part.get("$ref"), str)):
-                    break
-                part = target(self._root, part["$ref"], True)
-            if not isinstance(part, Mapping):
-                continue
-            properties = {**whole.get("properties", {}), **part.get("properties", {})}
-            required = [*whole.get("required", []), *part.get("required", [])]
-            whole = {**whole, **part, "properties": properties, "required": required}
-            whole = {key: value for key, value in whole.items() if value or key == "const"}
-        return whole
-
-
-def _literal(choices: list[Any]) -> Any:
-    if all(isinstance(each, (str, int, bool, type(None))) for each in choices):
-        return Literal[tuple(choices)]
-    return Any
-
-
-def _union(parts: Any) -> Any:
-    kinds = list(parts)
-    return Any if Any in kinds else Union[tuple(kinds)]  # noqa: UP007 - made at run time
-
-
-def _constrained(found: Any, schema: Mapping[str, Any], kind: Any) -> Any:
-    limits: dict[str, Any] = {}
-    for keyword, argument in _CONSTRAINTS.items():
-        value = schema.get(keyword)
-        fits = kind in ("string", "array") if keyword in _TEXT_OR_LIST else kind in _NUMBERS
-        if fits and isinstance(value, (int, float)) and not isinstance(value, bool):
-            limits[argument] = value
-    description = schema.get("description")
-    if isinstance(description, str):
-        limits["description"] = description
-    return Annotated[found, Field(**limits)] if limits else found
-
-
-_NUMBERS: Final = ("integer", "number")

@@ -104,6 +104,25 @@ adapter = remembered(_make_adapter)
 
 
 @remembered
+def checker(declared: Any) -> Callable[[Any], Any]:
+    """What makes a value the declared type; see `validate`."""
+    check = _check_of(declared)
+
+    def checked(value: Any) -> Any:
+        try:
+            return check(value, by_alias=True, by_name=True)
+        except ValidationError:
+            # A model of another class with the same fields, or an enum with the same values, fits
+            # as its JSON does.
+            as_json = _as_json(value)
+            if as_json is value:
+                raise
+            return check(as_json, by_alias=True, by_name=True)
+
+    return checked
+
+
+@remembered
 def _check_of(declared: Any) -> Callable[..., Any]:
     return adapter(declared).validator.validate_python
 
@@ -119,16 +138,9 @@ def validate(declared: Any, value: Any, *, plain: bool = True) -> Any:
     Raises:
         pydantic.ValidationError: If the value cannot be that type.
     """
-    check = _check_of(declared)
-    try:
-        return check(value, by_alias=True, by_name=True)
-    except ValidationError:
-        # A model of another class with the same fields, or an enum with the same values, fits as
-        # its JSON does.
-        as_json = _as_json(value) if plain else value
-        if as_json is value:
-            raise
-        return check(as_json, by_alias=True, by_name=True)
+    if plain:
+        return checker(declared)(value)
+    return _check_of(declared)(value, by_alias=True, by_name=True)
 
 
 def json_schema(declared: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from langgraph.pregel import Pregel
 from typing_extensions import override
 
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.json_schema.reading import target
+from acp_langgraph.json_schema.reading import Document, said
 from acp_langgraph.mapping import validation
 from acp_langgraph.nodes.wrapping import WithoutFallbacks
 
@@ -83,14 +83,13 @@ def fields_of_schema(declared: Any) -> list[str]:
     For what is no object, its type; empty where nothing is known.
     """
     schema = validation.json_schema(declared)
-    if "$ref" in schema:
-        found = target(schema, schema["$ref"], {})
-        schema = dict(found) if isinstance(found, Mapping) else {}
-    properties = schema.get("properties")
+    document = Document(schema)
+    forms = document.forms(schema)
+    properties = forms[0].get("properties") if len(forms) == 1 else None
     if not isinstance(properties, Mapping):
-        kind = schema.get("type")
-        return [kind] if isinstance(kind, str) and kind != "object" else []
-    required = schema.get("required")
+        words = said(schema, document)
+        return [] if words in {"object", "anything"} else [words]
+    required = forms[0].get("required")
     needed = required if isinstance(required, list) else []
     names = [_short(name) + ("" if name in needed else "?") for name in properties]
     more = len(names) - _FIELDS_SHOWN

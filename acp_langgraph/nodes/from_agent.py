@@ -14,7 +14,8 @@ from acp_langgraph.acp.agents import FoundAgent, find_agent
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.reading import Document, Schema, printable, said
-from acp_langgraph.mapping.typeinfo import strip, type_from_json_schema
+from acp_langgraph.json_schema.types import type_from_json_schema
+from acp_langgraph.mapping.typeinfo import strip
 from acp_langgraph.nodes.identity import Auth, Headers, Identity
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport

@@ -31,8 +31,8 @@ from acp_langgraph.errors import (
     NodeConfigurationError,
     UnknownOutcomeError,
 )
+from acp_langgraph.json_schema.types import type_from_json_schema
 from acp_langgraph.mapping import schema, validation
-from acp_langgraph.mapping.typeinfo import type_from_json_schema
 from acp_langgraph.nodes.ports import OutputPort
 from acp_langgraph.nodes.tool_calls import ToolCall
 from acp_langgraph.nodes.wrapping import refuse_fallbacks

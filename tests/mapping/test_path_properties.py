@@ -23,6 +23,7 @@ from acp_langgraph.mapping import (
     validation,
 )
 from acp_langgraph.mapping import copy as copied
+from acp_langgraph.mapping.paths import PathPlan
 
 LEAVES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "int": (int, st.integers()),
@@ -183,3 +184,14 @@ def test_any_text_is_a_path_or_a_typed_error(text):
     with contextlib.suppress(PathSyntaxError):
         path = StatePath.parse(text)
         assert StatePath.parse(str(path)) == path
+
+
+@examples
+@given(cases())
+def test_a_path_as_a_plan_reads_and_writes_what_the_path_does_also_the_second_time(case):
+    declared, state, steps, new = case
+    path = StatePath(steps)
+    for plan, schema in ((PathPlan(path, declared), declared), (PathPlan(path), None)):
+        for _ in range(2):
+            assert plan.value(state) == path.read(state)
+            assert plan.delta(new, state=state) == path.write(state, new, schema)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import operator
 from types import SimpleNamespace
 from typing import Annotated, Any, Generic, NamedTuple, NotRequired, Required, TypedDict, TypeVar
 
@@ -15,6 +16,7 @@ from typing_extensions import ReadOnly
 
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.mapping.paths import (
+    PathPlan,
     PathSyntaxError,
     StatePath,
     StateReadError,
@@ -483,3 +485,24 @@ def test_types_that_pydantic_cannot_read_are_left_to_their_owner():
 
     path = compile_path(Owner, "handle")
     assert path.write(Owner(Handle()), handle) == {"handle": handle}
+
+
+class Loud(BaseModel):
+    text: str = Field("", alias="said")
+    many: Annotated[list[int], operator.add] = []
+
+    @field_validator("text")
+    @classmethod
+    def louder(cls, text: str) -> str:
+        return text.upper()
+
+
+def test_a_path_as_a_plan_obeys_reducers_aliases_and_the_states_own_validators():
+    for state in (Loud(), Loud(), Loud()):
+        assert PathPlan("said").delta("hi", state=state) == {"text": "HI"}
+        assert PathPlan("many").delta(3, state=state) == {"many": [3]}
+    with pytest.raises(StateWriteError, match="cannot write many, which is list"):
+        PathPlan("many", Loud).delta("x", state=Loud())
+    assert PathPlan("a.b").delta(1, state={"a": {"c": 2}}) == {"a": {"c": 2, "b": 1}}
+    with pytest.raises(NodeConfigurationError, match="no field 'sad'"):
+        PathPlan("sad", Loud)

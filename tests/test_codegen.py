@@ -15,11 +15,10 @@ from support.declaring import declaring_agents, descriptor
 from support.imported import imported
 from typing_extensions import TypedDict
 
-from acp_langgraph import ACPNode, check_graph
+from acp_langgraph import ACPNode, check_graph, codegen
 from acp_langgraph.acp.agents import FoundAgent, find_agent
 from acp_langgraph.acp.models import AgentACPDescriptor
-from acp_langgraph.codegen import models
-from acp_langgraph.codegen.models import model_names, models_of
+from acp_langgraph.codegen import model_names, models_of
 from acp_langgraph.errors import ModelGenerationError
 from acp_langgraph.server import serve
 from acp_langgraph.transport import Transport
@@ -271,7 +270,7 @@ def test_definitions_that_are_the_same_are_one_model():
 )
 def test_what_would_do_more_than_declare_is_refused(line):
     with pytest.raises(ModelGenerationError):
-        models._inspect(f"from pydantic import Field\n{line}\n")
+        codegen._inspect(f"from pydantic import Field\n{line}\n")
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from acp_langgraph.errors import NodeConfigurationError
+from acp_langgraph.json_schema.types import type_from_json_schema
 from acp_langgraph.mapping import compile_path, validation
 from acp_langgraph.mapping.schema import fields_of
-from acp_langgraph.mapping.typeinfo import type_from_json_schema
 
 
 class Color(enum.Enum):
