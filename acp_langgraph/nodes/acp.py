@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, SupportsIndex, TypeVar
-from uuid import UUID
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -25,13 +24,11 @@ from acp_langgraph.acp.order import RunOrder, ServerHabits, habits_of
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
-from acp_langgraph.jobs.job import JobPolicy
 from acp_langgraph.jobs.waiting import cancel_job
-from acp_langgraph.nodes.base import RemoteNode, one_of
+from acp_langgraph.nodes.agent import STRATEGIES, AgentNode
+from acp_langgraph.nodes.base import one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers, forwarded, forwarded_metadata
-from acp_langgraph.nodes.plans import input_of, output_of
-from acp_langgraph.nodes.ports import FixedPort, InputPort
 
 if TYPE_CHECKING:
     from acp_langgraph.nodes.from_agent import Mode, NodeOptions
@@ -41,10 +38,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MODES: Final = frozenset({"values", "custom"})
-_STRATEGIES: Final = ("reject", "rollback", "interrupt", "enqueue")
 
 
-class ACPNode(RemoteNode):
+class ACPNode(AgentNode):
     """Runs a remote agent as a node of a graph: one execution of the node, one remote run.
 
         reviewer = ACPNode(
@@ -187,37 +183,31 @@ class ACPNode(RemoteNode):
     ) -> None:
         super().__init__(
             name,
+            agent_id,
             client_config,
-            headers=auth_header if headers is None else headers,
+            input_path,
+            input_type,
+            output_path,
+            output_type,
+            config_path,
+            config_type,
+            auth_header,
+            use_threads,
+            input=input,
+            output=output,
+            llm=llm,
+            state_type=state_type,
             client=client,
             async_client=async_client,
+            headers=headers,
             auth=auth,
+            run_timeout=run_timeout,
+            on_timeout=on_timeout,
+            on_unknown=on_unknown,
+            on_failure=on_failure,
             on_cancel=on_cancel,
         )
-        if headers is not None and auth_header is not None:
-            raise NodeConfigurationError(
-                "auth_header and headers are two names for the same; give one of them", node=name
-            )
-        if not isinstance(agent_id, (str, UUID)) or not str(agent_id):
-            given = "empty" if agent_id == "" else f"of type {type(agent_id).__name__}"
-            raise NodeConfigurationError(
-                f"agent_id is {given}; give an agent's name or id as text", node=name
-            )
-        agent_id = str(agent_id)
-        if config_type is not None and config_path is None:
-            raise NodeConfigurationError("config_type needs a config_path", node=name)
-        if run_timeout is not None and not (
-            isinstance(run_timeout, (int, float)) and run_timeout > 0
-        ):
-            raise NodeConfigurationError(
-                f"run_timeout is a number of seconds above 0, or None for no limit; not "
-                f"{run_timeout!r}",
-                node=name,
-            )
-        one_of("on_timeout", on_timeout, ("cancel", "leave"), name)
-        one_of("on_unknown", on_unknown, ("raise", "rerun"), name)
-        one_of("on_failure", on_failure, ("rerun", "keep"), name)
-        one_of("multitask_strategy", multitask_strategy, _STRATEGIES, name)
+        one_of("multitask_strategy", multitask_strategy, STRATEGIES, name)
         wanted: Any = stream_mode or ()
         listed = isinstance(wanted, Iterable) and not isinstance(wanted, str)
         modes: tuple[Any, ...] = tuple(wanted) if listed else (wanted,)
@@ -227,26 +217,9 @@ class ACPNode(RemoteNode):
                 f"not {stream_mode!r}. What you watch is for the graph's stream_mode to say",
                 node=name,
             )
-        self.agent = agent_id
         self.stream_mode = modes
-        self.use_threads = use_threads
         self.multitask_strategy = multitask_strategy
-        self.policy = JobPolicy(
-            run_timeout=run_timeout,
-            on_timeout=on_timeout,
-            on_unknown=on_unknown,
-            on_failure=on_failure,
-            retries=self.transport.retries,
-            long_poll=min(30.0, self.transport.endpoint.configuration.timeout or 30.0),
-        )
-        self.input = input_of(name, input, input_path, input_type, state_type, llm)
-        self.input_path, self.output_path = input_path, output_path
-        self.output = output_of(name, output, output_path, output_type, state_type, llm)
-        self.input_type, self.output_type, self.config_type = input_type, output_type, config_type
-        self.config: InputPort | None = None
-        if config_path is not None:
-            self.config = InputPort("config", config_path, config_type, name)
-        self._agent_id = agent_id if is_uuid(agent_id) else None
+        self._agent_id = self.agent if is_uuid(self.agent) else None
         self._descriptor: AgentACPDescriptor | None = None
         self._listening: Listening | None = None
         self._made_of: tuple[Any, ...] | None = None
@@ -384,29 +357,10 @@ class ACPNode(RemoteNode):
     @override
     def tool_side(self, config: Any = None) -> ToolSide:
         """What a tool is made from."""
-        from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
-            ARGUMENTS,
-            AnswerPort,
-            ToolSide,
-        )
-
-        twin = self._as_called()
-        if config is not None:
-            twin.config = FixedPort(config, self.config_type, self.name)
-        elif self.config is not None:
-            raise NodeConfigurationError(
-                "config_path is a place in the graph's state, which a tool does not see; give the "
-                "agent's configuration with as_tool(config=...)",
-                node=self.name,
-            )
-        twin.input = InputPort("input", ARGUMENTS, self.input_type, self.name)
-        twin.output = AnswerPort(self.output_type, self.name)
         known = self._descriptor
-        takes = self.input_type
-        if takes is None and known is not None:
-            takes = known.specs.input
-        said = known.metadata.description if known is not None else ""
-        return ToolSide(twin, takes, said or f"Has the remote agent {self.agent!r} do its work.")
+        if known is None:
+            return self._tool_side(config, None, "")
+        return self._tool_side(config, known.specs.input, known.metadata.description)
 
     @override
     def flow(
@@ -453,9 +407,6 @@ class ACPNode(RemoteNode):
             multitask_strategy=self.multitask_strategy,
             node=self.name,
         )
-
-    def _thread(self, execution: Execution) -> str | None:
-        return execution.remote_thread_id() if self.use_threads else None
 
     def _resolve(self) -> Flow[str]:
         finding = resolve_agent(self.agent, self.policy.retries)

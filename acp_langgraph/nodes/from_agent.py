@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-import httpx
 from langchain_core.runnables.config import ensure_config
-from typing_extensions import TypedDict, is_typeddict
+from typing_extensions import is_typeddict
 
 from acp_langgraph.acp.agents import FoundAgent, find_agent
 from acp_langgraph.config import ApiClientConfiguration
@@ -16,7 +15,8 @@ from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.reading import Document, Schema, printable, said
 from acp_langgraph.json_schema.types import type_from_json_schema
 from acp_langgraph.mapping.typeinfo import strip
-from acp_langgraph.nodes.identity import Auth, Headers, Identity
+from acp_langgraph.nodes.agent import AgentOptions
+from acp_langgraph.nodes.identity import Headers, Identity
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
 
@@ -25,7 +25,7 @@ Mode: TypeAlias = Literal["values", "custom"]
 _LONGEST_NAME: Final = 100
 
 
-class NodeOptions(TypedDict, total=False):
+class NodeOptions(AgentOptions, total=False):
     """What `ACPNode` takes beside its name, its agent and where that is; see there."""
 
     input_path: str | None
@@ -36,19 +36,6 @@ class NodeOptions(TypedDict, total=False):
     config_type: Any
     auth_header: Headers | None
     use_threads: bool
-    input: Any
-    output: Any
-    llm: Any
-    state_type: Any
-    client: httpx.Client | None
-    async_client: httpx.AsyncClient | None
-    headers: Headers | None
-    auth: Auth | None
-    run_timeout: float | None
-    on_timeout: Literal["cancel", "leave"]
-    on_unknown: Literal["raise", "rerun"]
-    on_failure: Literal["rerun", "keep"]
-    on_cancel: Literal["cancel", "detach"]
     multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"]
     stream_mode: Literal["auto"] | Mode | Sequence[Mode] | None
 
