@@ -17,13 +17,7 @@ from http import HTTPStatus
 from typing import Any, Final, Self
 
 from acp_langgraph.acp import calls
-from acp_langgraph.acp.listening import (
-    PASSING,
-    Listening,
-    is_at_work,
-    listen_to_run,
-    stop_listening,
-)
+from acp_langgraph.acp.listening import RunStream
 from acp_langgraph.acp.models import (
     CANCELLED,
     RunError,
@@ -52,6 +46,7 @@ from acp_langgraph.errors import (
     UnprocessableEntityException,
 )
 from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sighting, WaitBudget
+from acp_langgraph.jobs.listening import PASSING, Listening, listen_to, stop_listening
 
 _PAGE: Final = 100
 _PAGES: Final = 100
@@ -368,9 +363,10 @@ class ACPJob(Job):
         """Show what it emits, if anybody wants to see it."""
         if self.listening is None:
             return
+        stream = RunStream(self.order, self.policy, segment["run_id"])
         if entry.again and not entry.seen_alive:  # a stream may tell of what was long ago
-            entry.seen_alive = yield from is_at_work(self.order, self.policy, segment["run_id"])
-        yield from listen_to_run(self.order, self.policy, self.listening, segment, budget)
+            entry.seen_alive = yield from stream.is_at_work()
+        yield from listen_to(stream, self.policy, self.listening, segment, budget)
 
     def forget(self, job_id: str) -> None:
         """Forget what was heard of it."""
@@ -380,7 +376,7 @@ class ACPJob(Job):
     def heard(self, segment: Segment, outcome: Outcome) -> Flow[dict[str, Any]]:
         """Tell if something may not have been shown."""
         asks = outcome["type"] == "interrupt"
-        return (yield from stop_listening(self.order, self.listening, segment, asks=asks))
+        return (yield from stop_listening(self.node, self.listening, segment, asks=asks))
 
     def _start(self, order: RunOrder) -> Flow[str]:
         on_thread = order.thread_id is not None

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Protocol, TypeAlias, TypedDict, TypeVar
+from typing import Any, Generic, NotRequired, Protocol, TypeAlias, TypedDict, TypeVar
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.errors import AcpLangGraphError, ApiTimeoutError
@@ -124,11 +124,14 @@ class RemoteEvent(TypedDict):
             known.
         kind: `custom` for an update of the agent's own, `values` for the output so far, `gap` where
             some of these may be missing because the connection was lost, and `progress` for what
-            becomes of the run.
+            becomes of the run. `messages` for a message of the agent's or a piece of one, where its
+            protocol streams these by themselves, as LangChain writes them.
         payload: The update; the output so far, which replaces the one before; for a gap the ids of
             the events `after` and `before` which it is, as far as there are any; for progress
             `state` (`created`, `waiting`, `asked`, `resumed`, `finished`, `failed`), `since` when
             the run is at work, in seconds since the epoch, and perhaps the server's `status`.
+        namespace: Where in the remote graph it is from, if that is a subgraph: the names and ids of the
+            nodes that lead there. Left out otherwise.
     """
 
     node: str
@@ -136,6 +139,7 @@ class RemoteEvent(TypedDict):
     run_id: str
     kind: str
     payload: Any
+    namespace: NotRequired[list[str]]
 
 
 class Reader(Protocol):

@@ -18,12 +18,12 @@ from acp_langgraph.acp.agents import (
     resume_schema,
 )
 from acp_langgraph.acp.job import ACPJob
-from acp_langgraph.acp.listening import Listening
 from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.acp.order import RunOrder, ServerHabits, habits_of
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
+from acp_langgraph.jobs.listening import Listening
 from acp_langgraph.jobs.waiting import cancel_job
 from acp_langgraph.nodes.agent import STRATEGIES, AgentNode
 from acp_langgraph.nodes.base import one_of

@@ -83,7 +83,7 @@ class MessageFinder:
         """The messages of an event; pieces of a message are `AIMessageChunk`s."""
         if not isinstance(payload, dict):
             return
-        if kind == "custom":
+        if kind in {"custom", "messages"}:
             message = _message(payload)
             if isinstance(message, AIMessageChunk):
                 self._seen.add(str(message.id))
@@ -246,7 +246,8 @@ class EventSink:
             self._context.run(self._writer, event)
         payload = event["payload"]
         if self._subgraph is not None and event["kind"] == "values" and isinstance(payload, dict):
-            self._subgraph((self._place, "values", dict(payload)))
+            place = (*self._place, *event.get("namespace", ()))
+            self._subgraph((place, "values", dict(payload)))
 
     def _say(self, agent: str, message: BaseMessage) -> None:
         """Have a message appear as a chat model's, which is how messages get into the stream."""

@@ -9,7 +9,6 @@ import pytest
 from support.byhand import Hand, reply
 
 from acp_langgraph.acp.job import ACPJob
-from acp_langgraph.acp.listening import Listening
 from acp_langgraph.acp.models import CANCELLED
 from acp_langgraph.acp.order import RunOrder
 from acp_langgraph.core.flow import Ask
@@ -25,6 +24,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.jobs.job import Entry, JobPolicy
 from acp_langgraph.jobs.life import run_job
+from acp_langgraph.jobs.listening import Listening
 
 AGENT = "b2a7c6de-0000-4000-8000-000000000001"
 RUN = "b2a7c6de-0000-4000-8000-0000000000aa"
