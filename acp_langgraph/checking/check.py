@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 
-from acp_langgraph.acp.agents import find_agent
 from acp_langgraph.auth.credentials import Credentials
 from acp_langgraph.checking.findings import (
     CheckedNode,
@@ -32,7 +31,7 @@ from acp_langgraph.errors import (
     UnauthorizedException,
     UnknownAgentError,
 )
-from acp_langgraph.nodes.acp import ACPNode
+from acp_langgraph.nodes.agent import AgentNode
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
 
 G = TypeVar("G")
@@ -43,8 +42,8 @@ def check_graph(
 ) -> GraphReport:
     """Compare every remote node of a graph with what its agent says of itself.
 
-    Of every `ACPNode`, also in subgraphs, the types of input, output and config are compared with
-    the agent's live descriptor, and what the node wants (threads, streams, answers to questions)
+    Of every node of an agent, also in subgraphs, the types of input, output and config are compared with
+    what the agent says of itself now, and what the node wants (threads, streams, answers to questions)
     with what the agent offers. Of every remote node, the paths are looked up in the graph's state.
 
     Args:
@@ -129,11 +128,11 @@ def _report(looked_at: Iterable[tuple[CheckedNode, list[Finding]]]) -> GraphRepo
 def _checked_node(placed: PlacedNode) -> Flow[tuple[CheckedNode, list[Finding]]]:
     node, found = placed.node, list(state_findings(placed))
     url = node.transport.endpoint.base_url
-    if not isinstance(node, ACPNode):
+    if not isinstance(node, AgentNode):
         yield from ()
         return CheckedNode(placed.place, "", "", url), found
     try:
-        agent = yield from find_agent(node.agent_id or node.agent, node.policy.retries)
+        agent = yield from node.finding(node.agent_id or node.agent, node.policy.retries)
     except (UnknownAgentError, UnauthorizedException, ForbiddenException) as error:
         advice = (
             "correct agent_id"

@@ -20,7 +20,7 @@ from acp_langgraph.json_schema.fitting import Misfit, misfits
 from acp_langgraph.json_schema.reading import ANYTHING, Document, Schema, one_line
 from acp_langgraph.json_schema.types import type_from_json_schema
 from acp_langgraph.mapping import MappingPlan, compile_path
-from acp_langgraph.nodes.acp import ACPNode
+from acp_langgraph.nodes.agent import AgentNode
 from acp_langgraph.nodes.ports import InputPort, OutputPort
 
 
@@ -58,7 +58,7 @@ def _unwritable(placed: PlacedNode, state: State, what: str, path: str) -> Itera
 def agent_findings(placed: PlacedNode, agent: FoundAgent) -> Iterator[Finding]:
     """What of a node does not fit its agent's descriptor."""
     node, specs = placed.node, agent.descriptor.specs
-    assert isinstance(node, ACPNode)  # noqa: S101 - others have no descriptor
+    assert isinstance(node, AgentNode)  # noqa: S101 - others have no descriptor
     for fault in _faults(agent):
         advice = "have the agent's descriptor corrected; what it says cannot be relied on"
         yield _found(placed, "warning", "descriptor", one_line(fault, 300), advice)
@@ -87,7 +87,7 @@ def compared(placed: PlacedNode, agent: FoundAgent) -> tuple[str, ...]:
 def _schemas(placed: PlacedNode, specs: AgentACPSpec) -> dict[str, tuple[Schema, Schema]]:
     """Pairs of what is given and what is taken: input and config by the agent, output by the node."""
     node = placed.node
-    assert isinstance(node, ACPNode)  # noqa: S101 - others have no descriptor
+    assert isinstance(node, AgentNode)  # noqa: S101 - others have no descriptor
     pairs: dict[str, tuple[Schema, Schema]] = {
         "input": (_sent(placed, node.input), specs.input),
         "config": ({"type": "object", "additionalProperties": False}, specs.config),
@@ -122,7 +122,7 @@ def _output_misfits(placed: PlacedNode, given: Schema, wanted: Schema) -> Iterat
 def _mapped_paths(placed: PlacedNode, specs: AgentACPSpec) -> Iterator[Finding]:
     """Rules that write or read what the agent does not declare, and answers that reach no channel."""
     node = placed.node
-    assert isinstance(node, ACPNode)  # noqa: S101 - others have no descriptor
+    assert isinstance(node, AgentNode)  # noqa: S101 - others have no descriptor
     if node.input.plan is not None and node.input.declared is None:
         taken = type_from_json_schema(specs.input, "the input")
         for path in node.input.plan.writes:
@@ -150,12 +150,12 @@ def _mapped_paths(placed: PlacedNode, specs: AgentACPSpec) -> Iterator[Finding]:
             yield _found(placed, "warning", "output_path", problem, advice)
 
 
-def _capabilities(placed: PlacedNode, node: ACPNode, specs: AgentACPSpec) -> Iterator[Finding]:
+def _capabilities(placed: PlacedNode, node: AgentNode, specs: AgentACPSpec) -> Iterator[Finding]:
     can = specs.capabilities
     if node.use_threads and not can.threads:
         problem = "the agent offers no threads"
         yield _found(placed, "error", "use_threads", problem, "leave use_threads out")
-    offered = {mode for mode in ("values", "custom") if getattr(can.streaming, mode, None)}
+    offered = {mode for mode in node.modes if getattr(can.streaming, mode, None)}
     missing = [mode for mode in node.stream_mode if mode != "auto" and mode not in offered]
     if missing:
         problem = f"the agent does not stream {' or '.join(missing)}"
@@ -245,5 +245,5 @@ def _said(misfit: Misfit, what: str, giver: str, taker: str) -> tuple[str, str]:
 
 
 def _found(placed: PlacedNode, level: Level, path: str, problem: str, advice: str) -> Finding:
-    agent = placed.node.agent if isinstance(placed.node, ACPNode) else ""
+    agent = placed.node.agent if isinstance(placed.node, AgentNode) else ""
     return Finding(level, placed.place, agent, path, problem, advice)

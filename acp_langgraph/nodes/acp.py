@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, SupportsIndex, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -22,17 +22,14 @@ from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.acp.order import RunOrder, ServerHabits, habits_of
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.jobs.listening import Listening
 from acp_langgraph.jobs.waiting import cancel_job
-from acp_langgraph.nodes.agent import STRATEGIES, AgentNode
-from acp_langgraph.nodes.base import one_of
+from acp_langgraph.nodes.agent import AgentNode
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers, forwarded, forwarded_metadata
 
 if TYPE_CHECKING:
     from acp_langgraph.nodes.from_agent import Mode, NodeOptions
-    from acp_langgraph.nodes.tool import ToolSide
 
 
 T = TypeVar("T")
@@ -206,23 +203,11 @@ class ACPNode(AgentNode):
             on_unknown=on_unknown,
             on_failure=on_failure,
             on_cancel=on_cancel,
+            multitask_strategy=multitask_strategy,
+            stream_mode=stream_mode,
         )
-        one_of("multitask_strategy", multitask_strategy, STRATEGIES, name)
-        wanted: Any = stream_mode or ()
-        listed = isinstance(wanted, Iterable) and not isinstance(wanted, str)
-        modes: tuple[Any, ...] = tuple(wanted) if listed else (wanted,)
-        if modes != ("auto",) and not all(mode in ("values", "custom") for mode in modes):
-            raise NodeConfigurationError(
-                f"stream_mode is 'auto', 'values', 'custom', a list of these two, or None; "
-                f"not {stream_mode!r}. What you watch is for the graph's stream_mode to say",
-                node=name,
-            )
-        self.stream_mode = modes
-        self.multitask_strategy = multitask_strategy
         self._agent_id = self.agent if is_uuid(self.agent) else None
-        self._descriptor: AgentACPDescriptor | None = None
         self._listening: Listening | None = None
-        self._made_of: tuple[Any, ...] | None = None
 
     @classmethod
     def from_agent(
@@ -256,9 +241,7 @@ class ACPNode(AgentNode):
                 that there is none of, or takes or gives no fields that could be channels.
             OpenApiException: If the server cannot be asked.
         """
-        from acp_langgraph.nodes.from_agent import look_up  # noqa: PLC0415 - only for those who want it
-
-        return cls._of_agent(client_config, look_up(client_config, agent, options), name, options)
+        return cls._looked_up(client_config, agent, name, options)
 
     @classmethod
     async def afrom_agent(
@@ -269,98 +252,13 @@ class ACPNode(AgentNode):
         **options: Unpack[NodeOptions],
     ) -> Self:
         """`from_agent`, awaiting."""
-        from acp_langgraph.nodes.from_agent import alook_up  # noqa: PLC0415 - see from_agent
-
-        found = await alook_up(client_config, agent, options)
-        return cls._of_agent(client_config, found, name, options)
-
-    @classmethod
-    def _of_agent(
-        cls,
-        client_config: ApiClientConfiguration | str | None,
-        found: FoundAgent,
-        name: str | None,
-        options: NodeOptions,
-    ) -> Self:
-        from acp_langgraph.nodes.from_agent import (  # noqa: PLC0415 - see from_agent
-            node_name,
-            options_for,
-        )
-
-        name = name or node_name(found)
-        node = cls(name, found.agent_id, client_config, **options_for(found, name, options))
-        node.agent = found.name
-        node._descriptor = found.descriptor
-        node._made_of = (client_config, found, name, options)
-        return node
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
-        """Made again of what it was made of: types that were made of a descriptor cannot be pickled."""
-        if self._made_of is None or self.is_tool:
-            return super().__reduce_ex__(protocol)
-        return self._of_agent, self._made_of
-
-    @property
-    def agent_id(self) -> str | None:
-        """The agent's id on the server, once it is known."""
-        return self._agent_id
-
-    @property
-    def descriptor(self) -> AgentACPDescriptor | None:
-        """What the agent says of itself, once it was asked."""
-        return self._descriptor
-
-    @property
-    @override
-    def metadata(self) -> dict[str, Any]:
-        """The agent, its host and, once its descriptor was read, its version."""
-        if self._descriptor is None:
-            return super().metadata
-        ref = self._descriptor.metadata.ref
-        return {**super().metadata, "agent": ref.name, "version": ref.version}
+        return await cls._alooked_up(client_config, agent, name, options)
 
     @override
-    def known(self) -> dict[str, Any]:
-        """What is known of the agent without asking it; once its descriptor was read, what that says.
-
-        Returns:
-            Beside `metadata`, as far as types or descriptor tell: the names of the fields that it
-            `takes` and `gives`, and the types of what it `asks`.
-        """
-        if self._descriptor is None:
-            return super().known()
-        specs = self._descriptor.specs
-        asks = {"asks": [each.interrupt_type for each in specs.interrupts or ()]}
-        fields = self._fields(takes=specs.input, gives=specs.output)
-        return {**self.metadata, **fields, **(asks if asks["asks"] else {})}
-
-    def describe(self, config: RunnableConfig | None = None) -> AgentACPDescriptor:
-        """Read what the agent says of itself, once: what it takes and gives, and what it may ask.
-
-        Tools and drawings of this node show it from then on.
-
-        Args:
-            config: Says as whom to ask, where that is not the same for everyone.
-
-        Raises:
-            UnknownAgentError: If the server has no such agent.
-            OpenApiException: If the server cannot be reached or refuses.
-        """
-        self._refuse_without("client")
-        return self._as_who_asks(config).run(self._read_descriptor())
-
-    async def adescribe(self, config: RunnableConfig | None = None) -> AgentACPDescriptor:
-        """`describe`, awaiting."""
-        self._refuse_without("async_client")
-        return await self._as_who_awaits(config).run(self._read_descriptor())
-
-    @override
-    def tool_side(self, config: Any = None) -> ToolSide:
-        """What a tool is made from."""
-        known = self._descriptor
-        if known is None:
-            return self._tool_side(config, None, "")
-        return self._tool_side(config, known.specs.input, known.metadata.description)
+    @staticmethod
+    def finding(agent: str, retries: int) -> Flow[FoundAgent]:
+        """Finds an agent of a server, with its descriptor."""
+        return find_agent(agent, retries)
 
     @override
     def flow(
@@ -413,23 +311,9 @@ class ACPNode(AgentNode):
         self._agent_id = yield from self._found(finding)
         return self._agent_id
 
-    def _found(self, finding: Flow[T]) -> Flow[T]:
-        """What is found; that it is not names this node."""
-        try:
-            return (yield from finding)
-        except UnknownAgentError as error:
-            raise UnknownAgentError(str(error), node=self.name) from None
-
     def _describe(self) -> Flow[AgentACPDescriptor | None]:
         if self._descriptor is None and self._agent_id is not None:
             self._descriptor = yield from describe_agent(self._agent_id, self.policy.retries)
-        return self._descriptor
-
-    def _read_descriptor(self) -> Flow[AgentACPDescriptor]:
-        if self._descriptor is None:
-            finding = find_agent(self._agent_id or self.agent, self.policy.retries)
-            found = yield from self._found(finding)
-            self._agent_id, self._descriptor = found.agent_id, found.descriptor
         return self._descriptor
 
     def _answer_schema(self, payload: Any) -> Flow[dict[str, Any] | None]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, SupportsIndex, TypeVar
 from uuid import UUID
 
 import httpx
-from typing_extensions import TypedDict
+from langchain_core.runnables import RunnableConfig
+from typing_extensions import TypedDict, override
 
+from acp_langgraph.acp.agents import FoundAgent
+from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.config import ApiClientConfiguration
-from acp_langgraph.errors import NodeConfigurationError
+from acp_langgraph.core.flow import Flow
+from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.jobs.job import JobPolicy
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
@@ -20,9 +26,9 @@ from acp_langgraph.nodes.ports import FixedPort, InputPort
 if TYPE_CHECKING:
     from acp_langgraph.nodes.tool import ToolSide
 
+T = TypeVar("T")
 
-STRATEGIES: Final = ("reject", "rollback", "interrupt", "enqueue")
-"""What a busy remote thread may do with one more run."""
+_STRATEGIES: Final = ("reject", "rollback", "interrupt", "enqueue")
 
 
 class AgentOptions(TypedDict, total=False):
@@ -44,9 +50,10 @@ class AgentOptions(TypedDict, total=False):
 
 
 class AgentNode(RemoteNode):
-    """Base of the nodes of agents: what is read, what is written, and how patient to be.
+    """Base of the nodes of agents: what is read, what is written, how patient to be, and what is known.
 
-    The arguments are those of `acp_langgraph.ACPNode`, where they are explained.
+    The arguments are those of `acp_langgraph.ACPNode`, where they are explained. Whatever its protocol, what
+    an agent says of itself is told as an ACP descriptor, which has a place for all of it.
 
     Attributes:
         use_threads: Whether the agent runs on a remote thread of the node's own.
@@ -54,7 +61,11 @@ class AgentNode(RemoteNode):
         input: Where the input comes from.
         output: Where the answer goes.
         config: Where the agent's configuration is, if anywhere.
+        modes: What agents of its protocol may be asked to stream.
+        stream_mode: What this one is asked to stream, if anybody watches.
     """
+
+    modes: ClassVar[tuple[str, ...]] = ("values", "custom")
 
     def __init__(
         self,
@@ -83,6 +94,8 @@ class AgentNode(RemoteNode):
         on_unknown: Literal["raise", "rerun"] = "raise",
         on_failure: Literal["rerun", "keep"] = "rerun",
         on_cancel: Literal["cancel", "detach"] = "cancel",
+        multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] = "enqueue",
+        stream_mode: Any = "auto",
         id_name: str = "agent_id",
     ) -> None:
         super().__init__(
@@ -117,6 +130,9 @@ class AgentNode(RemoteNode):
         one_of("on_timeout", on_timeout, ("cancel", "leave"), name)
         one_of("on_unknown", on_unknown, ("raise", "rerun"), name)
         one_of("on_failure", on_failure, ("rerun", "keep"), name)
+        one_of("multitask_strategy", multitask_strategy, _STRATEGIES, name)
+        self.multitask_strategy = multitask_strategy
+        self.stream_mode = self._modes(stream_mode)
         self.agent = str(agent_id)
         self.use_threads = use_threads
         self.policy = JobPolicy(
@@ -134,19 +150,164 @@ class AgentNode(RemoteNode):
         self.config: InputPort | None = None
         if config_path is not None:
             self.config = InputPort("config", config_path, config_type, name)
+        self._agent_id: str | None = None
+        self._descriptor: AgentACPDescriptor | None = None
+        self._made_of: tuple[Any, ...] | None = None
+
+    def _modes(self, wanted: Any) -> tuple[str, ...]:
+        """What the agent is to stream."""
+        wanted = wanted or ()
+        listed = isinstance(wanted, Iterable) and not isinstance(wanted, str)
+        modes: tuple[Any, ...] = tuple(wanted) if listed else (wanted,)
+        if modes != ("auto",) and not all(mode in self.modes for mode in modes):
+            known = ", ".join(map(repr, self.modes))
+            raise NodeConfigurationError(
+                f"stream_mode is 'auto', {known}, a list of these {len(self.modes)}, or None; not "
+                f"{wanted!r}. What you watch is for the graph's stream_mode to say",
+                node=self.name,
+            )
+        return modes
+
+    @staticmethod
+    @abstractmethod
+    def finding(agent: str, retries: int) -> Flow[FoundAgent]:
+        """Finds an agent of a server by its id or name, with what it says of itself.
+
+        Raises:
+            UnknownAgentError: If there is none; names what the server has.
+            OpenApiException: If the server cannot be asked, or says nothing that can be read.
+        """
+
+    @classmethod
+    def _looked_up(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        agent: str,
+        name: str | None,
+        options: Any,
+    ) -> Self:
+        """A node from what a server says of an agent; see `ACPNode.from_agent`."""
+        from acp_langgraph.nodes.from_agent import look_up  # noqa: PLC0415 - only for those who want it
+
+        found = look_up(cls.finding, client_config, agent, options)
+        return cls._of_agent(client_config, found, name, options)
+
+    @classmethod
+    async def _alooked_up(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        agent: str,
+        name: str | None,
+        options: Any,
+    ) -> Self:
+        """`_looked_up`, awaiting."""
+        from acp_langgraph.nodes.from_agent import alook_up  # noqa: PLC0415 - see _looked_up
+
+        found = await alook_up(cls.finding, client_config, agent, options)
+        return cls._of_agent(client_config, found, name, options)
+
+    @classmethod
+    def _of_agent(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        found: FoundAgent,
+        name: str | None,
+        options: Any,
+    ) -> Self:
+        from acp_langgraph.nodes.from_agent import (  # noqa: PLC0415 - see _looked_up
+            node_name,
+            options_for,
+        )
+
+        name = name or node_name(found)
+        made: Any = cls  # which takes what the options of its protocol say
+        node: Self = made(name, found.agent_id, client_config, **options_for(found, name, options))
+        node.agent = found.name
+        node._descriptor = found.descriptor
+        node._made_of = (client_config, found, name, options)
+        return node
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        """Made again of what it was made of: types that were made of a descriptor cannot be pickled."""
+        if self._made_of is None or self.is_tool:
+            return super().__reduce_ex__(protocol)
+        return self._of_agent, self._made_of
+
+    @property
+    def agent_id(self) -> str | None:
+        """The agent's id on the server, once it is known."""
+        return self._agent_id
+
+    @property
+    def descriptor(self) -> AgentACPDescriptor | None:
+        """What the agent says of itself, once it was asked."""
+        return self._descriptor
+
+    @property
+    @override
+    def metadata(self) -> dict[str, Any]:
+        """The agent, its host and, once its descriptor was read, its version."""
+        if self._descriptor is None:
+            return super().metadata
+        ref = self._descriptor.metadata.ref
+        return {**super().metadata, "agent": ref.name, "version": ref.version}
+
+    @override
+    def known(self) -> dict[str, Any]:
+        """What is known of the agent without asking it; once its descriptor was read, what that says.
+
+        Returns:
+            Beside `metadata`, as far as types or descriptor tell: the names of the fields that it
+            `takes` and `gives`, and the types of what it `asks`.
+        """
+        if self._descriptor is None:
+            return super().known()
+        specs = self._descriptor.specs
+        asks = {"asks": [each.interrupt_type for each in specs.interrupts or ()]}
+        fields = self._fields(takes=specs.input, gives=specs.output)
+        return {**self.metadata, **fields, **(asks if asks["asks"] else {})}
+
+    def describe(self, config: RunnableConfig | None = None) -> AgentACPDescriptor:
+        """Read what the agent says of itself, once: what it takes and gives, and what it may ask.
+
+        Tools and drawings of this node show it from then on.
+
+        Args:
+            config: Says as whom to ask, where that is not the same for everyone.
+
+        Raises:
+            UnknownAgentError: If the server has no such agent.
+            OpenApiException: If the server cannot be reached or refuses.
+        """
+        self._refuse_without("client")
+        return self._as_who_asks(config).run(self._read_descriptor())
+
+    async def adescribe(self, config: RunnableConfig | None = None) -> AgentACPDescriptor:
+        """`describe`, awaiting."""
+        self._refuse_without("async_client")
+        return await self._as_who_awaits(config).run(self._read_descriptor())
+
+    def _found(self, finding: Flow[T]) -> Flow[T]:
+        """What is found; that it is not names this node."""
+        try:
+            return (yield from finding)
+        except UnknownAgentError as error:
+            raise UnknownAgentError(str(error), node=self.name) from None
+
+    def _read_descriptor(self) -> Flow[AgentACPDescriptor]:
+        if self._descriptor is None:
+            finding = self.finding(self._agent_id or self.agent, self.policy.retries)
+            found = yield from self._found(finding)
+            self._agent_id, self._descriptor = found.agent_id, found.descriptor
+        return self._descriptor
 
     def _thread(self, execution: Execution) -> str | None:
         """The remote thread that the agent remembers on, if it is to."""
         return execution.remote_thread_id() if self.use_threads else None
 
-    def _tool_side(self, config: Any, takes: Any, description: str) -> ToolSide:
-        """What a tool is made from.
-
-        Args:
-            config: The agent's configuration, if it has one.
-            takes: The JSON Schema of what it takes, where the node's types do not tell.
-            description: What it says of itself.
-        """
+    @override
+    def tool_side(self, config: Any = None) -> ToolSide:
+        """What a tool is made from."""
         from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
             ARGUMENTS,
             AnswerPort,
@@ -164,6 +325,9 @@ class AgentNode(RemoteNode):
             )
         twin.input = InputPort("input", ARGUMENTS, self.input_type, self.name)
         twin.output = AnswerPort(self.output_type, self.name)
-        takes = takes if self.input_type is None else self.input_type
-        said = description or f"Has the remote agent {self.agent!r} do its work."
-        return ToolSide(twin, takes, said)
+        known = self._descriptor
+        takes = self.input_type
+        if takes is None and known is not None:
+            takes = known.specs.input
+        said = known.metadata.description if known is not None else ""
+        return ToolSide(twin, takes, said or f"Has the remote agent {self.agent!r} do its work.")

@@ -1,16 +1,17 @@
-"""What an `ACPNode` is made with if it is made from an agent's descriptor alone."""
+"""What a node is made with if it is made from what its agent says of itself alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from langchain_core.runnables.config import ensure_config
 from typing_extensions import is_typeddict
 
-from acp_langgraph.acp.agents import FoundAgent, find_agent
+from acp_langgraph.acp.agents import FoundAgent
 from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.reading import Document, Schema, printable, said
 from acp_langgraph.json_schema.types import type_from_json_schema
@@ -40,8 +41,15 @@ class NodeOptions(AgentOptions, total=False):
     stream_mode: Literal["auto"] | Mode | Sequence[Mode] | None
 
 
+Finding: TypeAlias = Callable[[str, int], Flow[FoundAgent]]
+"""Finds an agent by its name or id, with so many retries."""
+
+
 def look_up(
-    client_config: ApiClientConfiguration | str | None, agent: str, options: NodeOptions
+    finding: Finding,
+    client_config: ApiClientConfiguration | str | None,
+    agent: str,
+    options: NodeOptions,
 ) -> FoundAgent:
     """Ask the server for the agent, as the node will ask it."""
     identity = _identity(options)
@@ -52,11 +60,14 @@ def look_up(
         headers=identity.headers,
     ) as transport:
         asking = PerCallTransport(transport, lambda: identity.credentials(ensure_config()))
-        return asking.run(find_agent(str(agent), transport.retries))
+        return asking.run(finding(str(agent), transport.retries))
 
 
 async def alook_up(
-    client_config: ApiClientConfiguration | str | None, agent: str, options: NodeOptions
+    finding: Finding,
+    client_config: ApiClientConfiguration | str | None,
+    agent: str,
+    options: NodeOptions,
 ) -> FoundAgent:
     """`look_up`, awaiting."""
     identity = _identity(options)
@@ -67,7 +78,7 @@ async def alook_up(
         headers=identity.headers,
     ) as transport:
         asking = AsyncPerCallTransport(transport, lambda: identity.credentials(ensure_config()))
-        return await asking.run(find_agent(str(agent), transport.retries))
+        return await asking.run(finding(str(agent), transport.retries))
 
 
 def _identity(options: NodeOptions) -> Identity:
