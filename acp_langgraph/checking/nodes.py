@@ -14,14 +14,14 @@ from acp_langgraph.checking.declared import (
     state_schema,
     taken_schema,
 )
-from acp_langgraph.checking.findings import Finding, Level, PlacedNode, State
+from acp_langgraph.checking.findings import Finding, Level, PlacedNode
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.fitting import Misfit, misfits
 from acp_langgraph.json_schema.reading import ANYTHING, Document, Schema, one_line
 from acp_langgraph.json_schema.types import type_from_json_schema
-from acp_langgraph.mapping import MappingPlan, compile_path
+from acp_langgraph.mapping import compile_path
 from acp_langgraph.nodes.agent import AgentNode
-from acp_langgraph.nodes.ports import InputPort, OutputPort
+from acp_langgraph.nodes.ports import InputPort
 
 
 def state_findings(placed: PlacedNode) -> Iterator[Finding]:
@@ -29,30 +29,14 @@ def state_findings(placed: PlacedNode) -> Iterator[Finding]:
     state = placed.state
     if state is None:
         return
-    for port in vars(placed.node).values():
-        plan = getattr(port, "plan", None)
-        if isinstance(port, InputPort):
-            yield from _unreadable(placed, state, f"{port.what}_path", port.path)
-        elif isinstance(port, OutputPort):
-            yield from _unwritable(placed, state, "output_path", port.path)
-        elif isinstance(plan, MappingPlan) and port is getattr(placed.node, "input", None):
-            for path in plan.reads:
-                yield from _unreadable(placed, state, "input", str(path))
-        elif isinstance(plan, MappingPlan):
-            for path in plan.writes:
-                yield from _unwritable(placed, state, "output", str(path))
-
-
-def _unreadable(placed: PlacedNode, state: State, what: str, path: str) -> Iterator[Finding]:
-    problem = _no_place([state.read], path)
-    if problem:
-        yield _found(placed, "error", what, problem, "correct the path")
-
-
-def _unwritable(placed: PlacedNode, state: State, what: str, path: str) -> Iterator[Finding]:
-    problem = _no_place(state.schemas, path)
-    if problem:
-        yield _found(placed, "error", what, problem, "correct the path")
+    for port in placed.node.ports:
+        is_read = isinstance(port, InputPort)
+        places = port.plan.reads if is_read else port.plan.writes
+        what = port.what if port.path is None else f"{port.what}_path"
+        for path in places:
+            problem = _no_place([state.read] if is_read else state.schemas, str(path))
+            if problem:
+                yield _found(placed, "error", what, problem, "correct the path")
 
 
 def agent_findings(placed: PlacedNode, agent: FoundAgent) -> Iterator[Finding]:
@@ -102,7 +86,7 @@ def _schemas(placed: PlacedNode, specs: AgentACPSpec) -> dict[str, tuple[Schema,
 def _sent(placed: PlacedNode, port: Any) -> Schema:
     if port.declared is not None:
         return sent_schema(port.declared)
-    if port.plan is not None:
+    if port.path is None:
         return planned_schema(port.plan)
     if placed.state is None or _no_place([placed.state.read], port.path):
         return True
@@ -123,21 +107,21 @@ def _mapped_paths(placed: PlacedNode, specs: AgentACPSpec) -> Iterator[Finding]:
     """Rules that write or read what the agent does not declare, and answers that reach no channel."""
     node = placed.node
     assert isinstance(node, AgentNode)  # noqa: S101 - others have no descriptor
-    if node.input.plan is not None and node.input.declared is None:
+    if node.input.path is None and node.input.declared is None:
         taken = type_from_json_schema(specs.input, "the input")
         for path in node.input.plan.writes:
             problem = _no_place([taken], str(path))
             if problem:
                 words = f"the agent declares no such input: {_elsewhere(problem, 'the input')}"
                 yield _found(placed, "warning", "input", words, "correct the rule")
-    if node.output.plan is not None:
+    if node.output.path is None:
         answer = type_from_json_schema(specs.output, "the answer")
         for path in node.output.plan.reads:
             problem = _no_place([answer], str(path))
             if problem:
                 words = f"the agent declares no such output: {_elsewhere(problem, 'the answer')}"
                 yield _found(placed, "warning", "output", words, "correct the rule")
-    elif not node.output_path and placed.state is not None:
+    elif not node.output.path and placed.state is not None:
         names = {
             str(name)
             for form in Document(specs.output).forms(specs.output)

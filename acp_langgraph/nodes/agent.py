@@ -20,8 +20,7 @@ from acp_langgraph.jobs.job import JobPolicy
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers
-from acp_langgraph.nodes.plans import input_of, output_of
-from acp_langgraph.nodes.ports import FixedPort, InputPort
+from acp_langgraph.nodes.ports import FixedPort, InputPort, input_of, output_of
 
 if TYPE_CHECKING:
     from acp_langgraph.nodes.tool import ToolSide

@@ -35,7 +35,7 @@ from acp_langgraph.nodes.identity import Auth, Headers, Identity
 from acp_langgraph.nodes.langgraph import CONFIG_KEY_RUNTIME, channels_taking
 from acp_langgraph.nodes.leaving import ended_with_the_graph
 from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
-from acp_langgraph.nodes.ports import OutputPort, refuse_lost
+from acp_langgraph.nodes.ports import InputPort, OutputPort, refuse_lost
 from acp_langgraph.nodes.reporting import Report
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
@@ -118,6 +118,13 @@ class RemoteNode(Described):
         state = self.__getstate__()
         twin.__dict__.update({each: copy.deepcopy(state[each], memo) for each in state})
         return twin
+
+    @property
+    def ports(self) -> tuple[InputPort | OutputPort, ...]:
+        """Where the node reads the state, and where it writes it."""
+        return tuple(
+            each for each in vars(self).values() if isinstance(each, InputPort | OutputPort)
+        )
 
     @abstractmethod
     def flow(

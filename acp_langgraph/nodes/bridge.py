@@ -38,8 +38,7 @@ from acp_langgraph.errors import (
 from acp_langgraph.nodes.base import RemoteNode, one_of
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Headers
-from acp_langgraph.nodes.plans import input_of, output_of
-from acp_langgraph.nodes.ports import InputPort
+from acp_langgraph.nodes.ports import InputPort, input_of, output_of
 
 if TYPE_CHECKING:
     from acp_langgraph.nodes.tool import ToolSide

@@ -23,7 +23,6 @@ from langgraph.graph import START, StateGraph
 from pydantic import BaseModel, PrivateAttr, create_model
 from typing_extensions import override
 
-from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.wire import plain
 from acp_langgraph.errors import (
     AcpLangGraphError,
@@ -58,7 +57,7 @@ class _Called(TypedDict, total=False):
     answer: Any
 
 
-class AnswerPort:
+class AnswerPort(OutputPort):
     """Takes an agent's answer as the result of a call: JSON, checked against its declared type.
 
     Args:
@@ -66,24 +65,18 @@ class AnswerPort:
         node: The node's name, for errors.
     """
 
-    plan = None
-
     def __init__(self, declared: Any, node: str) -> None:
-        self.declared = declared
-        self._port = OutputPort(ANSWER, declared, None, node)
+        super().__init__(ANSWER, declared, None, node)
 
-    def put(self, state: Any, values: Any, _: Any) -> Flow[dict[str, Any]]:
-        """`write` as a flow."""
-        yield from ()
-        return self.write(state, values)
-
-    def write(self, state: Any, values: Any) -> dict[str, Any]:
+    def write(
+        self, state: Any, values: Any, config: RunnableConfig | None = None
+    ) -> dict[str, Any]:
         """The answer as it came, once it is certain that it fits.
 
         Raises:
             NodeOutputError: If it does not.
         """
-        self._port.write(state, values)
+        super().write(state, values, config)
         return {ANSWER: values}
 
 

@@ -24,7 +24,7 @@ from acp_langgraph.jobs.job import Job, JobPolicy, Outcome, Sighting
 from acp_langgraph.jobs.waiting import cancel_job
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
-from acp_langgraph.nodes.plans import input_of, output_of
+from acp_langgraph.nodes.ports import input_of, output_of
 
 __all__ = ["Seen", "ToyError", "ToyJob", "ToyNode"]
 
