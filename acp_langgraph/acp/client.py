@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from acp_langgraph.acp import calls
-from acp_langgraph.acp.events import EventReader, read_events, streamed, unstreamed
+from acp_langgraph.acp.listening import EventReader, read_events, streamed, unstreamed
 from acp_langgraph.acp.models import RunOutputStream
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call

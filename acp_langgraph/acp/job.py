@@ -375,6 +375,8 @@ class ACPJob(Job):
 
     def heard(self, segment: Segment, outcome: Outcome) -> Flow[dict[str, Any]]:
         """Tell if something may not have been shown."""
+        if self.listening is None:
+            return {}
         asks = outcome["type"] == "interrupt"
         return (yield from stop_listening(self.node, self.listening, segment, asks=asks))
 

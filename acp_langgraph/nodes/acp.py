@@ -24,9 +24,9 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.jobs.listening import Listening
 from acp_langgraph.jobs.waiting import cancel_job
-from acp_langgraph.nodes.agent import AgentNode
+from acp_langgraph.nodes.agent import AgentNode, forwarded, forwarded_metadata
 from acp_langgraph.nodes.execution import Execution
-from acp_langgraph.nodes.identity import Auth, Headers, forwarded, forwarded_metadata
+from acp_langgraph.nodes.identity import Auth, Headers
 
 if TYPE_CHECKING:
     from acp_langgraph.nodes.from_agent import Mode, NodeOptions

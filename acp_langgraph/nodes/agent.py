@@ -9,12 +9,14 @@ from uuid import UUID
 
 import httpx
 from langchain_core.runnables import RunnableConfig
+from pydantic_core import PydanticSerializationError
 from typing_extensions import TypedDict, override
 
 from acp_langgraph.acp.agents import FoundAgent
 from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.wire import plain, unsendable
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.jobs.job import JobPolicy
 from acp_langgraph.nodes.base import RemoteNode, one_of
@@ -330,3 +332,34 @@ class AgentNode(RemoteNode):
             takes = known.specs.input
         said = known.metadata.description if known is not None else ""
         return ToolSide(twin, takes, said or f"Has the remote agent {self.agent!r} do its work.")
+
+
+_GRAPHS_OWN: Final = ("langgraph_", "checkpoint", "__", "ls_")
+_DEFAULT_RECURSION_LIMIT: Final = 25  # what LangChain fills in where the user set none
+_GRAPHS_OWN_TAGS: Final = ("graph:", "seq:", "langsmith:", "branch:")
+
+
+def forwarded(config: RunnableConfig) -> dict[str, Any]:
+    """What of the graph's configuration is the user's and meant for the agent as well."""
+    tags = [tag for tag in config.get("tags") or () if not tag.startswith(_GRAPHS_OWN_TAGS)]
+    found: dict[str, Any] = {"tags": tags} if tags else {}
+    limit = config.get("recursion_limit", _DEFAULT_RECURSION_LIMIT)
+    if limit != _DEFAULT_RECURSION_LIMIT:
+        found["recursion_limit"] = limit
+    return found
+
+
+def forwarded_metadata(config: RunnableConfig) -> dict[str, Any]:
+    """What of its metadata is the user's, as far as it is JSON."""
+    configurable = config.get("configurable", {})
+    found = {}
+    for name, value in (config.get("metadata") or {}).items():
+        if name.startswith(_GRAPHS_OWN) or name in configurable:
+            continue
+        try:
+            made = plain(value)
+        except (PydanticSerializationError, ValueError):
+            continue
+        if unsendable(made) is None:
+            found[name] = made
+    return found

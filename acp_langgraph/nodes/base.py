@@ -33,8 +33,7 @@ from acp_langgraph.nodes.drawing import Described
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers, Identity
 from acp_langgraph.nodes.langgraph import CONFIG_KEY_RUNTIME, channels_taking
-from acp_langgraph.nodes.leaving import ended_with_the_graph
-from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer
+from acp_langgraph.nodes.performers import AsyncGraphPerformer, GraphPerformer, ended_with_the_graph
 from acp_langgraph.nodes.ports import InputPort, OutputPort, refuse_lost
 from acp_langgraph.nodes.reporting import Report
 from acp_langgraph.transport import AsyncTransport, Transport

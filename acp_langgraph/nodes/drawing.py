@@ -1,33 +1,75 @@
-"""How a node presents itself: in drawings and traces, and to models as a tool.
-
-LangGraph draws the metadata that was given where a node was added, and does not ask the node. So
-`builder.add_node(node, metadata=node.metadata)` puts agent and host into every drawing and trace, and
-`describe_graph` puts in all that is known, whichever way the nodes were added.
-"""
+"""What a node is wrapped in by LangChain: with a config, with arguments, with retries; with no fallbacks."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, cast
 from urllib.parse import urlsplit
 
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from langchain_core.runnables.graph import Graph
+from langchain_core.runnables.retry import RunnableRetry
+from langchain_core.runnables.utils import Input, Output
 from langgraph.pregel import Pregel
 from typing_extensions import override
 
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.reading import Document, said
 from acp_langgraph.mapping import validation
-from acp_langgraph.nodes.wrapping import WithoutFallbacks
 
 if TYPE_CHECKING:
-    from langchain_core.runnables import RunnableConfig
     from langchain_core.tools import BaseTool
 
     from acp_langgraph.nodes.tool import ToolSide
     from acp_langgraph.transport import AsyncTransport, Transport
+
+
+def refuse_fallbacks(node: str) -> NoReturn:
+    """Refuse fallbacks, which would lose a question.
+
+    Raises:
+        NodeConfigurationError: Always.
+    """
+    raise NodeConfigurationError(
+        "with_fallbacks would take the agent's question for a failure; LangGraph's own "
+        "add_node(..., error_handler=...) does not",
+        node=node,
+    )
+
+
+class WithoutFallbacks(Runnable[Input, Output]):
+    """What refuses fallbacks, and so does whatever it is wrapped in by its own methods."""
+
+    @override
+    def with_fallbacks(self, *_: Any, **__: Any) -> NoReturn:
+        """Refused: a question of the agent is an exception to LangChain, and would be lost."""
+        refuse_fallbacks(self.get_name())
+
+    @override
+    def with_config(
+        self, config: RunnableConfig | None = None, **options: Any
+    ) -> _Bound[Input, Output]:
+        """It, with a config."""
+        return _Bound(bound=self, config=cast("RunnableConfig", {**(config or {}), **options}))
+
+    @override
+    def bind(self, **kwargs: Any) -> _Bound[Input, Output]:
+        """It, with arguments."""
+        return _Bound(bound=self, kwargs=kwargs, config={})
+
+    @override
+    def with_retry(self, **options: Any) -> _Retried[Input, Output]:
+        """It, tried again where it fails, as `Runnable.with_retry` says; a question is no failure."""
+        return _Retried(**dict(Runnable.with_retry(self, **options)))  # type: ignore[call-overload]  # a model's fields
+
+
+class _Bound(WithoutFallbacks[Input, Output], RunnableBinding[Input, Output]):  # type: ignore[no-redef]  # the plugin and a field "kwargs"
+    """A `RunnableBinding`, but for fallbacks."""
+
+
+class _Retried(WithoutFallbacks[Input, Output], RunnableRetry[Input, Output]):  # type: ignore[no-redef]  # the plugin and a field "kwargs"
+    """A `RunnableRetry`, but for fallbacks."""
 
 
 _FIELDS_SHOWN: Final = 12

@@ -1,20 +1,18 @@
-"""What goes with a node's requests: as whom they are made, and what of the graph's configuration."""
+"""As whom a node makes its requests."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import httpx
 from langchain_core.runnables import RunnableConfig
-from pydantic_core import PydanticSerializationError
 
 from acp_langgraph.auth import HeaderAuth, Refuse, credentials_of
 from acp_langgraph.auth.credentials import Credentials, Shown
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.secrets import SHORTEST_SECRET
-from acp_langgraph.core.wire import plain, unsendable
 from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
@@ -38,6 +36,7 @@ class Identity:
     Attributes:
         headers: What is the same for every request.
         httpx_auth: What httpx is to do.
+        varies: Whether it may be another one for another execution.
 
     Args:
         node: The node's name.
@@ -76,15 +75,11 @@ class Identity:
             raise NodeConfigurationError(str(error), node=node) from None
         self._parts = tuple(parts)
         self._more = more
+        self.varies = bool(parts) or more is not None
 
     def __deepcopy__(self, _: Any) -> Self:
         """The same: what is copied shows what this shows, and asks for it together with this."""
         return self
-
-    @property
-    def varies(self) -> bool:
-        """Whether it may be another one for another execution."""
-        return bool(self._parts) or self._more is not None
 
     def credentials(self, config: RunnableConfig) -> Credentials | None:
         """What is shown with the calls of an execution.
@@ -130,34 +125,3 @@ class Identity:
                     name,
                 )
                 return
-
-
-_GRAPHS_OWN: Final = ("langgraph_", "checkpoint", "__", "ls_")
-_DEFAULT_RECURSION_LIMIT: Final = 25  # what LangChain fills in where the user set none
-_GRAPHS_OWN_TAGS: Final = ("graph:", "seq:", "langsmith:", "branch:")
-
-
-def forwarded(config: RunnableConfig) -> dict[str, Any]:
-    """What of the graph's configuration is the user's and meant for the agent as well."""
-    tags = [tag for tag in config.get("tags") or () if not tag.startswith(_GRAPHS_OWN_TAGS)]
-    found: dict[str, Any] = {"tags": tags} if tags else {}
-    limit = config.get("recursion_limit", _DEFAULT_RECURSION_LIMIT)
-    if limit != _DEFAULT_RECURSION_LIMIT:
-        found["recursion_limit"] = limit
-    return found
-
-
-def forwarded_metadata(config: RunnableConfig) -> dict[str, Any]:
-    """What of its metadata is the user's, as far as it is JSON."""
-    configurable = config.get("configurable", {})
-    found = {}
-    for name, value in (config.get("metadata") or {}).items():
-        if name.startswith(_GRAPHS_OWN) or name in configurable:
-            continue
-        try:
-            made = plain(value)
-        except (PydanticSerializationError, ValueError):
-            continue
-        if unsendable(made) is None:
-            found[name] = made
-    return found

@@ -32,9 +32,9 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.json_schema.types import type_from_json_schema
 from acp_langgraph.mapping import schema, validation
+from acp_langgraph.nodes.drawing import refuse_fallbacks
 from acp_langgraph.nodes.ports import OutputPort
 from acp_langgraph.nodes.tool_calls import ToolCall
-from acp_langgraph.nodes.wrapping import refuse_fallbacks
 
 if TYPE_CHECKING:
     from acp_langgraph.nodes.base import RemoteNode

@@ -33,7 +33,7 @@ from acp_langgraph.transport.exchange import (
     refuse_to_ask,
     trusting_nobody,
 )
-from acp_langgraph.transport.proxies import is_socks, socks_transport
+from acp_langgraph.transport.peers import is_socks, socks_transport
 
 
 class _Deadline(threading.local):

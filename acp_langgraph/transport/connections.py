@@ -25,7 +25,7 @@ from acp_langgraph.transport.exchange import (
     authorization_for,
     trusting_nobody,
 )
-from acp_langgraph.transport.proxies import is_socks, socks_connector
+from acp_langgraph.transport.peers import is_socks, socks_connector
 
 
 @dataclass(frozen=True, slots=True)

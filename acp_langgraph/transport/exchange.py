@@ -39,8 +39,7 @@ from acp_langgraph.errors import (
     OpenApiException,
     error_for_status,
 )
-from acp_langgraph.transport.proxies import ProxyName, name_of, proxy_to
-from acp_langgraph.transport.tls import tls_context
+from acp_langgraph.transport.peers import ProxyName, name_of, proxy_to, tls_context
 
 T = TypeVar("T")
 

@@ -10,13 +10,13 @@ import pytest
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl, Runtime
 
-from acp_langgraph.nodes import leaving
-from acp_langgraph.nodes.leaving import leave_if_drained, until_drained
+from acp_langgraph.nodes import performers
+from acp_langgraph.nodes.performers import leave_if_drained, until_drained
 
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaving, "LOOK_EVERY", 0.001)
+    monkeypatch.setattr(performers, "LOOK_EVERY", 0.001)
 
 
 def runtime() -> Runtime[None]:
@@ -83,7 +83,7 @@ async def test_what_is_awaited_ends_by_itself_where_nothing_is_drained() -> None
 async def test_after_a_pause_without_waits_a_drain_is_seen_again() -> None:
     async with until_drained(runtime()):
         pass
-    watch = leaving._watches[asyncio.get_running_loop()]
+    watch = performers._watches[asyncio.get_running_loop()]
     while watch._looks:  # noqa: ASYNC110 - what ends it is a timer of its own
         await asyncio.sleep(0)
     again = runtime()
