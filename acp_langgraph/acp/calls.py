@@ -23,7 +23,6 @@ Raises, all of them:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final, Literal, TypeAlias, Unpack
 from uuid import UUID
 
@@ -47,13 +46,13 @@ from acp_langgraph.acp.models import (
     ThreadSearchRequest,
     ThreadState,
 )
-from acp_langgraph.core.calls import ABSENT, EVENT_STREAM, Call, path
+from acp_langgraph.core.calls import ABSENT, Call
 from acp_langgraph.core.operations import (
     JSONObject,
+    Operation,
     Options,
     Query,
     as_json,
-    checked_options,
     queried,
     sent,
 )
@@ -83,7 +82,120 @@ class Parameters(Query):
 
 Id: TypeAlias = str | UUID
 
-_STREAM: Final = {"accept": EVENT_STREAM, "cache-control": "no-store"}
+_RUN: Final = "/threads/{thread_id}/runs/{run_id}"
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    each.name: each
+    for each in (
+        Operation(
+            "search_agents", "POST /agents/search", list[Agent], AgentSearchRequest, repeatable=True
+        ),
+        Operation("get_agent_by_id", "GET /agents/{agent_id}", Agent),
+        Operation(
+            "get_acp_descriptor_by_id", "GET /agents/{agent_id}/descriptor", AgentACPDescriptor
+        ),
+        Operation("create_stateless_run", "POST /runs", RunStateless, RunCreateStateless),
+        Operation(
+            "create_and_wait_for_stateless_run_output",
+            "POST /runs/wait",
+            RunWaitResponseStateless,
+            RunCreateStateless,
+            lasts=True,
+        ),
+        Operation(
+            "create_and_stream_stateless_run_output",
+            "POST /runs/stream",
+            RunOutputStream,
+            RunCreateStateless,
+            streams=True,
+        ),
+        Operation(
+            "search_stateless_runs",
+            "POST /runs/search",
+            list[RunStateless],
+            RunSearchRequest,
+            repeatable=True,
+        ),
+        Operation("get_stateless_run", "GET /runs/{run_id}", RunStateless),
+        Operation(
+            "wait_for_stateless_run_output",
+            "GET /runs/{run_id}/wait",
+            RunWaitResponseStateless,
+            lasts=True,
+        ),
+        Operation(
+            "stream_stateless_run_output",
+            "GET /runs/{run_id}/stream",
+            RunOutputStream,
+            streams=True,
+        ),
+        Operation("resume_stateless_run", "POST /runs/{run_id}", RunStateless, Any),
+        Operation(
+            "cancel_stateless_run",
+            "POST /runs/{run_id}/cancel",
+            None,
+            query=("wait", "action"),
+            repeatable=True,
+        ),
+        Operation("delete_stateless_run", "DELETE /runs/{run_id}", None),
+        Operation("create_thread", "POST /threads", Thread, ThreadCreate),
+        Operation(
+            "search_threads",
+            "POST /threads/search",
+            list[Thread],
+            ThreadSearchRequest,
+            repeatable=True,
+        ),
+        Operation("get_thread", "GET /threads/{thread_id}", Thread),
+        Operation("patch_thread", "PATCH /threads/{thread_id}", Thread, ThreadPatch),
+        Operation("delete_thread", "DELETE /threads/{thread_id}", None),
+        Operation("copy_thread", "POST /threads/{thread_id}/copy", Thread),
+        Operation(
+            "get_thread_history",
+            "GET /threads/{thread_id}/history",
+            list[ThreadState],
+            query=("limit", "before"),
+        ),
+        Operation(
+            "list_thread_runs",
+            "GET /threads/{thread_id}/runs",
+            list[RunStateful],
+            query=("limit", "offset"),
+        ),
+        Operation(
+            "create_thread_run", "POST /threads/{thread_id}/runs", RunStateful, RunCreateStateful
+        ),
+        Operation(
+            "create_and_wait_for_thread_run_output",
+            "POST /threads/{thread_id}/runs/wait",
+            RunWaitResponseStateful,
+            RunCreateStateful,
+            lasts=True,
+        ),
+        Operation(
+            "create_and_stream_thread_run_output",
+            "POST /threads/{thread_id}/runs/stream",
+            RunOutputStream,
+            RunCreateStateful,
+            streams=True,
+        ),
+        Operation("get_thread_run", f"GET {_RUN}", RunStateful),
+        Operation(
+            "wait_for_thread_run_output", f"GET {_RUN}/wait", RunWaitResponseStateful, lasts=True
+        ),
+        Operation("stream_thread_run_output", f"GET {_RUN}/stream", RunOutputStream, streams=True),
+        Operation("resume_thread_run", f"POST {_RUN}", RunStateful, Any),
+        Operation(
+            "cancel_thread_run",
+            f"POST {_RUN}/cancel",
+            None,
+            query=("wait", "action"),
+            repeatable=True,
+        ),
+        Operation("delete_thread_run", f"DELETE {_RUN}", None),
+    )
+}
+"""The 30 operations by name, as the specification's OpenAPI document has them."""
 
 
 # Agents
@@ -93,20 +205,17 @@ def search_agents(
     body: AgentSearchRequest | JSONObject | None = None, **options: Unpack[Options]
 ) -> Call[list[Agent]]:
     """List the agents that match; all of them, ten at a time, if nothing is asked for."""
-    where, wire = "/agents/search", sent(AgentSearchRequest, {} if body is None else body)
-    return _search("search_agents", where, list[Agent], wire, **options)
+    return _call("search_agents", options, body={} if body is None else body)
 
 
 def get_agent_by_id(agent_id: Id, **options: Unpack[Options]) -> Call[Agent]:
     """Get an agent's name, version and description."""
-    where = path("/agents/{agent_id}", agent_id=agent_id)
-    return _call("get_agent_by_id", "GET", where, Agent, **options)
+    return _call("get_agent_by_id", options, agent_id)
 
 
 def get_acp_descriptor_by_id(agent_id: Id, **options: Unpack[Options]) -> Call[AgentACPDescriptor]:
     """Get an agent's descriptor: its capabilities and the schemas of what goes in and out."""
-    where = path("/agents/{agent_id}/descriptor", agent_id=agent_id)
-    return _call("get_acp_descriptor_by_id", "GET", where, AgentACPDescriptor, **options)
+    return _call("get_acp_descriptor_by_id", options, agent_id)
 
 
 # Stateless runs
@@ -116,40 +225,33 @@ def create_stateless_run(
     body: RunCreateStateless | JSONObject, **options: Unpack[Options]
 ) -> Call[RunStateless]:
     """Start a run in the background and return at once."""
-    wire = sent(RunCreateStateless, body)
-    return _call("create_stateless_run", "POST", "/runs", RunStateless, body=wire, **options)
+    return _call("create_stateless_run", options, body=body)
 
 
 def create_and_wait_for_stateless_run_output(
     body: RunCreateStateless | JSONObject, **options: Unpack[Options]
 ) -> Call[RunWaitResponseStateless]:
     """Start a run and wait until it ends, fails or asks something."""
-    name, wire = "create_and_wait_for_stateless_run_output", sent(RunCreateStateless, body)
-    return _call(
-        name, "POST", "/runs/wait", RunWaitResponseStateless, body=wire, lasts=True, **options
-    )
+    return _call("create_and_wait_for_stateless_run_output", options, body=body)
 
 
 def create_and_stream_stateless_run_output(
     body: RunCreateStateless | JSONObject, **options: Unpack[Options]
 ) -> Call[RunOutputStream]:
     """Start a run and follow its output as it comes."""
-    name, wire = "create_and_stream_stateless_run_output", sent(RunCreateStateless, body)
-    return _stream(name, "POST", "/runs/stream", body=wire, **options)
+    return _call("create_and_stream_stateless_run_output", options, body=body)
 
 
 def search_stateless_runs(
     body: RunSearchRequest | JSONObject | None = None, **options: Unpack[Options]
 ) -> Call[list[RunStateless]]:
     """List the stateless runs that match; all of them, ten at a time, if nothing is asked for."""
-    where, wire = "/runs/search", sent(RunSearchRequest, {} if body is None else body)
-    return _search("search_stateless_runs", where, list[RunStateless], wire, **options)
+    return _call("search_stateless_runs", options, body={} if body is None else body)
 
 
 def get_stateless_run(run_id: Id, **options: Unpack[Options]) -> Call[RunStateless]:
     """Get a run and its status, not its output."""
-    where = path("/runs/{run_id}", run_id=run_id)
-    return _call("get_stateless_run", "GET", where, RunStateless, **options)
+    return _call("get_stateless_run", options, run_id)
 
 
 def wait_for_stateless_run_output(
@@ -159,15 +261,12 @@ def wait_for_stateless_run_output(
 
     The server keeps the connection open as long as it, or a proxy before it, has the patience.
     """
-    where = path("/runs/{run_id}/wait", run_id=run_id)
-    name = "wait_for_stateless_run_output"
-    return _call(name, "GET", where, RunWaitResponseStateless, lasts=True, **options)
+    return _call("wait_for_stateless_run_output", options, run_id)
 
 
 def stream_stateless_run_output(run_id: Id, **options: Unpack[Options]) -> Call[RunOutputStream]:
     """Follow the output of a run from now on; what came before is not repeated."""
-    where = path("/runs/{run_id}/stream", run_id=run_id)
-    return _stream("stream_stateless_run_output", "GET", where, **options)
+    return _call("stream_stateless_run_output", options, run_id)
 
 
 def resume_stateless_run(run_id: Id, body: Any, **options: Unpack[Options]) -> Call[RunStateless]:
@@ -178,8 +277,7 @@ def resume_stateless_run(run_id: Id, body: Any, **options: Unpack[Options]) -> C
         body: The answer, any JSON value: `None`, `False`, a string, a list, an object. Its schema
             is in the agent's descriptor, under the type of the interrupt.
     """
-    where, wire = path("/runs/{run_id}", run_id=run_id), answered(body)
-    return _call("resume_stateless_run", "POST", where, RunStateless, body=wire, **options)
+    return _call("resume_stateless_run", options, run_id, body=body)
 
 
 def cancel_stateless_run(
@@ -197,14 +295,12 @@ def cancel_stateless_run(
         action: `interrupt` (the server's default) stops the run, `rollback` also deletes it and
             its checkpoints.
     """
-    where = path("/runs/{run_id}/cancel", run_id=run_id)
-    return _cancel("cancel_stateless_run", where, wait, action, **options)
+    return _call("cancel_stateless_run", options, run_id, wait=wait, action=action)
 
 
 def delete_stateless_run(run_id: Id, **options: Unpack[Options]) -> Call[None]:
     """Delete a run."""
-    where = path("/runs/{run_id}", run_id=run_id)
-    return _call("delete_stateless_run", "DELETE", where, None, **options)
+    return _call("delete_stateless_run", options, run_id)
 
 
 # Threads
@@ -214,42 +310,36 @@ def create_thread(
     body: ThreadCreate | JSONObject | None = None, **options: Unpack[Options]
 ) -> Call[Thread]:
     """Create an empty thread."""
-    wire = sent(ThreadCreate, {} if body is None else body)
-    return _call("create_thread", "POST", "/threads", Thread, body=wire, **options)
+    return _call("create_thread", options, body={} if body is None else body)
 
 
 def search_threads(
     body: ThreadSearchRequest | JSONObject | None = None, **options: Unpack[Options]
 ) -> Call[list[Thread]]:
     """List the threads that match; all of them, ten at a time, if nothing is asked for."""
-    where, wire = "/threads/search", sent(ThreadSearchRequest, {} if body is None else body)
-    return _search("search_threads", where, list[Thread], wire, **options)
+    return _call("search_threads", options, body={} if body is None else body)
 
 
 def get_thread(thread_id: Id, **options: Unpack[Options]) -> Call[Thread]:
     """Get a thread with its status and current values."""
-    where = path("/threads/{thread_id}", thread_id=thread_id)
-    return _call("get_thread", "GET", where, Thread, **options)
+    return _call("get_thread", options, thread_id)
 
 
 def patch_thread(
     thread_id: Id, body: ThreadPatch | JSONObject, **options: Unpack[Options]
 ) -> Call[Thread]:
     """Change a thread: metadata is merged, values and messages are written as a new state."""
-    where = path("/threads/{thread_id}", thread_id=thread_id)
-    return _call("patch_thread", "PATCH", where, Thread, body=sent(ThreadPatch, body), **options)
+    return _call("patch_thread", options, thread_id, body=body)
 
 
 def delete_thread(thread_id: Id, **options: Unpack[Options]) -> Call[None]:
     """Delete a thread; the server refuses while a run of it is pending."""
-    where = path("/threads/{thread_id}", thread_id=thread_id)
-    return _call("delete_thread", "DELETE", where, None, **options)
+    return _call("delete_thread", options, thread_id)
 
 
 def copy_thread(thread_id: Id, **options: Unpack[Options]) -> Call[Thread]:
     """Create a thread with a copy of another one's state and history."""
-    where = path("/threads/{thread_id}/copy", thread_id=thread_id)
-    return _call("copy_thread", "POST", where, Thread, **options)
+    return _call("copy_thread", options, thread_id)
 
 
 def get_thread_history(
@@ -266,9 +356,7 @@ def get_thread_history(
         limit: How many states at most; the server's default is 10.
         before: The id of a checkpoint; only states older than it are listed.
     """
-    where = path("/threads/{thread_id}/history", thread_id=thread_id)
-    query = queried(Parameters, limit=limit, before=before)
-    return _call("get_thread_history", "GET", where, list[ThreadState], query=query, **options)
+    return _call("get_thread_history", options, thread_id, limit=limit, before=before)
 
 
 # Runs on a thread
@@ -288,42 +376,33 @@ def list_thread_runs(
         limit: How many runs at most; the server's default is 10.
         offset: How many runs to skip.
     """
-    where = path("/threads/{thread_id}/runs", thread_id=thread_id)
-    query = queried(Parameters, limit=limit, offset=offset)
-    return _call("list_thread_runs", "GET", where, list[RunStateful], query=query, **options)
+    return _call("list_thread_runs", options, thread_id, limit=limit, offset=offset)
 
 
 def create_thread_run(
     thread_id: Id, body: RunCreateStateful | JSONObject, **options: Unpack[Options]
 ) -> Call[RunStateful]:
     """Start a run on a thread in the background and return at once."""
-    where = path("/threads/{thread_id}/runs", thread_id=thread_id)
-    wire = sent(RunCreateStateful, body)
-    return _call("create_thread_run", "POST", where, RunStateful, body=wire, **options)
+    return _call("create_thread_run", options, thread_id, body=body)
 
 
 def create_and_wait_for_thread_run_output(
     thread_id: Id, body: RunCreateStateful | JSONObject, **options: Unpack[Options]
 ) -> Call[RunWaitResponseStateful]:
     """Start a run on a thread and wait until it ends, fails or asks something."""
-    where = path("/threads/{thread_id}/runs/wait", thread_id=thread_id)
-    name, wire = "create_and_wait_for_thread_run_output", sent(RunCreateStateful, body)
-    return _call(name, "POST", where, RunWaitResponseStateful, body=wire, lasts=True, **options)
+    return _call("create_and_wait_for_thread_run_output", options, thread_id, body=body)
 
 
 def create_and_stream_thread_run_output(
     thread_id: Id, body: RunCreateStateful | JSONObject, **options: Unpack[Options]
 ) -> Call[RunOutputStream]:
     """Start a run on a thread and follow its output as it comes."""
-    where = path("/threads/{thread_id}/runs/stream", thread_id=thread_id)
-    name, wire = "create_and_stream_thread_run_output", sent(RunCreateStateful, body)
-    return _stream(name, "POST", where, body=wire, **options)
+    return _call("create_and_stream_thread_run_output", options, thread_id, body=body)
 
 
 def get_thread_run(thread_id: Id, run_id: Id, **options: Unpack[Options]) -> Call[RunStateful]:
     """Get a run of a thread and its status, not its output."""
-    where = path("/threads/{thread_id}/runs/{run_id}", thread_id=thread_id, run_id=run_id)
-    return _call("get_thread_run", "GET", where, RunStateful, **options)
+    return _call("get_thread_run", options, thread_id, run_id)
 
 
 def wait_for_thread_run_output(
@@ -333,17 +412,14 @@ def wait_for_thread_run_output(
 
     The server keeps the connection open as long as it, or a proxy before it, has the patience.
     """
-    where = path("/threads/{thread_id}/runs/{run_id}/wait", thread_id=thread_id, run_id=run_id)
-    name = "wait_for_thread_run_output"
-    return _call(name, "GET", where, RunWaitResponseStateful, lasts=True, **options)
+    return _call("wait_for_thread_run_output", options, thread_id, run_id)
 
 
 def stream_thread_run_output(
     thread_id: Id, run_id: Id, **options: Unpack[Options]
 ) -> Call[RunOutputStream]:
     """Follow the output of a run of a thread from now on; what came before is not repeated."""
-    where = path("/threads/{thread_id}/runs/{run_id}/stream", thread_id=thread_id, run_id=run_id)
-    return _stream("stream_thread_run_output", "GET", where, **options)
+    return _call("stream_thread_run_output", options, thread_id, run_id)
 
 
 def resume_thread_run(
@@ -357,8 +433,7 @@ def resume_thread_run(
         body: The answer, any JSON value: `None`, `False`, a string, a list, an object. Its schema
             is in the agent's descriptor, under the type of the interrupt.
     """
-    where = path("/threads/{thread_id}/runs/{run_id}", thread_id=thread_id, run_id=run_id)
-    return _call("resume_thread_run", "POST", where, RunStateful, body=answered(body), **options)
+    return _call("resume_thread_run", options, thread_id, run_id, body=body)
 
 
 def cancel_thread_run(
@@ -378,57 +453,21 @@ def cancel_thread_run(
         action: `interrupt` (the server's default) stops the run, `rollback` also deletes it and
             its checkpoints.
     """
-    where = path("/threads/{thread_id}/runs/{run_id}/cancel", thread_id=thread_id, run_id=run_id)
-    return _cancel("cancel_thread_run", where, wait, action, **options)
+    return _call("cancel_thread_run", options, thread_id, run_id, wait=wait, action=action)
 
 
 def delete_thread_run(thread_id: Id, run_id: Id, **options: Unpack[Options]) -> Call[None]:
     """Delete a run of a thread."""
-    where = path("/threads/{thread_id}/runs/{run_id}", thread_id=thread_id, run_id=run_id)
-    return _call("delete_thread_run", "DELETE", where, None, **options)
-
-
-# What the operations have in common
-
-
-def _search(
-    operation: str, where: str, returns: Any, body: Any, **options: Unpack[Options]
-) -> Call[Any]:
-    call = _call(operation, "POST", where, returns, body=body, **options)
-    return replace(call, repeatable=True)
-
-
-def _stream(
-    operation: str, method: str, where: str, *, body: Any = ABSENT, **options: Unpack[Options]
-) -> Call[RunOutputStream]:
-    call = _call(operation, method, where, RunOutputStream, body=body, **options)
-    return replace(call, headers={**_STREAM, **call.headers})
-
-
-def _cancel(
-    operation: str,
-    where: str,
-    wait: bool | None,
-    action: CancelAction | None,
-    **options: Unpack[Options],
-) -> Call[None]:
-    query = queried(Parameters, wait=wait, action=action)
-    call = _call(operation, "POST", where, None, query=query, **options)
-    return replace(call, repeatable=True)  # to cancel twice is to cancel
+    return _call("delete_thread_run", options, thread_id, run_id)
 
 
 def _call(
-    operation: str,
-    method: str,
-    where: str,
-    returns: Any,
-    *,
-    body: Any = ABSENT,
-    query: Mapping[str, str] | None = None,
-    lasts: bool = False,
-    **options: Unpack[Options],
+    operation: str, options: Options, *ids: Any, body: Any = ABSENT, **query: Any
 ) -> Call[Any]:
-    call: Call[Any] = Call(
-        operation, method, where, returns, query=query or {}, body=body, lasts=lasts
-    )
-    return call.with_options(**checked_options(options)) if options else call
+    known = OPERATIONS[operation]
+    if known.takes is Any:
+        body = answered(body)
+    elif known.takes is not None:
+        body = sent(known.takes, body)
+    asked = queried(Parameters, **query) if query else {}
+    return known.call(ids, body, asked, options)

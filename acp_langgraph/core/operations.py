@@ -2,6 +2,8 @@
 
 What does not fit is refused before anything is sent.
 
+What an operation is, is said once, as an `Operation` in its protocol's table.
+
 A refusal names the field and what is wrong with it, never the value: that is the caller's data.
 
 A client's class body lists the operations, one line each:
@@ -18,13 +20,24 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+import re
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Concatenate, Generic, ParamSpec, TypeAlias, TypedDict, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    Concatenate,
+    Final,
+    Generic,
+    ParamSpec,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+)
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from acp_langgraph.core.calls import Call
+from acp_langgraph.core.calls import EVENT_STREAM, Call, path
 from acp_langgraph.core.wire import Wire, dump, unsendable
 from acp_langgraph.errors import ApiTypeError, ApiValueError
 
@@ -45,6 +58,78 @@ class Options(TypedDict, total=False):
 
     timeout: float | None
     headers: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a protocol; its calls, what serves it and what fakes it are made of this.
+
+    Attributes:
+        name: Its name in the protocol's specification.
+        route: HTTP method, upper case, and path template: `GET /runs/{run_id}`.
+        gives: The type of its result, of a stream that of one event; `None` where there is no body.
+        takes: The model of its body, `Any` for any JSON; `None` if it has none.
+        query: The names of its query parameters.
+        repeatable: As of a `Call`.
+        lasts: As of a `Call`.
+        streams: Whether it is answered with server-sent events.
+    """
+
+    name: str
+    route: str
+    gives: Any
+    takes: Any = None
+    query: tuple[str, ...] = ()
+    repeatable: bool | None = None
+    lasts: bool = False
+    streams: bool = False
+
+    @property
+    def method(self) -> str:
+        """HTTP method, upper case."""
+        return self.route.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        """Path template, with `{parameter}`s."""
+        return self.route.partition(" ")[2]
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of its path parameters, in their order."""
+        return _PARAMETER.findall(self.path)
+
+    def call(
+        self, ids: Sequence[Any], body: Any, query: Mapping[str, str], options: Options
+    ) -> Call[Any]:
+        """The call that performs it.
+
+        Args:
+            ids: Its path parameters, in their order.
+            body: The JSON to send, or `ABSENT`.
+            query: What `queried` made of its query parameters.
+            options: Those of the one call.
+
+        Raises:
+            ApiTypeError, ApiValueError: If an id or an option cannot be used.
+        """
+        call: Call[Any] = Call(
+            self.name,
+            self.method,
+            path(self.path, **dict(zip(self.parameters, ids, strict=True))) if ids else self.path,
+            self.gives,
+            query=query,
+            body=body,
+            headers=_STREAM if self.streams else _NO_HEADERS,
+            repeatable=self.repeatable,
+            lasts=self.lasts,
+        )
+        return call.with_options(**checked_options(options)) if options else call
+
+
+_PARAMETER: Final = re.compile(r"{(\w+)}")
+_STREAM: Final = {"accept": EVENT_STREAM, "cache-control": "no-store"}
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Ready(dict[str, Any]):

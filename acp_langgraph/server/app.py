@@ -22,12 +22,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from acp_langgraph.core.operations import Operation
 from acp_langgraph.server.agents import Graph, Registry, ServedAgent
 from acp_langgraph.server.database import Database
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest, TraceTaker
-from acp_langgraph.server.openapi import openapi
-from acp_langgraph.server.operations import OPERATIONS, Operations
+from acp_langgraph.server.openapi import by_path, openapi
+from acp_langgraph.server.operations import Operations, endpoint_of
 from acp_langgraph.server.saver import DatabaseSaver
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Journal
@@ -155,7 +156,7 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/openapi.json", _document),
-            *[_route(path, methods, operations, lifecycle) for path, methods in OPERATIONS.items()],
+            *[_route(path, among, operations, lifecycle) for path, among in by_path().items()],
         ],
         middleware=middleware,
         exception_handlers={
@@ -177,12 +178,12 @@ async def _document(_: Request) -> Response:
 
 def _route(
     path: str,
-    methods: Mapping[str, tuple[str, str]],
+    among: Sequence[Operation],
     operations: Operations,
     lifecycle: Lifecycle,
 ) -> Route:
     handlers: dict[str, Callable[[Request], Awaitable[Response]]] = {
-        method: getattr(operations, endpoint) for method, (_, endpoint) in methods.items()
+        each.method: getattr(operations, endpoint_of(each.name)) for each in among
     }
 
     async def dispatch(request: Request) -> Response:

@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from acp_langgraph.acp import models
+from acp_langgraph.acp.calls import OPERATIONS
+from acp_langgraph.core.operations import Operation
 from acp_langgraph.core.wire import Wire
 
 Json: TypeAlias = dict[str, Any]
@@ -101,80 +103,29 @@ _EVENT: Final[Json] = {
     "required": ["id", "event", "data"],
 }
 
-# Operation id -> what it takes, what it gives, which refusals it knows.
-_RUN_STATELESS, _RUN_STATEFUL = models.RunCreateStateless, models.RunCreateStateful
-_TAKES: Final[Mapping[str, Any]] = {
-    "search_agents": models.AgentSearchRequest,
-    "create_thread": models.ThreadCreate,
-    "search_threads": models.ThreadSearchRequest,
-    "patch_thread": models.ThreadPatch,
-    "create_thread_run": _RUN_STATEFUL,
-    "create_and_stream_thread_run_output": _RUN_STATEFUL,
-    "create_and_wait_for_thread_run_output": _RUN_STATEFUL,
-    "resume_thread_run": Any,
-    "create_stateless_run": _RUN_STATELESS,
-    "search_stateless_runs": models.RunSearchRequest,
-    "create_and_stream_stateless_run_output": _RUN_STATELESS,
-    "create_and_wait_for_stateless_run_output": _RUN_STATELESS,
-    "resume_stateless_run": Any,
-}
-_GIVES: Final[Mapping[str, Any]] = {
-    "search_agents": list[models.Agent],
-    "get_agent_by_id": models.Agent,
-    "get_acp_descriptor_by_id": models.AgentACPDescriptor,
-    "create_thread": models.Thread,
-    "search_threads": list[models.Thread],
-    "get_thread": models.Thread,
-    "patch_thread": models.Thread,
-    "delete_thread": None,
-    "get_thread_history": list[models.ThreadState],
-    "copy_thread": models.Thread,
-    "list_thread_runs": list[models.RunStateful],
-    "create_thread_run": models.RunStateful,
-    "create_and_stream_thread_run_output": "stream",
-    "create_and_wait_for_thread_run_output": models.RunWaitResponseStateful,
-    "get_thread_run": models.RunStateful,
-    "resume_thread_run": models.RunStateful,
-    "delete_thread_run": None,
-    "wait_for_thread_run_output": models.RunWaitResponseStateful,
-    "stream_thread_run_output": "stream",
-    "cancel_thread_run": None,
-    "create_stateless_run": models.RunStateless,
-    "search_stateless_runs": list[models.RunStateless],
-    "create_and_stream_stateless_run_output": "stream",
-    "create_and_wait_for_stateless_run_output": models.RunWaitResponseStateless,
-    "get_stateless_run": models.RunStateless,
-    "resume_stateless_run": models.RunStateless,
-    "delete_stateless_run": None,
-    "wait_for_stateless_run_output": models.RunWaitResponseStateless,
-    "stream_stateless_run_output": "stream",
-    "cancel_stateless_run": None,
-}
-_QUERIES: Final[Mapping[str, Mapping[str, Json]]] = {
-    "get_thread_history": {
-        "limit": {"type": "integer", "default": 10, "minimum": 1, "maximum": 1000},
-        "before": {"type": "string", "format": "uuid"},
-    },
-    "list_thread_runs": {
-        "limit": {"type": "integer", "default": 10, "minimum": 1, "maximum": 1000},
-        "offset": {"type": "integer", "default": 0, "minimum": 0},
-    },
-    **{
-        name: {
-            "wait": {"type": "boolean", "default": False},
-            "action": {"type": "string", "enum": ["interrupt", "rollback"], "default": "interrupt"},
-        }
-        for name in ("cancel_stateless_run", "cancel_thread_run")
-    },
+_PARAMETERS: Final[Mapping[str, Json]] = {
+    "limit": {"type": "integer", "default": 10, "minimum": 1, "maximum": 1000},
+    "offset": {"type": "integer", "default": 0, "minimum": 0},
+    "before": {"type": "string", "format": "uuid"},
+    "wait": {"type": "boolean", "default": False},
+    "action": {"type": "string", "enum": ["interrupt", "rollback"], "default": "interrupt"},
 }
 
 
-def statuses(operation: str, path: str) -> tuple[int, ...]:
+def by_path() -> dict[str, list[Operation]]:
+    """The operations at each path."""
+    found: dict[str, list[Operation]] = {}
+    for each in OPERATIONS.values():
+        found.setdefault(each.path, []).append(each)
+    return found
+
+
+def statuses(operation: Operation) -> tuple[int, ...]:
     """The HTTP statuses that an operation answers with."""
-    gives = 204 if _GIVES[operation] is None else 200
-    conflicts = operation.startswith(("create_", "resume_"))
-    found = "{" in path or (conflicts and operation != "create_thread")
-    refuses = operation != "get_agent_by_id"
+    gives = 204 if operation.gives is None else 200
+    conflicts = operation.name.startswith(("create_", "resume_"))
+    found = bool(operation.parameters) or (conflicts and operation.name != "create_thread")
+    refuses = operation.name != "get_agent_by_id"
     refusals = {404: found, 409: conflicts, 422: refuses}
     return (gives, *(status for status, given in refusals.items() if given))
 
@@ -182,8 +133,6 @@ def statuses(operation: str, path: str) -> tuple[int, ...]:
 @cache
 def openapi() -> Json:
     """The document."""
-    from acp_langgraph.server.operations import OPERATIONS  # noqa: PLC0415 - which serve it
-
     return {
         "openapi": "3.1.0",
         "info": {
@@ -192,44 +141,39 @@ def openapi() -> Json:
             "description": "LangGraph graphs, served by acp-langgraph.",
         },
         "paths": {
-            path: {method.lower(): _operation(name, path) for method, (name, _) in methods.items()}
-            for path, methods in OPERATIONS.items()
+            path: {each.method.lower(): _operation(each) for each in among}
+            for path, among in by_path().items()
         },
         "components": {"schemas": _schemas()},
     }
 
 
-def _operation(name: str, path: str) -> Json:
-    operation: Json = {
-        "operationId": name,
-        "parameters": [*_path_parameters(path), *_query_parameters(name)],
-        "responses": {str(status): _response(name, status) for status in statuses(name, path)},
-    }
-    if name in _TAKES:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": _schema_of(_TAKES[name])}},
-        }
-    return operation
-
-
-def _path_parameters(path: str) -> list[Json]:
-    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+def _operation(operation: Operation) -> Json:
     uuid = {"type": "string", "format": "uuid"}
-    return [{"name": name, "in": "path", "required": True, "schema": uuid} for name in names]
+    described: Json = {
+        "operationId": operation.name,
+        "parameters": [
+            *(
+                {"name": name, "in": "path", "required": True, "schema": uuid}
+                for name in operation.parameters
+            ),
+            *(
+                {"name": name, "in": "query", "required": False, "schema": _PARAMETERS[name]}
+                for name in operation.query
+            ),
+        ],
+        "responses": {str(status): _response(operation, status) for status in statuses(operation)},
+    }
+    if operation.takes is not None:
+        content = {"application/json": {"schema": _schema_of(operation.takes)}}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
 
 
-def _query_parameters(operation: str) -> list[Json]:
-    return [
-        {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in _QUERIES.get(operation, {}).items()
-    ]
-
-
-def _response(operation: str, status: int) -> Json:
+def _response(operation: Operation, status: int) -> Json:
     response: Json = {"description": HTTPStatus(status).phrase}
-    gives = _GIVES[operation] if status < 400 else str  # noqa: PLR2004 - HTTP
-    if gives == "stream":
+    gives = operation.gives if status < 400 else str  # noqa: PLR2004 - HTTP
+    if gives is models.RunOutputStream:
         response["content"] = {"text/event-stream": {"itemSchema": _EVENT}}
     elif gives is not None:
         response["content"] = {"application/json": {"schema": _schema_of(gives)}}

@@ -1,14 +1,14 @@
 """The 30 operations of ACP 0.2.3: read a request, ask the engine, write the answer.
 
 Stateless runs and runs on threads share their handlers; a `thread_id` in the path tells them apart.
-`OPERATIONS` says which handler serves which method and path, under the specification's own
-operation ids.
+Which operations there are is in `acp_langgraph.acp.calls`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+import re
+from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -140,7 +140,7 @@ class Operations:
         """Accept a run and answer at once."""
         return answer(run_json(await self._create(request)))
 
-    async def create_and_wait(self, request: Request) -> Response:
+    async def create_and_wait_for_run_output(self, request: Request) -> Response:
         """Accept a run and answer when it stops."""
         run = await self._create(request, told=False)
         settled = await _unless_disconnected(request, self._engine.wait(run.run_id))
@@ -148,7 +148,7 @@ class Operations:
             await self._abandoned(run)
         return _outcome(run.run_id, settled)
 
-    async def create_and_stream(self, request: Request) -> Response:
+    async def create_and_stream_run_output(self, request: Request) -> Response:
         """Accept a run and stream it until it stops."""
         return self._stream(request, await self._create(request), creator=True)
 
@@ -156,13 +156,13 @@ class Operations:
         """Tell where a run stands."""
         return answer(run_json(await self._find(request)))
 
-    async def wait_for_run(self, request: Request) -> Response:
+    async def wait_for_run_output(self, request: Request) -> Response:
         """Answer when a run stops."""
         run = await self._find(request)
         settled = await _unless_disconnected(request, self._engine.wait(run.run_id))
         return _outcome(run.run_id, settled)
 
-    async def stream_run(self, request: Request) -> Response:
+    async def stream_run_output(self, request: Request) -> Response:
         """Stream a run, from now on or from the client's last event, until it stops."""
         return self._stream(request, await self._find(request), creator=False)
 
@@ -259,57 +259,12 @@ class Operations:
             await self._engine.cancel(run.run_id)
 
 
-OPERATIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
-    "/agents/search": {"POST": ("search_agents", "search_agents")},
-    "/agents/{agent_id}": {"GET": ("get_agent_by_id", "get_agent_by_id")},
-    "/agents/{agent_id}/descriptor": {
-        "GET": ("get_acp_descriptor_by_id", "get_acp_descriptor_by_id")
-    },
-    "/threads": {"POST": ("create_thread", "create_thread")},
-    "/threads/search": {"POST": ("search_threads", "search_threads")},
-    "/threads/{thread_id}": {
-        "GET": ("get_thread", "get_thread"),
-        "PATCH": ("patch_thread", "patch_thread"),
-        "DELETE": ("delete_thread", "delete_thread"),
-    },
-    "/threads/{thread_id}/history": {"GET": ("get_thread_history", "get_thread_history")},
-    "/threads/{thread_id}/copy": {"POST": ("copy_thread", "copy_thread")},
-    "/threads/{thread_id}/runs": {
-        "GET": ("list_thread_runs", "list_thread_runs"),
-        "POST": ("create_thread_run", "create_run"),
-    },
-    "/threads/{thread_id}/runs/stream": {
-        "POST": ("create_and_stream_thread_run_output", "create_and_stream")
-    },
-    "/threads/{thread_id}/runs/wait": {
-        "POST": ("create_and_wait_for_thread_run_output", "create_and_wait")
-    },
-    "/threads/{thread_id}/runs/{run_id}": {
-        "GET": ("get_thread_run", "get_run"),
-        "POST": ("resume_thread_run", "resume_run"),
-        "DELETE": ("delete_thread_run", "delete_run"),
-    },
-    "/threads/{thread_id}/runs/{run_id}/wait": {
-        "GET": ("wait_for_thread_run_output", "wait_for_run")
-    },
-    "/threads/{thread_id}/runs/{run_id}/stream": {
-        "GET": ("stream_thread_run_output", "stream_run")
-    },
-    "/threads/{thread_id}/runs/{run_id}/cancel": {"POST": ("cancel_thread_run", "cancel_run")},
-    "/runs": {"POST": ("create_stateless_run", "create_run")},
-    "/runs/search": {"POST": ("search_stateless_runs", "search_stateless_runs")},
-    "/runs/stream": {"POST": ("create_and_stream_stateless_run_output", "create_and_stream")},
-    "/runs/wait": {"POST": ("create_and_wait_for_stateless_run_output", "create_and_wait")},
-    "/runs/{run_id}": {
-        "GET": ("get_stateless_run", "get_run"),
-        "POST": ("resume_stateless_run", "resume_run"),
-        "DELETE": ("delete_stateless_run", "delete_run"),
-    },
-    "/runs/{run_id}/wait": {"GET": ("wait_for_stateless_run_output", "wait_for_run")},
-    "/runs/{run_id}/stream": {"GET": ("stream_stateless_run_output", "stream_run")},
-    "/runs/{run_id}/cancel": {"POST": ("cancel_stateless_run", "cancel_run")},
-}
-"""Path and method to the specification's operation id and the endpoint that serves it."""
+def endpoint_of(operation: str) -> str:
+    """The name of the method that serves an operation: runs differ with and without a thread by path only."""
+    return _WHERE.sub("_run", operation)
+
+
+_WHERE: Final = re.compile(r"_(stateless|thread)_run(?!s)")
 
 
 def _nothing() -> Response:

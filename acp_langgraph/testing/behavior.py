@@ -12,41 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from acp_langgraph.acp.calls import OPERATIONS
 from acp_langgraph.testing.responses import Response
 from acp_langgraph.testing.runs import FakeRun, FakeThread, StreamUpdate
 
-ACP_OPERATIONS: Final = {
-    "search_agents": "POST /agents/search",
-    "get_agent_by_id": "GET /agents/{agent_id}",
-    "get_acp_descriptor_by_id": "GET /agents/{agent_id}/descriptor",
-    "create_thread": "POST /threads",
-    "search_threads": "POST /threads/search",
-    "get_thread": "GET /threads/{thread_id}",
-    "patch_thread": "PATCH /threads/{thread_id}",
-    "delete_thread": "DELETE /threads/{thread_id}",
-    "copy_thread": "POST /threads/{thread_id}/copy",
-    "get_thread_history": "GET /threads/{thread_id}/history",
-    "list_thread_runs": "GET /threads/{thread_id}/runs",
-    "create_thread_run": "POST /threads/{thread_id}/runs",
-    "create_and_wait_for_thread_run_output": "POST /threads/{thread_id}/runs/wait",
-    "create_and_stream_thread_run_output": "POST /threads/{thread_id}/runs/stream",
-    "get_thread_run": "GET /threads/{thread_id}/runs/{run_id}",
-    "resume_thread_run": "POST /threads/{thread_id}/runs/{run_id}",
-    "delete_thread_run": "DELETE /threads/{thread_id}/runs/{run_id}",
-    "wait_for_thread_run_output": "GET /threads/{thread_id}/runs/{run_id}/wait",
-    "stream_thread_run_output": "GET /threads/{thread_id}/runs/{run_id}/stream",
-    "cancel_thread_run": "POST /threads/{thread_id}/runs/{run_id}/cancel",
-    "search_stateless_runs": "POST /runs/search",
-    "create_stateless_run": "POST /runs",
-    "create_and_wait_for_stateless_run_output": "POST /runs/wait",
-    "create_and_stream_stateless_run_output": "POST /runs/stream",
-    "get_stateless_run": "GET /runs/{run_id}",
-    "resume_stateless_run": "POST /runs/{run_id}",
-    "delete_stateless_run": "DELETE /runs/{run_id}",
-    "wait_for_stateless_run_output": "GET /runs/{run_id}/wait",
-    "stream_stateless_run_output": "GET /runs/{run_id}/stream",
-    "cancel_stateless_run": "POST /runs/{run_id}/cancel",
-}
+ACP_OPERATIONS: Final = {name: each.route for name, each in OPERATIONS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

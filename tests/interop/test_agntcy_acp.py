@@ -16,8 +16,8 @@ import httpx
 import pytest
 from support.graphs import asking
 
+from acp_langgraph.acp.calls import OPERATIONS
 from acp_langgraph.server import RunningServer, serve
-from acp_langgraph.server.operations import OPERATIONS
 
 agntcy_acp = pytest.importorskip("agntcy_acp", reason="see above how to install it")
 models = pytest.importorskip("agntcy_acp.acp_v0.models")
@@ -44,7 +44,7 @@ GIVES = {
     "list_thread_runs": "RunStateful",
     "search_stateless_runs": "RunStateless",
 }
-CASES = [(path, name) for path, methods in OPERATIONS.items() for name, _ in methods.values()]
+CASES = [(each.path, name) for name, each in OPERATIONS.items()]
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from support.graphs import echo
 
+from acp_langgraph.acp.calls import OPERATIONS
 from acp_langgraph.server.openapi import openapi
-from acp_langgraph.server.operations import OPERATIONS
 
 SPECIFICATION = json.loads((Path(__file__).parent / "specification.json").read_text())
 DOCUMENT = openapi()
@@ -23,11 +23,7 @@ def documented(operation: str) -> dict:
 
 
 def test_the_operations_are_those_of_the_specification():
-    routed = {
-        f"{method} {path}": name
-        for path, methods in OPERATIONS.items()
-        for method, (name, _) in methods.items()
-    }
+    routed = {f"{each.method} {each.path}": each.name for each in OPERATIONS.values()}
 
     assert routed == {name: facts["id"] for name, facts in SPECIFICATION["operations"].items()}
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 from support.graphs import asking
 
+from acp_langgraph.acp.calls import OPERATIONS
 from acp_langgraph.acp.models import (
     Agent,
     AgentACPDescriptor,
@@ -19,7 +20,6 @@ from acp_langgraph.acp.models import (
     Thread,
     ThreadState,
 )
-from acp_langgraph.server.operations import OPERATIONS
 
 STREAM, NOTHING = object(), None
 
@@ -56,11 +56,7 @@ ANSWERS: dict[str, Any] = {
     "cancel_stateless_run": NOTHING,
 }
 
-CASES = [
-    (method, path, name)
-    for path, methods in OPERATIONS.items()
-    for method, (name, _) in methods.items()
-]
+CASES = [(each.method, each.path, each.name) for each in OPERATIONS.values()]
 
 
 @pytest.mark.parametrize(("method", "path", "name"), CASES, ids=[name for *_, name in CASES])

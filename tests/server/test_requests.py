@@ -7,8 +7,9 @@ import json
 import pytest
 from support.graphs import echo
 
+from acp_langgraph.acp.calls import OPERATIONS
 from acp_langgraph.server import Limits
-from acp_langgraph.server.operations import OPERATIONS
+from acp_langgraph.server.operations import Operations, endpoint_of
 
 KEY = "a made-up key"
 
@@ -19,9 +20,8 @@ def client(serving):
 
 
 def test_all_thirty_operations_are_there():
-    ids = [name for methods in OPERATIONS.values() for name, _ in methods.values()]
-
-    assert len(set(ids)) == len(ids) == 30
+    assert {endpoint_of(name) for name in OPERATIONS} <= set(vars(Operations))
+    assert len(OPERATIONS) == 30
 
 
 @pytest.mark.parametrize(
