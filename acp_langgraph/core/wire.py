@@ -213,7 +213,7 @@ def _is_plain(value: Any) -> bool:
     """Whether it is nothing but lists and dicts of what is no object of some class."""
     kind = type(value)
     if kind is dict:
-        return all(map(_is_plain, value.values()))
+        return all(map(_is_plain, value)) and all(map(_is_plain, value.values()))
     return kind in _PLAIN or (kind is list and all(map(_is_plain, value)))
 
 
