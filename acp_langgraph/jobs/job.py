@@ -60,8 +60,8 @@ _MAY_BE_DONE: Final = (
 )
 
 Segment: TypeAlias = dict[str, Any]
-"""From a start or an answer to the next outcome, JSON: `run_id`; `since` when, for the deadline; and the
-id of the last event `heard` before, for listening."""
+"""From a start or an answer to the next outcome, JSON: `run_id`; `since` when, for the deadline; the id of
+the last event `heard` before, for listening; and of a start the job's `key`, since 0.3."""
 
 Outcome: TypeAlias = dict[str, Any]
 """What a wait came to, JSON: `type` and `run_id`, and what belongs to the type:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from acp_langgraph.core.flow import Ask, Begin, Flow, OutOfTimeError, Pause, Progress, Step, within
 from acp_langgraph.errors import (
@@ -44,6 +44,8 @@ from acp_langgraph.errors import (
 from acp_langgraph.jobs.job import Entry, Job, Outcome, Segment, may_be_done
 from acp_langgraph.jobs.once import noting
 from acp_langgraph.jobs.waiting import at_work_since, cancel_job, give_up, judged, wait_for_job
+
+T = TypeVar("T")
 
 AnswerSchema: TypeAlias = Callable[[Any], Flow[dict[str, Any] | None]]
 """Finds the JSON Schema of the answer to a question."""
@@ -106,9 +108,12 @@ def run_job(
 def _done_with_questions(
     job: Job, entry: Entry, answer_schema: AnswerSchema | None
 ) -> Flow[Outcome]:
-    segment = yield from Step("create_run", partial(_create, job, entry), anchored=True)
-    yield Progress("running", segment["run_id"])
-    outcome = yield from Step("wait_for_run", partial(wait_for_job, job, entry, segment))
+    create = Step("create_run", partial(_create, job, entry), anchored=True)
+    segment = yield from _of_this(create, lambda found: found.get("key", job.key) == job.key)
+    job_id = segment["run_id"]
+    yield Progress("running", job_id)
+    wait = Step("wait_for_run", partial(wait_for_job, job, entry, segment))
+    outcome = yield from _of_this(wait, lambda found: found["run_id"] == job_id)
     refused = 0
     while outcome["type"] == "interrupt":
         payload = outcome["payload"]
@@ -131,15 +136,27 @@ def _done_with_questions(
 
 
 def _next_outcome(job: Job, entry: Entry, segment: Segment, answered: Outcome) -> Flow[Outcome]:
-    """What the job comes to after an answer."""
+    """What the job comes to after an answer: not the question that was answered."""
     about = ("type", "run_id", "asked_at", "payload")
+
+    def is_next(found: Outcome) -> bool:
+        return any(found.get(each) != answered.get(each) for each in about)
+
+    wait = Step("wait_for_run", partial(wait_for_job, job, entry, segment))
+    return (yield from _of_this(wait, is_next))
+
+
+def _of_this(step: Step[T], is_ours: Callable[[T], bool]) -> Flow[T]:
+    """What a step comes to; what another attempt has left in its place is passed over.
+
+    The attempts of one process count their steps on. In the next process a step may therefore have the
+    place of one of the same name that was about another job, or about an earlier question.
+    """
     while True:
-        wait = partial(wait_for_job, job, entry, segment)
-        step, ran_here = noting(Step("wait_for_run", wait))
-        outcome = yield from step
-        # Another attempt may have left its wait for the same question in this place.
-        if ran_here or any(outcome.get(each) != answered.get(each) for each in about):
-            return outcome
+        noted, ran_here = noting(step)
+        found = yield from noted
+        if ran_here or is_ours(found):
+            return found
 
 
 def _refuse_to_ask(job: Job, job_id: str | None, advice: str) -> Flow[NoReturn]:
@@ -159,7 +176,7 @@ def _create(job: Job, entry: Entry) -> Flow[Segment]:
         job_id = yield from within(job.policy.left(since), _find_or_start(job, entry))
     except OutOfTimeError as error:
         yield from give_up(job, None, str(error))
-    return {"run_id": job_id, "since": since}
+    return {"run_id": job_id, "since": since, "key": job.key}
 
 
 def _find_or_start(job: Job, entry: Entry) -> Flow[str]:
