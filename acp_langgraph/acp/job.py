@@ -269,7 +269,8 @@ class ACPJob(Job):
         """Make its thread, if it has one."""
         if self.order.thread_id is not None:
             thread = {"thread_id": self.order.thread_id, "if_exists": "do_nothing"}
-            yield from self.policy.repeat(calls.create_thread({**thread, "metadata": {}}))
+            making = calls.create_thread({**thread, "metadata": {}})
+            yield from self.policy.repeat(replace(making, repeatable=True))
 
     def find(self) -> Flow[str | None]:
         """The oldest run with the key, should there be several."""
