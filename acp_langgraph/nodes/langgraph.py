@@ -67,7 +67,7 @@ from langgraph.runtime import ExecutionInfo, Runtime
 from langgraph.types import interrupt
 from langgraph.version import __version__
 
-from acp_langgraph.core.flow import Ask, Flow, Work
+from acp_langgraph.core.flow import Ask, Flow, Pause, Work
 from acp_langgraph.errors import NodeConfigurationError
 
 __all__ = [
@@ -97,6 +97,9 @@ __all__ = [
 ]
 
 Saver: TypeAlias = BaseCheckpointSaver[Any]
+
+_TO_BE_STORED = (0.001, 0.01, 0.1, 1.0)
+"""Seconds between looks for what LangGraph has begun to store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,12 @@ class GraphTask:
     def survives(self) -> bool:
         """Whether what is remembered outlives the process, and is stored on the way."""
         lasts = self.saver is not None and not isinstance(self.saver, InMemorySaver)
-        return lasts and self.configurable.get(CONFIG_KEY_DURABILITY) != "exit"
+        return lasts and self.stores
+
+    @property
+    def stores(self) -> bool:
+        """Whether what is remembered is stored on the way, and not only when the graph is left."""
+        return self.configurable.get(CONFIG_KEY_DURABILITY) != "exit"
 
     @property
     def places(self) -> tuple[RunnableConfig, ...]:
@@ -288,6 +296,7 @@ class Questions:
         self._who = who
         self._asked = asked
         self._answers: Mapping[str, Any] = dict(task.configurable.get(CONFIG_KEY_RESUME_MAP) or {})
+        self._is_left = False  # the plain answer, where a later question would find it
 
     def put(self, ask: Ask) -> Flow[Any]:
         """Put a question as the graph's interrupt, or give the answer that the graph was resumed with.
@@ -301,7 +310,9 @@ class Questions:
             return interrupt(ask.payload, response_schema=ask.schema)
         stored: list[Any] | None = None
         changes: dict[str, Any] = {"interrupt_counter": lambda: self._number(ask, scratchpad)}
-        if self._answers or scratchpad.get_null_resume(False) is not None:
+        is_plain = scratchpad.get_null_resume(False) is not None
+        self._is_left = self._is_left or is_plain
+        if self._answers or is_plain:
             found = yield from _read(saver, *self._task.places)
             stored, is_meant = self._meant(scratchpad, found, again=ask.again)
             if not is_meant:
@@ -313,7 +324,7 @@ class Questions:
             if not answer:
                 if scratchpad.resume:  # what an earlier attempt was told would be forgotten
                     self._send(scratchpad)
-                yield from self._take_away(saver)
+                yield from self._take_away(saver, _TO_BE_STORED if self._task.stores else ())
                 raise
             scratchpad.resume.append(answer)
             self._send(scratchpad)
@@ -372,14 +383,24 @@ class Questions:
         place, task_id = self._task.places[-1], self._task.info.task_id
         yield from _write(saver, place, [(RESUME, answers)], task_id)
 
-    def _take_away(self, saver: Saver) -> Flow[None]:
-        """Take the plain answer from where a later question would find it."""
+    def _take_away(self, saver: Saver, pauses: Sequence[float] = ()) -> Flow[None]:
+        """Take the plain answer from where a later question would find it.
+
+        Args:
+            saver: Where it is; or will be, for LangGraph writes it in the background.
+            pauses: Before each further look for one that this entry was given.
+        """
         place = self._task.places[0]
-        (found,) = yield from _read(saver, place)
-        for task_id, channel, value in stored_writes(found):
-            if (task_id, channel) == (NULL_TASK_ID, RESUME) and value is not None:
-                yield from _write(saver, place, [(RESUME, None)], NULL_TASK_ID)
+        for pause in (*pauses, None):
+            (found,) = yield from _read(saver, place)
+            for task_id, channel, value in stored_writes(found):
+                if (task_id, channel) == (NULL_TASK_ID, RESUME) and value is not None:
+                    yield from _write(saver, place, [(RESUME, None)], NULL_TASK_ID)
+                    self._is_left = False
+                    return
+            if pause is None or not self._is_left:
                 return
+            yield Pause(pause)
 
 
 def failures_told(own: GraphTask, around: GraphTask) -> Flow[list[str]]:
