@@ -38,7 +38,8 @@ def wait_for_job(job: Job, entry: Entry, segment: Segment) -> Flow[Outcome]:
     """Wait until the job ends or asks."""
     job_id = segment["run_id"]
     if entry.was_cancelled(job_id):
-        return {"type": "cancelled", "run_id": job_id}
+        done = yield from _result_of(job, job_id)
+        return done or {"type": "cancelled", "run_id": job_id}
     yield Progress("waiting", job_id, at_work_since(segment))
     left = job.policy.left(segment["since"])
     if entry.again and not entry.seen_alive and is_over(left):
@@ -172,8 +173,8 @@ def _look(
         budget.misses += 1
         if budget.misses > job.policy.retries:
             raise RunOutputError(
-                f"the run is done, with status {sighting.status}, and the server cannot give what it "
-                f"came to: {problem}",
+                f"the run is no longer at work, says the server (status {sighting.status}), and it cannot "
+                f"give what it came to: {problem}",
                 **job.ids(job_id),
             )
 
@@ -185,6 +186,17 @@ def _is_settled(job: Job, job_id: str) -> Flow[bool]:
     except (OpenApiException, OutOfTimeError):
         return False
     return not sighting.is_at_work
+
+
+def _result_of(job: Job, job_id: str) -> Flow[Outcome | None]:
+    """The result of a job that was cancelled, if it was done before that came."""
+    if not (yield from _is_settled(job, job_id)):
+        return None
+    try:
+        outcome = yield from within(job.policy.for_seconds(_LAST_LOOK), job.wait(job_id))
+    except (OpenApiException, OutOfTimeError):
+        return None
+    return outcome if outcome is not None and outcome["type"] == "result" else None
 
 
 def _is_to_be_done_again(

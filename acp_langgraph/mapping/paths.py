@@ -217,6 +217,10 @@ class CompiledPath:
         repr=False, compare=False, default_factory=dict, init=False
     )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Compiled again: what was learnt of the classes of states are functions, which cannot be pickled."""
+        return compile_path, (self.schema, self.path)
+
     def read(self, state: Any, default: Any = MISSING) -> Any:
         """What is at the path; see `StatePath.read`."""
         here = state

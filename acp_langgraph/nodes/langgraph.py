@@ -289,7 +289,7 @@ class Questions:
         asked: What else was asked there.
     """
 
-    __slots__ = ("_answers", "_asked", "_task", "_who")
+    __slots__ = ("_answers", "_asked", "_is_left", "_task", "_who")
 
     def __init__(self, task: GraphTask, who: str, asked: Asked) -> None:
         self._task = task

@@ -1,4 +1,4 @@
-"""A run that is done, and whose output the server cannot give."""
+"""A run that no longer at work, and whose output the server cannot give."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_run_that_is_done_but_whose_output_cannot_be_had_is_an_error_that_says
         server.faults.add(BROKEN[fault], on="/*wait", times=None)
         node = make_node(server.url, server.agent_id, run_timeout=LATEST, on_timeout="leave")
         runs = graph_with(node) if remembered else node
-        with pytest.raises(RunError, match=r"is done.*success") as caught:
+        with pytest.raises(RunError, match=r"no longer at work.*success") as caught:
             color.invoke(runs, {"ask": {"text": "hi"}}, ON_A_THREAD)
         assert not isinstance(caught.value, RunTimeoutError | ACPRunException)
         assert caught.value.run_id == server.run.run_id
@@ -49,7 +49,7 @@ def test_a_watched_run_that_is_done_but_whose_output_cannot_be_had_is_the_same_e
         server.faults.add(Fault.lose_answer(), on="wait_for_stateless_run_output", times=None)
         node = make_node(server.url, server.agent_id, run_timeout=LATEST, on_timeout="leave")
         state = {"ask": {"text": "hi"}}
-        with pytest.raises(RunError, match=r"is done.*success"):
+        with pytest.raises(RunError, match=r"no longer at work.*success"):
             color.stream(graph_with(node), state, ON_A_THREAD, stream_mode="custom")
 
 
@@ -61,7 +61,7 @@ def test_an_output_that_can_be_had_later_is_had_by_entering_again_and_nothing_ru
         graph = graph_with(
             make_node(server.url, server.agent_id, run_timeout=LATEST, on_timeout="leave")
         )
-        with pytest.raises(RunError, match="is done"):
+        with pytest.raises(RunError, match="no longer at work"):
             color.invoke(graph, {"ask": {"text": "hi"}}, ON_A_THREAD)
         server.faults.clear()
         assert color.invoke(graph, None, ON_A_THREAD)["answer"] == "done"
