@@ -522,6 +522,8 @@ def test_a_run_that_is_known_to_be_cancelled_is_not_awaited(can_ask: bool) -> No
     hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=can_ask, entry=entry))
     hand.wants("search_stateless_runs")
     hand.give(reply([run()]))
+    hand.wants("get_stateless_run")
+    hand.give(reply(run("pending")))
     assert hand.wants("search_stateless_runs").body["metadata"] == {KEY: "key-1/2"}
 
 
@@ -532,3 +534,23 @@ def test_a_run_that_comes_late_is_still_found_and_cancelled() -> None:
         hand.give(reply([]))
     hand.give(reply([run()]))
     hand.wants("cancel_stateless_run")
+
+
+@pytest.mark.parametrize("came_through", [True, False])
+def test_a_run_that_was_done_before_its_cancelling_came_is_not_done_again(
+    came_through: bool,
+) -> None:
+    entry = Entry(again=True, was_cancelled=lambda _: True)
+    flow = run_job(ACPJob(ORDER, policy()), can_ask=True, entry=entry)
+    hand = Hand(flow, remembered=[{"run_id": RUN, "since": 1000.0}])
+    hand.wants("get_stateless_run")
+    hand.give(reply(run("success" if came_through else "error")))
+    hand.wants("wait_for_stateless_run_output")
+    if came_through:
+        hand.give(result({"text": "done"}))
+        assert hand.result["values"] == {"text": "done"}
+        return
+    failed = {"type": "error", "run_id": RUN, "errcode": 2, "description": "cancelled"}
+    hand.give(reply({"run": run("error"), "output": failed}))
+    hand.wants("search_stateless_runs")
+    assert hand.keys[-1] == "key-1/2"

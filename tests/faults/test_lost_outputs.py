@@ -1,4 +1,4 @@
-"""A run that no longer at work, and whose output the server cannot give."""
+"""A run that is done, and whose output the server cannot give."""
 
 from __future__ import annotations
 
