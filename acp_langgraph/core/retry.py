@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Flow, Pause
-from acp_langgraph.errors import ApiConnectionError, UnreadableAnswerException
+from acp_langgraph.errors import ApiConnectionError, ApiException, UnreadableAnswerException
 
 T = TypeVar("T")
 
@@ -101,6 +101,11 @@ def _repeated(
                 raise
         yield Pause(wait)
     raise AssertionError("the last try returns or raises")  # pragma: no cover
+
+
+def asked_to_wait(error: Exception) -> float:
+    """Seconds that a server asked to wait when it refused; 0 if it asked nothing, or did not answer."""
+    return (retry_after(error.headers) or 0.0) if isinstance(error, ApiException) else 0.0
 
 
 def retry_after(headers: Mapping[str, str], limit: float = 300.0) -> float | None:

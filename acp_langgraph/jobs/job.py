@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
@@ -30,6 +30,7 @@ from acp_langgraph.core.retry import Backoff, with_retries
 from acp_langgraph.errors import (
     AnswerTooLargeError,
     ApiConnectionError,
+    NodeConfigurationError,
     OpenApiException,
     RequestTimeoutException,
     RunError,
@@ -78,6 +79,19 @@ def may_be_done(error: OpenApiException) -> bool:
     return isinstance(error, _MAY_BE_DONE) or (isinstance(error, ApiConnectionError) and error.sent)
 
 
+def one_of(what: str, given: Any, choices: Sequence[str], node: str) -> Any:
+    """A setting with a few possible values.
+
+    Raises:
+        NodeConfigurationError: If it is none of them.
+    """
+    if given not in choices:
+        raise NodeConfigurationError(
+            f"{what} is {' or '.join(map(repr, choices))}, not {given!r}", node=node
+        )
+    return given
+
+
 @dataclass(frozen=True, slots=True)
 class JobPolicy:
     """How patient to be with a job, and what to do where nothing certain can be known.
@@ -107,6 +121,23 @@ class JobPolicy:
     patience: float = 300.0
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], float] = time.time
+
+    def checked(self, node: str) -> Self:
+        """It, once it is certain that its settings are possible ones.
+
+        Raises:
+            NodeConfigurationError: If one is not.
+        """
+        seconds = self.run_timeout
+        if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
+            raise NodeConfigurationError(
+                f"run_timeout is a number of seconds above 0, or None for no limit; not {seconds!r}",
+                node=node,
+            )
+        one_of("on_timeout", self.on_timeout, ("cancel", "leave"), node)
+        one_of("on_unknown", self.on_unknown, ("raise", "rerun"), node)
+        one_of("on_failure", self.on_failure, ("rerun", "keep"), node)
+        return self
 
     def left(self, since: float) -> Left:
         """Tells what is left of the time that a job has which began at a time."""
@@ -175,9 +206,9 @@ class WaitBudget:
         """Whether there was no sign of life for too long."""
         return self.policy.clock() - self._alive > self.policy.patience
 
-    def next_pause(self, asked: float | None) -> float:
+    def next_pause(self, asked: float) -> float:
         """Seconds to pause before the next wait, at least those that the server asked for."""
-        return max(next(self._waits), asked or 0.0)
+        return max(next(self._waits), asked)
 
     def was_long_since(self, began: float) -> bool:
         """Whether a wait that is over was open for long, so that the next one may follow at once."""

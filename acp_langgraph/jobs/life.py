@@ -29,6 +29,7 @@ from functools import partial
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from acp_langgraph.core.flow import Ask, Begin, Flow, OutOfTimeError, Pause, Progress, Step, within
+from acp_langgraph.core.retry import asked_to_wait
 from acp_langgraph.errors import (
     ApiException,
     ApiTypeError,
@@ -199,7 +200,7 @@ def _start(job: Job) -> Flow[str]:
         except OpenApiException as error:
             if not may_be_done(error):
                 raise
-            found = yield from _find_after_failure(job, next(waits))
+            found = yield from _find_after_failure(job, max(next(waits), asked_to_wait(error)))
             if found is not None:
                 return found
             if not left:
@@ -242,7 +243,8 @@ def _started_in_one(job: Job, segment: Segment) -> Flow[Outcome | None]:
     except OpenApiException as error:
         if not may_be_done(error):
             raise
-        found = yield from _find_after_failure(job, job.policy.backoff.first)
+        pause = max(job.policy.backoff.first, asked_to_wait(error))
+        found = yield from _find_after_failure(job, pause)
         segment["run_id"] = found if found is not None else (yield from _start(job))
     yield Progress("created", segment["run_id"])
     return outcome
@@ -298,7 +300,7 @@ def _answer(
         except OpenApiException as error:
             if not may_be_done(error) or not left:
                 raise
-            yield Pause(next(waits))
+            yield Pause(max(next(waits), asked_to_wait(error)))
             continue
         return
 

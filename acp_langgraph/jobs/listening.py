@@ -20,11 +20,10 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Listen, Pause, Progress, RemoteEvent
-from acp_langgraph.core.retry import retry_after
+from acp_langgraph.core.retry import asked_to_wait
 from acp_langgraph.core.sse import ServerSentEvent
 from acp_langgraph.errors import (
     ApiConnectionError,
-    ApiException,
     OpenApiException,
     ServiceException,
     TooManyRequestsException,
@@ -315,7 +314,7 @@ def _listen(call: Call[Any], stream: _StreamReader, cursor: StreamCursor) -> Flo
             cursor.torn = "broken"
         # What is refused, or not to be understood, is no better the next time.
         cursor.is_over = not _passes(error)
-        return (retry_after(error.headers) if isinstance(error, ApiException) else None) or 0.0
+        return asked_to_wait(error)
     cursor.torn = cursor.torn or ("" if cursor.is_over else "ended")
     return None
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any, Final, NoReturn
 
 from acp_langgraph.core.flow import Flow, Left, OutOfTimeError, Pause, Progress, is_over, within
-from acp_langgraph.core.retry import retry_after
+from acp_langgraph.core.retry import asked_to_wait
 from acp_langgraph.errors import (
     ApiConnectionError,
-    ApiException,
     ApiTimeoutError,
     NotFoundException,
     OpenApiException,
@@ -136,8 +135,7 @@ def _wait(job: Job, entry: Entry, segment: Segment, left: Left) -> Flow[Outcome]
         yield from _look(job, budget, entry, job_id, problem)
         stayed_open = isinstance(problem, ApiTimeoutError) and problem.sent
         if not (stayed_open and budget.was_long_since(began)):
-            asked = retry_after(problem.headers) if isinstance(problem, ApiException) else None
-            yield Pause(budget.next_pause(asked))
+            yield Pause(budget.next_pause(asked_to_wait(problem)))
 
 
 def _look(

@@ -18,8 +18,8 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.wire import plain, unsendable
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
-from acp_langgraph.jobs.job import JobPolicy
-from acp_langgraph.nodes.base import RemoteNode, one_of
+from acp_langgraph.jobs.job import JobPolicy, one_of
+from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers
 from acp_langgraph.nodes.ports import FixedPort, InputPort, input_of, output_of
@@ -120,17 +120,6 @@ class AgentNode(RemoteNode):
             )
         if config_type is not None and config_path is None:
             raise NodeConfigurationError("config_type needs a config_path", node=name)
-        if run_timeout is not None and not (
-            isinstance(run_timeout, (int, float)) and run_timeout > 0
-        ):
-            raise NodeConfigurationError(
-                f"run_timeout is a number of seconds above 0, or None for no limit; not "
-                f"{run_timeout!r}",
-                node=name,
-            )
-        one_of("on_timeout", on_timeout, ("cancel", "leave"), name)
-        one_of("on_unknown", on_unknown, ("raise", "rerun"), name)
-        one_of("on_failure", on_failure, ("rerun", "keep"), name)
         one_of("multitask_strategy", multitask_strategy, _STRATEGIES, name)
         self.multitask_strategy = multitask_strategy
         self.stream_mode = self._modes(stream_mode)
@@ -143,7 +132,7 @@ class AgentNode(RemoteNode):
             on_failure=on_failure,
             retries=self.transport.retries,
             long_poll=min(30.0, self.transport.endpoint.configuration.timeout or 30.0),
-        )
+        ).checked(name)
         self.input = input_of(name, input, input_path, input_type, state_type, llm)
         self.input_path, self.output_path = input_path, output_path
         self.output = output_of(name, output, output_path, output_type, state_type, llm)

@@ -27,7 +27,7 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.chat import with_messages
 from acp_langgraph.core.flow import Flow, Progress, adrive, drive
 from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
-from acp_langgraph.jobs.job import Entry, Job, Outcome
+from acp_langgraph.jobs.job import Entry, Job, Outcome, one_of
 from acp_langgraph.jobs.life import AnswerSchema, run_job
 from acp_langgraph.nodes.drawing import Described
 from acp_langgraph.nodes.execution import Execution
@@ -429,19 +429,6 @@ class RemoteNode(Described):
                 self.name,
                 run_id or "",
             )
-
-
-def one_of(what: str, given: Any, choices: Sequence[str], node: str) -> Any:
-    """A setting with a few possible values.
-
-    Raises:
-        NodeConfigurationError: If it is none of them.
-    """
-    if given not in choices:
-        raise NodeConfigurationError(
-            f"{what} is {' or '.join(map(repr, choices))}, not {given!r}", node=node
-        )
-    return given
 
 
 def _is_in_a_graph(config: RunnableConfig | None) -> bool:

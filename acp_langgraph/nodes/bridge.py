@@ -35,7 +35,8 @@ from acp_langgraph.errors import (
     NodeInputError,
     QueryRefusedError,
 )
-from acp_langgraph.nodes.base import RemoteNode, one_of
+from acp_langgraph.jobs.job import one_of
+from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Headers
 from acp_langgraph.nodes.ports import InputPort, input_of, output_of

@@ -554,3 +554,14 @@ def test_a_run_that_was_done_before_its_cancelling_came_is_not_done_again(
     hand.give(reply({"run": run("error"), "output": failed}))
     hand.wants("search_stateless_runs")
     assert hand.keys[-1] == "key-1/2"
+
+
+def test_a_server_that_asks_to_wait_is_not_asked_to_start_again_before() -> None:
+    hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=True))
+    hand.wants("create_stateless_run")
+    hand.give(reply({"detail": "busy"}, 503, retry_after="7"))
+    for _ in range(2):
+        hand.wants("search_stateless_runs")
+        hand.give(reply([]))
+    hand.wants("create_stateless_run")
+    assert hand.pauses == [7.0]

@@ -14,7 +14,8 @@ from langgraph.config import get_config
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow, Step
-from acp_langgraph.nodes.base import RemoteNode, one_of
+from acp_langgraph.jobs.job import one_of
+from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers
 from acp_langgraph.nodes.ports import InputPort
