@@ -36,9 +36,9 @@ from acp_langgraph.core.operations import (
     sends,
     streams,
 )
+from acp_langgraph.core.processes import AsyncClosing, Closing
 from acp_langgraph.core.secrets import Shown
 from acp_langgraph.transport import AsyncTransport, Transport
-from acp_langgraph.transport.closing import AsyncClosing, Closing
 from acp_langgraph.transport.per_call import async_transport_to, transport_to
 
 if TYPE_CHECKING:

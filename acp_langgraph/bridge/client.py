@@ -36,9 +36,9 @@ from acp_langgraph.bridge.calls import (
 from acp_langgraph.bridge.flow import send_query
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.processes import AsyncClosing, Closing
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.core.secrets import secrets
-from acp_langgraph.transport.closing import AsyncClosing, Closing
 from acp_langgraph.transport.per_call import async_transport_to, transport_to
 
 if TYPE_CHECKING:

@@ -32,10 +32,10 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, path
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.operations import async_sends, async_streams, sends, streams
+from acp_langgraph.core.processes import AsyncClosing, Closing
 from acp_langgraph.errors import ApiValueError
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.models import ChatEvent, ChatEventReader
-from acp_langgraph.transport.closing import AsyncClosing, Closing
 from acp_langgraph.transport.per_call import async_transport_to, transport_to
 
 PUBLIC_CLOUD: Final = "https://dashboard.quantcdn.io"

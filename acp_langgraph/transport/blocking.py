@@ -23,9 +23,8 @@ from acp_langgraph.auth.signing import send_signed
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Ask, Begin, Flow, Listen, Pause, Progress, Step, Work, drive
-from acp_langgraph.core.processes import PerProcess
+from acp_langgraph.core.processes import Closing, Copied, PerProcess
 from acp_langgraph.core.retry import exchange, with_retries
-from acp_langgraph.transport.closing import Closing, Copied
 from acp_langgraph.transport.exchange import (
     Endpoint,
     refuse_forked,

@@ -20,9 +20,8 @@ from acp_langgraph.auth.signing import asend_signed
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Ask, Begin, Flow, Listen, Pause, Progress, Step, Work, adrive
-from acp_langgraph.core.processes import PerProcess
+from acp_langgraph.core.processes import AsyncClosing, Copied, PerProcess
 from acp_langgraph.core.retry import exchange, with_retries
-from acp_langgraph.transport.closing import AsyncClosing, Copied
 from acp_langgraph.transport.connections import Answer, Connections, answer_of
 from acp_langgraph.transport.exchange import (
     Endpoint,
