@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from acp_langgraph.errors import MappingError
-from acp_langgraph.mapping.access import MISSING, StateWriteError
+from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.plan import MappingPlan
 from acp_langgraph.mapping.prompts import (
     Problem,
@@ -31,6 +31,7 @@ from acp_langgraph.mapping.prompts import (
     sort,
     to_json,
 )
+from acp_langgraph.mapping.writing import StateWriteError
 
 T = TypeVar("T")
 Model: TypeAlias = Runnable[Any, Any]

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
-from acp_langgraph.mapping import access, channels
-from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
+from acp_langgraph.mapping import channels
+from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.paths import StatePath, StateReadError
 from acp_langgraph.mapping.rules import (
     Coalesce,
@@ -31,6 +31,7 @@ from acp_langgraph.mapping.rules import (
     sources_of,
 )
 from acp_langgraph.mapping.typeinfo import Step
+from acp_langgraph.mapping.writing import Leaf, StateWriteError, Tree, written
 
 
 class Scope(NamedTuple):
@@ -161,7 +162,7 @@ class MappingPlan:
         """
         tree = self._changes(self.scope(source, config, state), answers or {})
         try:
-            return access.written(MISSING, self.target_schema, tree)
+            return written(MISSING, self.target_schema, tree)
         except StateWriteError as error:
             raise self._unfit(error, tree) from error
 
