@@ -12,6 +12,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from langchain_core.messages import BaseMessage
 from pydantic import BaseModel
 
 from acp_langgraph.mapping import schema
@@ -91,6 +92,8 @@ def _attribute(container: Any, name: str) -> Any:
             return getattr(container, fields[name], MISSING)
         if name in type(container).model_computed_fields:
             return getattr(container, name)
+        if name == "text" and isinstance(container, BaseMessage):
+            return str(container.text)
         return (container.__pydantic_extra__ or {}).get(name, MISSING)
     if dataclasses.is_dataclass(container):
         known = name in container.__dataclass_fields__

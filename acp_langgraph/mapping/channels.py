@@ -153,6 +153,9 @@ def _changed(channel: _Channel, state: Any, before: Any, tree: Tree) -> Any:
 
 
 def _as_list(kind: Any, value: Any) -> Any:
+    module = getattr(reducer_of(kind), "__module__", "")
+    if typeinfo.is_chat(kind) or module == "langgraph.graph.message":
+        return validation.as_messages(value)
     if typeinfo.is_list(typeinfo.strip(kind)) and not isinstance(value, (list, tuple, type(None))):
         return [value]
     return value

@@ -194,6 +194,14 @@ class _Compiler:
         return (place.type,)
 
     def _refuse_unreachable(self, place: CompiledPath) -> None:
+        around = self.target
+        for at, step in enumerate(place.path.steps):
+            if schema.only_read(around, step):
+                raise NodeConfigurationError(
+                    f"{StatePath(place.path.steps[: at + 1])} is computed by "
+                    f"{typeinfo.type_name(around)} and can only be read; write what it is made of"
+                )
+            around = schema.member_type(around, step)
         if not self.into_state or len(place.path.steps) < 2:  # noqa: PLR2004 - inside a channel
             return
         channel = schema.member_type(self.target, place.path.steps[0])
@@ -288,6 +296,8 @@ def _refuse(given: Any, targets: tuple[Any, ...], what: str) -> None:
 
 
 def _refuse_value(value: Any, targets: tuple[Any, ...], what: str) -> None:
+    if any(map(matching.takes_anything, targets)):
+        return
     problem = ""
     for target in targets:
         try:

@@ -17,14 +17,24 @@ import datetime as dt
 import decimal
 import difflib
 import enum
+import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, Union
 
 from langchain_core.messages import BaseMessage
-from pydantic import BaseModel, BeforeValidator, PlainValidator, RootModel, WrapValidator
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    Json,
+    PlainValidator,
+    RootModel,
+    WrapValidator,
+)
 
 from acp_langgraph.core.wire import SECRETS
 from acp_langgraph.errors import NodeConfigurationError
@@ -65,7 +75,7 @@ def refusal(source: Any, target: Any) -> str | None:
         source: Declared type of what is read.
         target: Declared type of where it goes.
     """
-    if _takes_anything(target):
+    if takes_anything(target):
         return None
     targets = typeinfo.alternatives(target)
     first: str | None = None
@@ -80,15 +90,39 @@ def refusal(source: Any, target: Any) -> str | None:
     return first
 
 
-def _takes_anything(declared: Any) -> bool:
-    before = (BeforeValidator, PlainValidator, WrapValidator)
-    return any(isinstance(each, before) for each in typeinfo.attached(declared))
+@typeinfo.remembered
+def takes_anything(declared: Any) -> bool:
+    """Whether rules that nobody can see through make a value before the type is asked."""
+    for each in typeinfo.attached(declared):
+        if isinstance(each, _CONVERTING) or each is Json:
+            return True
+    bare = typeinfo.strip(declared)
+    if typing.get_origin(bare) in (Union, types.UnionType):
+        return any(takes_anything(part) for part in typing.get_args(bare))
+    kind = typeinfo.origin_of(bare)
+    rules = getattr(kind, "__pydantic_decorators__", None)
+    own = [each.info.mode for each in rules.model_validators.values()] if rules else []
+    return kind is Json or any(mode != "after" for mode in own) or _has_own_schema(kind)
+
+
+_CONVERTING: Final = (BeforeValidator, PlainValidator, WrapValidator, Json, type(schema.OWN_RULES))
+
+
+def _has_own_schema(kind: Any) -> bool:
+    """Whether a class that is no model tells pydantic itself what it takes."""
+    tells = getattr(kind, "__get_pydantic_core_schema__", None)
+    if enum.Enum in getattr(kind, "__mro__", ()):
+        return "_missing_" in vars(kind)
+    fields = schema.fields_of(kind) is not None
+    return tells is not None and not fields and not issubclass(kind, (*SECRETS, RootModel))
 
 
 def _pair(source: Any, target: Any) -> str | None:
     given, wanted = _category(source), _category(target)
     if given == "secret" and wanted in _NO_SECRETS:
         return f"{typeinfo.type_name(source)} is a secret, and {typeinfo.type_name(target)} is none"
+    if wanted == "list" and _is_short(target, given):
+        return None
     if given in _REFUSED.get(wanted, ()):
         return f"{typeinfo.type_name(source)} cannot become {typeinfo.type_name(target)}"
     if given == wanted == "list":
@@ -96,6 +130,13 @@ def _pair(source: Any, target: Any) -> str | None:
     if given == wanted == "record":
         return _records(source, target)
     return None
+
+
+def _is_short(target: Any, given: str) -> bool:
+    """Whether it may stand for the list: one message for a chat, fields for a named tuple."""
+    if schema.fields_of(target) is not None:
+        return given in {"mapping", "record"}
+    return typeinfo.is_chat(target) and given in {"text", "choice", "mapping", "record"}
 
 
 def _category(bare: Any) -> str:
@@ -140,18 +181,22 @@ def _records(source: Any, target: Any) -> str | None:
     kind, wanted = typeinfo.origin_of(source), typeinfo.origin_of(target)
     if wanted is kind or (not typeinfo.is_typed_dict(wanted) and issubclass(kind, wanted)):
         return None
-    if issubclass(wanted, BaseModel) and wanted.__pydantic_decorators__.model_validators:
-        return None
     given = schema.fields_of(source) or {}
     open_source = issubclass(kind, BaseModel) and kind.model_config.get("extra") == "allow"
     for name, member in (schema.fields_of(target) or {}).items():
         found = next((given[each] for each in member.names if each in given), None)
-        if found is None and member.required and not open_source:
+        if found is None and member.required and not (open_source or _is_elsewhere(wanted, name)):
             return (
                 f"{typeinfo.type_name(source)} has no {name!r}, which "
                 f"{typeinfo.type_name(target)} needs"
             )
     return None
+
+
+def _is_elsewhere(kind: Any, name: str) -> bool:
+    """Whether a field may be found by other ways than a name of its own."""
+    fields = getattr(kind, "__pydantic_fields__", {})
+    return name in fields and isinstance(fields[name].validation_alias, (AliasPath, AliasChoices))
 
 
 def same_kind(source: Any, target: Any) -> bool:
@@ -249,7 +294,7 @@ class Matcher:
         records = [kind for kind in typeinfo.alternatives(declared) if schema.fields_of(kind)]
         if len(records) == 1:
             self._complete_fields(path, records[0])
-        elif path.steps:
+        elif path.steps and not self._touched(path):
             self._fill(path, schema.Member(declared, True, (str(path.steps[-1]),)))
 
     def _complete_fields(self, path: StatePath, record: Any) -> None:

@@ -339,6 +339,25 @@ def _member_of(bare: Any, step: Step) -> Any:
     return Any
 
 
+@remembered
+def only_read(declared: Any, step: Step) -> bool:
+    """Whether a member can be read and certainly never be written."""
+    found = []
+    for bare in alternatives(declared):
+        origin, fields = origin_of(bare), _fields_of(bare)
+        if fields is None or bare is MESSAGE_BASE:
+            continue
+        if dataclasses.is_dataclass(origin):
+            found += [not each.init for each in dataclasses.fields(origin) if each.name == step]
+        elif not any(step in member.names for member in fields.values()):
+            computed = getattr(origin, "model_computed_fields", {})
+            text = step == "text" and issubclass(origin, BaseMessage)
+            found.append(step in computed or text)
+        else:
+            found.append(False)
+    return bool(found) and all(found)
+
+
 _SCALARS: Final = (str, bytes, bytearray, int, float, complex, AbstractSet)
 _SCALAR_MODULES: Final = ("builtins", "datetime", "decimal", "uuid", "enum")
 
@@ -352,6 +371,8 @@ def _field_of(bare: Any, name: str) -> Any:
     if issubclass(origin, BaseModel):
         if name in origin.model_computed_fields:
             return origin.model_computed_fields[name].return_type
+        if name == "text" and issubclass(origin, BaseMessage):
+            return str
         if origin.model_config.get("extra") == "allow" and not issubclass(origin, BaseMessage):
             return Any
     raise NoMemberError(f"{type_name(bare)} has no field {name!r}", fields)

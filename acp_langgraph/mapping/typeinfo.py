@@ -167,6 +167,25 @@ def is_list(bare: Any) -> bool:
 
 
 @remembered
+def is_message(declared: Any) -> bool:
+    """Whether the type is a message of LangChain's, of whichever class."""
+    kinds = [origin_of(kind) for kind in alternatives(declared) if kind is not type(None)]
+    return bool(kinds) and all(
+        isinstance(kind, type) and issubclass(kind, (BaseMessage, MESSAGE_BASE)) for kind in kinds
+    )
+
+
+@remembered
+def is_chat(declared: Any) -> bool:
+    """Whether the type is a list of messages."""
+    kinds = [kind for kind in alternatives(declared) if kind is not type(None)]
+    return bool(kinds) and all(
+        is_list(kind) and (items := typing.get_args(kind)) and is_message(items[0])
+        for kind in kinds
+    )
+
+
+@remembered
 def has_integer_keys(declared: Any) -> bool:
     """Whether a mapping's keys are declared as numbers."""
     for bare in alternatives(declared):

@@ -39,6 +39,19 @@ def _to_message(value: Any) -> Any:
     return message
 
 
+def as_messages(value: Any) -> Any:
+    """A message that stands alone, as a list of one: a text, an object, a pair of role and text."""
+    alone = isinstance(value, (str, BaseMessage, Mapping)) or (
+        isinstance(value, tuple)
+        and len(value) == 2  # noqa: PLR2004 - role and text
+        and isinstance(value[1], str)
+        and value[0] in _ROLES
+    )
+    return [value] if alone else value
+
+
+_ROLES: Final = frozenset({"user", "human", "assistant", "ai", "system", "developer"})
+
 _MESSAGE: Final = Annotated[BaseMessage, BeforeValidator(_to_message)]
 
 
@@ -62,6 +75,8 @@ def validatable(  # noqa: PLR0911 - a return for each kind of type
         return declared if declared in inside else validatable(inner, (*inside, declared))
     if typing_extensions.is_typeddict(origin or declared):
         return Any if declared in inside else _open_typed_dict(declared, (*inside, declared))
+    if typeinfo.is_chat(declared) and origin not in _REBUILT:
+        return Annotated[origin[_MESSAGE], BeforeValidator(as_messages)]
     if origin in _REBUILT or (
         isinstance(origin, type) and issubclass(origin, (Mapping, Sequence, AbstractSet))
     ):

@@ -133,6 +133,14 @@ def refused(
     )
 
 
+def _in_full(declared: Any, value: Any) -> Any:
+    """The value as it is; messages also where they are written in short, which models do not know."""
+    if typeinfo.is_message(declared) or typeinfo.is_chat(declared):
+        with suppress(ValidationError):
+            return validation.checker(declared)(value)
+    return value
+
+
 def _below(declared: Any, step: Step, at: tuple[Step, ...]) -> Any:
     try:
         return schema.member_type(declared, step)
@@ -153,7 +161,7 @@ def _in_mapping(
         kind = _below(declared, step, at)
         key = _key(container, declared, step)
         if model and isinstance(below, Leaf):
-            changed[key] = below.value
+            changed[key] = _in_full(kind, below.value)
         else:
             changed[key] = written(container.get(key, MISSING), kind, below, (*at, step))
     return _made(declared, changed, tree, at) if model else changed
@@ -213,7 +221,7 @@ def _in_model(container: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> A
         declared = _below(kind, step, at)
         name = names.get(str(step), str(step))
         if isinstance(below, Leaf):
-            values[name] = below.value
+            values[name] = _in_full(declared, below.value)
         else:
             values[name] = written(member(container, name), declared, below, (*at, step))
     try:
@@ -294,7 +302,7 @@ def _created(declared: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any
 def _created_object(kind: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any:
     """A model or a dataclass, which validates all its fields itself."""
     values = {
-        str(step): below.value
+        str(step): _in_full(_below(kind, step, at), below.value)
         if isinstance(below, Leaf)
         else written(MISSING, _below(kind, step, at), below, (*at, step))
         for step, below in tree.items()
