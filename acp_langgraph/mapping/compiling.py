@@ -86,6 +86,7 @@ def compile_plan(
     source_schema: Any = None,
     target_schema: Any = None,
     state_schema: Any = None,
+    context_schema: Any = None,
     complete: Sequence[str | StatePath] = ("",),
     match_from: Sequence[str | StatePath] | None = None,
     match: bool = True,
@@ -101,6 +102,7 @@ def compile_plan(
         source_schema: What rules read from: a type, a JSON Schema, or `None` if not known.
         target_schema: What is made, likewise.
         state_schema: What `state:` paths read from; the source unless given.
+        context_schema: What `context:` paths read from, likewise.
         complete: Targets whose fields must all be filled, by a rule or by what is matched.
         match_from: Source paths in which fields are matched; everywhere unless given.
         match: Whether fields that nobody mapped are matched by name and type: one of that name and
@@ -118,7 +120,8 @@ def compile_plan(
         return rules
     source, target = _type(source_schema, "Source"), _type(target_schema, "Target")
     state = source if state_schema is None else _type(state_schema, "State")
-    compiler = _Compiler(source, target, state, into_state=into_state, name=name)
+    context = _type(context_schema, "Context")
+    compiler = _Compiler(source, target, state, context, into_state=into_state, name=name)
     given = as_rules(rules)
     for path, rule in (given if isinstance(given, Mapping) else {"": given}).items():
         compiler.add(path, rule)
@@ -140,11 +143,12 @@ class _Compiler:
     """Collects checked assignments and faults."""
 
     def __init__(
-        self, source: Any, target: Any, state: Any, *, into_state: bool, name: str
+        self, source: Any, target: Any, state: Any, context: Any, *, into_state: bool, name: str
     ) -> None:
         self.source = source
         self.target = target
         self.state = state
+        self.context = context
         self.into_state = into_state
         self.name = name
         self.assignments: list[Assignment] = []
@@ -164,7 +168,9 @@ class _Compiler:
                 self.refused.append(StatePath.parse(path))
 
     def _assignment(self, place: CompiledPath, rule: Rule, *, matched: bool) -> Assignment:
-        item = self._item_plan(rule, place.type) if isinstance(rule, Each) else None
+        def item(of: Each) -> MappingPlan:
+            return self._item_plan(of, place.type)
+
         last = rule.rules[-1] if isinstance(rule, Coalesce) else rule
         ask = last if isinstance(last, Semantic) else None
         return Assignment(
@@ -185,6 +191,7 @@ class _Compiler:
             source_schema=_item_type(items),
             target_schema=_item_type(target),
             state_schema=self.state,
+            context_schema=self.context,
             name=f"{self.name}, each of {rule.source}",
         )
 
@@ -214,8 +221,16 @@ class _Compiler:
 
     def place(self, source: Source) -> CompiledPath:
         """Where a rule reads from."""
-        roots = {"": self.source, "state": self.state, "config": Any}
-        return compile_path(roots[source.root], source.path)
+        roots = {"": self.source, "state": self.state, "config": Any, "context": self.context}
+        try:
+            return compile_path(roots[source.root], source.path)
+        except NodeConfigurationError as error:
+            if source.root or schema.has_member(self.source, source.path.steps[0]):
+                raise
+            text = str(source.path)
+            raise NodeConfigurationError(
+                f"{error} (for the text itself write const({text!r}))"
+            ) from None
 
     def check(self, rule: Rule, targets: tuple[Any, ...]) -> None:
         """Refuse a rule whose value can never be one of the targets' types."""
@@ -239,12 +254,8 @@ class _Compiler:
                 _refuse(_returned(function), targets, f"the result of {rule.name}")
 
     def _check_choice(self, rules: tuple[Rule, ...], targets: tuple[Any, ...]) -> None:
-        if any(isinstance(each, Each) for each in rules) or any(
-            isinstance(each, Semantic) for each in rules[:-1]
-        ):
-            raise NodeConfigurationError(
-                "in coalesce, llm(...) stands last and each(...) not at all"
-            )
+        if any(isinstance(each, Semantic) for each in rules[:-1]):
+            raise NodeConfigurationError("in coalesce, llm(...) stands last")
         for each in rules:
             self.check(each, targets)
 

@@ -380,7 +380,8 @@ class Matcher:
         return any(_starts(path, each) for each in [*targets, *self._compiler.refused])
 
     def _touched(self, path: StatePath) -> bool:
-        return any(_starts(each.target, path) for each in self._compiler.assignments)
+        targets = [each.target for each in self._compiler.assignments]
+        return any(_starts(each, path) for each in [*targets, *self._compiler.refused])
 
 
 def _starts(path: StatePath, root: StatePath) -> bool:

@@ -323,6 +323,15 @@ def member_type(declared: Any, step: Step) -> Any:
     return distinct[0] if len(distinct) == 1 else Union[tuple(distinct)]  # noqa: UP007 - made at run time
 
 
+def has_member(declared: Any, step: Step) -> bool:
+    """Whether there may be such a member."""
+    try:
+        member_type(declared, step)
+    except NoMemberError:
+        return False
+    return True
+
+
 def _member_of(bare: Any, step: Step) -> Any:
     if is_unknown(bare) or not isinstance(origin_of(bare), type):
         return Any

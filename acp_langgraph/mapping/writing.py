@@ -339,12 +339,4 @@ def _fitting(declared: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any
 @typeinfo.remembered
 def _alternatives_with(declared: Any, *steps: Step) -> list[Any]:
     parts = [part for part in typeinfo.alternatives(declared) if part is not type(None)]
-    return [part for part in parts if all(_has(part, step) for step in steps)]
-
-
-def _has(bare: Any, step: Step) -> bool:
-    try:
-        schema.member_type(bare, step)
-    except NoMemberError:
-        return False
-    return True
+    return [part for part in parts if all(schema.has_member(part, step) for step in steps)]
