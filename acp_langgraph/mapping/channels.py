@@ -19,9 +19,7 @@ A mapping that writes below such a channel hands over only the fields that it wr
 do the same by returning part of the object: a dict, or a model with some of its fields set.
 
 LangGraph finds it too, at run time, in the step after the work was done, and without saying which
-nodes. Here it is looked for in the edges alone: two mappings that are reached in the same number of
-unconditional steps from some node do run together whenever that node runs. What hangs on a branch
-may never run together, and is left to LangGraph.
+nodes; `graphs` finds it before.
 """
 
 from __future__ import annotations
@@ -29,9 +27,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -122,7 +119,9 @@ def _channel(declared: Any, step: Step) -> _Channel:
             f"the state has no channel {step!r}{access.near(step, missing.names)}"
         ) from None
     name = str(schema.names_of(declared, step)[0])
-    owner = typeinfo.origin_of(declared)
+    # Of a graph with several schemas, the first that has the channel.
+    parts = (part for part in typeinfo.alternatives(declared) if schema.has_member(part, step))
+    owner = typeinfo.origin_of(next(parts, declared))
     return _Channel(name, kind, reducer_of(kind), owner if _judges(owner, name) else None)
 
 
@@ -253,42 +252,3 @@ def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
     if field.default_factory is not dataclasses.MISSING:
         return bool(field.default_factory() == value)
     return field.default is not dataclasses.MISSING and bool(field.default == value)
-
-
-def refuse_common_writers(
-    edges: Iterable[tuple[str, str]], writes: Mapping[str, frozenset[str]]
-) -> None:
-    """Refuse two mappings that certainly write a channel in one step.
-
-    Args:
-        edges: The graph's unconditional edges.
-        writes: By mapping node, the channels without a reducer that it writes.
-
-    Raises:
-        NodeConfigurationError: With both nodes, the channel, and the two ways out.
-    """
-    after: dict[str, set[str]] = {}
-    for start, end in edges:
-        after.setdefault(start, set()).add(end)
-    together = _together(after, set(writes))
-    for one, other in combinations(sorted(writes), 2):
-        common = sorted(writes[one] & writes[other])
-        if common and (one, other) in together:
-            raise NodeConfigurationError(
-                f"{one!r} and {other!r} both write channel {common[0]!r} in the same step, and "
-                f"LangGraph allows one writer. Declare {common[0]!r} as Annotated[..., merge] "
-                "(acp_langgraph.mapping.merge), or map several starts in one edge: "
-                "add_io_mapped_edge(graph, [start, other_start], end, ...)"
-            )
-
-
-def _together(after: Mapping[str, set[str]], wanted: set[str]) -> set[tuple[str, str]]:
-    found: set[tuple[str, str]] = set()
-    for origin in after:
-        level = {origin}
-        seen: set[frozenset[str]] = set()
-        while level and frozenset(level) not in seen:
-            seen.add(frozenset(level))
-            found.update(combinations(sorted(level & wanted), 2))
-            level = {end for start in level for end in after.get(start, ())}
-    return found

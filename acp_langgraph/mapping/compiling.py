@@ -90,6 +90,7 @@ def compile_plan(
     complete: Sequence[str | StatePath] = ("",),
     match_from: Sequence[str | StatePath] | None = None,
     match: bool = True,
+    listed: Sequence[str | StatePath] = (),
     fallback: Fallback | None = None,
     into_state: bool = False,
     name: str = "mapping",
@@ -107,6 +108,8 @@ def compile_plan(
         match_from: Source paths in which fields are matched; everywhere unless given.
         match: Whether fields that nobody mapped are matched by name and type: one of that name and
             type, the least deep one, and only if it is the only one at its depth.
+        listed: Source paths of which something must be made: where no rule does it, what may be
+            left out is not.
         fallback: A rule for a needed field that nothing fills, or `None` to refuse.
         into_state: Whether the target is a graph's state, whose channels may have reducers.
         name: Names the plan in errors and drawings.
@@ -118,9 +121,9 @@ def compile_plan(
     """
     if isinstance(rules, MappingPlan):
         return rules
-    source, target = _type(source_schema, "Source"), _type(target_schema, "Target")
-    state = source if state_schema is None else _type(state_schema, "State")
-    context = _type(context_schema, "Context")
+    source, target = declared_as(source_schema, "Source"), declared_as(target_schema, "Target")
+    state = source if state_schema is None else declared_as(state_schema, "State")
+    context = declared_as(context_schema, "Context")
     compiler = _Compiler(source, target, state, context, into_state=into_state, name=name)
     given = as_rules(rules)
     for path, rule in (given if isinstance(given, Mapping) else {"": given}).items():
@@ -129,11 +132,13 @@ def compile_plan(
     matcher = Matcher(compiler, match_from, fallback, match=match)
     for each in complete:
         matcher.complete(StatePath.parse(each))
+    matcher.use([StatePath.parse(each) for each in listed])
     compiler.raise_faults()
     return MappingPlan(name, tuple(compiler.assignments), source, target)
 
 
-def _type(declared: Any, name: str) -> Any:
+def declared_as(declared: Any, name: str) -> Any:
+    """A type, a JSON Schema or `None` as a type."""
     if declared is None:
         return Any
     return type_from_json_schema(declared, name) if isinstance(declared, Mapping) else declared

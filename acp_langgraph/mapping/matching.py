@@ -17,6 +17,7 @@ import datetime as dt
 import decimal
 import difflib
 import enum
+import logging
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,7 +42,9 @@ from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.mapping import schema, typeinfo
 from acp_langgraph.mapping.paths import StatePath, compile_path
 from acp_langgraph.mapping.plan import Assignment
-from acp_langgraph.mapping.rules import Copy, Rule, Source
+from acp_langgraph.mapping.rules import Call, Coalesce, Copy, Rule, Semantic, Source, sources_of
+
+_log = logging.getLogger("acp_langgraph.mapping")
 
 _NO_SECRETS: Final = (
     "text",
@@ -253,6 +256,7 @@ Fallback: TypeAlias = Callable[[StatePath, schema.Member], Rule | None]
 class Collector(Protocol):
     """Where checked assignments and faults are collected."""
 
+    name: str
     source: Any
     target: Any
     into_state: bool
@@ -280,6 +284,7 @@ class Matcher:
         self._fallback = fallback
         self._match = match
         self._within = StatePath()
+        self._left: list[tuple[StatePath, schema.Member]] = []
 
     def complete(self, path: StatePath) -> None:
         """See that a target, or every field of it, is filled."""
@@ -296,6 +301,69 @@ class Matcher:
             self._complete_fields(path, records[0])
         elif path.steps and not self._touched(path):
             self._fill(path, schema.Member(declared, True, (str(path.steps[-1]),)))
+        if self._compiler.into_state:
+            self._complete_parents(path)
+
+    def _complete_parents(self, path: StatePath) -> None:
+        """See that what a part is asked of can be made where it is not there yet."""
+        for depth in range(1, len(path.steps)):
+            self._within = parent = StatePath(path.steps[:depth])
+            declared = compile_path(self._compiler.target, parent).type
+            records = [kind for kind in typeinfo.alternatives(declared) if schema.has_models(kind)]
+            for name, member in (schema.fields_of(records[0]) if len(records) == 1 else {}).items():  # type: ignore[union-attr]  # a model has fields
+                child = StatePath((*parent.steps, name))
+                if member.required and not (self._covered(child) or self._touched(child)):
+                    self._add_if_absent(child, member)
+
+    def _add_if_absent(self, path: StatePath, member: schema.Member) -> None:
+        found = self._nearest(member) if self._match else []
+        rule: Rule | None = None
+        if len(found) == 1:
+            rule = Copy(Source(found[0]))
+        elif self._fallback is not None:
+            rule = self._fallback(path, member)
+        if rule is not None:
+            self._compiler.add(path, Coalesce((Copy(Source(path, "state")), rule)), matched=True)
+
+    def use(self, listed: Sequence[StatePath]) -> None:
+        """See that something is made of every source that was listed."""
+        unused = [path for path in listed if not self._is_read(path)]
+        if not unused or self._compiler.faults:
+            return
+        names = ", ".join(map(str, unused))
+        if self._fallback is None:
+            self._compiler.faults.append(f"{names} {self._of_no_use(unused)}")
+            return
+        for child, member in self._left:
+            self._fill_otherwise(child, member)
+        if not any(each.ask for each in self._compiler.assignments):
+            _log.warning("mapping %r: nothing is made of %s", self._compiler.name, names)
+
+    def _of_no_use(self, unused: Sequence[StatePath]) -> str:
+        is_listed = "is listed in input_fields, and nothing is made of it"
+        if len(unused) > 1:
+            is_listed = "are listed in input_fields, and nothing is made of them"
+        if not self._left:
+            return f"{is_listed}; map it in field_mapping, or leave it out"
+        child, member = self._left[0]
+        return (
+            f"{is_listed}, while {child} ({typeinfo.type_name(member.type)}) is not filled; map "
+            f"it, as in field_mapping={{{str(child)!r}: {str(unused[0])!r}}}, or leave it out"
+        )
+
+    def _is_read(self, path: StatePath) -> bool:
+        rules: list[Rule] = []
+        for each in self._compiler.assignments:
+            if not (each.matched and each.ask):
+                rules += each.rule.rules if isinstance(each.rule, Coalesce) else [each.rule]
+        for rule in rules:
+            sources = sources_of(rule)
+            if isinstance(rule, (Call, Semantic)) and not sources:
+                return True
+            places = [source.path for source in sources if source.root in ("", "state")]
+            if any(_starts(place, path) or _starts(path, place) for place in places):
+                return True
+        return False
 
     def _complete_fields(self, path: StatePath, record: Any) -> None:
         unfilled = []
@@ -312,6 +380,8 @@ class Matcher:
         for child, member in unfilled:
             if member.required or nothing:
                 self._fill_otherwise(child, member)
+            else:
+                self._left.append((child, member))
 
     def _complete_inside(self, child: StatePath, member: schema.Member) -> None:
         records = [kind for kind in typeinfo.alternatives(member.type) if schema.fields_of(kind)]

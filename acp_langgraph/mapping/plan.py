@@ -142,11 +142,16 @@ class MappingPlan:
         return tuple(each for each in self.assignments if each.ask)
 
     @property
-    def reads(self) -> tuple[StatePath, ...]:
-        """The places in the source that the rules read."""
+    def rules(self) -> tuple[Rule, ...]:
+        """All rules, those of choices among them."""
         rules = [each.rule for each in self.assignments]
         inner = [some for rule in rules if isinstance(rule, Coalesce) for some in rule.rules]
-        sources = [source for rule in [*rules, *inner] for source in sources_of(rule)]
+        return (*rules, *inner)
+
+    @property
+    def reads(self) -> tuple[StatePath, ...]:
+        """The places in the source that the rules read."""
+        sources = [source for rule in self.rules for source in sources_of(rule)]
         return tuple(source.path for source in sources if not source.root)
 
     @property
