@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.types import type_from_json_schema
-from acp_langgraph.mapping import channels, matching, schema, typeinfo, validation
+from acp_langgraph.mapping import channels, fits, schema, typeinfo, validation
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.matching import Fallback, Matcher
 from acp_langgraph.mapping.paths import CompiledPath, StatePath, compile_path
@@ -230,12 +230,12 @@ class _Compiler:
         try:
             return compile_path(roots[source.root], source.path)
         except NodeConfigurationError as error:
-            if source.root or schema.has_member(self.source, source.path.steps[0]):
-                raise
+            said = str(error).replace("the state is", f"the {source.root or 'state'} is", 1)
             text = str(source.path)
-            raise NodeConfigurationError(
-                f"{error} (for the text itself write const({text!r}))"
-            ) from None
+            known = schema.has_member(self.source, source.path.steps[0])
+            if not (source.root or known or "did you mean" in said):
+                said += f" (for the text itself write const({text!r}))"
+            raise NodeConfigurationError(said) from None
 
     def check(self, rule: Rule, targets: tuple[Any, ...]) -> None:
         """Refuse a rule whose value can never be one of the targets' types."""
@@ -306,13 +306,13 @@ def _returned(function: Callable[..., Any]) -> Any:
 
 
 def _refuse(given: Any, targets: tuple[Any, ...], what: str) -> None:
-    reasons = [matching.refusal(given, target) for target in targets]
+    reasons = [fits.refusal(given, target) for target in targets]
     if all(reasons):
         raise NodeConfigurationError(f"{what} does not fit: {reasons[0]}")
 
 
 def _refuse_value(value: Any, targets: tuple[Any, ...], what: str) -> None:
-    if any(map(matching.takes_anything, targets)):
+    if any(map(fits.takes_anything, targets)):
         return
     problem = ""
     for target in targets:

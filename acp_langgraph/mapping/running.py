@@ -59,7 +59,11 @@ def _from_config(
     try:
         return read(scope.config, *default)
     except StateReadError as error:
-        key, given = source.path.steps[0], [name for name in scope.config if name[:2] != "__"]
+        own = ("__", "checkpoint_")  # of LangGraph's
+        key, given = (
+            source.path.steps[0],
+            [each for each in scope.config if not each.startswith(own)],
+        )
         if error.stopped_at:
             raise NullError(f"in config['configurable'], {error}") from None
         raise NullError(

@@ -103,7 +103,7 @@ def _open_typed_dict(declared: Any, inside: tuple[Any, ...]) -> Any:
     make: Any = typing_extensions.TypedDict  # the type checker wants literals
     made = make(kind.__name__, body)
     own = getattr(kind, "__pydantic_config__", {})
-    made.__pydantic_config__ = ConfigDict(**{**own, "extra": "allow"})
+    made.__pydantic_config__ = {**own, "extra": "allow"}
     return made
 
 
