@@ -133,12 +133,23 @@ def refused(
     )
 
 
-def _in_full(declared: Any, value: Any) -> Any:
-    """The value as it is; messages also where they are written in short, which models do not know."""
-    if typeinfo.is_message(declared) or typeinfo.is_chat(declared):
-        with suppress(ValidationError):
-            return validation.checker(declared)(value)
-    return value
+@typeinfo.remembered
+def _chats(declared: Any, *steps: Step) -> tuple[tuple[Step, str, Any], ...]:
+    """The members among these that are messages, each with its name and type."""
+    found = []
+    for step in steps:
+        kind = schema.member_type(declared, step) if schema.has_member(declared, step) else Any
+        if typeinfo.is_message(kind) or typeinfo.is_chat(kind):
+            found.append((step, schema.names_of(declared, step)[0], kind))
+    return tuple(found)
+
+
+def _spell_out(declared: Any, tree: dict[Step, Tree], values: dict[Any, Any]) -> None:
+    """Make messages of those that are written in short, which models do not understand."""
+    for step, name, kind in _chats(declared, *tree):
+        if isinstance(tree[step], Leaf) and name in values:
+            with suppress(ValidationError):
+                values[name] = validation.checker(kind)(values[name])
 
 
 def _below(declared: Any, step: Step, at: tuple[Step, ...]) -> Any:
@@ -161,10 +172,13 @@ def _in_mapping(
         kind = _below(declared, step, at)
         key = _key(container, declared, step)
         if model and isinstance(below, Leaf):
-            changed[key] = _in_full(kind, below.value)
+            changed[key] = below.value
         else:
             changed[key] = written(container.get(key, MISSING), kind, below, (*at, step))
-    return _made(declared, changed, tree, at) if model else changed
+    if model:
+        _spell_out(declared, tree, changed)
+        return _made(declared, changed, tree, at)
+    return changed
 
 
 def _key(container: Mapping[Any, Any], declared: Any, step: Step) -> Any:
@@ -221,9 +235,11 @@ def _in_model(container: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> A
         declared = _below(kind, step, at)
         name = names.get(str(step), str(step))
         if isinstance(below, Leaf):
-            values[name] = _in_full(declared, below.value)
+            values[name] = below.value
         else:
             values[name] = written(member(container, name), declared, below, (*at, step))
+    if _chats(kind, *tree):
+        _spell_out(kind, tree, values)
     try:
         return _assigned(container, values)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
@@ -302,11 +318,13 @@ def _created(declared: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any
 def _created_object(kind: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any:
     """A model or a dataclass, which validates all its fields itself."""
     values = {
-        str(step): _in_full(_below(kind, step, at), below.value)
+        str(step): below.value
         if isinstance(below, Leaf)
         else written(MISSING, _below(kind, step, at), below, (*at, step))
         for step, below in tree.items()
     }
+    if _chats(kind, *tree):
+        _spell_out(kind, tree, values)
     return _made(kind, values, tree, at)
 
 
@@ -314,7 +332,7 @@ def _made(
     kind: Any, values: Mapping[Any, Any], tree: dict[Step, Tree], at: tuple[Step, ...]
 ) -> Any:
     try:
-        return validation.fitted(partial(validation.validate, kind, plain=False), values)
+        return validation.checker(kind)(values)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
         raise _refused_inside(at, kind, error, tree) from None
 
