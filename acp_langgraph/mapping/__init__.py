@@ -11,7 +11,6 @@ from __future__ import annotations
 from acp_langgraph.lazy import lazily
 
 _HOMES = {
-    "access": ("StateWriteError",),
     "asking": (
         "aask",
         "amake_delta",
@@ -33,6 +32,7 @@ _HOMES = {
     "plan": ("MappingPlan",),
     "plan_files": ("apropose", "load_plan", "propose"),
     "rules": ("call", "coalesce", "const", "copy", "each", "from_config", "llm", "template"),
+    "writing": ("StateWriteError",),
 }
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605 - checkers read __init__.pyi

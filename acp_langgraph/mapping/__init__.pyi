@@ -1,4 +1,3 @@
-from acp_langgraph.mapping.access import StateWriteError as StateWriteError
 from acp_langgraph.mapping.asking import aask as aask
 from acp_langgraph.mapping.asking import amake_delta as amake_delta
 from acp_langgraph.mapping.asking import amake_value as amake_value
@@ -28,3 +27,4 @@ from acp_langgraph.mapping.rules import each as each
 from acp_langgraph.mapping.rules import from_config as from_config
 from acp_langgraph.mapping.rules import llm as llm
 from acp_langgraph.mapping.rules import template as template
+from acp_langgraph.mapping.writing import StateWriteError as StateWriteError

@@ -18,8 +18,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from acp_langgraph.errors import MappingError
-from acp_langgraph.mapping.access import MISSING, StateWriteError
+from acp_langgraph.errors import MappingError, NodeConfigurationError
+from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.plan import MappingPlan
 from acp_langgraph.mapping.prompts import (
     Problem,
@@ -31,6 +31,7 @@ from acp_langgraph.mapping.prompts import (
     sort,
     to_json,
 )
+from acp_langgraph.mapping.writing import StateWriteError
 
 T = TypeVar("T")
 Model: TypeAlias = Runnable[Any, Any]
@@ -131,6 +132,20 @@ def model_from(model: Any, config: Mapping[str, Any] | None) -> Any:
     if model is not None and not isinstance(model, str):
         return model
     return ((config or {}).get("configurable") or {}).get(model or DEFAULT_KEY)
+
+
+def refuse_without_model(plan: MappingPlan, model: Any) -> None:
+    """Refuse a plan that asks a model where none is named.
+
+    Raises:
+        NodeConfigurationError: With the first field that a model would be asked for.
+    """
+    if plan.semantic and model is None:
+        raise NodeConfigurationError(
+            f"mapping {plan.name!r} asks a model for {plan.semantic[0].target}, and there is none; "
+            "pass llm=, a chat model, or the key in config['configurable'] under which each run "
+            f"brings one, as in llm={DEFAULT_KEY!r}"
+        )
 
 
 def ask(

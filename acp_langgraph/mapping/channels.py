@@ -19,26 +19,26 @@ A mapping that writes below such a channel hands over only the fields that it wr
 do the same by returning part of the object: a dict, or a model with some of its fields set.
 
 LangGraph finds it too, at run time, in the step after the work was done, and without saying which
-nodes. Here it is looked for in the edges alone: two mappings that are reached in the same number of
-unconditional steps from some node do run together whenever that node runs. What hangs on a branch
-may never run together, and is left to LangGraph.
+nodes; `graphs` finds it before.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import operator
-from collections.abc import Callable, Iterable, Mapping
-from itertools import combinations
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.mapping import access, schema, typeinfo, validation
-from acp_langgraph.mapping.access import MISSING, Leaf, Tree
+from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.schema import NoMemberError
 from acp_langgraph.mapping.typeinfo import Step, remembered
+from acp_langgraph.mapping.writing import Leaf, StateWriteError, Tree, refused, written
 
 ADDING: Final = (operator.add, operator.iadd, operator.concat, operator.iconcat)
 
@@ -46,7 +46,7 @@ ADDING: Final = (operator.add, operator.iadd, operator.concat, operator.iconcat)
 @remembered
 def reducer_of(declared: Any) -> Callable[[Any, Any], Any] | None:
     """The reducer of a channel, found where LangGraph finds it: last in `Annotated`."""
-    attached = typeinfo.attached(declared)
+    attached = typeinfo.attached(declared, False)
     last = attached[-1] if attached else None
     return last if callable(last) and not isinstance(last, type) else None
 
@@ -74,9 +74,9 @@ def delta(state: Any, declared: Any, changes: Mapping[Step, Tree]) -> dict[str, 
     for step, tree in changes.items():
         channel = _channel(declared, step)
         if channel.is_plain and isinstance(tree, Leaf):
-            changed[channel.name] = access.written(MISSING, channel.type, tree, (step,))
+            changed[channel.name] = written(MISSING, channel.type, tree, (step,))
         else:
-            changed[channel.name] = _changed(channel, access.member(state, step), tree)
+            changed[channel.name] = _changed(channel, state, access.member(state, step), tree)
     return changed
 
 
@@ -93,13 +93,13 @@ class _Channel(NamedTuple):
         name: Its name, also if the path had an alias.
         type: Its declared type.
         reducer: Its reducer.
-        model: The pydantic state whose own field validators judge it, if there are any.
+        model: The pydantic state whose own rules for the field judge it, if there are any.
     """
 
     name: str
     type: Any
     reducer: Callable[[Any, Any], Any] | None
-    model: type[BaseModel] | None
+    model: type | None
 
     @property
     def at(self) -> tuple[Step, ...]:
@@ -119,22 +119,27 @@ def _channel(declared: Any, step: Step) -> _Channel:
             f"the state has no channel {step!r}{access.near(step, missing.names)}"
         ) from None
     name = str(schema.names_of(declared, step)[0])
-    model = typeinfo.origin_of(declared)
-    judged = (
-        isinstance(model, type)
-        and issubclass(model, BaseModel)
-        and _has_own_validators(model, name)
-    )
-    return _Channel(name, kind, reducer_of(kind), model if judged else None)
+    # Of a graph with several schemas, the first that has the channel.
+    parts = (part for part in typeinfo.alternatives(declared) if schema.has_member(part, step))
+    owner = typeinfo.origin_of(next(parts, declared))
+    return _Channel(name, kind, reducer_of(kind), owner if _judges(owner, name) else None)
 
 
-def _changed(channel: _Channel, before: Any, tree: Tree) -> Any:
+def _judges(owner: Any, name: str) -> bool:
+    """Whether a state has validators of its own for a field."""
+    rules = getattr(owner, "__pydantic_decorators__", None)
+    own = rules.field_validators.values() if rules else ()
+    return any({name, "*"} & {*each.info.fields} for each in own)
+
+
+def _changed(channel: _Channel, state: Any, before: Any, tree: Tree) -> Any:
     if channel.reducer is None:
-        after = access.written(before, channel.type, tree, channel.at)
-        return after if channel.model is None else _field_validated(channel, channel.model, after)
+        if channel.model is None:
+            return written(before, channel.type, tree, channel.at)
+        return _judged(channel, state, before, tree)
     if isinstance(tree, Leaf):
         item = Leaf(_as_list(channel.type, tree.value))
-        return access.written(before, channel.type, item, channel.at)
+        return written(before, channel.type, item, channel.at)
     if channel.reducer is merge:
         return _partial(before, channel.type, tree, channel.at)
     if channel.reducer in ADDING:
@@ -143,10 +148,13 @@ def _changed(channel: _Channel, before: Any, tree: Tree) -> Any:
             f"whole {typeinfo.type_name(channel.type)} once more. Write {channel.name!r} itself, "
             "with what is to be added"
         )
-    return access.written(before, channel.type, tree, channel.at)
+    return written(before, channel.type, tree, channel.at)
 
 
 def _as_list(kind: Any, value: Any) -> Any:
+    module = getattr(reducer_of(kind), "__module__", "")
+    if typeinfo.is_chat(kind) or module == "langgraph.graph.message":
+        return validation.as_messages(value)
     if typeinfo.is_list(typeinfo.strip(kind)) and not isinstance(value, (list, tuple, type(None))):
         return [value]
     return value
@@ -155,10 +163,10 @@ def _as_list(kind: Any, value: Any) -> Any:
 def _partial(before: Any, kind: Any, tree: Tree, at: tuple[Step, ...]) -> Any:
     """Only what changes, for `merge`; where nothing is yet, what is made."""
     if isinstance(tree, Leaf) or before is None or before is MISSING:
-        return access.written(before, kind, tree, at)
+        return written(before, kind, tree, at)
     if isinstance(before, (list, tuple)):
-        return access.written(before, kind, tree, at)
-    whole = access.written(before, kind, tree, at)
+        return written(before, kind, tree, at)
+    whole = written(before, kind, tree, at)
     inside = type(before) if isinstance(before, BaseModel) else kind
     parts = {}
     for step, below in tree.items():
@@ -172,23 +180,29 @@ def _partial(before: Any, kind: Any, tree: Tree, at: tuple[Step, ...]) -> Any:
     return parts
 
 
-def _field_validated(channel: _Channel, model: type[BaseModel], value: Any) -> Any:
-    """What a pydantic state's own field validators make of a channel's new value."""
+def _judged(channel: _Channel, state: Any, before: Any, tree: Tree) -> Any:
+    """What a pydantic state's own rules make of a channel's new value."""
+    model: Any = channel.model
+    if isinstance(state, model):
+        owner = copy.copy(state)
+    elif issubclass(model, BaseModel) and not model.__pydantic_decorators__.model_validators:
+        owner = model.model_construct()
+    else:
+        return written(before, channel.type, tree, channel.at)  # judged when the next node reads it
     try:
-        state = model.model_construct()
-        model.__pydantic_validator__.validate_assignment(state, channel.name, value)
+        if isinstance(tree, Leaf):
+            validation.fitted(partial(validation.assign, owner, channel.name), tree.value)
+        else:
+            whole = written(before, channel.type, tree, channel.at)
+            validation.assign(owner, channel.name, whole)
+    except StateWriteError:
+        raise
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
-        raise access.refused(channel.at, channel.type, error) from None
-    return getattr(state, channel.name)
-
-
-@remembered
-def _has_own_validators(kind: type[BaseModel], name: str) -> bool:
-    """Whether a field has validators that can be run without the rest of the model."""
-    rules = kind.__pydantic_decorators__
-    if rules.model_validators or kind.model_config.get("frozen"):
-        return False  # these need the whole state, which LangGraph validates for the next node
-    return any({name, "*"} & {*each.info.fields} for each in rules.field_validators.values())
+        # Rules over the whole state are for LangGraph, which knows all that changes in it.
+        if isinstance(error, ValidationError) and not all(each["loc"] for each in error.errors()):
+            return written(before, channel.type, tree, channel.at)
+        raise refused(channel.at, channel.type, error) from None
+    return getattr(owner, channel.name)
 
 
 def merge(left: Any, right: Any) -> Any:
@@ -238,42 +252,3 @@ def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
     if field.default_factory is not dataclasses.MISSING:
         return bool(field.default_factory() == value)
     return field.default is not dataclasses.MISSING and bool(field.default == value)
-
-
-def refuse_common_writers(
-    edges: Iterable[tuple[str, str]], writes: Mapping[str, frozenset[str]]
-) -> None:
-    """Refuse two mappings that certainly write a channel in one step.
-
-    Args:
-        edges: The graph's unconditional edges.
-        writes: By mapping node, the channels without a reducer that it writes.
-
-    Raises:
-        NodeConfigurationError: With both nodes, the channel, and the two ways out.
-    """
-    after: dict[str, set[str]] = {}
-    for start, end in edges:
-        after.setdefault(start, set()).add(end)
-    together = _together(after, set(writes))
-    for one, other in combinations(sorted(writes), 2):
-        common = sorted(writes[one] & writes[other])
-        if common and (one, other) in together:
-            raise NodeConfigurationError(
-                f"{one!r} and {other!r} both write channel {common[0]!r} in the same step, and "
-                f"LangGraph allows one writer. Declare {common[0]!r} as Annotated[..., merge] "
-                "(acp_langgraph.mapping.merge), or map several starts in one edge: "
-                "add_io_mapped_edge(graph, [start, other_start], end, ...)"
-            )
-
-
-def _together(after: Mapping[str, set[str]], wanted: set[str]) -> set[tuple[str, str]]:
-    found: set[tuple[str, str]] = set()
-    for origin in after:
-        level = {origin}
-        seen: set[frozenset[str]] = set()
-        while level and frozenset(level) not in seen:
-            seen.add(frozenset(level))
-            found.update(combinations(sorted(level & wanted), 2))
-            level = {end for start in level for end in after.get(start, ())}
-    return found

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.types import type_from_json_schema
-from acp_langgraph.mapping import channels, matching, schema, typeinfo, validation
+from acp_langgraph.mapping import channels, fits, schema, typeinfo, validation
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.matching import Fallback, Matcher
 from acp_langgraph.mapping.paths import CompiledPath, StatePath, compile_path
@@ -86,9 +86,11 @@ def compile_plan(
     source_schema: Any = None,
     target_schema: Any = None,
     state_schema: Any = None,
+    context_schema: Any = None,
     complete: Sequence[str | StatePath] = ("",),
     match_from: Sequence[str | StatePath] | None = None,
     match: bool = True,
+    listed: Sequence[str | StatePath] = (),
     fallback: Fallback | None = None,
     into_state: bool = False,
     name: str = "mapping",
@@ -101,10 +103,13 @@ def compile_plan(
         source_schema: What rules read from: a type, a JSON Schema, or `None` if not known.
         target_schema: What is made, likewise.
         state_schema: What `state:` paths read from; the source unless given.
+        context_schema: What `context:` paths read from, likewise.
         complete: Targets whose fields must all be filled, by a rule or by what is matched.
         match_from: Source paths in which fields are matched; everywhere unless given.
         match: Whether fields that nobody mapped are matched by name and type: one of that name and
             type, the least deep one, and only if it is the only one at its depth.
+        listed: Source paths of which something must be made: where no rule does it, what may be
+            left out is not.
         fallback: A rule for a needed field that nothing fills, or `None` to refuse.
         into_state: Whether the target is a graph's state, whose channels may have reducers.
         name: Names the plan in errors and drawings.
@@ -116,9 +121,10 @@ def compile_plan(
     """
     if isinstance(rules, MappingPlan):
         return rules
-    source, target = _type(source_schema, "Source"), _type(target_schema, "Target")
-    state = source if state_schema is None else _type(state_schema, "State")
-    compiler = _Compiler(source, target, state, into_state=into_state, name=name)
+    source, target = declared_as(source_schema, "Source"), declared_as(target_schema, "Target")
+    state = source if state_schema is None else declared_as(state_schema, "State")
+    context = declared_as(context_schema, "Context")
+    compiler = _Compiler(source, target, state, context, into_state=into_state, name=name)
     given = as_rules(rules)
     for path, rule in (given if isinstance(given, Mapping) else {"": given}).items():
         compiler.add(path, rule)
@@ -126,11 +132,13 @@ def compile_plan(
     matcher = Matcher(compiler, match_from, fallback, match=match)
     for each in complete:
         matcher.complete(StatePath.parse(each))
+    matcher.use([StatePath.parse(each) for each in listed])
     compiler.raise_faults()
     return MappingPlan(name, tuple(compiler.assignments), source, target)
 
 
-def _type(declared: Any, name: str) -> Any:
+def declared_as(declared: Any, name: str) -> Any:
+    """A type, a JSON Schema or `None` as a type."""
     if declared is None:
         return Any
     return type_from_json_schema(declared, name) if isinstance(declared, Mapping) else declared
@@ -140,11 +148,12 @@ class _Compiler:
     """Collects checked assignments and faults."""
 
     def __init__(
-        self, source: Any, target: Any, state: Any, *, into_state: bool, name: str
+        self, source: Any, target: Any, state: Any, context: Any, *, into_state: bool, name: str
     ) -> None:
         self.source = source
         self.target = target
         self.state = state
+        self.context = context
         self.into_state = into_state
         self.name = name
         self.assignments: list[Assignment] = []
@@ -164,7 +173,9 @@ class _Compiler:
                 self.refused.append(StatePath.parse(path))
 
     def _assignment(self, place: CompiledPath, rule: Rule, *, matched: bool) -> Assignment:
-        item = self._item_plan(rule, place.type) if isinstance(rule, Each) else None
+        def item(of: Each) -> MappingPlan:
+            return self._item_plan(of, place.type)
+
         last = rule.rules[-1] if isinstance(rule, Coalesce) else rule
         ask = last if isinstance(last, Semantic) else None
         return Assignment(
@@ -185,6 +196,7 @@ class _Compiler:
             source_schema=_item_type(items),
             target_schema=_item_type(target),
             state_schema=self.state,
+            context_schema=self.context,
             name=f"{self.name}, each of {rule.source}",
         )
 
@@ -194,6 +206,14 @@ class _Compiler:
         return (place.type,)
 
     def _refuse_unreachable(self, place: CompiledPath) -> None:
+        around = self.target
+        for at, step in enumerate(place.path.steps):
+            if schema.only_read(around, step):
+                raise NodeConfigurationError(
+                    f"{StatePath(place.path.steps[: at + 1])} is computed by "
+                    f"{typeinfo.type_name(around)} and can only be read; write what it is made of"
+                )
+            around = schema.member_type(around, step)
         if not self.into_state or len(place.path.steps) < 2:  # noqa: PLR2004 - inside a channel
             return
         channel = schema.member_type(self.target, place.path.steps[0])
@@ -206,8 +226,16 @@ class _Compiler:
 
     def place(self, source: Source) -> CompiledPath:
         """Where a rule reads from."""
-        roots = {"": self.source, "state": self.state, "config": Any}
-        return compile_path(roots[source.root], source.path)
+        roots = {"": self.source, "state": self.state, "config": Any, "context": self.context}
+        try:
+            return compile_path(roots[source.root], source.path)
+        except NodeConfigurationError as error:
+            said = str(error).replace("the state is", f"the {source.root or 'state'} is", 1)
+            text = str(source.path)
+            known = schema.has_member(self.source, source.path.steps[0])
+            if not (source.root or known or "did you mean" in said):
+                said += f" (for the text itself write const({text!r}))"
+            raise NodeConfigurationError(said) from None
 
     def check(self, rule: Rule, targets: tuple[Any, ...]) -> None:
         """Refuse a rule whose value can never be one of the targets' types."""
@@ -231,12 +259,8 @@ class _Compiler:
                 _refuse(_returned(function), targets, f"the result of {rule.name}")
 
     def _check_choice(self, rules: tuple[Rule, ...], targets: tuple[Any, ...]) -> None:
-        if any(isinstance(each, Each) for each in rules) or any(
-            isinstance(each, Semantic) for each in rules[:-1]
-        ):
-            raise NodeConfigurationError(
-                "in coalesce, llm(...) stands last and each(...) not at all"
-            )
+        if any(isinstance(each, Semantic) for each in rules[:-1]):
+            raise NodeConfigurationError("in coalesce, llm(...) stands last")
         for each in rules:
             self.check(each, targets)
 
@@ -282,12 +306,14 @@ def _returned(function: Callable[..., Any]) -> Any:
 
 
 def _refuse(given: Any, targets: tuple[Any, ...], what: str) -> None:
-    reasons = [matching.refusal(given, target) for target in targets]
+    reasons = [fits.refusal(given, target) for target in targets]
     if all(reasons):
         raise NodeConfigurationError(f"{what} does not fit: {reasons[0]}")
 
 
 def _refuse_value(value: Any, targets: tuple[Any, ...], what: str) -> None:
+    if any(map(fits.takes_anything, targets)):
+        return
     problem = ""
     for target in targets:
         try:

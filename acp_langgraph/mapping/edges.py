@@ -19,24 +19,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.mapping import channels, schema, typeinfo
-from acp_langgraph.mapping.asking import amake_delta, make_delta
-from acp_langgraph.mapping.channels import refuse_common_writers
-from acp_langgraph.mapping.compiling import compile_plan
-from acp_langgraph.mapping.metadata import FieldMetadata, IOMappingAgentMetadata, read_metadata
-from acp_langgraph.mapping.paths import StatePath, compile_path
+from acp_langgraph.mapping import channels, schema
+from acp_langgraph.mapping.asking import amake_delta, make_delta, refuse_without_model
+from acp_langgraph.mapping.graphs import (
+    Graph,
+    input_schema_of,
+    keep_to_mappings,
+    node_name,
+    refuse_common_writers,
+    refuse_other_graphs,
+    refuse_past_mappings,
+    state_of,
+    unchanged_on_failure,
+)
+from acp_langgraph.mapping.metadata import EdgeMapping, IOMappingAgentMetadata
 from acp_langgraph.mapping.plan import MappingPlan
-from acp_langgraph.mapping.plan_files import load_plan, propose
-from acp_langgraph.mapping.rules import Copy, Rule, Semantic, Source
 
 Config: TypeAlias = IOMappingAgentMetadata | Mapping[str, Any] | None
-Graph: TypeAlias = StateGraph[Any, Any, Any, Any]
 
 
 class MappingNode(Runnable[Any, dict[str, Any]]):
@@ -48,6 +53,10 @@ class MappingNode(Runnable[Any, dict[str, Any]]):
         model: A chat model, or the key in `config["configurable"]` that holds one.
         instructions: What the model is told about the whole, in the user's words.
         graph: The graph it is in, for a check of the finished graph before the first run.
+        connects: The nodes before and after.
+
+    Attributes:
+        writes: The channels without a reducer that it writes.
     """
 
     name: str
@@ -59,11 +68,19 @@ class MappingNode(Runnable[Any, dict[str, Any]]):
         model: Any = None,
         instructions: str = "",
         graph: Graph | None = None,
+        connects: tuple[Sequence[str], str] = ((), ""),
     ) -> None:
         self.name = name
         self.plan = plan
         self._model = model
         self._instructions = instructions
+        self.connects = connects
+        names = {each.target.channel for each in plan.assignments} - {None}
+        self.writes = frozenset(
+            str(name)
+            for name in names
+            if channels.reducer_of(schema.member_type(plan.target_schema, str(name))) is None
+        )
         self._unchecked = graph
 
     def invoke(
@@ -90,20 +107,10 @@ class MappingNode(Runnable[Any, dict[str, Any]]):
             self.plan, input, config, model=self._model, instructions=self._instructions
         )
 
-    def writes(self) -> frozenset[str]:
-        """The channels without a reducer that the node writes."""
-        names = {each.target.channel for each in self.plan.assignments}
-        return frozenset(
-            name
-            for name in names
-            if name
-            and channels.reducer_of(schema.member_type(self.plan.target_schema, name)) is None
-        )
-
     def _check_graph(self) -> None:
         # Edges that were added after this one are known only now.
         if self._unchecked is not None:
-            _refuse_common_writers(self._unchecked, ())
+            _check_once(self._unchecked)
             self._unchecked = None
 
 
@@ -155,20 +162,19 @@ def add_io_mapped_edge(
     Raises:
         NodeConfigurationError: If the mapping can never work; the message says what to change.
     """
-    _refuse_other_graphs(g)
-    starts = [_node_name(g, each) for each in (start if isinstance(start, list) else [start])]
-    edge = _Edge(g, starts, _node_name(g, end), name)
+    refuse_other_graphs(g)
+    starts = [node_name(g, each) for each in (start if isinstance(start, list) else [start])]
+    edge = _Edge(g, starts, node_name(g, end), name)
     made = edge.plan(iomapper_config, llm, plan, functions or {})
     before = starts if len(starts) > 1 else starts[0]
     if not made.assignments or made.does_nothing:
         g.add_edge(before, edge.end)
         return made
-    joined = () if len(starts) > 1 else ((starts[0], edge.name),)
-    node = MappingNode(edge.name, made, llm, edge.instructions, g)
-    _refuse_common_writers(g, (*joined, (edge.name, edge.end)), node)
-    _add(g, node, retry_policy, cache_policy, timeout)
-    g.add_edge(before, edge.name)
-    g.add_edge(edge.name, edge.end)
+    with unchanged_on_failure(g):
+        _add(g, edge, made, llm, retry_policy, cache_policy, timeout)
+        g.add_edge(before, edge.name)
+        g.add_edge(edge.name, edge.end)
+        _check(g, edge.name)
     return made
 
 
@@ -218,11 +224,11 @@ def add_io_mapped_conditional_edge(
     Raises:
         NodeConfigurationError: If a mapping can never work; the message says what to change.
     """
-    _refuse_other_graphs(g)
-    before = _node_name(g, start)
+    refuse_other_graphs(g)
+    before = node_name(g, start)
     plans: dict[Any, MappingPlan] = {}
     ends: dict[Any, str] = {}
-    nodes: list[tuple[MappingNode, str]] = []
+    edges: dict[Any, _Edge] = {}
     for key, entry in iomapper_config_map.items():
         given = dict(entry) if isinstance(entry, Mapping) else {"end": entry}
         unknown = given.keys() - {"end", "metadata", "name", "plan"}
@@ -232,8 +238,8 @@ def add_io_mapped_conditional_edge(
                 f"branch {key!r} of {before!r} has {problem}; a branch is "
                 '{"end": node, "metadata": mapping or None, "name": text, "plan": plan}'
             )
-        end = _node_name(g, given["end"])
-        edge = _Edge(g, [before], end, given.get("name"), [node.name for node, _ in nodes])
+        end = node_name(g, given["end"])
+        edge = _Edge(g, [before], end, given.get("name"), [each.name for each in edges.values()])
         nothing = not given.get("metadata") and given.get("plan") is None
         plans[key] = (
             MappingPlan(edge.name, (), g.state_schema, g.state_schema)
@@ -243,55 +249,59 @@ def add_io_mapped_conditional_edge(
         if not plans[key].assignments or plans[key].does_nothing:
             ends[key] = end
             continue
-        nodes.append((MappingNode(edge.name, plans[key], llm, edge.instructions, g), end))
-        ends[key] = edge.name
-    for node, end in nodes:
-        _add(g, node, retry_policy, cache_policy, timeout)
-        g.add_edge(node.name, end)
-    g.add_conditional_edges(before, path, ends)
+        edges[key], ends[key] = edge, edge.name
+    past = {edge.end: key for key, edge in edges.items() if edge.end not in ends.values()}
+    with unchanged_on_failure(g):
+        for key, edge in edges.items():
+            _add(g, edge, plans[key], llm, retry_policy, cache_policy, timeout)
+            g.add_edge(edge.name, edge.end)
+        g.add_conditional_edges(
+            before, keep_to_mappings(path, past, before) if past else path, ends
+        )
     return plans
 
 
-def _add(g: Graph, node: MappingNode, retry: Any, cache: Any, timeout: Any) -> None:
+def _add(
+    g: Graph, edge: _Edge, plan: MappingPlan, llm: Any, retry: Any, cache: Any, timeout: Any
+) -> None:
+    refuse_without_model(plan, llm)
+    connects = (edge.starts, edge.end)
     g.add_node(
-        node.name,
-        node,
-        metadata=node.plan.drawn(),
+        edge.name,
+        MappingNode(edge.name, plan, llm, edge.instructions, g, connects),
+        metadata=plan.drawn(),
+        input_schema=input_schema_of(g, plan),
         retry_policy=retry,
         cache_policy=cache,
         timeout=timeout,
     )
 
 
-def _refuse_common_writers(
-    g: Graph, more: Iterable[tuple[str, str]], new: MappingNode | None = None
-) -> None:
-    nodes = [spec.runnable for spec in g.nodes.values()]
-    mappings = [node for node in [*nodes, new] if isinstance(node, MappingNode)]
-    refuse_common_writers([*g.edges, *more], {node.name: node.writes() for node in mappings})
+_checked: WeakKeyDictionary[Graph, int] = WeakKeyDictionary()
 
 
-def _refuse_other_graphs(g: Any) -> None:
-    if not isinstance(g, StateGraph):
-        compiled = " (this one is compiled already)" if hasattr(g, "get_graph") else ""
-        raise NodeConfigurationError(
-            f"a mapped edge goes into a StateGraph before compile(), not into a {type(g).__name__}"
-            f"{compiled}"
-        )
+def _check_once(g: Graph) -> None:
+    """Check a graph that runs, unless it is known and nothing was added to it."""
+    size = len(g.nodes) + len(g.edges) + len(g.waiting_edges)
+    if _checked.get(g) != size:
+        _check(g)
+        _checked[g] = size
 
 
-def _node_name(g: Graph, node: Any) -> str:
-    if isinstance(node, str):
-        name = node
-    else:
-        found = node.get_name() if isinstance(node, Runnable) else getattr(node, "name", None)
-        name = str(found or getattr(node, "__name__", node))
-    if name not in (START, END) and name not in g.nodes:
-        near = ", ".join(map(repr, g.nodes)) or "none"
-        raise NodeConfigurationError(
-            f"the graph has no node {name!r}; add it before its mapped edges (there are: {near})"
-        )
-    return name
+def _check(g: Graph, new: str = "") -> None:
+    """Refuse what mappings do to each other, and edges past them; only of a new one if it is given."""
+    nodes = {name: spec.runnable for name, spec in g.nodes.items()}
+    mappings = {name: each for name, each in nodes.items() if isinstance(each, MappingNode)}
+    joined = [
+        (start, each.connects[1])
+        for name, each in mappings.items()
+        if new in ("", name)
+        for start in each.connects[0]
+        if (start, name) in g.edges or len(each.connects[0]) > 1
+    ]
+    refuse_past_mappings(g.edges, g.waiting_edges, joined)
+    writes = {name: each.writes for name, each in mappings.items()}
+    refuse_common_writers(g.edges, writes, [name for name, spec in g.nodes.items() if spec.defer])
 
 
 class _Edge:
@@ -324,124 +334,23 @@ class _Edge:
     ) -> MappingPlan:
         if isinstance(plan, MappingPlan):
             return plan
-        metadata = read_metadata(given, self.name)
-        inputs, outputs = self._inputs(metadata), self._outputs(metadata)
-        self.instructions = "\n".join(
-            [
-                metadata.output_description_prompt,
-                *(
-                    f"In the data, {each.json_path or 'it'} is: {each.description}"
-                    for each in inputs
-                    if each.description
-                ),
-            ]
-        ).strip()
-        schemas: dict[str, Any] = {
-            "source_schema": metadata.input_schema or self._g.state_schema,
-            "target_schema": metadata.output_schema or self._g.state_schema,
-            "state_schema": self._g.state_schema,
-            "complete": [each.json_path for each in outputs],
-            "into_state": True,
-        }
-        if plan is not None:
-            return self._from_file(Path(plan), outputs, llm, schemas, functions)
-        if inputs and not outputs and not metadata.field_mapping:
-            raise NodeConfigurationError(
-                f"{self.name!r} has input_fields and nothing to fill: {self.end!r} has no "
-                "input_path, so name output_fields or a field_mapping"
-            )
-        rules = metadata.rules() or self._whole_copy(inputs, outputs, schemas)
-        return compile_plan(
-            rules,
-            match_from=[each.json_path for each in inputs] or None,
-            fallback=None if llm is None else _asker(inputs, outputs, schemas["target_schema"]),
-            name=self.name,
-            **schemas,
+        mapping = EdgeMapping(
+            self.name,
+            given,
+            state=state_of(self._g),
+            context=self._g.context_schema,
+            gives=self._paths(self.starts, "output_path", "outputPath"),
+            takes=self._paths([self.end], "input_path", "inputPath"),
+            llm=llm,
         )
+        self.instructions = mapping.instructions
+        return mapping.plan(plan, functions)
 
-    def _inputs(self, metadata: IOMappingAgentMetadata) -> list[FieldMetadata]:
-        if metadata.input_fields:
-            return metadata.inputs()
-        paths = [self._path_of(each, "output_path", "outputPath") for each in self.starts]
-        return [FieldMetadata(json_path=each) for each in paths if each]
-
-    def _outputs(self, metadata: IOMappingAgentMetadata) -> list[FieldMetadata]:
-        if metadata.output_fields:
-            return metadata.outputs()
-        path = self._path_of(self.end, "input_path", "inputPath")
-        return [FieldMetadata(json_path=path)] if path else []
-
-    def _path_of(self, node: str, *names: str) -> str:
-        spec = self._g.nodes.get(node)
-        found = [getattr(spec.runnable, each, None) for each in names] if spec else []
-        return next((str(each) for each in found if each), "")
-
-    def _whole_copy(
-        self,
-        inputs: Sequence[FieldMetadata],
-        outputs: Sequence[FieldMetadata],
-        schemas: Mapping[str, Any],
-    ) -> dict[str, Rule]:
-        """One field into one of the same type is a copy, whatever they are called."""
-        if len(inputs) != 1 or len(outputs) != 1 or inputs[0].description or outputs[0].description:
-            return {}
-        source, target = inputs[0].json_path, outputs[0].json_path
-        try:
-            given = compile_path(schemas["source_schema"], source).type
-            wanted = compile_path(schemas["target_schema"], target).type
-        except NodeConfigurationError:
-            return {}  # said with everything else that is wrong
-        records = schema.fields_of_alternatives(wanted)
-        same = {*typeinfo.alternatives(given)} - {type(None)} == {
-            *typeinfo.alternatives(wanted)
-        } - {type(None)}
-        if source == target or (records is not None and same):
-            return {target: Copy(Source.parse(source))}
-        return {}
-
-    def _from_file(
-        self,
-        path: Path,
-        outputs: Sequence[FieldMetadata],
-        llm: Any,
-        schemas: Mapping[str, Any],
-        functions: Mapping[str, Callable[..., Any]],
-    ) -> MappingPlan:
-        if path.exists():
-            return load_plan(path, functions=functions, name=self.name, **schemas)
-        if not isinstance(llm, BaseChatModel):
-            raise NodeConfigurationError(
-                f"{self.name!r}: there is no plan {path}, and no llm= that could propose one"
-            )
-        targets = {each.json_path: each.description for each in outputs}
-        made = propose(llm, targets, name=self.name, **schemas)
-        made.save(path)
-        return made
-
-
-def _asker(
-    inputs: Sequence[FieldMetadata], outputs: Sequence[FieldMetadata], target: Any
-) -> Callable[[StatePath, schema.Member], Rule]:
-    """What a model is asked for a field: the words of the field, or of the output it is in."""
-    sources = tuple(Source.parse(each.json_path) for each in inputs)
-
-    def asked(path: StatePath, member: schema.Member) -> Rule:
-        around = next(
-            (
-                each
-                for each in outputs
-                if path.steps[: len(steps := StatePath.parse(each.json_path).steps)] == steps
-            ),
-            FieldMetadata(json_path=""),
-        )
-        exact = StatePath.parse(around.json_path) == path
-        own = schema.description_of(target, path.steps)
-        words = [own, around.description if exact or not own else f"part of: {around.description}"]
-        meaning = "; ".join(each for each in words if each and each != "part of: ")
-        examples = tuple(around.examples)
-        return Semantic(meaning or f"the {member.names[0]}", sources, examples)
-
-    return asked
+    def _paths(self, nodes: Sequence[str], *names: str) -> list[str]:
+        """What nodes say about where they read or write, so far as they say it."""
+        runnables = [self._g.nodes[each].runnable for each in nodes if each in self._g.nodes]
+        found = ([getattr(each, name, None) for name in names] for each in runnables)
+        return [str(path) for some in found if (path := next(filter(None, some), None))]
 
 
 def _spoken(node: str) -> str:

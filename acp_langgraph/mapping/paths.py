@@ -24,9 +24,10 @@ from pydantic import BaseModel
 
 from acp_langgraph.errors import NodeConfigurationError, NodeInputError
 from acp_langgraph.mapping import access, channels, schema, typeinfo
-from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
+from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.schema import NoMemberError
 from acp_langgraph.mapping.typeinfo import Step
+from acp_langgraph.mapping.writing import Leaf, StateWriteError, Tree
 
 
 class PathSyntaxError(NodeConfigurationError):

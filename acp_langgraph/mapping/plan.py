@@ -20,17 +20,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
-from acp_langgraph.mapping import access, channels
-from acp_langgraph.mapping.access import MISSING, Leaf, StateWriteError, Tree
+from acp_langgraph.mapping import channels
+from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.paths import StatePath, StateReadError
 from acp_langgraph.mapping.rules import (
     Coalesce,
+    Copy,
     Rule,
     Semantic,
     rule_to_json,
     sources_of,
 )
 from acp_langgraph.mapping.typeinfo import Step
+from acp_langgraph.mapping.writing import Leaf, StateWriteError, Tree, written
 
 
 class Scope(NamedTuple):
@@ -47,8 +49,30 @@ class Scope(NamedTuple):
     state: Any
 
     def root(self, name: str) -> Any:
-        """What paths with a prefix start in; without one, in the source."""
+        """What paths with a prefix start in; without one, in the source.
+
+        Raises:
+            NullError: If it is the run's context, and there is none.
+        """
+        if name == "context":
+            return _context()
         return {"config": self.config, "state": self.state}.get(name, self.source)
+
+
+def _context() -> Any:
+    """The context of the run that this is called in."""
+    from langgraph.runtime import get_runtime  # noqa: PLC0415 - only for paths that start there
+
+    try:
+        found = getattr(get_runtime(), "context", None)
+    except (RuntimeError, KeyError):  # not in a run
+        found = None
+    if found is None:
+        raise NullError(
+            "the run has no context; declare one, as in StateGraph(..., context_schema=...), and "
+            "hand it over, as in graph.invoke(..., context=...)"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +142,16 @@ class MappingPlan:
         return tuple(each for each in self.assignments if each.ask)
 
     @property
-    def reads(self) -> tuple[StatePath, ...]:
-        """The places in the source that the rules read."""
+    def rules(self) -> tuple[Rule, ...]:
+        """All rules, those of choices among them."""
         rules = [each.rule for each in self.assignments]
         inner = [some for rule in rules if isinstance(rule, Coalesce) for some in rule.rules]
-        sources = [source for rule in [*rules, *inner] for source in sources_of(rule)]
+        return (*rules, *inner)
+
+    @property
+    def reads(self) -> tuple[StatePath, ...]:
+        """The places in the source that the rules read."""
+        sources = [source for rule in self.rules for source in sources_of(rule)]
         return tuple(source.path for source in sources if not source.root)
 
     @property
@@ -161,7 +190,7 @@ class MappingPlan:
         """
         tree = self._changes(self.scope(source, config, state), answers or {})
         try:
-            return access.written(MISSING, self.target_schema, tree)
+            return written(MISSING, self.target_schema, tree)
         except StateWriteError as error:
             raise self._unfit(error, tree) from error
 
@@ -290,7 +319,7 @@ class MappingPlan:
         target = str(assignment.target) if assignment else ""
         if isinstance(error, (StateReadError, NullError)):
             return MappingError(str(error), edge=self.name, path=target)
-        if isinstance(error, MappingError):
+        if isinstance(error, ItemError):
             inner = ".".join(each for each in (target, error.path) if each)
             return MappingError(str(error), edge=self.name, path=inner, value=error.value)
         error.add_note(f"while mapping {self.name!r} made {target or 'the whole target'}")
@@ -302,11 +331,37 @@ class MappingPlan:
             here = here.get(step) if isinstance(here, dict) else here
         value = here.value if isinstance(here, Leaf) else None
         problem = f"it is {error.expected}, and the value does not fit: {error.reason}"
+        rule = next(
+            (each.rule for each in self.assignments if str(each.target) == error.path), None
+        )
+        if isinstance(here, Leaf) and value is None and isinstance(rule, (Copy, Coalesce)):
+            rules = rule.rules if isinstance(rule, Coalesce) else (rule,)
+            places = [str(source) for each in rules for source in sources_of(each)]
+            given = f"{' and '.join(places)} {'is' if len(places) == 1 else 'are'} None"
+            first = repr(places[0]) if places else "..."
+            problem = (
+                f"{given}, and it is {error.expected}; give the value earlier, or say what to take "
+                f"then: coalesce({first}, ...) or copy({first}, default=...)"
+            )
         return MappingError(problem, edge=self.name, path=error.path, value=value)
 
 
 class NullError(ValueError):
     """A value is `None` where that makes no sense; the message says where."""
+
+
+class ItemError(ValueError):
+    """An item of a list cannot be made; the message says which and why.
+
+    Attributes:
+        path: Where in the list the fault is.
+        value: What was refused.
+    """
+
+    def __init__(self, problem: str, path: str, value: Any) -> None:
+        super().__init__(problem)
+        self.path = path
+        self.value = value
 
 
 def _shortened(text: str) -> str:

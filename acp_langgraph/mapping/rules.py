@@ -13,7 +13,8 @@
 
 A path starts in the source of the mapping: the state, or in a node's `output` the agent's answer,
 or in `each` the item. `state:` and `config:` before it start in the state and in
-`config["configurable"]` instead, anywhere, also in templates: `"Dear {config:name}"`.
+`config["configurable"]` instead, anywhere, also in templates: `"Dear {config:name}"`; `context:`
+starts in the run's context.
 
 A rule is data: it is compared, printed, and written as JSON. `acp_langgraph.mapping.compiling` checks
 it against the declared types, `acp_langgraph.mapping.running` makes it run.
@@ -29,9 +30,9 @@ from typing import Any, Final, TypeAlias
 
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.mapping.access import MISSING
-from acp_langgraph.mapping.paths import StatePath
+from acp_langgraph.mapping.paths import PathSyntaxError, StatePath
 
-ROOTS: Final = ("state", "config")
+ROOTS: Final = ("state", "config", "context")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Source:
 
     Attributes:
         path: Where.
-        root: In what: `""` the source of the mapping, `state` or `config`.
+        root: In what: `""` the source of the mapping, `state`, `config` or `context`.
     """
 
     path: StatePath
@@ -48,7 +49,7 @@ class Source:
 
     @classmethod
     def parse(cls, text: str | Source) -> Source:
-        """Read `path`, `state:path` or `config:path`."""
+        """Read `path`, `state:path`, `config:path` or `context:path`."""
         if isinstance(text, Source):
             return text
         root, colon, rest = text.partition(":")
@@ -276,7 +277,10 @@ def as_rule(given: Any) -> Rule:
     if isinstance(given, _RULES):
         return given
     if isinstance(given, str):
-        return template(given) if "{" in given or "}" in given else copy(given)
+        try:
+            return template(given) if "{" in given or "}" in given else copy(given)
+        except PathSyntaxError as error:
+            raise NodeConfigurationError(f"{error}; for the text itself write const(...)") from None
     if given is None or isinstance(given, (bool, int, float)):
         return Const(given)
     if isinstance(given, StatePath):
@@ -326,7 +330,7 @@ def flat(given: Mapping[Any, Any], above: StatePath | None = None) -> dict[str, 
 
 # Between braces: a place, which may hold quoted names, and after a colon how to format it.
 _HOLE: Final = re.compile(
-    r"""\{(?P<place>(?:(?:state|config):)?(?:"[^"]*"|'[^']*'|[^{}:"'])*)(?::(?P<spec>[^{}]*))?\}"""
+    r"""\{(?P<place>(?:(?:state|config|context):)?(?:"[^"]*"|'[^']*'|[^{}:"'])*)(?::(?P<spec>[^{}]*))?\}"""
 )
 
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 import enum
 import inspect
 import json
-from collections.abc import Callable, Iterable
-from typing import Any, assert_never
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import is_dataclass
+from functools import partial
+from typing import Any, Final, assert_never
 
 from langchain_core.messages import BaseMessage
+from pydantic import BaseModel
 
 from acp_langgraph.core.wire import SECRETS, UnsendableError, plain
-from acp_langgraph.mapping.access import MISSING
+from acp_langgraph.errors import MappingError
+from acp_langgraph.mapping.access import MISSING, near
 from acp_langgraph.mapping.paths import CompiledPath, StateReadError
-from acp_langgraph.mapping.plan import MappingPlan, NullError, Scope
+from acp_langgraph.mapping.plan import ItemError, MappingPlan, NullError, Scope
 from acp_langgraph.mapping.rules import (
     Call,
     Coalesce,
@@ -34,27 +38,47 @@ Give = Callable[[Scope], Any]
 
 
 Place = Callable[[Source], CompiledPath]
+ItemPlan = Callable[[Each], MappingPlan]
 
 
 def _reader(source: Source, place: Place, *default: Any) -> Give:
     """Reads a place; if nothing is there it gives the default, or raises `StateReadError`."""
     read = place(source).read
     if source.root == "config":
-        return lambda scope: read(scope.config, *default)
+        return partial(_from_config, read, source, default)
+    if source.root == "context":
+        return lambda scope: read(scope.root("context"), *default)
     if source.root == "state":
         return lambda scope: read(scope.state, *default)
     return lambda scope: read(scope.source, *default)
 
 
-def giver(
-    rule: Rule, place: Place, item: MappingPlan | None = None, *, secret: bool = False
-) -> Give:
+def _from_config(
+    read: Callable[..., Any], source: Source, default: tuple[Any, ...], scope: Scope
+) -> Any:
+    try:
+        return read(scope.config, *default)
+    except StateReadError as error:
+        own = ("__", "checkpoint_")  # of LangGraph's
+        key, given = (
+            source.path.steps[0],
+            [each for each in scope.config if not each.startswith(own)],
+        )
+        if error.stopped_at:
+            raise NullError(f"in config['configurable'], {error}") from None
+        raise NullError(
+            f"config['configurable'] has no {key!r}{near(key, given)}; hand it over with the run, "
+            f"as in graph.invoke(..., {{'configurable': {{{key!r}: ...}}}})"
+        ) from None
+
+
+def giver(rule: Rule, place: Place, item: ItemPlan, *, secret: bool = False) -> Give:
     """The function of a rule.
 
     Args:
         rule: The rule.
         place: Where its sources are.
-        item: For `Each`, the compiled plan of an item.
+        item: Compiles the plan of an item of an `Each`.
         secret: Whether the target is declared a secret, so that a text may be made of secrets.
     """
     give: Give
@@ -66,10 +90,9 @@ def giver(
         case Template():
             give = _template(rule, place, secret)
         case Coalesce(rules):
-            give = _coalesce(rules, place, secret)
+            give = _coalesce([_giver_or_none(each, place, item, secret) for each in rules])
         case Each(source):
-            assert item is not None  # noqa: S101 - the compiler makes one
-            give = _each(_reader(source, place), item)
+            give = _each(_reader(source, place), source, item(rule))
         case Call():
             give = _call(rule, place)
         case Semantic():
@@ -95,16 +118,14 @@ def _copy(rule: Copy, place: Place) -> Give:
     return give
 
 
-def _giver_or_none(rule: Rule, place: Place, secret: bool) -> Give:
+def _giver_or_none(rule: Rule, place: Place, item: ItemPlan, secret: bool) -> Give:
     """In a choice, a copy of what is not there is as good as `None`."""
     if isinstance(rule, Copy) and rule.default is MISSING and not rule.optional:
         return _reader(rule.source, place, None)
-    return giver(rule, place, secret=secret)
+    return giver(rule, place, item, secret=secret)
 
 
-def _coalesce(rules: tuple[Rule, ...], place: Place, secret: bool) -> Give:
-    gives = [_giver_or_none(rule, place, secret) for rule in rules]
-
+def _coalesce(gives: list[Give]) -> Give:
     def give(scope: Scope) -> Any:
         value: Any = None
         failed: Exception | None = None
@@ -182,20 +203,45 @@ def _text(value: Any, spec: str, secret: bool) -> str:
         value = value.value
     if isinstance(value, BaseMessage):
         return str(value.text)
-    if isinstance(value, (list, tuple, set, frozenset, dict)) or hasattr(value, "__dict__"):
+    if isinstance(value, _WRITTEN_AS_JSON) or is_dataclass(value):
         made = plain(value, declares=lambda _: secret, fallback=str)
         return json.dumps(made, ensure_ascii=False)
     return format(value, spec)
 
 
-def _each(read: Give, item: MappingPlan) -> Give:
+_WRITTEN_AS_JSON: Final = (list, tuple, set, frozenset, Mapping, BaseModel)
+
+
+def _each(read: Give, source: Source, item: MappingPlan) -> Give:
     def give(scope: Scope) -> Any:
         found = read(scope)
         if found is None:
-            raise NullError("the list is None; use coalesce, or give the list earlier")
+            raise NullError(
+                f"{source} is None, and a list is needed; for an empty one write "
+                f"coalesce(each({str(source)!r}, ...), const([]))"
+            )
         if isinstance(found, (str, bytes)) or not isinstance(found, Iterable):
-            raise NullError(f"a list is needed there, and it is a {type(found).__name__}")
+            raise NullError(f"{source} is a {type(found).__name__}, and a list is needed")
         config = {"configurable": scope.config}
-        return [item.value(each, config, state=scope.state) for each in found]
+        made = []
+        for at, value in enumerate(found):
+            try:
+                made.append(item.value(value, config, state=scope.state))
+            except MappingError as error:
+                raise _item_error(at, value, source, error) from error
+        return made
 
     return give
+
+
+def _item_error(at: int, value: Any, source: Source, error: MappingError) -> ItemError:
+    path = f"{at}.{error.path}" if error.path else str(at)
+    if value is None:
+        problem = (
+            f"item {at} of {source} is None; leave such items out with a function, as in "
+            f"call(lambda items: [...], {str(source)!r})"
+        )
+    else:
+        said = str(error).partition(": ")[2].replace("the state", "the item", 1)
+        problem = f"of item {at} of {source}: {said}"
+    return ItemError(problem, path, error.value)

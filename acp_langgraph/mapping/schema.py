@@ -92,12 +92,15 @@ def _fields_of(bare: Any) -> dict[str, Member] | None:
     if not isinstance(origin, type):
         return None
     if issubclass(origin, BaseModel):
-        return {name: _model_member(name, info) for name, info in origin.model_fields.items()}
+        return {
+            name: _model_member(name, info, _takes_more(origin, name))
+            for name, info in origin.model_fields.items()
+        }
     if dataclasses.is_dataclass(origin):
         hints = _hints(bare)
         return {
             each.name: Member(
-                hints.get(each.name, Any),
+                _marked(hints.get(each.name, Any), _takes_more(origin, each.name)),
                 each.init
                 and each.default is dataclasses.MISSING
                 and each.default_factory is dataclasses.MISSING,
@@ -131,7 +134,37 @@ def _unmarked(hint: Any) -> Any:
     return _unmarked(typing.get_args(hint)[0]) if typing.get_origin(hint) in WRAPPERS else hint
 
 
-def _model_member(name: str, info: Any) -> Member:
+class _OwnRules:
+    """The type of `OWN_RULES`: attached to a field's type, and of no meaning to anybody else."""
+
+
+OWN_RULES: Final = _OwnRules()
+"""Says of a field's type that its owner may take for it what the type itself does not."""
+
+
+def _takes_more(owner: Any, name: str) -> bool:
+    """Whether a model or dataclass makes something else of a value before a field's type sees it."""
+    rules = getattr(owner, "__pydantic_decorators__", None)
+    if rules is None:
+        return False
+    config = getattr(owner, "model_config", None) or getattr(owner, "__pydantic_config__", None)
+    own = [each.info for each in (*rules.field_validators.values(), *rules.validators.values())]
+    return bool((config or {}).get("coerce_numbers_to_str")) or any(
+        each.mode != "after" and {name, "*"} & {*each.fields} for each in own
+    )
+
+
+def _marked(declared: Any, takes_more: bool) -> Any:
+    return Annotated[declared, OWN_RULES] if takes_more else declared
+
+
+def has_frozen(kind: Any, names: tuple[str, ...]) -> bool:
+    """Whether one of the fields is frozen by itself, so that not even pydantic assigns it."""
+    fields = getattr(kind, "__pydantic_fields__", {})
+    return any(fields[name].frozen for name in names if name in fields)
+
+
+def _model_member(name: str, info: Any, takes_more: bool) -> Member:
     aliases: list[str] = []
     for alias in (info.alias, info.validation_alias, info.serialization_alias):
         choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
@@ -139,7 +172,8 @@ def _model_member(name: str, info: Any) -> Member:
             match choice.path if isinstance(choice, AliasPath) else [choice]:
                 case [str(only)] if only != name and only not in aliases:
                     aliases.append(only)
-    extra = list(info.metadata)
+    # In front, for what is last is the reducer of a channel.
+    extra = [OWN_RULES, *info.metadata] if takes_more else list(info.metadata)
     if info.discriminator is not None:
         extra.append(Field(discriminator=info.discriminator))
     declared = Annotated[(info.annotation, *extra)] if extra else info.annotation
@@ -289,6 +323,15 @@ def member_type(declared: Any, step: Step) -> Any:
     return distinct[0] if len(distinct) == 1 else Union[tuple(distinct)]  # noqa: UP007 - made at run time
 
 
+def has_member(declared: Any, step: Step) -> bool:
+    """Whether there may be such a member."""
+    try:
+        member_type(declared, step)
+    except NoMemberError:
+        return False
+    return True
+
+
 def _member_of(bare: Any, step: Step) -> Any:
     if is_unknown(bare) or not isinstance(origin_of(bare), type):
         return Any
@@ -305,6 +348,25 @@ def _member_of(bare: Any, step: Step) -> Any:
     return Any
 
 
+@remembered
+def only_read(declared: Any, step: Step) -> bool:
+    """Whether a member can be read and certainly never be written."""
+    found = []
+    for bare in alternatives(declared):
+        origin, fields = origin_of(bare), _fields_of(bare)
+        if fields is None or bare is MESSAGE_BASE:
+            continue
+        if dataclasses.is_dataclass(origin):
+            found += [not each.init for each in dataclasses.fields(origin) if each.name == step]
+        elif not any(step in member.names for member in fields.values()):
+            computed = getattr(origin, "model_computed_fields", {})
+            text = step == "text" and issubclass(origin, BaseMessage)
+            found.append(step in computed or text)
+        else:
+            found.append(False)
+    return bool(found) and all(found)
+
+
 _SCALARS: Final = (str, bytes, bytearray, int, float, complex, AbstractSet)
 _SCALAR_MODULES: Final = ("builtins", "datetime", "decimal", "uuid", "enum")
 
@@ -318,6 +380,8 @@ def _field_of(bare: Any, name: str) -> Any:
     if issubclass(origin, BaseModel):
         if name in origin.model_computed_fields:
             return origin.model_computed_fields[name].return_type
+        if name == "text" and issubclass(origin, BaseMessage):
+            return str
         if origin.model_config.get("extra") == "allow" and not issubclass(origin, BaseMessage):
             return Any
     raise NoMemberError(f"{type_name(bare)} has no field {name!r}", fields)

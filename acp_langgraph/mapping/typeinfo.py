@@ -61,6 +61,26 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
 _MOST_ANSWERS: Final = 10_000
 
 
+_ALIASES: Final = (
+    typing_extensions.TypeAliasType,
+    getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType),  # of `type X = ...`
+)
+
+
+def is_alias(declared: Any) -> bool:
+    """Whether it is an alias, as `type X = ...` makes one, with type arguments or without."""
+    return isinstance(typing.get_origin(declared) or declared, _ALIASES)
+
+
+def value_of_alias(declared: Any) -> Any:
+    """What an alias stands for, one step."""
+    origin = typing.get_origin(declared)
+    if origin is None:
+        return declared.__value__
+    value, arguments = origin.__value__, typing.get_args(declared)
+    return value[arguments] if getattr(value, "__parameters__", ()) else value
+
+
 def strip(declared: Any) -> Any:
     """The type without `Annotated`, `Required`, `NotRequired`, `ReadOnly`, aliases and new types."""
     while True:
@@ -71,17 +91,24 @@ def strip(declared: Any) -> Any:
             (declared,) = typing.get_args(declared)
         elif isinstance(declared, typing.NewType):
             declared = declared.__supertype__
-        elif isinstance(declared, typing_extensions.TypeAliasType):
-            declared = declared.__value__
+        elif is_alias(declared):
+            declared = value_of_alias(declared)
         else:
             return declared
 
 
 @remembered
-def attached(declared: Any) -> tuple[Any, ...]:
-    """What is attached to a type by `Annotated`, through every wrapper (a reducer, constraints)."""
+def attached(declared: Any, aliases: bool = True) -> tuple[Any, ...]:
+    """What is attached to a type by `Annotated`, through every wrapper (a reducer, constraints).
+
+    Args:
+        declared: The type.
+        aliases: Whether to look into aliases, as pydantic does, and LangGraph does not.
+    """
     found: list[Any] = []
     while True:
+        if aliases and is_alias(declared):
+            declared = value_of_alias(declared)
         origin = typing.get_origin(declared)
         if origin is Annotated:
             found.extend(declared.__metadata__)
@@ -136,6 +163,25 @@ def is_list(bare: Any) -> bool:
         isinstance(origin, type)
         and issubclass(origin, Sequence)
         and not issubclass(origin, (str, bytes, bytearray))
+    )
+
+
+@remembered
+def is_message(declared: Any) -> bool:
+    """Whether the type is a message of LangChain's, of whichever class."""
+    kinds = [origin_of(kind) for kind in alternatives(declared) if kind is not type(None)]
+    return bool(kinds) and all(
+        isinstance(kind, type) and issubclass(kind, (BaseMessage, MESSAGE_BASE)) for kind in kinds
+    )
+
+
+@remembered
+def is_chat(declared: Any) -> bool:
+    """Whether the type is a list of messages."""
+    kinds = [kind for kind in alternatives(declared) if kind is not type(None)]
+    return bool(kinds) and all(
+        is_list(kind) and (items := typing.get_args(kind)) and is_message(items[0])
+        for kind in kinds
     )
 
 

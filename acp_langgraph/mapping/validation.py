@@ -22,6 +22,7 @@ from pydantic_core.core_schema import ErrorType
 
 from acp_langgraph.core.chat import message_of
 from acp_langgraph.core.wire import SECRETS, plain
+from acp_langgraph.mapping import typeinfo
 from acp_langgraph.mapping.schema import NoMemberError, fields_of, member_type
 from acp_langgraph.mapping.typeinfo import Step, remembered
 
@@ -38,10 +39,25 @@ def _to_message(value: Any) -> Any:
     return message
 
 
+def as_messages(value: Any) -> Any:
+    """A message that stands alone, as a list of one: a text, an object, a pair of role and text."""
+    alone = isinstance(value, (str, BaseMessage, Mapping)) or (
+        isinstance(value, tuple)
+        and len(value) == 2  # noqa: PLR2004 - role and text
+        and isinstance(value[1], str)
+        and value[0] in _ROLES
+    )
+    return [value] if alone else value
+
+
+_ROLES: Final = frozenset({"user", "human", "assistant", "ai", "system", "developer"})
+
 _MESSAGE: Final = Annotated[BaseMessage, BeforeValidator(_to_message)]
 
 
-def validatable(declared: Any, inside: tuple[Any, ...] = ()) -> Any:
+def validatable(  # noqa: PLR0911 - a return for each kind of type
+    declared: Any, inside: tuple[Any, ...] = ()
+) -> Any:
     """The type in a form that pydantic validates without losing anything.
 
     pydantic refuses `typing.TypedDict` before Python 3.12, drops keys that a TypedDict does not
@@ -54,8 +70,13 @@ def validatable(declared: Any, inside: tuple[Any, ...] = ()) -> Any:
         return Any
     if origin is Annotated:
         return Annotated[(validatable(declared.__origin__, inside), *declared.__metadata__)]
+    if typeinfo.is_alias(declared):
+        inner = typeinfo.value_of_alias(declared)
+        return declared if declared in inside else validatable(inner, (*inside, declared))
     if typing_extensions.is_typeddict(origin or declared):
         return Any if declared in inside else _open_typed_dict(declared, (*inside, declared))
+    if typeinfo.is_chat(declared) and origin not in _REBUILT:
+        return Annotated[origin[_MESSAGE], BeforeValidator(as_messages)]
     if origin in _REBUILT or (
         isinstance(origin, type) and issubclass(origin, (Mapping, Sequence, AbstractSet))
     ):
@@ -81,7 +102,8 @@ def _open_typed_dict(declared: Any, inside: tuple[Any, ...]) -> Any:
     kind = typing.get_origin(declared) or declared
     make: Any = typing_extensions.TypedDict  # the type checker wants literals
     made = make(kind.__name__, body)
-    made.__pydantic_config__ = ConfigDict(extra="allow")
+    own = getattr(kind, "__pydantic_config__", {})
+    made.__pydantic_config__ = {**own, "extra": "allow"}
     return made
 
 
@@ -114,10 +136,10 @@ def checker(declared: Any) -> Callable[[Any], Any]:
         except ValidationError:
             # A model of another class with the same fields, or an enum with the same values, fits
             # as its JSON does.
-            as_json = _as_json(value)
-            if as_json is value:
+            made = as_json(value)
+            if made is value:
                 raise
-            return check(as_json, by_alias=True, by_name=True)
+            return check(made, by_alias=True, by_name=True)
 
     return checked
 
@@ -154,7 +176,29 @@ def json_schema(declared: Any) -> dict[str, Any]:
         return {"type": "object", "properties": {each: {} for each in fields}}
 
 
-def _as_json(value: Any) -> Any:
+def assign(owner: Any, name: str, value: Any) -> None:
+    """Set a field of a pydantic model or dataclass by its own rules, also of a frozen one.
+
+    Raises:
+        pydantic.ValidationError: If the value is refused.
+    """
+    check = type(owner).__pydantic_validator__.validate_assignment
+    check(owner, name, value, by_alias=True, by_name=True)
+
+
+def fitted(make: Callable[[Any], Any], value: Any) -> Any:
+    """What is made of a value, or of its JSON where the value itself does not do."""
+    try:
+        return make(value)
+    except ValidationError:
+        plain = as_json(value)
+        if plain is value:
+            raise
+        return make(plain)
+
+
+def as_json(value: Any) -> Any:
+    """The JSON of a value, secrets left what they are; the value itself where it has none."""
     if value is None or isinstance(value, (bool, int, float)) or type(value) is str:
         return value
     try:
@@ -170,20 +214,23 @@ _SPEAKING: Final = frozenset(
 )
 
 
-def reason(error: Exception, *, open: bool = False, skip: int = 0) -> str:  # noqa: A002 - says what it is
+def reason(error: Exception, *, open: bool = False, only: Sequence[str] = ()) -> str:  # noqa: A002 - says what it is
     """Why a value was refused, without the value.
 
     Args:
         error: What was raised.
         open: Whether the words of somebody's own validator may be repeated too; they tend to quote
             the value, so only for whoever knows the value already.
-        skip: How many steps of the place inside the value are said elsewhere.
+        only: The names of a field: nothing is said of others, and nothing of the field's own name.
     """
     if not isinstance(error, ValidationError):
         return f"{type(error).__name__}: {error}" if open else type(error).__name__
+    faults = error.errors(include_url=False, include_context=False)
     said = []
-    for each in error.errors(include_url=False, include_context=False)[:5]:
-        place = ".".join(map(str, each["loc"][skip:]))
+    for each in [each for each in faults if not only or each["loc"][:1] in {(n,) for n in only}][
+        :5
+    ]:
+        place = ".".join(map(str, each["loc"][1 if only else 0 :]))
         words = each["msg"] if open or each["type"] in _SPEAKING else "refused by its validator"
         if isinstance(each["input"], SECRETS):
             words += f", and it is a {type(each['input']).__name__}"

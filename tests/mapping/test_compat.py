@@ -13,7 +13,7 @@ import pytest
 from langchain_core.messages import AnyMessage, BaseMessage
 from pydantic import BaseModel, BeforeValidator, RootModel, model_validator
 
-from acp_langgraph.mapping.matching import refusal, same_kind
+from acp_langgraph.mapping.fits import refusal, same_kind
 
 
 class Color(enum.Enum):

@@ -245,7 +245,7 @@ def test_wrong_wiring_is_refused_when_the_edge_is_added(config, words):
 
 
 def test_an_edge_to_a_node_that_is_not_there_is_refused():
-    with pytest.raises(NodeConfigurationError, match=r"no node 'bb'.*'a', 'b'"):
+    with pytest.raises(NodeConfigurationError, match=r"no node 'bb'.*did you mean 'b'"):
         add_io_mapped_edge(builder("a", "b"), "a", "bb", MAPPING)
 
 

@@ -127,7 +127,7 @@ def test_nested_dicts_are_targets_inside_each_other():
         (lambda: coalesce(), "something to choose from"),  # noqa: PLW0108 - called in the test
         (lambda: as_rules([1]), "list is no rule"),
         (lambda: plan({"x": coalesce(llm("m"), "a")}), "stands last"),
-        (lambda: plan({"x": coalesce(each("a", "b"))}), "not at all"),
+        (lambda: plan({"x": coalesce(each("a", llm("m")), const([]))}), "for every item"),
         (lambda: plan({"x": each("a", llm("m"))}), "for every item"),
         (lambda: plan({"x": each("a", "b")}, source_schema=Box), "does not fit|cannot become"),
     ],
@@ -137,16 +137,17 @@ def test_a_rule_that_makes_no_sense_is_refused(make, words):
         make()
 
 
-@pytest.mark.parametrize(("items", "words"), [(None, "list is None"), ("text", "it is a str")])
+@pytest.mark.parametrize(("items", "words"), [(None, "xs is None, and a list"), ("text", "xs is a str")])
 def test_a_list_that_is_none_is_a_clear_error(items, words):
     with pytest.raises(MappingError, match=words):
         plan({"x": each("xs", "n")}).value({"xs": items})
+    assert plan({"x": coalesce(each("xs", "n"), const([]))}).value({"xs": None}) == {"x": []}
 
 
 def test_the_error_of_an_item_names_the_target_inside():
     with pytest.raises(MappingError) as caught:
         plan({"rows": each("xs", {"n": "missing"})}).value({"xs": [{"n": 1}]})
-    assert caught.value.path == "rows.n"
+    assert caught.value.path == "rows.0.n"
 
 
 def shout(text: str) -> str:
