@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from acp_langgraph.server.agents import Graph, Registry, ServedAgent
+from acp_langgraph.server.containing import ExitError
 from acp_langgraph.server.database import Database
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest, TraceTaker
@@ -188,7 +189,10 @@ def _route(
     async def dispatch(request: Request) -> Response:
         if not lifecycle.started:
             await lifecycle.start()
-        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+        try:
+            return await handlers["GET" if request.method == "HEAD" else request.method](request)
+        except (SystemExit, KeyboardInterrupt) as error:  # of a graph's, or a checkpointer's
+            raise ExitError(type(error).__name__) from error
 
     # An id that is no UUID names nothing, so that no word of a path is taken for one.
     return Route(path.replace("_id}", "_id:uuid}"), dispatch, methods=list(handlers))
