@@ -43,6 +43,13 @@ def serve(
             help="Demand this key from every client; needed to serve other machines.",
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name by which clients without a key may reach the server, besides localhost; "
+            "* for any. May be given several times."
+        ),
+    ] = None,
     run_timeout: Annotated[
         float | None, typer.Option(help="Seconds that a run may take until its end or question.")
     ] = None,
@@ -97,6 +104,7 @@ def serve(
             port=port,
             database=database,
             api_key=api_key,
+            allow_hosts=allow_host or [],
             limits=server.Limits(run_seconds=run_timeout),
             webhooks=server.WebhookPolicy(
                 allow=[each for each in webhook or ["public"] if each != "none"]
