@@ -60,6 +60,14 @@ def serve(
             "http://hooks.internal:8080, * for anywhere, or none. May be given several times."
         ),
     ] = None,
+    webhook_secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="ACP_LANGGRAPH_WEBHOOK_SECRET",
+            help="Sign webhooks with this secret (whsec_...), as Standard Webhooks says. May be "
+            "given twice while it is being changed.",
+        ),
+    ] = None,
     trace: Annotated[
         bool,
         typer.Option(
@@ -107,7 +115,8 @@ def serve(
             allow_hosts=allow_host or [],
             limits=server.Limits(run_seconds=run_timeout),
             webhooks=server.WebhookPolicy(
-                allow=[each for each in webhook or ["public"] if each != "none"]
+                allow=[each for each in webhook or ["public"] if each != "none"],
+                secret=webhook_secret,
             ),
             trace=trace,
             on_ready=ready,

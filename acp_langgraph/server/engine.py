@@ -102,7 +102,7 @@ class Engine:
         contain_tasks()
         for agent in self.agents:
             await checkpoints.check_usable(agent)
-        self._webhooks.start()
+        await self._webhooks.start()
         self._sweeper = asyncio.create_task(self._recorder.sweep(self._limits), name="acp-sweeper")
         unfinished = await self.storage.unfinished_runs()
         for run in unfinished:

@@ -67,7 +67,7 @@ class RunRecorder:
         notice = self._webhooks.notice(new) if new.status is not old.status else None
         won = await self._storage.replace_run(old, new, notice)
         if won and notice:
-            self._webhooks.wake()
+            self._webhooks.wake(notice.receiver)
         return won
 
     async def end(self, old: RunRecord, new: RunRecord) -> bool:
@@ -118,7 +118,7 @@ class RunRecorder:
         notice = self._webhooks.notice(run) if told else None
         await self._storage.undo_run(run, notice, shown)
         if notice:
-            self._webhooks.wake()
+            self._webhooks.wake(notice.receiver)
 
     async def sweep(self, limits: Limits) -> None:
         """Forget, every now and then, what ended long ago."""
