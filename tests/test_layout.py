@@ -41,7 +41,7 @@ MAY_IMPORT = {
 
 ONLY_HERE = {
     "httpx": {"transport", "auth/signing", "acp/client", "bridge/client", "quant/client", "nodes"},
-    "aiohttp": {"transport", "auth/signing", "server/webhooks"},
+    "aiohttp": {"transport", "auth/signing", "server/webhooks", "server/addresses"},
     "langgraph": {"nodes", "mapping", "server", "demo", "checking"},
     "starlette": {"server"},
     "uvicorn": {"server"},

@@ -43,6 +43,13 @@ def serve(
             help="Demand this key from every client; needed to serve other machines.",
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name by which clients without a key may reach the server, besides localhost; "
+            "* for any. May be given several times."
+        ),
+    ] = None,
     run_timeout: Annotated[
         float | None, typer.Option(help="Seconds that a run may take until its end or question.")
     ] = None,
@@ -51,6 +58,14 @@ def serve(
         typer.Option(
             help="Where webhooks may point: public (the default), an origin such as "
             "http://hooks.internal:8080, * for anywhere, or none. May be given several times."
+        ),
+    ] = None,
+    webhook_secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="ACP_LANGGRAPH_WEBHOOK_SECRET",
+            help="Sign webhooks with this secret (whsec_...), as Standard Webhooks says. May be "
+            "given twice while it is being changed.",
         ),
     ] = None,
     trace: Annotated[
@@ -97,9 +112,11 @@ def serve(
             port=port,
             database=database,
             api_key=api_key,
+            allow_hosts=allow_host or [],
             limits=server.Limits(run_seconds=run_timeout),
             webhooks=server.WebhookPolicy(
-                allow=[each for each in webhook or ["public"] if each != "none"]
+                allow=[each for each in webhook or ["public"] if each != "none"],
+                secret=webhook_secret,
             ),
             trace=trace,
             on_ready=ready,

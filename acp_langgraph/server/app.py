@@ -24,6 +24,8 @@ from starlette.routing import Route
 
 from acp_langgraph.core.operations import Operation
 from acp_langgraph.server.agents import Graph, Registry, ServedAgent
+from acp_langgraph.server.browser import BrowserGuard, check_hosts
+from acp_langgraph.server.containing import ExitError
 from acp_langgraph.server.database import Database
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest, TraceTaker
@@ -93,6 +95,7 @@ def create_app(
     agents: Mapping[str, Graph] | Sequence[ServedAgent],
     *,
     api_key: str | Callable[[str], bool] | None = None,
+    allow_hosts: Sequence[str] = (),
     database: Path | str | None = None,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     on_request: Callable[[SeenRequest], None] | None = None,
@@ -108,6 +111,9 @@ def create_app(
         api_key: Demanded from every client, as header `x-api-key` or as bearer token. Instead of the
             one key, a function that tells whether a key is good; it is called in the event loop, also
             with an empty text.
+        allow_hosts: Names by which the server may be reached, besides this machine's own
+            (`localhost`, 127.0.0.1, ::1); `*` for any. For requests that come without a key: a
+            browser may have been told by a page of somebody else to send them.
         database: SQLite file that runs, threads and checkpoints are kept in, made if there is
             none. `None` or `:memory:` keeps them in memory, for as long as the server runs.
         checkpointer: For graphs that were compiled without one, instead of the database.
@@ -123,10 +129,18 @@ def create_app(
 
     Raises:
         ACPDescriptorValidationException: If an agent's descriptor is not valid.
-        ValueError: If there are no agents, two have the same id, or the key is empty.
+        ValueError: If there are no agents, two have the same id, the key is empty or cannot be
+            sent in a header, or a host is no name.
     """
+    if isinstance(allow_hosts, str):
+        allow_hosts = [allow_hosts]
+    check_hosts(allow_hosts)
     if isinstance(api_key, str) and not api_key.strip():
         raise ValueError("api_key is empty; leave it out to serve without one")
+    if isinstance(api_key, str) and not (api_key.isascii() and api_key.isprintable()):
+        raise ValueError(
+            "api_key has characters that no header can carry; use ASCII without blanks"
+        )
     kept_in = Database(database)
     saver, storage = DatabaseSaver(kept_in), Storage(kept_in)
     policy = webhooks or WebhookPolicy()
@@ -153,6 +167,9 @@ def create_app(
         middleware.append(Middleware(TraceTaker))
     if api_key is not None:
         middleware.append(Middleware(ApiKeyGuard, api_key=api_key))
+    middleware.append(
+        Middleware(BrowserGuard, allow_hosts=tuple(allow_hosts), keys=api_key is not None)
+    )
     app = Starlette(
         routes=[
             Route("/openapi.json", _document),
@@ -189,7 +206,10 @@ def _route(
     async def dispatch(request: Request) -> Response:
         if not lifecycle.started:
             await lifecycle.start()
-        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+        try:
+            return await handlers["GET" if request.method == "HEAD" else request.method](request)
+        except (SystemExit, KeyboardInterrupt) as error:  # of a graph's, or a checkpointer's
+            raise ExitError(type(error).__name__) from error
 
     # An id that is no UUID names nothing, so that no word of a path is taken for one.
     return Route(path.replace("_id}", "_id:uuid}"), dispatch, methods=list(handlers))

@@ -29,6 +29,7 @@ from acp_langgraph.core.chat import with_messages
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.records import RunRecord
 from acp_langgraph.server.saver import DatabaseSaver
+from acp_langgraph.server.wire import invalid
 
 _log = logging.getLogger(__name__)
 
@@ -83,13 +84,33 @@ async def drop_thread(agent: HostedAgent, thread_id: str) -> None:
         _log.warning("%s cannot delete checkpoints; they stay", type(agent.saver).__name__)
 
 
-async def rewind(agent: HostedAgent, thread_id: str, checkpoint_id: str | None) -> None:
-    """Bring a thread back to the state it had at a checkpoint, or before its first one."""
-    if checkpoint_id is None:
+async def base(agent: HostedAgent, run: RunRecord) -> str:
+    """The checkpoint that a run begins from; empty if its thread has none but its own."""
+    saved = await agent.saver.aget_tuple(thread_config(run.thread_id))
+    if saved is None or (saved.metadata or {}).get("run_id") == run.run_id:
+        return ""
+    return str(saved.checkpoint["id"])
+
+
+async def stand(agent: HostedAgent, thread_id: str) -> str | None:
+    """How far a graph has come on a thread; something else with every task that it finishes."""
+    saved = await agent.saver.aget_tuple(thread_config(thread_id))
+    return f"{saved.checkpoint['id']}+{len(saved.pending_writes or ())}" if saved else None
+
+
+async def rewind(agent: HostedAgent, thread_id: str, checkpoint_id: str) -> None:
+    """Bring a thread back to the state it had at a checkpoint, or before its first one.
+
+    Raises:
+        Problem: 422, if there is no such checkpoint.
+    """
+    if not checkpoint_id:
         await drop_thread(agent, thread_id)
         return
     if await head(agent, thread_id) == checkpoint_id:
         return
+    if not await exists(agent, thread_id, checkpoint_id):
+        raise invalid(f"the checkpoint {checkpoint_id}, to go back to, is not there any more")
     config = thread_config(thread_id, checkpoint_id)
     await agent.graph.aupdate_state(config, None, as_node="__copy__")
 

@@ -1,6 +1,6 @@
 """The life of runs: accepted, waiting for their thread, running, asking, answered, ended.
 
-Everything happens in one event loop. Per run that is pending there is a `_Live`: the task that
+Everything happens in one event loop. Per run that is pending there is a `Live`: the task that
 executes it, the event that every long poll awaits, the feed of its streams. A run that asks or has
 ended is only a record in the storage, however many there are.
 
@@ -17,100 +17,47 @@ Two tasks see a run through: the segment, which executes the graph and may be ca
 the worker, which awaits the segment and records what it came to, and which nothing but the end of the
 server cancels. So no outcome is lost between the two.
 
-A server that is stopped leaves its pending runs as they are on file. The next one on the same
-database carries them on; so does one that starts after a kill.
+What goes wrong with a run ends that run. A server that is stopped leaves its pending runs as they are
+on file. The next one on the same database carries them on; so does one that starts after a kill,
+unless a run is what killed it (`recovery`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from contextlib import suppress
-from typing import Any, Final
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from acp_langgraph.acp.models import RunCreate, RunStatus
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent, Registry
+from acp_langgraph.server.containing import contain_tasks, contained
+from acp_langgraph.server.database import DatabaseError
 from acp_langgraph.server.execution import (
     Outcome,
     answers_to,
     cancelled,
-    execute,
     failed,
-    timed_out,
 )
-from acp_langgraph.server.middleware import incoming_trace, within
+from acp_langgraph.server.live import Live
+from acp_langgraph.server.queues import ThreadQueues
+from acp_langgraph.server.recorder import RunRecorder
 from acp_langgraph.server.records import RunRecord, moment_after
-from acp_langgraph.server.storage import RunRecorder, Storage
+from acp_langgraph.server.recovery import ENDED_THE_SERVER, Verdict, judged
+from acp_langgraph.server.segments import Segments
+from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Feed, Journal, Subscription
 from acp_langgraph.server.webhooks import Webhooks
-from acp_langgraph.server.wire import Limits, busy, conflict, stopping, unstored
+from acp_langgraph.server.wire import Limits, busy, conflict, invalid, not_found, stopping, unstored
 
-
-class ThreadQueues:
-    """The runs of each thread that are pending or ask, in the order in which they came."""
-
-    def __init__(self) -> None:
-        self._queues: dict[str, deque[str]] = {}
-
-    def on(self, thread_id: str) -> tuple[str, ...]:
-        """The runs on a thread, the one whose turn it is first."""
-        return tuple(self._queues.get(thread_id, ()))
-
-    def first(self, thread_id: str) -> str | None:
-        """The run whose turn it is on a thread."""
-        queue = self._queues.get(thread_id)
-        return queue[0] if queue else None
-
-    def ahead_of(self, run_id: str, thread_id: str) -> tuple[str, ...]:
-        """The runs that stand before a run, the last one first."""
-        queue = self.on(thread_id)
-        return queue[: queue.index(run_id)][::-1]
-
-    def enter(self, run_id: str, thread_id: str) -> None:
-        """Put a run last on its thread."""
-        self._queues.setdefault(thread_id, deque()).append(run_id)
-
-    def leave(self, run_id: str, thread_id: str) -> None:
-        """Take a run off its thread."""
-        queue = self._queues.get(thread_id)
-        if queue is None:
-            return
-        with suppress(ValueError):
-            queue.remove(run_id)
-        if not queue:
-            del self._queues[thread_id]
-
-    def clear(self, thread_id: str) -> None:
-        """Forget who is on a thread that is no more."""
-        self._queues.pop(thread_id, None)
-
-
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _GRACE: Final = 10.0  # seconds that a cancelled graph has to clean up when the server stops
 _LOOK_AGAIN: Final = 0.01  # seconds
-
-_LONGEST_DELAY: Final = 10 * 365 * 86_400  # seconds; what a timer surely takes
-
-
-class _Live:
-    """A pending run: `settled` is set as soon as it is no longer pending."""
-
-    def __init__(self, record: RunRecord, feed: Feed, *, again: bool = False) -> None:
-        self.record = record
-        self.again = again  # another server may have begun it
-        self.trace = incoming_trace()  # where its segment belongs
-        self.settled = asyncio.Event()
-        self.stored: asyncio.Future[None] | None = None  # done when the run is on file
-        self.outcome: RunRecord | None = None  # what it came to, once that is on file
-        self.unstored = False  # it came to something that could not be put on file
-        self.feed = feed
-        self.ready = False  # stored, and what it replaces is out of the way
-        self.segment: asyncio.Task[Outcome] | None = None
-        self.worker: asyncio.Task[None] | None = None
 
 
 class Engine:
@@ -138,11 +85,12 @@ class Engine:
         self._recorder = RunRecorder(agents, storage, webhooks)
         self._webhooks = webhooks
         self._limits = limits
-        self._slots = asyncio.Semaphore(limits.running)
+        self._segments = Segments(agents, self._recorder, limits)
         self._sweeper: asyncio.Task[None] | None = None
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, Live] = {}
         self._queues = ThreadQueues()
-        self._endings: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[Any]] = set()
+        self._removed: set[str] = set()  # threads that are just being deleted
         self._closed = False
 
     async def start(self) -> None:
@@ -151,25 +99,41 @@ class Engine:
         Raises:
             ValueError: If an agent's checkpointer works only in synchronous code.
         """
+        contain_tasks()
         for agent in self.agents:
             await checkpoints.check_usable(agent)
-        self._webhooks.start()
+        await self._webhooks.start()
         self._sweeper = asyncio.create_task(self._recorder.sweep(self._limits), name="acp-sweeper")
         unfinished = await self.storage.unfinished_runs()
         for run in unfinished:
             self._queues.enter(run.run_id, run.thread_id)
-            if run.status is RunStatus.PENDING:
-                feed = Feed(run, self.journal, heard=True)
-                self._live[run.run_id] = _Live(run, feed, again=True)
-        for live in list(self._live.values()):
-            run = live.record
-            if self.agents.find(run.agent_id) is None:
-                _log.warning("run %s waits: its agent %s is not served", run.run_id, run.agent_id)
+        pending = [run for run in unfinished if run.status is RunStatus.PENDING]
+        verdicts = await judged(self.agents, pending)
+        for verdict in verdicts:
+            self._carry_on(verdict)
+        for verdict in verdicts:
+            live = self._live.get(verdict.run.run_id)
+            if live is None:
                 continue
-            await self._displace(run)
-            if not live.settled.is_set():
-                live.ready = True
-                self._advance(run.thread_id)
+            if verdict.culprit:
+                _log.error("run %s: %s", live.record.run_id, ENDED_THE_SERVER)
+                await self._settle(live, failed(live.record, ENDED_THE_SERVER))
+            elif self.agents.find(live.record.agent_id) is None:
+                words = "run %s waits: its agent %s is not served"
+                _log.warning(words, live.record.run_id, live.record.agent_id)
+            else:
+                await self._let_in(live)
+
+    def _carry_on(self, verdict: Verdict) -> None:
+        run = verdict.run
+        try:
+            live = Live(run, Feed(run, self.journal, heard=True), again=True)
+        except Exception:  # noqa: BLE001 - what is on file may be anything
+            _log.exception("run %s cannot be carried on; it is left alone", run.run_id)
+            self._queues.leave(run.run_id, run.thread_id)
+            return
+        live.alone = verdict.alone
+        self._live[run.run_id] = live
 
     async def create(
         self,
@@ -195,10 +159,14 @@ class Engine:
                 422, if its webhook is not allowed; 503, if too many runs are pending.
         """
         self._refuse_when_closed()
+        if thread_id in self._removed:
+            raise not_found("thread", thread_id)
         if len(self._live) >= self._limits.pending:
             raise busy()
         if body.webhook is not None and self._webhooks.policy.allow:
             self._webhooks.policy.check(body.webhook)
+        # Then that is on file as soon as the run is. Others are noted when they begin.
+        starts_at_once = thread_id is None and not body.after_seconds and not self._segments.full
         now = moment_after()
         record = RunRecord(
             run_id=str(uuid4()),
@@ -208,10 +176,12 @@ class Engine:
             creation=body.model_dump(mode="json", exclude_unset=True, exclude_none=True),
             created_at=now,
             updated_at=now,
+            attempts=int(starts_at_once),
         )
         # Who asks for a stream when creating a run joins it a moment later, and must miss nothing.
         heard = record.creation.get("stream_mode") is not None
-        live = _Live(record, Feed(record, self.journal, heard=heard))
+        live = Live(record, Feed(record, self.journal, heard=heard))
+        live.counted = starts_at_once
         taken_by = self._queues.first(record.thread_id)
         if taken_by and body.multitask_strategy == "reject":
             raise conflict(
@@ -229,12 +199,16 @@ class Engine:
         except BaseException:
             self._leave_lane(record)
             self._forget(live)
+            self.storage.discard(record.run_id)  # nobody knows of it
             raise
-        await self._displace(record)
-        if live.settled.is_set():  # cancelled before it could begin
+        if self._displaces(record):
+            # Also if the client goes meanwhile: somebody must let it in.
+            await asyncio.shield(self._seen_to(self._let_in(live)))
+        else:
+            live.ready = True
+            self._advance(record.thread_id)
+        if live.settled.is_set():  # it could not begin
             return await self.storage.get_run(record.run_id) or record
-        live.ready = True
-        self._advance(record.thread_id)
         return record
 
     async def wait(self, run_id: str) -> RunRecord | None:
@@ -268,22 +242,34 @@ class Engine:
         if run.status is not RunStatus.INTERRUPTED:
             raise conflict(f"run {run.run_id} is {run.status}, not interrupted")
         answers = answers_to(self.agents.get(run.agent_id), run.questions, payload)
-        resumed = run.changed(status=RunStatus.PENDING, output=None, questions=(), answers=answers)
-        if run.run_id in self._live:
-            raise conflict(f"run {run.run_id} is being resumed")
+        if run.run_id in self._live or run.thread_id in self._removed:
+            raise conflict(f"run {run.run_id} was changed by somebody else just now")
+        counted = not self._segments.full
+        resumed = run.changed(
+            status=RunStatus.PENDING,
+            output=None,
+            questions=(),
+            answers=answers,
+            attempts=int(counted),
+        )
         # Whoever listened before may ask for what it missed, so events are kept.
-        feed = Feed(resumed, self.journal, heard=True)
-        live = self._live[run.run_id] = _Live(resumed, feed)
+        live = self._live[run.run_id] = Live(resumed, Feed(resumed, self.journal, heard=True))
+        live.counted = counted
+        # Also if the client goes meanwhile: what is on file as pending must be executed.
+        if not await asyncio.shield(self._seen_to(self._resume(live, run))):
+            raise conflict(f"run {run.run_id} was changed by somebody else just now")
+        return resumed
+
+    async def _resume(self, live: Live, run: RunRecord) -> bool:
         won = False
         try:
-            won = await self._recorder.replace(run, resumed)
+            won = await self._recorder.replace(run, live.record)
         finally:
             if not won:
                 self._forget(live)
-        if not won:
-            raise conflict(f"run {run.run_id} was changed by somebody else just now")
-        self._start(live)
-        return resumed
+        if won and not self._closed:
+            self._start(live)
+        return won
 
     async def cancel(self, run_id: str, *, wait: bool = False, rollback: bool = False) -> None:
         """Cancel a run; one that has ended stays as it is.
@@ -293,13 +279,21 @@ class Engine:
             wait: Return only when it has ended. A synchronous node that is under way cannot be
                 stopped; it ends unheard.
             rollback: Afterwards delete the run and bring its thread back to where it was before.
+
+        Raises:
+            Problem: 422, if it cannot be rolled back, for a later run went on from its state.
         """
-        ending = asyncio.create_task(self._cancel(run_id, rollback=rollback))
-        self._endings.add(ending)
-        ending.add_done_callback(self._endings.discard)
+        ending = self._seen_to(self._cancel(run_id, rollback=rollback))
         live = self._live.get(run_id)
         if wait or live is None or live.segment is None:
             await asyncio.shield(ending)
+
+    def _seen_to(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task for what goes on when its client goes, and is waited for when the server stops."""
+        ending = contained(work)
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        return ending
 
     async def delete(self, run: RunRecord) -> None:
         """Cancel a run if need be, and forget it."""
@@ -311,9 +305,31 @@ class Engine:
         """Whether a run is pending on a thread."""
         return any(run_id in self._live for run_id in self._queues.on(thread_id))
 
-    def vacate(self, thread_id: str) -> None:
-        """Forget which runs occupy a thread that is no more."""
-        self._queues.clear(thread_id)
+    @contextmanager
+    def holding(self, thread_id: str, *, removing: bool = False) -> Iterator[None]:
+        """Let no run begin on a thread for as long as the block lasts.
+
+        Args:
+            thread_id: The thread.
+            removing: Whether it is no more afterwards.
+
+        Raises:
+            Problem: 422, if a run is pending on it; 404, if it is just being removed.
+        """
+        if self.is_busy(thread_id):
+            raise invalid(f"thread {thread_id} has a pending run; cancel it or wait for it first")
+        if thread_id in self._removed:
+            raise not_found("thread", thread_id)
+        if removing:
+            self._removed.add(thread_id)
+        try:
+            with self._queues.hold(thread_id):
+                yield
+                if removing:
+                    self._queues.clear(thread_id)
+        finally:
+            self._removed.discard(thread_id)
+            self._advance(thread_id)
 
     def subscribe(self, run_id: str) -> Subscription | None:
         """Listen to a pending run; `None` if it is not pending."""
@@ -333,6 +349,8 @@ class Engine:
         """Cancel everything that runs and release everybody who waits. Records stay as they are."""
         self._closed = True
         lives = list(self._live.values())
+        with suppress(DatabaseError):  # which was not opened
+            await self.storage.note_stop([each.record for each in lives if each.record.attempts])
         tasks = [task for live in lives for task in (live.worker, live.segment) if task]
         for task in tasks:
             task.cancel()  # workers first: what a segment comes to now is no outcome
@@ -348,41 +366,40 @@ class Engine:
         if self._closed:
             raise stopping()
 
-    async def _displace(self, run: RunRecord) -> None:
-        """Cancel what stands before a run on its thread, if its multitask strategy says so."""
-        strategy = run.creation.get("multitask_strategy")
-        if strategy in {"interrupt", "rollback"}:
-            for run_id in self._queues.ahead_of(run.run_id, run.thread_id):
-                await self.cancel(run_id, wait=True, rollback=strategy == "rollback")
+    def _displaces(self, run: RunRecord) -> bool:
+        displaces = run.creation.get("multitask_strategy") in {"interrupt", "rollback"}
+        return displaces and self._queues.first(run.thread_id) != run.run_id
+
+    async def _let_in(self, live: Live) -> None:
+        """Let a run that is on file take its turn, once what it displaces is out of the way."""
+        run = live.record
+        try:
+            if self._displaces(run):
+                rollback = run.creation["multitask_strategy"] == "rollback"
+                for run_id in self._queues.ahead_of(run.run_id, run.thread_id):
+                    await self.cancel(run_id, wait=True, rollback=rollback)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not block the thread
+            _log.exception("what run %s displaces could not be cancelled", run.run_id)
+            if live.worker is None and not self._closed:
+                words = f"what stood before this run could not be cancelled: {error}"
+                await self._settle(live, failed(run, words))
+        if not live.settled.is_set():
+            live.ready = True
+            self._advance(run.thread_id)
 
     def _advance(self, thread_id: str) -> None:
         """Start the first run of a queue, unless it runs already, asks, or is being stored."""
+        if self._closed or self._queues.is_held(thread_id):
+            return
         live = self._live.get(self._queues.first(thread_id) or "")
-        if live and live.ready and live.worker is None and not self._closed:
+        if live and live.ready and live.worker is None:
             self._start(live)
 
-    def _start(self, live: _Live) -> None:
-        live.segment = asyncio.create_task(self._leg(live), name=f"acp-run-{live.record.run_id}")
-        live.worker = asyncio.create_task(self._see_through(live, live.segment))
+    def _start(self, live: Live) -> None:
+        live.segment = contained(self._segments.execute(live), f"acp-run-{live.record.run_id}")
+        live.worker = contained(self._see_through(live, live.segment))
 
-    async def _leg(self, live: _Live) -> Outcome:
-        run = live.record
-        if run.answers is None:
-            await asyncio.sleep(_delay(run))
-        agent = self.agents.get(run.agent_id)
-        if run.has_thread:
-            base = run.base_checkpoint
-            if run.answers is None and not live.again:
-                base = await checkpoints.head(agent, run.thread_id)
-            run = live.record = await self._recorder.begin(run, base=base)
-        try:
-            async with self._slots, asyncio.timeout(self._limits.run_seconds):
-                with within(live.trace):
-                    return await execute(agent, run, live.feed.publish, again=live.again)
-        except TimeoutError:
-            return timed_out(run, f"the run took longer than {self._limits.run_seconds:g} s")
-
-    async def _see_through(self, live: _Live, segment: asyncio.Task[Outcome]) -> None:
+    async def _see_through(self, live: Live, segment: asyncio.Task[Outcome]) -> None:
         await asyncio.wait([segment])
         if segment.cancelled():
             outcome = cancelled(live.record)
@@ -393,7 +410,7 @@ class Engine:
             outcome = segment.result()
         await self._settle(live, outcome)
 
-    async def _settle(self, live: _Live, outcome: Outcome) -> None:
+    async def _settle(self, live: Live, outcome: Outcome) -> None:
         """Record what a pending run came to, tell everybody, and let the next one in."""
         old = live.record
         new = old.changed(
@@ -406,7 +423,8 @@ class Engine:
         try:
             if live.stored is not None:
                 await live.stored
-            if await self._recorder.end(old, new):
+            undone = live.rollback and new.finished and await self._undone(new)
+            if undone or await self._recorder.end(old, new):
                 live.outcome = new
                 live.feed.end(new)
         except Exception:  # noqa: BLE001 - whatever a storage raises, nobody may wait forever
@@ -419,59 +437,69 @@ class Engine:
         if new.finished:
             await self._recorder.tidy(new)
 
+    async def _undone(self, run: RunRecord) -> bool:
+        """Roll a run back that has just ended; whoever wanted that is told if it cannot be done."""
+        try:
+            await self._recorder.roll_back(run, told=True)
+        except Exception:  # noqa: BLE001 - it is tried, and told, again
+            _log.debug("run %s could not be rolled back", run.run_id, exc_info=True)
+            return False
+        return True
+
     async def _cancel(self, run_id: str, *, rollback: bool) -> None:
         while not self._closed:
             run = await self.storage.get_run(run_id)
             if live := self._live.get(run_id):
-                await self._cancel_pending(live)
+                await self._cancel_pending(live, rollback=rollback)
             elif run is None:
                 return
             elif run.status is RunStatus.INTERRUPTED:
-                await self._cancel_interrupted(run)
+                # Nobody answers it from now on, nor cancels it once more.
+                live = Live(run, Feed(run, self.journal, heard=True))
+                self._live[run_id] = live
+                await self._cancel_pending(live, rollback=rollback)
             elif run.finished:
                 if rollback:
-                    await self._recorder.roll_back(run)
+                    await self._roll_back(run)
                 return
             else:
                 await asyncio.sleep(_LOOK_AGAIN)  # it settled between the two looks
 
-    async def _cancel_pending(self, live: _Live) -> None:
+    async def _cancel_pending(self, live: Live, *, rollback: bool) -> None:
+        live.rollback = live.rollback or rollback
         if live.segment is not None:
             live.segment.cancel()
-        elif live.worker is None:  # it waits for its thread
-            live.worker = asyncio.create_task(self._settle(live, cancelled(live.record)))
+        elif live.worker is None:  # it waits for its thread, or for an answer
+            live.worker = contained(self._settle(live, cancelled(live.record)))
         await live.settled.wait()
         if live.worker is not None:
             await asyncio.wait([live.worker])
 
-    async def _cancel_interrupted(self, run: RunRecord) -> None:
-        outcome = cancelled(run)
-        new = run.changed(status=outcome.status, output=outcome.output, questions=())
-        if not await self._recorder.replace(run, new):
-            return  # somebody was faster; the caller looks again
-        if new.has_thread:
-            await self._recorder.show_thread(new)
-        await self._recorder.tidy(new)
-        Feed(new, self.journal, heard=True).end(new)  # for whoever joins its stream later
-        self._leave_lane(new)
+    async def _roll_back(self, run: RunRecord) -> None:
+        """Roll a run back that ended before, if nothing was built on what it did."""
+        if run.stateless or run.base_checkpoint is None:
+            await self._recorder.roll_back(run, told=False)
+            return
+        first = self._live.get(self._queues.first(run.thread_id) or "")
+        with self._queues.hold(run.thread_id):
+            if (first and first.worker) or await self.storage.has_later(run):
+                raise invalid(
+                    f"run {run.run_id} cannot be rolled back: a later run on thread "
+                    f"{run.thread_id} went on from its state"
+                )
+            await self._recorder.roll_back(run, told=False)
+        self._advance(run.thread_id)
 
     def _leave_lane(self, run: RunRecord) -> None:
         """Take a run out of its thread's queue and let the next one in."""
         self._queues.leave(run.run_id, run.thread_id)
         self._advance(run.thread_id)
 
-    def _forget(self, live: _Live) -> None:
+    def _forget(self, live: Live) -> None:
         if self._live.get(live.record.run_id) is live:
             del self._live[live.record.run_id]
         live.feed.close()
         live.settled.set()
-
-
-def _delay(run: RunRecord) -> float:
-    """Seconds until a run may begin."""
-    asked = run.creation.get("after_seconds") or 0
-    passed = (moment_after() - run.created_at).total_seconds() if asked > 0 else 0
-    return min(max(asked - passed, 0), _LONGEST_DELAY)
 
 
 async def _ended(tasks: list[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:

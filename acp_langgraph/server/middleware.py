@@ -24,6 +24,7 @@ from typing import Any, Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from acp_langgraph.server.browser import PUBLIC
 from acp_langgraph.server.wire import Problem, error_answer
 
 
@@ -84,7 +85,7 @@ class ApiKeyGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] != "http" or self._admits(Headers(scope=scope)):
+        if scope["type"] != "http" or scope["path"] == PUBLIC or self._admits(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         refusal = Problem(

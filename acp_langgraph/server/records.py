@@ -12,16 +12,20 @@ the same JSON.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from pydantic_core import from_json, to_json
 
 from acp_langgraph.acp.models import RunStatus, ThreadStatus
+
+R = TypeVar("R")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,12 @@ class RunRecord:
         questions: The pending interrupts, while interrupted.
         answers: Answers by interrupt id that the pending part of the run starts from; `None` where
             it starts from the input.
-        base_checkpoint: The checkpoint of the thread that the run started from, if there was one.
+        base_checkpoint: The checkpoint of the thread that the run started from, empty if there was
+            none; `None` as long as the run has not begun, and so has changed nothing.
         asked_at: The checkpoint at which it last asked.
+        attempts: How many servers were at work on the pending part of the run and did not stop in
+            order.
+        stood_at: How far it had come when the last one of them began.
     """
 
     run_id: str
@@ -73,6 +81,8 @@ class RunRecord:
     answers: dict[str, Any] | None = None
     base_checkpoint: str | None = None
     asked_at: str | None = None
+    attempts: int = 0
+    stood_at: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -247,19 +257,25 @@ def progress_of(run: RunRecord) -> bytes:
         progress["base_checkpoint"] = run.base_checkpoint
     if run.asked_at is not None:
         progress["asked_at"] = run.asked_at
+    if run.attempts:
+        progress["attempts"] = run.attempts
+    if run.stood_at is not None:
+        progress["stood_at"] = run.stood_at
     return to_json(progress)
 
 
 def run_of(row: tuple[Any, ...]) -> RunRecord:
     """The run in a row with the columns of `RUN`."""
     run_id, thread_id, agent_id, stateless, status, created_at, updated_at, creation, rest = row
-    progress = from_json(rest)
+    progress, asked = from_json(rest), from_json(creation)
+    if not isinstance(asked, dict) or not isinstance(agent_id, str):
+        raise TypeError("it is no run")
     return RunRecord(
         run_id=run_id,
         agent_id=agent_id,
         thread_id=thread_id,
         stateless=bool(stateless),
-        creation=from_json(creation),
+        creation=asked,
         created_at=_moment(created_at),
         updated_at=_moment(updated_at),
         status=RunStatus(status),
@@ -268,7 +284,20 @@ def run_of(row: tuple[Any, ...]) -> RunRecord:
         answers=progress.get("answers"),
         base_checkpoint=progress.get("base_checkpoint"),
         asked_at=progress.get("asked_at"),
+        attempts=progress.get("attempts", 0),
+        stood_at=progress.get("stood_at"),
     )
+
+
+def readable(read: Callable[[tuple[Any, ...]], R], rows: Iterable[tuple[Any, ...]]) -> list[R]:
+    """What is in those rows that can be read; another one is told of in the log, and left alone."""
+    found = list[R]()
+    for row in rows:
+        try:
+            found.append(read(row))
+        except Exception:  # noqa: BLE001 - who knows what is in there
+            _log.error("%s in the database cannot be read; it is left out", row[0], exc_info=True)
+    return found
 
 
 def thread_of(row: tuple[Any, ...]) -> ThreadRecord:

@@ -80,6 +80,7 @@ class Settings(TypedDict, total=False):
     """The settings of `create_app`, where they say what they are."""
 
     api_key: str | Callable[[str], bool] | None
+    allow_hosts: Sequence[str]
     database: Path | str | None
     checkpointer: BaseCheckpointSaver[Any] | None
     on_request: Callable[[SeenRequest], None] | None
@@ -136,8 +137,8 @@ def serve(
         host: Address to bind.
         port: Port to bind; 0 takes a free one.
         stop_timeout: Seconds within which everything must have ended when the block is left.
-        **settings: Further settings of `create_app`: `api_key`, `database`, `checkpointer`,
-            `on_request`, `limits` and `webhooks`.
+        **settings: Further settings of `create_app`: `api_key`, `allow_hosts`, `database`,
+            `checkpointer`, `on_request`, `limits`, `webhooks` and `trace`.
 
     Returns:
         A context manager that starts the server, gives it as a `RunningServer`, and stops it.
@@ -241,6 +242,10 @@ class _Server(uvicorn.Server):
                 timeout_keep_alive=_IDLE,
                 timeout_graceful_shutdown=_LAST_WORDS,
                 server_header=False,
+                headers=[
+                    ("x-content-type-options", "nosniff"),
+                    ("cross-origin-resource-policy", "same-origin"),
+                ],
             )
         )
         self.ready = threading.Event()

@@ -3,16 +3,15 @@
 `replace_run` puts a record in another's place only if nobody was faster. That comparison is what
 lets exactly one of two simultaneous answers to a question win.
 
-The engine decides what happens; here it is recorded: the run, what its webhook is to be told, the
-thread that it leaves behind, the checkpoints that nobody needs any more.
+What is stored together with a change of a run, such as what its webhook is to be told, is a `Kept`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -21,11 +20,8 @@ from typing import Any, Final, Protocol
 
 from pydantic_core import to_json
 
-from acp_langgraph.acp.models import RunStatus, ThreadStatus
-from acp_langgraph.server import checkpoints
-from acp_langgraph.server.agents import Registry
+from acp_langgraph.acp.models import ThreadStatus
 from acp_langgraph.server.database import Database, DatabaseError
-from acp_langgraph.server.execution import jsonable
 from acp_langgraph.server.records import (
     RUN,
     SCHEMA,
@@ -41,11 +37,10 @@ from acp_langgraph.server.records import (
     microseconds,
     moment_after,
     progress_of,
+    readable,
     run_of,
     thread_of,
 )
-from acp_langgraph.server.webhooks import Webhooks
-from acp_langgraph.server.wire import Limits
 
 _FORGOTTEN_AT_ONCE: Final = 500
 _LARGEST: Final = 2**62  # a client may send any integer as an offset
@@ -99,9 +94,36 @@ class Storage:
         """
         return await self._database.run(partial(_replace_run, old, new, notice))
 
+    async def begin_run(self, old: RunRecord, new: RunRecord, status: ThreadStatus) -> bool:
+        """Put a run that begins in place of what was read before, and show it on its thread.
+
+        Returns:
+            Whether it was still the same.
+        """
+        return await self._database.run(partial(_begin_run, old, new, status))
+
+    async def undo_run(
+        self, run: RunRecord, notice: Kept | None, shown: Mapping[str, Any] | None
+    ) -> None:
+        """Forget a run, with what is to be told of it, and what is seen of its thread from now on."""
+        await self._database.run(partial(_undo_run, run, notice, shown))
+
+    async def note_stop(self, runs: Iterable[RunRecord]) -> None:
+        """Note of pending runs that the server that was at work on them stops in order."""
+        await self._database.run(partial(_note_stop, list(runs)))
+
+    async def has_later(self, run: RunRecord) -> bool:
+        """Whether a later run on the same thread has begun."""
+        return await self._database.run(partial(_has_later, run))
+
     async def delete_run(self, run_id: str) -> bool:
         """Forget a run; `False` if there was none."""
         return await self._database.run(partial(_delete_runs, "run_id = ?", run_id))
+
+    def discard(self, run_id: str) -> None:
+        """Forget a run that was to be kept just now, whether or not it was."""
+        with suppress(DatabaseError):
+            self._database.post(partial(_delete_runs, "run_id = ?", run_id))
 
     async def find_runs(self, query: RunQuery) -> list[RunRecord]:
         """The runs that match, newest first."""
@@ -193,6 +215,46 @@ def _replace_run(
     return changed.rowcount == 1
 
 
+def _begin_run(
+    old: RunRecord, new: RunRecord, status: ThreadStatus, connection: sqlite3.Connection
+) -> bool:
+    replaced = _replace_run(old, new, None, connection)
+    if replaced and new.has_thread:
+        changes = {"status": status, "agent_id": new.agent_id}
+        _update_thread(new.thread_id, None, changes, connection)
+    return replaced
+
+
+def _undo_run(
+    run: RunRecord,
+    notice: Kept | None,
+    shown: Mapping[str, Any] | None,
+    connection: sqlite3.Connection,
+) -> None:
+    if run.stateless:
+        _delete_thread(run.thread_id, connection)
+    elif shown is not None:
+        _update_thread(run.thread_id, None, shown, connection)
+    _delete_runs("run_id = ?", run.run_id, connection)
+    if notice is not None:
+        notice.keep(connection)
+
+
+def _note_stop(runs: list[RunRecord], connection: sqlite3.Connection) -> None:
+    for run in runs:
+        # Not a change that anybody sees; so it must not look like one.
+        _replace_run(run, replace(run, attempts=0), None, connection)
+
+
+def _has_later(run: RunRecord, connection: sqlite3.Connection) -> bool:
+    later = connection.execute(
+        f"SELECT {RUN} FROM runs WHERE thread_id = ? AND seq > "
+        "(SELECT seq FROM runs WHERE run_id = ?)",
+        (run.thread_id, run.run_id),
+    )
+    return any(each.base_checkpoint is not None for each in readable(run_of, later))
+
+
 def _forget_runs(seconds: float | None, most: int | None, connection: sqlite3.Connection) -> bool:
     oldest = "SELECT seq FROM runs WHERE status NOT IN ('pending', 'interrupted')"
     forgotten = 0
@@ -228,14 +290,14 @@ def _find_runs(query: RunQuery, connection: sqlite3.Connection) -> list[RunRecor
         f"SELECT {RUN} FROM runs {where} ORDER BY seq DESC LIMIT ? OFFSET ?",
         (*values, query.limit, min(query.offset, _LARGEST)),
     )
-    return list(map(run_of, found))
+    return readable(run_of, found)
 
 
 def _unfinished_runs(connection: sqlite3.Connection) -> list[RunRecord]:
     found = connection.execute(
         f"SELECT {RUN} FROM runs WHERE status IN ('pending', 'interrupted') ORDER BY seq"
     )
-    return list(map(run_of, found))
+    return readable(run_of, found)
 
 
 def _add_thread(thread: ThreadRecord, connection: sqlite3.Connection) -> bool:
@@ -309,8 +371,8 @@ def _find_threads(query: ThreadQuery, connection: sqlite3.Connection) -> list[Th
     statement = f"SELECT {THREAD} FROM threads {where} ORDER BY seq DESC"
     if not query.values:
         page = (*values, query.limit, offset)
-        return list(map(thread_of, connection.execute(f"{statement} LIMIT ? OFFSET ?", page)))
-    found = _having(query.values, map(thread_of, connection.execute(statement, values)))
+        return readable(thread_of, connection.execute(f"{statement} LIMIT ? OFFSET ?", page))
+    found = _having(query.values, readable(thread_of, connection.execute(statement, values)))
     return list(islice(found, offset, offset + query.limit))
 
 
@@ -332,102 +394,3 @@ def _having(wanted: Mapping[str, Any], threads: Iterable[ThreadRecord]) -> Itera
             name in values and canonical(values[name]) == text for name, text in texts.items()
         ):
             yield thread
-
-
-_log = logging.getLogger(__name__)
-
-_SWEEP_EVERY: Final = 60.0  # seconds
-
-_THREAD_STATUS: Final = {
-    RunStatus.PENDING: ThreadStatus.BUSY,
-    RunStatus.SUCCESS: ThreadStatus.IDLE,
-    RunStatus.INTERRUPTED: ThreadStatus.INTERRUPTED,
-    RunStatus.ERROR: ThreadStatus.ERROR,
-    RunStatus.TIMEOUT: ThreadStatus.ERROR,
-}
-
-
-class RunRecorder:
-    """Records what becomes of runs.
-
-    Args:
-        agents: Whose checkpoints belong to the runs.
-        storage: Keeps runs and threads.
-        webhooks: Tells clients of changes.
-    """
-
-    def __init__(self, agents: Registry, storage: Storage, webhooks: Webhooks) -> None:
-        self._agents = agents
-        self._storage = storage
-        self._webhooks = webhooks
-
-    def add(self, run: RunRecord) -> asyncio.Future[None]:
-        """Put a new run on file, and its thread if that is to be kept; done when it is there."""
-        thread = None
-        if run.stateless and run.has_thread:
-            now = run.created_at
-            thread = ThreadRecord(run.thread_id, now, now, agent_id=run.agent_id)
-        return self._storage.add_run(run, thread)
-
-    async def begin(self, run: RunRecord, *, base: str | None) -> RunRecord:
-        """Note that a run works on its thread from now on, and from which checkpoint it does."""
-        changed = run.changed(base_checkpoint=base) if base != run.base_checkpoint else run
-        if changed is not run and not await self._storage.replace_run(run, changed):
-            changed = run
-        await self._storage.update_thread(
-            run.thread_id, status=ThreadStatus.BUSY, agent_id=run.agent_id
-        )
-        return changed
-
-    async def replace(self, old: RunRecord, new: RunRecord) -> bool:
-        """Put a record in another's place; tell the client's webhook if the status changed."""
-        notice = self._webhooks.notice(new) if new.status is not old.status else None
-        won = await self._storage.replace_run(old, new, notice)
-        if won and notice:
-            self._webhooks.wake()
-        return won
-
-    async def end(self, old: RunRecord, new: RunRecord) -> bool:
-        """Put on file what a run came to, and the state that its thread is left in."""
-        if new.has_thread:
-            await self.show_thread(new)
-        return await self.replace(old, new)
-
-    async def show_thread(self, run: RunRecord) -> None:
-        """Put on file what clients see of the thread that a run works on."""
-        changes: dict[str, Any] = {"status": _THREAD_STATUS[run.status]}
-        try:
-            agent = self._agents.get(run.agent_id)
-            snapshot = await agent.graph.aget_state(checkpoints.thread_config(run.thread_id))
-            changes["values"] = jsonable(snapshot.values, whatever=True)
-        except Exception:  # noqa: BLE001 - a state that cannot be shown is no fault of the run
-            _log.warning("the state of thread %s cannot be shown", run.thread_id, exc_info=True)
-        await self._storage.update_thread(run.thread_id, **changes)
-
-    async def tidy(self, run: RunRecord) -> None:
-        """Drop the checkpoints of a run that leaves no thread."""
-        if run.has_thread:
-            return
-        if agent := self._agents.find(run.agent_id):
-            await checkpoints.drop_thread(agent, run.thread_id)
-
-    async def roll_back(self, run: RunRecord) -> None:
-        """Forget a run that has ended, with all that it did to its thread."""
-        agent = self._agents.find(run.agent_id)
-        if run.stateless:
-            if agent:
-                await checkpoints.drop_thread(agent, run.thread_id)
-            await self._storage.delete_thread(run.thread_id)
-        elif agent:
-            await checkpoints.rewind(agent, run.thread_id, run.base_checkpoint)
-            await self.show_thread(run.changed(status=RunStatus.SUCCESS))
-        await self._storage.delete_run(run.run_id)
-
-    async def sweep(self, limits: Limits) -> None:
-        """Forget, every now and then, what ended long ago."""
-        while True:
-            try:
-                await self._storage.forget_runs(limits.kept_seconds, limits.kept_runs)
-            except Exception:  # noqa: BLE001 - the next time it may work
-                _log.exception("old runs could not be forgotten")
-            await asyncio.sleep(_SWEEP_EVERY)

@@ -89,8 +89,9 @@ class Journal:
 
         def job(connection: sqlite3.Connection) -> None:
             connection.execute(
-                "INSERT INTO events (id, run_id, last, data) VALUES (?, ?, ?, ?)",
-                (event.id, run_id, event.last, event.data),
+                "INSERT INTO events (id, run_id, last, data) SELECT ?, ?, ?, ? "
+                "WHERE EXISTS (SELECT 1 FROM runs WHERE run_id = ?)",  # else who would clear up?
+                (event.id, run_id, event.last, event.data, run_id),
             )
             connection.execute(
                 "DELETE FROM events WHERE run_id = ? AND id <= ("

@@ -27,6 +27,7 @@ from acp_langgraph.acp.models import (
 from acp_langgraph.core.chat import with_messages
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
+from acp_langgraph.server.containing import contained
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.execution import jsonable
 from acp_langgraph.server.records import ThreadRecord, moment_after
@@ -87,7 +88,8 @@ class Threads:
             raise invalid("checkpoint.checkpoint_id: must be a UUID")
         values = thread.values
         if body.values is not None or body.messages is not None:
-            values = await self._write_state(thread, body)
+            with self._engine.holding(thread_id):
+                values = await self._write_state(thread, body)
         changed = await self._storage.update_thread(
             thread_id, metadata=body.metadata, values=values
         )
@@ -123,12 +125,11 @@ class Threads:
             Problem: 404, if there is none; 422, if a run is pending on it.
         """
         thread = await self.get(thread_id)
-        if self._engine.is_busy(thread_id):
-            raise invalid(f"thread {thread_id} has a pending run; cancel it or wait for it first")
-        await self._storage.delete_thread(thread_id)
-        self._engine.vacate(thread_id)
-        if thread.agent_id is not None:
-            await checkpoints.drop_thread(self._engine.agents.get(thread.agent_id), thread_id)
+        agent = self._engine.agents.find(thread.agent_id) if thread.agent_id else None
+        with self._engine.holding(thread_id, removing=True):
+            if agent is not None:  # first: the id may be used again, and must not bring them back
+                await checkpoints.drop_thread(agent, thread_id)
+            await self._storage.delete_thread(thread_id)
 
     async def history(self, thread_id: str, *, limit: int, before: str | None) -> list[ThreadState]:
         """The states of a thread, newest first.
@@ -150,17 +151,14 @@ class Threads:
     async def _write_state(self, thread: ThreadRecord, body: ThreadPatch) -> Any:
         if thread.agent_id is None:
             raise invalid("values: nothing has run on this thread yet, so it has no state to write")
-        if self._engine.is_busy(thread.thread_id):
-            raise invalid("values: a run is pending on this thread; cancel it or wait for it first")
         agent = self._engine.agents.get(thread.agent_id)
         checkpoint = body.checkpoint.checkpoint_id if body.checkpoint else None
         if checkpoint and not await checkpoints.exists(agent, thread.thread_id, checkpoint):
             raise not_found("checkpoint", checkpoint)
         written = with_messages(_with_messages(body, agent), agent.graph.channels)
         try:
-            await agent.graph.aupdate_state(
-                checkpoints.thread_config(thread.thread_id, checkpoint), written
-            )
+            config = checkpoints.thread_config(thread.thread_id, checkpoint)
+            await contained(agent.graph.aupdate_state(config, written))
         except Exception as error:  # noqa: BLE001 - a graph's own reducers judge what they get
             raise invalid(f"values: the graph does not take them: {type(error).__name__}") from None
         snapshot = await agent.graph.aget_state(checkpoints.thread_config(thread.thread_id))

@@ -49,6 +49,11 @@ class Gate:
                 with suppress(RuntimeError):  # the loop of a server that has stopped
                     loop.call_soon_threadsafe(event.set)
 
+    def close(self) -> None:
+        """Hold whoever comes from now on."""
+        with self._lock:
+            self._open = False
+
     async def wait(self) -> None:
         event = asyncio.Event()
         with self._lock:

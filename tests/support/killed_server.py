@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
-from support.graphs import Notes
+from support.graphs import Notes, one_node
 
 from acp_langgraph.server import run_server
 
@@ -25,7 +27,7 @@ _LENGTH = 0.005  # seconds that a step takes
 
 
 def agents(log: str) -> dict[str, Any]:
-    """The agents: one takes steps, one asks between its steps."""
+    """The agents: steps, steps with questions, a death, and one that lasts until it is let go."""
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def step(name: str, *, asks: bool) -> Any:
@@ -43,7 +45,21 @@ def agents(log: str) -> dict[str, Any]:
         builder.add_edge(START, STEPS[0])
         return builder.compile()
 
-    return {"steps": graph(set()), "asking": graph({"second", "last"})}
+    async def kill(state: Notes) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
+    async def last(state: Notes) -> dict[str, Any]:
+        while not Path(f"{log}.open").exists():  # noqa: ASYNC110, ASYNC240 - who opens it is another process
+            await asyncio.sleep(_LENGTH)
+        return {"notes": [state["text"]]}
+
+    return {
+        "steps": graph(set()),
+        "asking": graph({"second", "last"}),
+        "poison": one_node(Notes, kill),
+        "lasting": one_node(Notes, last),
+    }
 
 
 if __name__ == "__main__":

@@ -1,0 +1,66 @@
+"""Whose turn it is on each thread."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+
+class ThreadQueues:
+    """The runs of each thread that are pending or ask, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[str]] = {}
+        self._held: Counter[str] = Counter()
+
+    def on(self, thread_id: str) -> tuple[str, ...]:
+        """The runs on a thread, the one whose turn it is first."""
+        return tuple(self._queues.get(thread_id, ()))
+
+    def first(self, thread_id: str) -> str | None:
+        """The run whose turn it is on a thread."""
+        queue = self._queues.get(thread_id)
+        return queue[0] if queue else None
+
+    def count(self, thread_id: str) -> int:
+        """How many runs are on a thread."""
+        return len(self._queues.get(thread_id, ()))
+
+    def ahead_of(self, run_id: str, thread_id: str) -> tuple[str, ...]:
+        """The runs that stand before a run, the last one first."""
+        queue = self.on(thread_id)
+        return queue[: queue.index(run_id)][::-1] if run_id in queue else ()
+
+    def enter(self, run_id: str, thread_id: str) -> None:
+        """Put a run last on its thread."""
+        self._queues.setdefault(thread_id, deque()).append(run_id)
+
+    def leave(self, run_id: str, thread_id: str) -> None:
+        """Take a run off its thread."""
+        queue = self._queues.get(thread_id)
+        if queue is None:
+            return
+        with suppress(ValueError):
+            queue.remove(run_id)
+        if not queue:
+            del self._queues[thread_id]
+
+    def clear(self, thread_id: str) -> None:
+        """Forget who is on a thread that is no more."""
+        self._queues.pop(thread_id, None)
+
+    def is_held(self, thread_id: str) -> bool:
+        """Whether nobody may begin on a thread just now."""
+        return thread_id in self._held
+
+    @contextmanager
+    def hold(self, thread_id: str) -> Iterator[None]:
+        """Say that nobody may begin on a thread for as long as the block lasts."""
+        self._held[thread_id] += 1
+        try:
+            yield
+        finally:
+            self._held[thread_id] -= 1
+            if not self._held[thread_id]:
+                del self._held[thread_id]

@@ -1,0 +1,91 @@
+"""Executes the segments of runs: one after another on a slot each, and none that is not on file.
+
+A segment goes from a run's input, or from an answer, to its end or next question. That it is begun is on
+file before it is: so a run that never began can be told from one that changed its thread, and a run
+that ends the server from one that was only waiting (`recovery`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from acp_langgraph.server import checkpoints
+from acp_langgraph.server.agents import Registry
+from acp_langgraph.server.execution import Outcome, execute, timed_out
+from acp_langgraph.server.live import Live
+from acp_langgraph.server.middleware import within
+from acp_langgraph.server.recorder import RunRecorder
+from acp_langgraph.server.records import RunRecord, moment_after
+from acp_langgraph.server.wire import Limits
+
+_LONGEST_DELAY: Final = 10 * 365 * 86_400  # seconds; what a timer surely takes
+
+
+class Segments:
+    """Executes segments, as many at once as the limits allow.
+
+    Args:
+        agents: What can be run.
+        recorder: Puts on file what is begun.
+        limits: How much is taken on.
+    """
+
+    def __init__(self, agents: Registry, recorder: RunRecorder, limits: Limits) -> None:
+        self._agents = agents
+        self._recorder = recorder
+        self._seconds = limits.run_seconds
+        self._slots = asyncio.Semaphore(limits.running)
+        self._alone = asyncio.Lock()  # of those of whom one may have ended a server
+
+    @property
+    def full(self) -> bool:
+        """Whether a segment would have to wait."""
+        return self._slots.locked()
+
+    async def execute(self, live: Live) -> Outcome:
+        """Execute a segment as soon as it may begin.
+
+        Raises:
+            LookupError: If its run is not on file any more.
+        """
+        if live.record.answers is None:
+            await asyncio.sleep(_delay(live.record))
+        try:
+            async with AsyncExitStack() as turn:
+                if live.alone:
+                    await turn.enter_async_context(self._alone)
+                await turn.enter_async_context(self._slots)
+                await self._begin(live)
+                async with asyncio.timeout(self._seconds):
+                    with within(live.trace):
+                        agent, publish = self._agents.get(live.record.agent_id), live.feed.publish
+                        return await execute(agent, live.record, publish, again=live.again)
+        except TimeoutError:
+            words = f"the run took longer than {self._seconds:g} s"
+            return timed_out(live.record, words)
+
+    async def _begin(self, live: Live) -> None:
+        """Put on file that a run is begun, before it is; unless that is there already."""
+        run, changes = live.record, dict[str, Any]()
+        if not live.counted:
+            changes["attempts"] = run.attempts + 1
+        if live.again:
+            agent = self._agents.get(run.agent_id)
+            changes["stood_at"] = await checkpoints.stand(agent, run.thread_id)
+        if run.has_thread and run.base_checkpoint is None:
+            agent = self._agents.get(run.agent_id)
+            changes["base_checkpoint"] = await checkpoints.base(agent, run)
+        if changes:
+            # Before it is on file, and whether or not anybody waits until it is: a cancel that comes
+            # now is recorded after it.
+            live.record = run.changed(**changes)
+            await self._recorder.begin(run, live.record)
+
+
+def _delay(run: RunRecord) -> float:
+    """Seconds until a run may begin."""
+    asked = run.creation.get("after_seconds") or 0
+    passed = (moment_after() - run.created_at).total_seconds() if asked > 0 else 0
+    return min(max(asked - passed, 0), _LONGEST_DELAY)
