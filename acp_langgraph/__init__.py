@@ -47,6 +47,7 @@ _HOMES = {
         "NodeInputError",
         "NodeOutputError",
         "OpenApiException",
+        "RemoteGraphError",
         "RunError",
         "RunLostError",
         "RunOutputError",
@@ -59,6 +60,7 @@ _HOMES = {
     "nodes.acp": ("ACPNode",),
     "nodes.bridge": ("APIBridgeAgentNode",),
     "nodes.drawing": ("describe_graph",),
+    "nodes.remote_graph": ("RemoteGraphNode",),
     "nodes.quant": ("QuantChatNode", "QuantOrchestrationNode", "QuantTaskNode", "QuantToolNode"),
     "quant.client": ("AsyncQuantClient", "QuantClient"),
 }

@@ -34,6 +34,7 @@ from acp_langgraph.errors import NodeError as NodeError
 from acp_langgraph.errors import NodeInputError as NodeInputError
 from acp_langgraph.errors import NodeOutputError as NodeOutputError
 from acp_langgraph.errors import OpenApiException as OpenApiException
+from acp_langgraph.errors import RemoteGraphError as RemoteGraphError
 from acp_langgraph.errors import RunError as RunError
 from acp_langgraph.errors import RunLostError as RunLostError
 from acp_langgraph.errors import RunOutputError as RunOutputError
@@ -53,6 +54,7 @@ from acp_langgraph.nodes.quant import QuantChatNode as QuantChatNode
 from acp_langgraph.nodes.quant import QuantOrchestrationNode as QuantOrchestrationNode
 from acp_langgraph.nodes.quant import QuantTaskNode as QuantTaskNode
 from acp_langgraph.nodes.quant import QuantToolNode as QuantToolNode
+from acp_langgraph.nodes.remote_graph import RemoteGraphNode as RemoteGraphNode
 from acp_langgraph.quant.client import AsyncQuantClient as AsyncQuantClient
 from acp_langgraph.quant.client import QuantClient as QuantClient
 

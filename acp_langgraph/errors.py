@@ -43,6 +43,7 @@
     |   +-- QueryRefusedError                  the human who was asked did not want it sent
     |   +-- RunError                           about one remote run, whose ids it carries
     |       +-- ACPRunException                the run failed
+    |       +-- RemoteGraphError               the run of a remote graph failed
     |       +-- QuantRunError                  Quant's tool, orchestration or chat failed
     |       +-- RunLostError                   the server no longer knows the run
     |       |   +-- RunExpiredError            it does not keep runs for that long
@@ -109,6 +110,7 @@ __all__ = [
     "QueryPassedThroughError",
     "QueryRefusedError",
     "QueryTooLargeError",
+    "RemoteGraphError",
     "RequestTimeoutException",
     "RunError",
     "RunExpiredError",
@@ -533,6 +535,21 @@ class ACPRunException(RunError):
         super().__init__(f"the remote run failed{code}: {_shorten(description)}", **ids)
         self.errcode = errcode
         self.description = description
+
+
+class RemoteGraphError(RunError):
+    """The run of a remote graph failed.
+
+    Attributes:
+        description: What its server told: the error of the node that failed, where it tells that.
+        failed_in: The remote nodes that failed, as far as they are known.
+    """
+
+    def __init__(self, description: str, *, failed_in: Sequence[str] = (), **ids: Any) -> None:
+        where = f" in {', '.join(failed_in)}" if failed_in else ""
+        super().__init__(f"the remote graph failed{where}: {_shorten(description)}", **ids)
+        self.description = description
+        self.failed_in = tuple(failed_in)
 
 
 class RunLostError(RunError):

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "transport": {"core", "auth"},
     "jobs": {"core"},
     "acp": {"core", "jobs", "transport", "auth", "json_schema"},
+    "agent_protocol": {"core", "jobs", "acp"},
     "bridge": {"core", "jobs", "transport", "auth"},
     "quant": {"core", "jobs", "transport", "auth"},
     "mapping": {"core", "transport", "json_schema"},
@@ -24,6 +25,7 @@ MAY_IMPORT = {
         "jobs",
         "transport",
         "acp",
+        "agent_protocol",
         "bridge",
         "quant",
         "mapping",
@@ -31,12 +33,12 @@ MAY_IMPORT = {
         "json_schema",
     },
     "server": {"core", "acp"},
-    "testing": {"core", "acp"},
+    "testing": {"core", "acp", "agent_protocol"},
     "json_schema": set(),
     "checking": {"core", "auth", "transport", "acp", "mapping", "nodes", "json_schema"},
     "codegen": {"core", "acp", "json_schema"},
     "demo": {"nodes", "server", "testing", "mapping", "bridge", "terminal"},
-    "cli": {"core", "acp", "transport", "json_schema", "checking", "codegen"},
+    "cli": {"core", "acp", "agent_protocol", "transport", "json_schema", "checking", "codegen"},
 }
 
 ONLY_HERE = {

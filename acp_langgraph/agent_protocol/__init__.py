@@ -1,0 +1,1 @@
+"""LangGraph's Agent Protocol: LangGraph Server, `langgraph dev` and what else speaks it."""
