@@ -21,6 +21,8 @@ They run in threads of the test's own process, on a free port of 127.0.0.1, and 
   `Work`. It keeps a `FakeRun` of each run; `ACPBehavior` names the ways in which servers differ.
 * `FakeBridge`: an API Bridge in front of `BridgeService`s, which are plain functions; it keeps every
   `BridgeQuery` that reached one.
+* `FakeLangGraphServer`: a server of LangGraph's Agent Protocol whose graphs play the same scripts, on
+  threads; `GraphBehavior` names the ways in which these servers differ.
 * `FakeQuant`: Quant's AI service with `FakeTool`s, orchestrations, durable chats and tasks, in the time
   that they take or a fraction of it; `acp_langgraph.testing.quant` has more.
 * `Fault`: what can go wrong with a request, added to `server.faults`.
@@ -35,14 +37,17 @@ from acp_langgraph.testing.bridge import BRIDGE_ERRORS, BridgeQuery, BridgeServi
 from acp_langgraph.testing.connection import ConnectionGone
 from acp_langgraph.testing.faults import Fault, FaultRule, Faults
 from acp_langgraph.testing.http import FakeHTTPServer
+from acp_langgraph.testing.langgraph import FakeLangGraphServer
 from acp_langgraph.testing.proxy import FaultyProxy
 from acp_langgraph.testing.quant import FakeQuant, FakeTool
 from acp_langgraph.testing.requests import RecordedRequest, RequestLog
 from acp_langgraph.testing.responses import Gate, Response
 from acp_langgraph.testing.runs import Answer, Ask, Emit, Fail, FakeAgent, FakeRun, FakeThread, Work
+from acp_langgraph.testing.threads import AEGRA, GraphBehavior
 
 __all__ = [
     "ACP_OPERATIONS",
+    "AEGRA",
     "AGNTCY",
     "BRIDGE_ERRORS",
     "ACPBehavior",
@@ -57,6 +62,7 @@ __all__ = [
     "FakeAgent",
     "FakeBridge",
     "FakeHTTPServer",
+    "FakeLangGraphServer",
     "FakeQuant",
     "FakeRun",
     "FakeThread",
@@ -66,6 +72,7 @@ __all__ = [
     "Faults",
     "FaultyProxy",
     "Gate",
+    "GraphBehavior",
     "RecordedRequest",
     "RequestLog",
     "Response",

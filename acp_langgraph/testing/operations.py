@@ -37,7 +37,7 @@ def stream_run(
     """
     agntcy = wire.behavior.stream_style == "agntcy"
     asked = run.creation.get("stream_mode") or _MODES
-    unwanted = _MODES.difference([asked] if isinstance(asked, str) else asked)
+    unwanted = {"messages", *_MODES}.difference([asked] if isinstance(asked, str) else asked)
     number = 1 if agntcy else position + 1
 
     def moved() -> bool:

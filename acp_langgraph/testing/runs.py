@@ -92,11 +92,14 @@ class Emit:
     Attributes:
         payload: JSON of an update; for `raw`, the bytes as they go on the wire.
         kind: Whether the payload is the output so far (`values`), an update of the agent's own
-            (`custom`), or not even an event (`raw`).
+            (`custom`), a message or a piece of one (`messages`, which only LangGraph's servers stream by
+            themselves), or not even an event (`raw`).
+        namespace: Where in the agent it is from, if not from its top, e.g. `child:1`; of LangGraph's only.
     """
 
     payload: Any
-    kind: Literal["values", "custom", "raw"] = "custom"
+    kind: Literal["values", "custom", "messages", "raw"] = "custom"
+    namespace: str = ""
 
 
 Move: TypeAlias = Answer | Ask | Fail | Work | Emit
@@ -206,11 +209,13 @@ class StreamUpdate:
         kind: `values`, `custom`, `raw`, or how the run was settled: `result`, `interrupt`, `error`.
         payload: Belongs to the kind.
         status: The run's status then.
+        namespace: Where in the agent it is from.
     """
 
     kind: str
     payload: Any
     status: str
+    namespace: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -387,7 +392,9 @@ class FakeRun:
             case Work():
                 self._work(self._made(move.until))
             case Emit():
-                self.updates.append(StreamUpdate(move.kind, move.payload, self.status))
+                self.updates.append(
+                    StreamUpdate(move.kind, move.payload, self.status, move.namespace)
+                )
                 self.notify()
             case _:
                 raise TypeError(f"a script made the move {move!r}; see acp_langgraph.testing.runs")
