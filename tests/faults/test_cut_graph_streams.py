@@ -51,7 +51,10 @@ def watch(graph: Any, color: Color, thread: str) -> tuple[list[Any], Any, Any]:
 
 def shown(events: list[Any]) -> list[tuple[str, Any]]:
     return [
-        (each["kind"], each["payload"]["content"] if each["kind"] == "messages" else each["payload"])
+        (
+            each["kind"],
+            each["payload"]["content"] if each["kind"] == "messages" else each["payload"],
+        )
         for each in events
     ]
 
@@ -134,7 +137,13 @@ def test_pieces_of_a_message_arrive_in_the_messages_of_the_graph(color: Color, s
 
 @pytest.mark.parametrize(
     "fault",
-    [Fault.status(404), Fault.html(), Fault.html(502), Fault.drop_unread(), Fault.oversized(10_000)],
+    [
+        Fault.status(404),
+        Fault.html(),
+        Fault.html(502),
+        Fault.drop_unread(),
+        Fault.oversized(10_000),
+    ],
     ids=repr,
 )
 def test_a_run_whose_stream_never_works_comes_to_its_result(color: Color, fault: Fault) -> None:
