@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from acp_langgraph.cli.connecting import ApiKey, Header, Host, Server, Token
+from acp_langgraph.cli.protocols import ProtocolOption, found, listed
 
 
 def agents(
@@ -20,6 +21,7 @@ def agents(
     api_key: ApiKey = None,
     token: Token = None,
     header: Header = None,
+    protocol: ProtocolOption = None,
 ) -> None:
     """List a server's agents, or show what one takes, gives and asks.
 
@@ -27,37 +29,26 @@ def agents(
     acp-langgraph agents http://127.0.0.1:8000
     acp-langgraph agents http://127.0.0.1:8000 mailcomposer
     acp-langgraph agents http://127.0.0.1:8000 --json | jq -r '.[].name'
+    acp-langgraph agents http://127.0.0.1:2024 --protocol langgraph
     ```
     """
-    from acp_langgraph.acp.agents import find_agent  # noqa: PLC0415 - not for --help
     from acp_langgraph.cli.agent_view import show_agent, show_agents  # noqa: PLC0415 - as above
     from acp_langgraph.core.wire import dump  # noqa: PLC0415 - not for --help
 
     server = Server(host, api_key, token, header)
     url = server.configuration.base_url
     if agent is not None:
-        found = server.run(find_agent(agent, server.configuration.retries))
+        told = server.run(found(agent, server.configuration.retries, protocol))
         if as_json:
-            _print_json({"agent_id": found.agent_id, **dump(found.descriptor)})
+            _print_json({"agent_id": told.agent_id, **dump(told.descriptor)})
         else:
-            show_agent(found, url)
+            show_agent(told, url)
         return
-    listed = server.run(_described(server.configuration.retries))
+    pairs = server.run(listed(server.configuration.retries, protocol))
     if as_json:
-        _print_json([_as_json(*each) for each in listed])
+        _print_json([_as_json(*each) for each in pairs])
     else:
-        show_agents(listed, url)
-
-
-def _described(retries: int) -> Any:
-    """All agents, with their descriptors where they give one."""
-    from acp_langgraph.acp.agents import describe_agent, list_agents  # noqa: PLC0415 - as above
-
-    found = []
-    for each in (yield from list_agents(retries)):
-        descriptor = yield from describe_agent(each.agent_id, retries)
-        found.append((each, descriptor))
-    return found
+        show_agents(pairs, url)
 
 
 def _as_json(agent: Any, descriptor: Any) -> dict[str, Any]:

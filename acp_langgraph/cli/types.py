@@ -20,6 +20,7 @@ from acp_langgraph.cli.connecting import (
     fail,
     needing,
 )
+from acp_langgraph.cli.protocols import ProtocolOption, found
 
 
 def types(
@@ -43,6 +44,7 @@ def types(
     api_key: ApiKey = None,
     token: Token = None,
     header: Header = None,
+    protocol: ProtocolOption = None,
 ) -> None:
     """Write pydantic models of what an agent takes, gives and asks.
 
@@ -59,15 +61,14 @@ def types(
     ```
     """
     codegen = needing("types", "acp_langgraph.codegen")
-    from acp_langgraph.acp.agents import find_agent  # noqa: PLC0415 - not for --help
 
     if output is None and (check or force):
         fail("--check and --force are about a file; name it with -o", 2)
     server = Server(host, api_key, token, header)
     configuration = server.configuration
-    found = server.run(find_agent(agent, configuration.retries))
+    told = server.run(found(agent, configuration.retries, protocol))
     try:
-        text = codegen.models_of(found, configuration.base_url)
+        text = codegen.models_of(told, configuration.base_url)
     except errors.ModelGenerationError as error:
         fail(str(error), 1)
     if output is None:

@@ -212,7 +212,7 @@ class AgentNode(RemoteNode):
         name = name or node_name(found)
         made: Any = cls  # which takes what the options of its protocol say
         node: Self = made(name, found.agent_id, client_config, **options_for(found, name, options))
-        node.agent = found.name
+        node.agent, node._agent_id = found.name, found.agent_id
         node._descriptor = found.descriptor
         node._made_of = (client_config, found, name, options)
         return node

@@ -272,7 +272,9 @@ def test_a_question_that_nothing_can_wait_for_ends_the_thread(color: Color, serv
 @BOTH_KINDS
 def test_a_failure_tells_the_node_that_failed_and_why(color: Color, served: Any) -> None:
     with served([Fail("upstream is away")]) as server:
-        with pytest.raises(RemoteGraphError, match=r"failed in agent: .*upstream is away") as caught:
+        with pytest.raises(
+            RemoteGraphError, match=r"failed in agent: .*upstream is away"
+        ) as caught:
             color.invoke(remembering(server), INPUT, ON_A_THREAD)
         (thread,) = server.threads.values()
         assert caught.value.failed_in == ("agent",)
