@@ -11,6 +11,7 @@ from rich.console import Console
 
 import acp_langgraph
 from acp_langgraph.cli.connecting import fail, needing
+from acp_langgraph.cli.protocols import Protocol
 
 
 def demo(
@@ -35,6 +36,11 @@ def demo(
         str | None,
         typer.Option(help="Have a chat model write, named provider:name as in LangChain."),
     ] = None,
+    agents: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Take the agents from a server that has them already."),
+    ] = None,
+    protocol: Annotated[Protocol, typer.Option(help="What that server speaks.")] = Protocol.ACP,
 ) -> None:
     """See it work: two remote agents write a mail, and ask you about it.
 
@@ -46,6 +52,12 @@ def demo(
     The agents are started in a process of their own on a free port of this machine. One drafts a
     mail and asks you to approve or change it, the other corrects it, and the mail is written into
     an outbox. Without --model they work by rules: no key and no network are needed.
+
+    The same agents in `langgraph dev` (`examples/langgraph_dev/campaign`) will do as well:
+
+    ```
+    acp-langgraph demo --agents http://127.0.0.1:2024 --protocol langgraph
+    ```
 
     Stop it whenever you like: the same command with --resume goes on where it stopped.
     """
@@ -65,9 +77,8 @@ def demo(
             return None
         return said
 
-    campaign = running.Demo(outbox, screen, answer, model)
-    command = ["acp-langgraph", "demo", "--resume", "--outbox", str(outbox)]
-    again = shlex.join(command + (["--model", model] if model else []))
+    campaign = running.Demo(outbox, screen, answer, model, agents, protocol)
+    again = _again(outbox, model, agents, protocol)
     try:
         if resume:
             campaign.resume()
@@ -83,3 +94,13 @@ def demo(
     except KeyboardInterrupt:
         screen.stops("Stopped.", again)
         raise typer.Exit(130) from None
+
+
+def _again(outbox: Path, model: str | None, agents: str | None, protocol: Protocol) -> str:
+    """The command that goes on."""
+    if protocol is not Protocol.ACP and agents is None:
+        fail(f"--protocol {protocol} is about a server that has the agents; name it by --agents", 2)
+    command = ["acp-langgraph", "demo", "--resume", "--outbox", str(outbox)]
+    command += ["--model", model] if model else []
+    command += ["--agents", agents, "--protocol", str(protocol)] if agents else []
+    return shlex.join(command)

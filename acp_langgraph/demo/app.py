@@ -61,7 +61,7 @@ class Screen:
                 ("Marketing campaign ", "bold"), (thread, "bold cyan"), (f" {verb}", "bold")
             )
         )
-        self._print(Text(f"agents at {hosts['agents']}, in a process of their own", "dim"))
+        self._print(Text(f"agents at {hosts['agents']}", "dim"))
         self._print(Text(f"API Bridge at {hosts['bridge']}", "dim"))
         self._print()
 
@@ -193,12 +193,16 @@ class Demo:
         screen: Shows what happens.
         answer: Asked for an answer to a question; `None` says that there is none.
         model: `provider:name` of a chat model for the agents.
+        agents: URL of a server that has the agents already; without one, they are started.
+        protocol: What that server speaks.
     """
 
     outbox: Path
     screen: Screen
     answer: Callable[[dict[str, Any]], str | None]
     model: str | None = None
+    agents: str | None = None
+    protocol: str = "acp"
 
     def start(self, order: Order) -> Path:
         """Run a new campaign to its end.
@@ -298,7 +302,8 @@ class Demo:
         )
         async with aiosqlite.connect(self.state / "campaign.sqlite") as connection:
             saver = AsyncSqliteSaver(connection, serde=types)
-            yield campaign.build(hosts["agents"], hosts["bridge"]).compile(checkpointer=saver)
+            builder = campaign.build(hosts["agents"], hosts["bridge"], self.protocol)
+            yield builder.compile(checkpointer=saver)
 
     @contextmanager
     def _agents(self) -> Iterator[Hosts]:
@@ -320,7 +325,7 @@ class Demo:
                 if not told:
                     raise AgentsError(f"the agents did not start (exit {process.wait()})")
                 hosts: Hosts = json.loads(told)
-                yield hosts
+                yield {**hosts, "agents": self.agents or hosts["agents"]}
             finally:
                 process.terminate()
                 try:

@@ -14,6 +14,7 @@ from acp_langgraph.demo.outbox import SEND, Brief, Draft, Review, address
 from acp_langgraph.mapping import coalesce
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.nodes.bridge import APIBridgeAgentNode
+from acp_langgraph.nodes.remote_graph import RemoteGraphNode
 
 SAMPLE: Final = """\
 To: Ada Lovelace <ada@example.com>
@@ -126,14 +127,20 @@ class Campaign(TypedDict, total=False):
     sent: APIBridgeOutput
 
 
-def build(agents: str, bridge: str) -> StateGraph[Any, Any, Any, Any]:
+NODES: Final[dict[str, Any]] = {"acp": ACPNode, "langgraph": RemoteGraphNode}
+"""The node for an agent, by what its server speaks; both take the same."""
+
+
+def build(agents: str, bridge: str, protocol: str = "acp") -> StateGraph[Any, Any, Any, Any]:
     """The graph, still to be compiled with a checkpointer.
 
     Args:
         agents: URL of the server with the agents.
         bridge: URL of the gateway with the API Bridge.
+        protocol: What the server with the agents speaks; one of `NODES`.
     """
-    mailcomposer = ACPNode(
+    node = NODES[protocol]
+    mailcomposer = node(
         "mailcomposer",
         "mailcomposer",
         agents,
@@ -143,7 +150,7 @@ def build(agents: str, bridge: str) -> StateGraph[Any, Any, Any, Any]:
         output_type=Draft,
         on_cancel="detach",
     )
-    email_reviewer = ACPNode(
+    email_reviewer = node(
         "email_reviewer",
         "email_reviewer",
         agents,

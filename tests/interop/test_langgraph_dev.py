@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,14 +17,12 @@ import pytest
 from langgraph.graph import START, StateGraph
 from langgraph.types import interrupt
 from support.graphs import Gate
+from support.langgraph_dev import HAS_LANGGRAPH_DEV, HOW_TO_INSTALL, LangGraphDev
 
 from acp_langgraph.server import RunningServer, serve
 
 PROJECT = Path(__file__).parents[2]
 EXAMPLE = PROJECT / "examples" / "langgraph_dev"
-STARTS_WITHIN = 60.0  # seconds
-
-HAS_LANGGRAPH_DEV = importlib.util.find_spec("langgraph_api") is not None
 
 
 class Order(TypedDict, total=False):
@@ -97,63 +91,22 @@ def baker(gate: Gate) -> Any:
     return builder.compile()
 
 
-class LangGraphDev:
-    """`langgraph dev` in a folder, on a port of its own."""
+class Dinner(LangGraphDev):
+    """The example in `langgraph dev`, with its agents at another server."""
 
     def __init__(self, folder: Path, agents: RunningServer) -> None:
-        self._folder = folder
-        self._agents = agents.url
+        where = folder / "langgraph_dev"
+        super().__init__(where, folder / "log", AGENTS_URL=agents.url)
         self.runs = agents.count_runs
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
-        self.log = folder / "log"
-
-    @contextmanager
-    def running(self) -> Iterator[httpx.Client]:
-        """Start it; a client of it. It is stopped as by Ctrl-C."""
-        with (
-            self.log.open("ab") as log,
-            subprocess.Popen(
-                [
-                    *[sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload"],
-                    *["--port", str(self._port)],
-                ],
-                cwd=self._folder / "langgraph_dev",
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "AGENTS_URL": self._agents, "PYTHONPATH": str(PROJECT)},
-                start_new_session=True,
-            ) as process,
-            httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=60) as client,
-        ):
-            try:
-                self._await_start(client, process)
-                yield client
-                os.killpg(process.pid, signal.SIGINT)
-                process.wait(timeout=60)
-            finally:
-                process.kill()
-
-    def _await_start(self, client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-        give_up = time.monotonic() + STARTS_WITHIN
-        while time.monotonic() < give_up and process.poll() is None:
-            try:
-                client.get("/ok").raise_for_status()
-            except httpx.HTTPError:
-                time.sleep(0.1)
-            else:
-                return
-        raise AssertionError(self.log.read_text())
 
 
 @pytest.fixture
-def dev(tmp_path, gate) -> Iterator[LangGraphDev]:
+def dev(tmp_path, gate) -> Iterator[Dinner]:
     if not HAS_LANGGRAPH_DEV:
-        pytest.skip('`langgraph dev` is not installed: pip install "langgraph-cli[inmem]"')
+        pytest.skip(HOW_TO_INSTALL)
     shutil.copytree(EXAMPLE, tmp_path / "langgraph_dev")
     with serve({"baker": baker(gate)}) as server:
-        yield LangGraphDev(tmp_path, server)
+        yield Dinner(tmp_path, server)
 
 
 def new_thread(client: httpx.Client) -> str:
