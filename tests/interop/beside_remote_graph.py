@@ -74,7 +74,7 @@ async def lost_answer(make: Any, dev: Served, text: str) -> str:
 
 async def cut_stream(make: Any, dev: Served, text: str) -> str:
     with FaultyProxy(dev.url) as proxy:
-        proxy.faults.add(Fault.drop_after(700), on=lambda request: request.path.endswith("/stream"))
+        proxy.faults.add(Fault.drop_after(400), on=lambda request: request.path.endswith("/stream"))
         graph = graph_of(make("slow", proxy.url))
         try:
             items = [

@@ -149,3 +149,27 @@ def test_a_server_that_is_restarted_rejoins_the_run_that_it_left(dev, gate):
 
     assert ended["dinner"] == "On the table: a small Funghi."
     assert dev.runs() == {"success": 1}
+
+
+@pytest.mark.langgraph_dev
+def test_the_demo_runs_with_the_same_agents_in_langgraphs_own_server(tmp_path):
+    if not HAS_LANGGRAPH_DEV:
+        pytest.skip(HOW_TO_INSTALL)
+    shutil.copytree(EXAMPLE / "campaign", tmp_path / "campaign")
+    dev = LangGraphDev(tmp_path / "campaign", tmp_path / "log")
+    with dev.running() as client:
+        done = subprocess.run(
+            [
+                *[sys.executable, "-m", "acp_langgraph", "demo", "--yes"],
+                *["--agents", dev.url, "--protocol", "langgraph", "--outbox", str(tmp_path / "out")],
+            ],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            timeout=120,
+            check=False,
+        )
+        threads = client.post("/threads/search", json={}).json()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / "out").glob("*.eml"))) == 1
+    assert [each["status"] for each in threads] == ["idle", "idle"]
