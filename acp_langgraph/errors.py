@@ -43,6 +43,9 @@
     |   +-- QueryRefusedError                  the human who was asked did not want it sent
     |   +-- RunError                           about one remote run, whose ids it carries
     |       +-- ACPRunException                the run failed
+    |       +-- A2ATaskError                   the task failed
+    |       |   +-- A2ATaskCanceledError       somebody else has ended it
+    |       |   +-- A2ATaskRejectedError       the agent did not want it
     |       +-- QuantRunError                  Quant's tool, orchestration or chat failed
     |       +-- RunLostError                   the server no longer knows the run
     |       |   +-- RunExpiredError            it does not keep runs for that long
@@ -72,6 +75,9 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
 __all__ = [
+    "A2ATaskCanceledError",
+    "A2ATaskError",
+    "A2ATaskRejectedError",
     "ACPDescriptorValidationException",
     "ACPRunException",
     "AcpLangGraphError",
@@ -533,6 +539,30 @@ class ACPRunException(RunError):
         super().__init__(f"the remote run failed{code}: {_shorten(description)}", **ids)
         self.errcode = errcode
         self.description = description
+
+
+class A2ATaskError(RunError):
+    """The task of an A2A agent failed.
+
+    Attributes:
+        state: What became of it: `failed`, `rejected` or `canceled`.
+        description: The agent's own words.
+    """
+
+    def __init__(self, state: str, description: str, **ids: Any) -> None:
+        said = _shorten(description) or "the agent gave no reason"
+        became = "failed" if state == "failed" else f"was {state}"
+        super().__init__(f"the remote task {became}: {said}", **ids)
+        self.state = state
+        self.description = description
+
+
+class A2ATaskCanceledError(A2ATaskError):
+    """The task was ended, and not from here."""
+
+
+class A2ATaskRejectedError(A2ATaskError):
+    """The agent did not take the task."""
 
 
 class RunLostError(RunError):
