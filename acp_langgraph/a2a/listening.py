@@ -1,0 +1,193 @@
+"""Following a task: to show what it emits, or only to know when it is worth looking at.
+
+A server tells whoever subscribes how the task is, and then what changes; nothing is ever sent again, but
+the artifacts so far are in the first event. So what was missed between two connections is found there,
+and what was shown is not shown twice. What a task comes to is read, never heard: `Job.wait` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from acp_langgraph.a2a.calls import Binding, reason_of
+from acp_langgraph.a2a.models import (
+    Artifact,
+    Message,
+    Part,
+    StreamResponse,
+    Task,
+    TaskArtifactUpdate,
+    TaskStatus,
+)
+from acp_langgraph.a2a.parts import dumped, value_of
+from acp_langgraph.a2a.peer import Peer
+from acp_langgraph.core.calls import Call
+from acp_langgraph.core.flow import Flow, Listen, Progress, RemoteEvent
+from acp_langgraph.core.sse import SSEDecoder
+from acp_langgraph.core.wire import read_json
+from acp_langgraph.errors import ApiException, OpenApiException
+
+_MOST_REMEMBERED: Final = 10_000
+
+
+@dataclass(slots=True)
+class Listening:
+    """That and how a node's tasks are followed.
+
+    Attributes:
+        node: The node's name.
+        agent: The agent, as the node names it.
+        max_event_size: Characters that one event may have.
+        is_shown: Whether somebody wants to see what comes.
+    """
+
+    node: str
+    agent: str
+    max_event_size: int
+    is_shown: bool
+
+
+@dataclass(slots=True)
+class TaskCursor:
+    """What was heard of one task, over all connections.
+
+    Attributes:
+        task_id: The task.
+        asked_at: The question that was answered last; its task, still said to ask it, has not settled.
+        is_settled: Whether it is at work no more.
+        parts: How many parts of each artifact were shown, by its id.
+        said: The ids of the messages that were shown.
+    """
+
+    task_id: str
+    asked_at: str | None = None
+    is_settled: bool = False
+    parts: dict[str, int] = field(default_factory=dict)
+    said: dict[str, None] = field(default_factory=dict)
+
+
+def follow(
+    peer: Peer, listening: Listening, cursor: TaskCursor, seconds: float, *, quiet: float
+) -> Flow[bool]:
+    """Follow a task once, until it settles.
+
+    Args:
+        peer: The agent.
+        listening: How.
+        cursor: What was heard before.
+        seconds: How long at most.
+        quiet: Seconds without anything, keep-alives included, after which nothing more is expected.
+
+    Returns:
+        Whether anything was heard.
+    """
+    call = peer.binding.subscribe_to_task(cursor.task_id).with_options(timeout=quiet)
+    call = replace(call, may_leave=True).within(seconds)
+    reader = _TaskReader(call, peer.binding, listening, cursor)
+    try:
+        yield Listen(call, reader)
+    except ApiException as error:
+        if reason_of(error) in {"METHOD_NOT_FOUND", "PUSH_NOTIFICATION_NOT_SUPPORTED"}:
+            peer.streams = False
+    except OpenApiException:
+        pass  # broken, too long, or over its time; the task is looked at either way
+    return reader.events > 0
+
+
+class _TaskReader:
+    """Reads one connection's stream.
+
+    Attributes:
+        events: How many events came.
+    """
+
+    def __init__(
+        self, call: Call[Any], binding: Binding, listening: Listening, cursor: TaskCursor
+    ) -> None:
+        self.events = 0
+        self._where = call.operation
+        self._binding = binding
+        self._listening = listening
+        self._cursor = cursor
+        self._decoder = SSEDecoder(max_event_size=listening.max_event_size)
+
+    @property
+    def done(self) -> bool:
+        """Whether to hang up."""
+        return self._cursor.is_settled
+
+    def feed(self, chunk: bytes) -> Iterator[Progress]:
+        """What the next bytes show."""
+        yield Progress("listening", self._cursor.task_id)
+        for event in self._decoder.feed(chunk):
+            try:
+                told = self._binding.event_of(read_json(event.data), self._where)
+            except ValueError:
+                continue  # `ping`, `[DONE]`, nothing at all
+            self.events += 1
+            for payload in self._told(told):
+                if self._listening.is_shown:
+                    yield self._shown(payload)
+            if self.done:
+                return
+
+    def _told(self, event: StreamResponse) -> Iterator[dict[str, Any]]:
+        if event.task is not None:
+            yield from self._so_far(event.task)
+        elif event.artifact_update is not None:
+            yield from self._artifact(event.artifact_update)
+        elif event.status_update is not None:
+            yield from self._status(event.status_update.status)
+        elif event.message is not None:
+            self._cursor.is_settled = True
+
+    def _so_far(self, task: Task) -> Iterator[dict[str, Any]]:
+        for artifact in task.artifacts:
+            shown = self._cursor.parts.get(artifact.artifact_id, 0)
+            new = artifact.parts[shown:]
+            if new:
+                yield from self._pieces(artifact, new, append=shown > 0)
+        yield from self._status(task.status)
+
+    def _artifact(self, update: TaskArtifactUpdate) -> Iterator[dict[str, Any]]:
+        artifact = update.artifact
+        if not update.append:
+            self._cursor.parts.pop(artifact.artifact_id, None)
+        yield from self._pieces(artifact, artifact.parts, append=bool(update.append))
+
+    def _pieces(
+        self, artifact: Artifact, new: Sequence[Part], *, append: bool
+    ) -> Iterator[dict[str, Any]]:
+        parts, key = self._cursor.parts, artifact.artifact_id
+        if len(parts) < _MOST_REMEMBERED or key in parts:
+            parts[key] = parts.get(key, 0) + len(new)
+        named = {"artifactId": key, "name": artifact.name, "parts": dumped(new)}
+        yield {"artifact": named, "append": append}
+        text = "".join(part.text or "" for part in new)
+        if text:
+            yield {"type": "AIMessageChunk", "content": text, "id": key}
+
+    def _status(self, status: TaskStatus) -> Iterator[dict[str, Any]]:
+        task = Task(id=self._cursor.task_id, status=status)
+        self._cursor.is_settled = task.is_settled and task.asked_at != self._cursor.asked_at
+        if status.message is not None and not task.is_settled:
+            yield from self._words(status.message)
+
+    def _words(self, message: Message) -> Iterator[dict[str, Any]]:
+        said, key = self._cursor.said, message.message_id
+        if key not in said:
+            if key and len(said) < _MOST_REMEMBERED:
+                said[key] = None
+            yield {"type": "ai", "content": value_of([message.parts], str), "id": key or None}
+
+    def _shown(self, payload: dict[str, Any]) -> Progress:
+        event = RemoteEvent(
+            node=self._listening.node,
+            agent=self._listening.agent,
+            run_id=self._cursor.task_id,
+            kind="custom",
+            payload=payload,
+        )
+        return Progress("event", self._cursor.task_id, event)
