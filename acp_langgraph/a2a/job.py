@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from acp_langgraph.a2a.calls import reason_of
-from acp_langgraph.a2a.listening import Listening, TaskCursor, follow
+from acp_langgraph.a2a.listening import Listening, TaskCursor, follow, shown
 from acp_langgraph.a2a.models import (
     ASKING,
     AUTH_REQUIRED,
@@ -71,12 +71,14 @@ class _Seen:
         outcomes: What an answer to a message said already.
         kept: Those of them that cannot be had again.
         cursors: What was heard of each.
+        asking: How each was when it was last looked at for what it asks.
         trouble: What the server said when it failed.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     kept: dict[str, Outcome] = field(default_factory=dict)
     cursors: dict[str, TaskCursor] = field(default_factory=dict)
+    asking: dict[str, Task] = field(default_factory=dict)
     trouble: str = ""
 
     def cursor(self, task_id: str) -> TaskCursor:
@@ -181,7 +183,7 @@ class A2AJob(Job):
             if seen.cursor(task_id).is_settled:
                 return
             # Its stream may be over because it is, or may have been lost with whoever worked at it.
-            if (yield from self._task(task_id)).is_settled:
+            if (yield from self._looked_at(task_id)).is_settled:
                 return
             fruitless = 0 if heard else fruitless + 1
             yield Pause(next(waits), may_leave=True)
@@ -195,7 +197,7 @@ class A2AJob(Job):
         clock, waits = self.policy.clock, self.policy.backoff.waits()
         until, followed, is_over = clock() + self.policy.long_poll, _FIRST_FOLLOWED, False
         while True:
-            outcome = self._outcome_of((yield from self._task(job_id)))
+            outcome = self._outcome_of((yield from self._looked_at(job_id)))
             left = until - clock()
             if outcome is not None or left <= 0 or self.listening.is_shown:
                 return outcome
@@ -217,7 +219,7 @@ class A2AJob(Job):
 
     def still_asks(self, job_id: str, question: Outcome) -> Flow[bool]:
         """Whether it asks this very question, and was not answered."""
-        task = yield from self._task(job_id)
+        task = self._seen.asking[job_id] = yield from self._task(job_id)
         if task.state not in ASKING or self._is_answered(task):
             return False
         known = question["asked_at"] is not None and task.asked_at is not None
@@ -225,7 +227,7 @@ class A2AJob(Job):
 
     def answer(self, job_id: str, answer: Any) -> Flow[None]:
         """Answer what it asks: on the same task, and in its context, as servers demand both."""
-        task = yield from self._task(job_id)
+        task = self._seen.asking.get(job_id) or (yield from self._task(job_id))
         message = {
             **self._message(parts_of(answer), self._answer_id(task)),
             "taskId": job_id,
@@ -329,8 +331,17 @@ class A2AJob(Job):
         if outcome is None:
             return
         # `langgraph dev` says what it asks here, and never again.
-        once = outcome["type"] == "interrupt" and task.status.message is None
-        (self._seen.kept if once else self._seen.outcomes)[task.id] = outcome
+        if outcome["type"] == "interrupt" and task.status.message is None:
+            self._seen.kept[task.id] = outcome
+        elif not self.listening.is_shown:  # who watches wants to see all of it
+            self._seen.outcomes[task.id] = outcome
+
+    def _looked_at(self, task_id: str) -> Flow[Task]:
+        """The task; what of it was not shown yet is."""
+        task = yield from self._task(task_id)
+        cursor = self._seen.cursor(task_id)
+        yield from shown(self.listening, cursor, StreamResponse(task=task))
+        return task
 
     def _task(self, task_id: str) -> Flow[Task]:
         return (yield from self.peer.asked(lambda binding: binding.get_task(task_id), self.policy))

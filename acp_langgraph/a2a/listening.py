@@ -14,14 +14,12 @@ from typing import Any, Final
 from acp_langgraph.a2a.calls import Binding, reason_of
 from acp_langgraph.a2a.models import (
     Artifact,
-    Message,
     Part,
     StreamResponse,
     Task,
-    TaskArtifactUpdate,
     TaskStatus,
 )
-from acp_langgraph.a2a.parts import dumped, value_of
+from acp_langgraph.a2a.parts import dumped, words_of
 from acp_langgraph.a2a.peer import Peer
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Listen, Progress, RemoteEvent
@@ -127,67 +125,62 @@ class _TaskReader:
             except ValueError:
                 continue  # `ping`, `[DONE]`, nothing at all
             self.events += 1
-            for payload in self._told(told):
-                if self._listening.is_shown:
-                    yield self._shown(payload)
+            yield from shown(self._listening, self._cursor, told)
             if self.done:
                 return
 
-    def _told(self, event: StreamResponse) -> Iterator[dict[str, Any]]:
-        if event.task is not None:
-            yield from self._so_far(event.task)
-        elif event.artifact_update is not None:
-            yield from self._artifact(event.artifact_update)
-        elif event.status_update is not None:
-            yield from self._status(event.status_update.status)
-        elif event.message is not None:
-            self._cursor.is_settled = True
 
-    def _so_far(self, task: Task) -> Iterator[dict[str, Any]]:
-        for artifact in task.artifacts:
-            shown = self._cursor.parts.get(artifact.artifact_id, 0)
-            new = artifact.parts[shown:]
-            if new:
-                yield from self._pieces(artifact, new, append=shown > 0)
-        yield from self._status(task.status)
+def shown(listening: Listening, cursor: TaskCursor, event: StreamResponse) -> Iterator[Progress]:
+    """What is new in an event, for whoever watches; the cursor notes it, whether or not anybody does."""
+    for payload in _told(cursor, event):
+        if listening.is_shown:
+            told = RemoteEvent(
+                node=listening.node,
+                agent=listening.agent,
+                run_id=cursor.task_id,
+                kind="custom",
+                payload=payload,
+            )
+            yield Progress("event", cursor.task_id, told)
 
-    def _artifact(self, update: TaskArtifactUpdate) -> Iterator[dict[str, Any]]:
-        artifact = update.artifact
-        if not update.append:
-            self._cursor.parts.pop(artifact.artifact_id, None)
-        yield from self._pieces(artifact, artifact.parts, append=bool(update.append))
 
-    def _pieces(
-        self, artifact: Artifact, new: Sequence[Part], *, append: bool
-    ) -> Iterator[dict[str, Any]]:
-        parts, key = self._cursor.parts, artifact.artifact_id
-        if len(parts) < _MOST_REMEMBERED or key in parts:
-            parts[key] = parts.get(key, 0) + len(new)
-        named = {"artifactId": key, "name": artifact.name, "parts": dumped(new)}
-        yield {"artifact": named, "append": append}
-        text = "".join(part.text or "" for part in new)
-        if text:
-            yield {"type": "AIMessageChunk", "content": text, "id": key}
+def _told(cursor: TaskCursor, event: StreamResponse) -> Iterator[dict[str, Any]]:
+    if event.task is not None:
+        for artifact in event.task.artifacts:
+            before = cursor.parts.get(artifact.artifact_id, 0)
+            if artifact.parts[before:]:
+                yield from _pieces(cursor, artifact, artifact.parts[before:], append=before > 0)
+        yield from _status(cursor, event.task.status)
+    elif event.artifact_update is not None:
+        artifact, append = event.artifact_update.artifact, bool(event.artifact_update.append)
+        if not append:
+            cursor.parts.pop(artifact.artifact_id, None)
+        yield from _pieces(cursor, artifact, artifact.parts, append=append)
+    elif event.status_update is not None:
+        yield from _status(cursor, event.status_update.status)
+    elif event.message is not None:
+        cursor.is_settled = True
 
-    def _status(self, status: TaskStatus) -> Iterator[dict[str, Any]]:
-        task = Task(id=self._cursor.task_id, status=status)
-        self._cursor.is_settled = task.is_settled and task.asked_at != self._cursor.asked_at
-        if status.message is not None and not task.is_settled:
-            yield from self._words(status.message)
 
-    def _words(self, message: Message) -> Iterator[dict[str, Any]]:
-        said, key = self._cursor.said, message.message_id
-        if key not in said:
-            if key and len(said) < _MOST_REMEMBERED:
-                said[key] = None
-            yield {"type": "ai", "content": value_of([message.parts], str), "id": key or None}
+def _pieces(
+    cursor: TaskCursor, artifact: Artifact, new: Sequence[Part], *, append: bool
+) -> Iterator[dict[str, Any]]:
+    parts, key = cursor.parts, artifact.artifact_id
+    if len(parts) < _MOST_REMEMBERED or key in parts:
+        parts[key] = parts.get(key, 0) + len(new)
+    named = {"artifactId": key, "name": artifact.name, "parts": dumped(new)}
+    yield {"artifact": named, "append": append}
+    text = "".join(part.text or "" for part in new)
+    if text:
+        yield {"type": "AIMessageChunk", "content": text, "id": key}
 
-    def _shown(self, payload: dict[str, Any]) -> Progress:
-        event = RemoteEvent(
-            node=self._listening.node,
-            agent=self._listening.agent,
-            run_id=self._cursor.task_id,
-            kind="custom",
-            payload=payload,
-        )
-        return Progress("event", self._cursor.task_id, event)
+
+def _status(cursor: TaskCursor, status: TaskStatus) -> Iterator[dict[str, Any]]:
+    task = Task(id=cursor.task_id, status=status)
+    cursor.is_settled = task.is_settled and task.asked_at != cursor.asked_at
+    message = status.message
+    if message is None or task.is_settled or message.message_id in cursor.said:
+        return
+    if message.message_id and len(cursor.said) < _MOST_REMEMBERED:
+        cursor.said[message.message_id] = None
+    yield {"type": "ai", "content": words_of(message.parts), "id": message.message_id or None}

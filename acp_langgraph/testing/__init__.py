@@ -19,6 +19,7 @@ They run in threads of the test's own process, on a free port of 127.0.0.1, and 
 
 * `FakeACPServer`: an ACP server of agents that play scripts of `Answer`, `Ask`, `Emit`, `Fail` and
   `Work`. It keeps a `FakeRun` of each run; `ACPBehavior` names the ways in which servers differ.
+* `FakeA2AServer`: an A2A agent whose `FakeTask`s play such scripts; `A2ABehavior` names how they differ.
 * `FakeBridge`: an API Bridge in front of `BridgeService`s, which are plain functions; it keeps every
   `BridgeQuery` that reached one.
 * `FakeQuant`: Quant's AI service with `FakeTool`s, orchestrations, durable chats and tasks, in the time
@@ -29,6 +30,8 @@ They run in threads of the test's own process, on a free port of 127.0.0.1, and 
 * `FakeHTTPServer`, `RecordedRequest`, `Response`: to build a server of another protocol on.
 """
 
+from acp_langgraph.testing.a2a import A2A_OPERATIONS, FakeA2AServer
+from acp_langgraph.testing.a2a_wire import REJECTED, A2ABehavior, FakeTask
 from acp_langgraph.testing.acp import FakeACPServer
 from acp_langgraph.testing.behavior import ACP_OPERATIONS, AGNTCY, ACPBehavior
 from acp_langgraph.testing.bridge import BRIDGE_ERRORS, BridgeQuery, BridgeService, FakeBridge
@@ -42,9 +45,12 @@ from acp_langgraph.testing.responses import Gate, Response
 from acp_langgraph.testing.runs import Answer, Ask, Emit, Fail, FakeAgent, FakeRun, FakeThread, Work
 
 __all__ = [
+    "A2A_OPERATIONS",
     "ACP_OPERATIONS",
     "AGNTCY",
     "BRIDGE_ERRORS",
+    "REJECTED",
+    "A2ABehavior",
     "ACPBehavior",
     "Answer",
     "Ask",
@@ -53,12 +59,14 @@ __all__ = [
     "ConnectionGone",
     "Emit",
     "Fail",
+    "FakeA2AServer",
     "FakeACPServer",
     "FakeAgent",
     "FakeBridge",
     "FakeHTTPServer",
     "FakeQuant",
     "FakeRun",
+    "FakeTask",
     "FakeThread",
     "FakeTool",
     "Fault",
