@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from acp_langgraph.a2a.calls import Binding, reason_of
 from acp_langgraph.a2a.models import (
+    ASKING,
     Artifact,
     Part,
     StreamResponse,
@@ -176,9 +177,9 @@ def _pieces(
 
 
 def _status(cursor: TaskCursor, status: TaskStatus) -> Iterator[dict[str, Any]]:
-    task = Task(id=cursor.task_id, status=status)
-    cursor.is_settled = task.is_settled and task.asked_at != cursor.asked_at
-    message = status.message
+    task, message = Task(id=cursor.task_id, status=status), status.message
+    was_answered = task.asked_at is not None and task.asked_at == cursor.asked_at
+    cursor.is_settled = task.is_settled and not (task.state in ASKING and was_answered)
     if message is None or task.is_settled or message.message_id in cursor.said:
         return
     if message.message_id and len(cursor.said) < _MOST_REMEMBERED:
