@@ -18,6 +18,7 @@ from acp_langgraph.a2a.models import (
     Part,
     StreamResponse,
     Task,
+    TaskArtifactUpdate,
     TaskStatus,
 )
 from acp_langgraph.a2a.parts import dumped, words_of
@@ -28,7 +29,7 @@ from acp_langgraph.core.sse import SSEDecoder
 from acp_langgraph.core.wire import read_json
 from acp_langgraph.errors import ApiException, OpenApiException
 
-_MOST_REMEMBERED: Final = 10_000
+_MOST_SHOWN: Final = 100_000  # parts, and messages; of an endless stream the rest is not shown
 
 
 @dataclass(slots=True)
@@ -56,14 +57,17 @@ class TaskCursor:
         task_id: The task.
         asked_at: The question that was answered last; its task, still said to ask it, has not settled.
         is_settled: Whether it is at work no more.
-        parts: How many parts of each artifact were shown, by its id.
+        shown: The hashes of the parts of each artifact that were shown, by its id.
+        places: Where among these the next piece goes; not known after a task was told as a whole, for
+            its latest piece may still come as an event of its own.
         said: The ids of the messages that were shown.
     """
 
     task_id: str
     asked_at: str | None = None
     is_settled: bool = False
-    parts: dict[str, int] = field(default_factory=dict)
+    shown: dict[str, list[int]] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
     said: dict[str, None] = field(default_factory=dict)
 
 
@@ -148,32 +152,55 @@ def shown(listening: Listening, cursor: TaskCursor, event: StreamResponse) -> It
 def _told(cursor: TaskCursor, event: StreamResponse) -> Iterator[dict[str, Any]]:
     if event.task is not None:
         for artifact in event.task.artifacts:
-            before = cursor.parts.get(artifact.artifact_id, 0)
-            if artifact.parts[before:]:
-                yield from _pieces(cursor, artifact, artifact.parts[before:], append=before > 0)
+            yield from _whole(cursor, artifact)
         yield from _status(cursor, event.task.status)
     elif event.artifact_update is not None:
-        artifact, append = event.artifact_update.artifact, bool(event.artifact_update.append)
-        if not append:
-            cursor.parts.pop(artifact.artifact_id, None)
-        yield from _pieces(cursor, artifact, artifact.parts, append=append)
+        yield from _piece(cursor, event.artifact_update)
     elif event.status_update is not None:
         yield from _status(cursor, event.status_update.status)
     elif event.message is not None:
         cursor.is_settled = True
 
 
-def _pieces(
-    cursor: TaskCursor, artifact: Artifact, new: Sequence[Part], *, append: bool
+def _whole(cursor: TaskCursor, artifact: Artifact) -> Iterator[dict[str, Any]]:
+    shown = cursor.shown.get(artifact.artifact_id, [])
+    cursor.places.pop(artifact.artifact_id, None)
+    yield from _added(cursor, artifact, len(shown), artifact.parts[len(shown) :])
+
+
+def _piece(cursor: TaskCursor, update: TaskArtifactUpdate) -> Iterator[dict[str, Any]]:
+    artifact, key = update.artifact, update.artifact.artifact_id
+    shown, new = cursor.shown.get(key, []), _hashes(update.artifact.parts)
+    if update.append:
+        place = cursor.places.get(key)
+        if place is None:
+            place = len(shown) - (len(new) if shown[-len(new) :] == new else 0)
+    else:
+        place = 0
+    if shown[place : place + len(new)] == new:
+        cursor.places[key] = place + len(new)
+    else:
+        yield from _added(cursor, artifact, place, artifact.parts)
+        cursor.places[key] = len(cursor.shown.get(key, []))
+
+
+def _added(
+    cursor: TaskCursor, artifact: Artifact, place: int, new: Sequence[Part]
 ) -> Iterator[dict[str, Any]]:
-    parts, key = cursor.parts, artifact.artifact_id
-    if len(parts) < _MOST_REMEMBERED or key in parts:
-        parts[key] = parts.get(key, 0) + len(new)
+    """What is new of an artifact, from a place on."""
+    key = artifact.artifact_id
+    if not new or sum(map(len, cursor.shown.values())) + len(new) > _MOST_SHOWN:
+        return
+    cursor.shown[key] = cursor.shown.get(key, [])[:place] + _hashes(new)
     named = {"artifactId": key, "name": artifact.name, "parts": dumped(new)}
-    yield {"artifact": named, "append": append}
+    yield {"artifact": named, "append": place > 0}
     text = "".join(part.text or "" for part in new)
     if text:
         yield {"type": "AIMessageChunk", "content": text, "id": key}
+
+
+def _hashes(parts: Sequence[Part]) -> list[int]:
+    return [hash(part.model_dump_json()) for part in parts]
 
 
 def _status(cursor: TaskCursor, status: TaskStatus) -> Iterator[dict[str, Any]]:
@@ -182,6 +209,6 @@ def _status(cursor: TaskCursor, status: TaskStatus) -> Iterator[dict[str, Any]]:
     cursor.is_settled = task.is_settled and not (task.state in ASKING and was_answered)
     if message is None or task.is_settled or message.message_id in cursor.said:
         return
-    if message.message_id and len(cursor.said) < _MOST_REMEMBERED:
+    if message.message_id and len(cursor.said) < _MOST_SHOWN:
         cursor.said[message.message_id] = None
     yield {"type": "ai", "content": words_of(message.parts), "id": message.message_id or None}

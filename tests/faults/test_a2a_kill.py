@@ -98,3 +98,31 @@ def test_where_tasks_cannot_be_listed_there_is_no_second_task(
                 assert ended["values"]["answers"] == ["blue", "rice"], (kills, ended)
             outcomes.append(ended["exit"])
         assert 0 in outcomes
+
+
+@pytest.mark.parametrize("spoken", ["JSONRPC 1.0", "HTTP+JSON 1.0", "JSONRPC 0.3"])
+@pytest.mark.parametrize("color_name", ["sync", "async"])
+def test_an_agent_of_the_a2a_projects_sdk_does_one_task_as_well(
+    zygote: Zygote, color_name: str, spoken: str, points: int, tmp_path: Path
+) -> None:
+    pytest.importorskip("a2a", reason="needs a2a-sdk[http-server]")
+    from support.a2a_agent import baker  # noqa: PLC0415 - see above
+
+    with baker(*spoken.split()) as agent:
+        make = job_for(agent.url, color_name, "async", tmp_path)
+
+        def make_twice() -> dict[str, Any]:
+            job = make()
+            return {**job, "input": {"ask": f"twice {job['thread']}"}}
+
+        for kills in jobs(points, count_ticks(zygote, make_twice)):
+            job = make_twice()
+            ended = until_done(zygote, job, kills)
+            begun = [task for task, said in agent.inputs.items() if job["thread"] in said]
+            assert len(begun) <= 1, (kills, begun)
+            if agent.is_old and ended["exit"]:
+                assert ended["error"] == "UnknownOutcomeError", (kills, ended)
+                continue
+            assert ended["exit"] == 0, (kills, ended)
+            assert ended["values"] == ["blue", "rice"], (kills, ended)
+            assert [agent.executed.count(task) for task in begun] == [3], kills
