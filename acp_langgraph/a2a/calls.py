@@ -166,7 +166,7 @@ class Binding(ABC):
         """Tasks with their history, a hundred at a time."""
         asked = {"contextId": context_id, "pageToken": page_token}
         given = {name: value for name, value in asked.items() if value}
-        return self._asked("ListTasks", {**given, "pageSize": 100, "historyLength": 100}, TaskList)
+        return self._asked("ListTasks", {**given, "pageSize": 100}, TaskList)
 
     def cancel_task(self, task_id: str) -> Operation[Task]:
         """End a task."""

@@ -54,6 +54,9 @@ _PAGES: Final = 100
 _PASSING: Final = frozenset({502, 503, 504})
 _NO_LIST: Final = frozenset({"METHOD_NOT_FOUND", "UNSUPPORTED_OPERATION"})
 _NOT_TAKEN: Final = frozenset({"INVALID_PARAMS", "CONTENT_TYPE_NOT_SUPPORTED"})
+_NOTHING_SAID: Final = (
+    "Task completed successfully"  # what `langgraph dev` says instead of the answer
+)
 _FRUITLESS: Final = 3
 _LONGEST_PAUSE: Final = 2.0  # seconds between looks at a task that cannot be followed
 _FIRST_FOLLOWED: Final = 1.0  # seconds; doubled, as a server may have lost what would tell the end
@@ -68,14 +71,14 @@ class _Seen:
     """What was seen of a job's tasks in this process, by task.
 
     Attributes:
-        outcomes: What an answer to a message said already.
-        kept: Those of them that cannot be had again.
+        settled: The task as the answer to a message told it, if it was settled by then.
+        kept: What was told so that cannot be had again.
         cursors: What was heard of each.
         asking: How each was when it was last looked at for what it asks.
         trouble: What the server said when it failed.
     """
 
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    settled: dict[str, Task] = field(default_factory=dict)
     kept: dict[str, Outcome] = field(default_factory=dict)
     cursors: dict[str, TaskCursor] = field(default_factory=dict)
     asking: dict[str, Task] = field(default_factory=dict)
@@ -171,7 +174,7 @@ class A2AJob(Job):
             seen.kept.setdefault(task_id, segment["answer"])
         cursor = seen.cursor(task_id)
         cursor.asked_at = segment.get("heard") or cursor.asked_at
-        cursor.is_settled = task_id in seen.kept or task_id in seen.outcomes
+        cursor.is_settled = task_id in seen.kept or task_id in seen.settled
         if not self.listening.is_shown:
             return
         waits, fruitless = self.policy.backoff.waits(), 0
@@ -192,8 +195,6 @@ class A2AJob(Job):
         """Look at it until it is settled, for as long as a wait lasts."""
         if job_id in self._seen.kept:
             return self._seen.kept[job_id]
-        if job_id in self._seen.outcomes:
-            return self._seen.outcomes.pop(job_id)
         clock, waits = self.policy.clock, self.policy.backoff.waits()
         until, followed, is_over = clock() + self.policy.long_poll, _FIRST_FOLLOWED, False
         while True:
@@ -317,7 +318,7 @@ class A2AJob(Job):
             peer.makes_tasks = peer.makes_tasks is not False
             peer.keeps_context = task.context_id == self.context_id
             self._note(task)
-            return task.id, self._seen.kept.get(task.id) or self._seen.outcomes.get(task.id)
+            return task.id, self._seen.kept.get(task.id) or self._outcome_of(task)
         if message is None:
             raise UnreadableAnswerException("SendMessage", 200, problem="it is no task or message")
         peer.makes_tasks = False
@@ -327,18 +328,17 @@ class A2AJob(Job):
 
     def _note(self, task: Task) -> None:
         """What an answer to a message says of its task."""
-        outcome = self._outcome_of(task)
-        if outcome is None:
+        if self._outcome_of(task) is None:
             return
-        # `langgraph dev` says what it asks here, and never again.
-        if outcome["type"] == "interrupt" and task.status.message is None:
-            self._seen.kept[task.id] = outcome
-        elif not self.listening.is_shown:  # who watches wants to see all of it
-            self._seen.outcomes[task.id] = outcome
+        self._seen.settled[task.id] = task
+        if task.state in ASKING and task.status.message is None:
+            # `langgraph dev` says what it asks here, and never again; and when, with another time.
+            asked = {"type": "interrupt", "run_id": task.id, "payload": _asked(task)}
+            self._seen.kept[task.id] = {**asked, "asked_at": None}
 
     def _looked_at(self, task_id: str) -> Flow[Task]:
-        """The task; what of it was not shown yet is."""
-        task = yield from self._task(task_id)
+        """The task, if need be from the server; what of it was not shown yet is."""
+        task = self._seen.settled.pop(task_id, None) or (yield from self._task(task_id))
         cursor = self._seen.cursor(task_id)
         yield from shown(self.listening, cursor, StreamResponse(task=task))
         return task
@@ -453,8 +453,10 @@ def _said(task: Task) -> list[list[dict[str, Any]]]:
     """What a task came to: its artifacts, or else what the agent said last."""
     if any(artifact.parts for artifact in task.artifacts):
         return [dumped(artifact.parts) for artifact in task.artifacts]
-    last = task.status.message or _last_words(task)
-    return [dumped(last.parts)] if last is not None else []
+    said = task.status.message
+    if said is None or words_of(said.parts) == _NOTHING_SAID:
+        said = _last_words(task) or said
+    return [dumped(said.parts)] if said is not None else []
 
 
 def _last_words(task: Task) -> Message | None:
