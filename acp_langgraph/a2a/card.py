@@ -15,20 +15,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, Field
 
-from acp_langgraph.a2a.calls import Binding, HttpJson, JsonRpc, OldJsonRpc, made
+from acp_langgraph.a2a.calls import Binding, HttpJson, JsonRpc, OldJsonRpc
 from acp_langgraph.a2a.models import A2AModel, Listed, Text
-from acp_langgraph.core.calls import Call
-from acp_langgraph.core.flow import Flow
-from acp_langgraph.core.retry import with_retries
-from acp_langgraph.errors import (
-    ApiException,
-    NodeConfigurationError,
-    NotFoundException,
-    UnknownAgentError,
-)
+from acp_langgraph.errors import ApiException, NodeConfigurationError, UnknownAgentError
 
-CARD_PATH: Final = "/.well-known/agent-card.json"
-_OLD_CARD_PATH: Final = "/.well-known/agent.json"  # before 0.3.0
 _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1", "::"})  # noqa: S104 - names, and nothing listens
 _PATH: Final = re.compile(r"(/[\x21-\x7e]*)?")
 _MOST_SHOWN: Final = 5
@@ -147,11 +137,19 @@ class AgentCard(A2AModel):
                 ways.append(" and ".join(self._scheme(name) for name in list(named)[:_MOST_SHOWN]))
         return " or ".join(dict.fromkeys(way for way in ways if way))
 
-    def skill(self, wanted: str) -> Skill | None:
-        """The skill of an id, or else of a name."""
-        by_id = (each for each in self.skills if each.id == wanted)
-        by_name = (each for each in self.skills if each.name == wanted)
-        return next(by_id, None) or next(by_name, None)
+    def skill(self, wanted: str) -> Skill:
+        """The skill of an id, or else of a name.
+
+        Raises:
+            UnknownAgentError: If there is none; names what there is.
+        """
+        for names in ([each.id for each in self.skills], [each.name for each in self.skills]):
+            if wanted in names:
+                return self.skills[names.index(wanted)]
+        there = ", ".join(shown(each.id) for each in self.skills[: 2 * _MOST_SHOWN]) or "none"
+        raise UnknownAgentError(
+            f"the agent {shown(self.name)!r} has no skill {wanted!r}; it has {there}"
+        )
 
     def _scheme(self, name: str) -> str:
         scheme = self.security_schemes.get(name)
@@ -191,33 +189,6 @@ def shown(text: Any) -> str:
     """A text of a card's in one line, for people."""
     line = "".join(each if each.isprintable() else " " for each in str(text))
     return line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 3] + "..."
-
-
-def read_card(card_path: str | None, retries: int, node: str = "") -> Flow[AgentCard]:
-    """Ask for a card.
-
-    Args:
-        card_path: Where it is below the configured base URL; `None` for where cards are.
-        retries: How often a request is tried again.
-        node: The node's name, for errors.
-
-    Raises:
-        UnknownAgentError: If there is none.
-    """
-    places = [CARD_PATH, _OLD_CARD_PATH] if card_path is None else [card_path]
-    for place in places:
-        call: Call[dict[str, Any]] = Call("get_agent_card", "GET", place, dict[str, Any])
-        try:
-            found = yield from with_retries(call, retries)
-        except NotFoundException as error:
-            missing = error
-        else:
-            return made(AgentCard, found, f"GET {place}")  # type: ignore[no-any-return]  # it is one
-    raise UnknownAgentError(
-        f"there is no agent card ({missing}). Is the base URL that of an A2A agent? A card that is "
-        "elsewhere on the same host is given with card_path='/...'; one that you have, with card=...",
-        node=node,
-    ) from None
 
 
 def bindings_of(card: AgentCard, base_url: str, node: str = "") -> list[Binding]:

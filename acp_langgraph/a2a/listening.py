@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from acp_langgraph.a2a.calls import Binding, reason_of
 from acp_langgraph.a2a.models import (
@@ -30,6 +30,9 @@ from acp_langgraph.core.wire import read_json
 from acp_langgraph.errors import ApiException, OpenApiException
 
 _MOST_SHOWN: Final = 100_000  # parts, and messages; of an endless stream the rest is not shown
+
+
+_Shown: TypeAlias = tuple[str, dict[str, Any]]  # the kind of a `RemoteEvent`, and its payload
 
 
 @dataclass(slots=True)
@@ -137,19 +140,19 @@ class _TaskReader:
 
 def shown(listening: Listening, cursor: TaskCursor, event: StreamResponse) -> Iterator[Progress]:
     """What is new in an event, for whoever watches; the cursor notes it, whether or not anybody does."""
-    for payload in _told(cursor, event):
+    for kind, payload in _told(cursor, event):
         if listening.is_shown:
             told = RemoteEvent(
                 node=listening.node,
                 agent=listening.agent,
                 run_id=cursor.task_id,
-                kind="custom",
+                kind=kind,
                 payload=payload,
             )
             yield Progress("event", cursor.task_id, told)
 
 
-def _told(cursor: TaskCursor, event: StreamResponse) -> Iterator[dict[str, Any]]:
+def _told(cursor: TaskCursor, event: StreamResponse) -> Iterator[_Shown]:
     if event.task is not None:
         for artifact in event.task.artifacts:
             yield from _whole(cursor, artifact)
@@ -162,13 +165,13 @@ def _told(cursor: TaskCursor, event: StreamResponse) -> Iterator[dict[str, Any]]
         cursor.is_settled = True
 
 
-def _whole(cursor: TaskCursor, artifact: Artifact) -> Iterator[dict[str, Any]]:
+def _whole(cursor: TaskCursor, artifact: Artifact) -> Iterator[_Shown]:
     shown = cursor.shown.get(artifact.artifact_id, [])
     cursor.places.pop(artifact.artifact_id, None)
     yield from _added(cursor, artifact, len(shown), artifact.parts[len(shown) :])
 
 
-def _piece(cursor: TaskCursor, update: TaskArtifactUpdate) -> Iterator[dict[str, Any]]:
+def _piece(cursor: TaskCursor, update: TaskArtifactUpdate) -> Iterator[_Shown]:
     artifact, key = update.artifact, update.artifact.artifact_id
     shown, new = cursor.shown.get(key, []), _hashes(update.artifact.parts)
     if update.append:
@@ -186,24 +189,24 @@ def _piece(cursor: TaskCursor, update: TaskArtifactUpdate) -> Iterator[dict[str,
 
 def _added(
     cursor: TaskCursor, artifact: Artifact, place: int, new: Sequence[Part]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[_Shown]:
     """What is new of an artifact, from a place on."""
     key = artifact.artifact_id
     if not new or sum(map(len, cursor.shown.values())) + len(new) > _MOST_SHOWN:
         return
     cursor.shown[key] = cursor.shown.get(key, [])[:place] + _hashes(new)
     named = {"artifactId": key, "name": artifact.name, "parts": dumped(new)}
-    yield {"artifact": named, "append": place > 0}
+    yield "custom", {"artifact": named, "append": place > 0}
     text = "".join(part.text or "" for part in new)
     if text:
-        yield {"type": "AIMessageChunk", "content": text, "id": key}
+        yield "messages", {"type": "AIMessageChunk", "content": text, "id": key}
 
 
 def _hashes(parts: Sequence[Part]) -> list[int]:
     return [hash(part.model_dump_json()) for part in parts]
 
 
-def _status(cursor: TaskCursor, status: TaskStatus) -> Iterator[dict[str, Any]]:
+def _status(cursor: TaskCursor, status: TaskStatus) -> Iterator[_Shown]:
     task, message = Task(id=cursor.task_id, status=status), status.message
     was_answered = task.asked_at is not None and task.asked_at == cursor.asked_at
     cursor.is_settled = task.is_settled and not (task.state in ASKING and was_answered)
@@ -211,4 +214,5 @@ def _status(cursor: TaskCursor, status: TaskStatus) -> Iterator[dict[str, Any]]:
         return
     if message.message_id and len(cursor.said) < _MOST_SHOWN:
         cursor.said[message.message_id] = None
-    yield {"type": "ai", "content": words_of(message.parts), "id": message.message_id or None}
+    said = {"type": "ai", "content": words_of(message.parts), "id": message.message_id or None}
+    yield "messages", said

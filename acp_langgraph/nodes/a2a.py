@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Literal, Self, cast
 
 import httpx
 from langchain_core.runnables import RunnableConfig
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from acp_langgraph.a2a.calls import made
-from acp_langgraph.a2a.card import AgentCard, Skill, bindings_of, read_card, shown
+from acp_langgraph.a2a.card import AgentCard, bindings_of
+from acp_langgraph.a2a.finding import FoundCard, descriptor_of, find_card, is_text
 from acp_langgraph.a2a.job import A2AJob, result_of
 from acp_langgraph.a2a.listening import Listening
 from acp_langgraph.a2a.parts import parts_of
 from acp_langgraph.a2a.peer import Peer
+from acp_langgraph.acp.agents import FoundAgent
+from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import (
+    ApiException,
     NodeConfigurationError,
     UnknownAgentError,
     UnreadableAnswerException,
@@ -25,6 +31,7 @@ from acp_langgraph.errors import (
 from acp_langgraph.jobs.waiting import cancel_job
 from acp_langgraph.nodes.agent import AgentNode, AgentOptions
 from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.from_agent import alook_up, look_up, node_name
 from acp_langgraph.nodes.identity import Auth, Headers, forwarded_metadata
 
 
@@ -40,6 +47,7 @@ class A2AOptions(AgentOptions, total=False):
     skill: str | None
     card: AgentCard | Mapping[str, Any] | None
     card_path: str | None
+    stream_mode: Literal["auto", "custom"] | None
 
 
 class A2ANode(AgentNode):
@@ -96,6 +104,7 @@ class A2ANode(AgentNode):
             contexts of their own, or answer with messages instead of tasks.
         on_failure: As for `ACPNode`.
         on_cancel: As for `ACPNode`.
+        stream_mode: `auto` or `custom` to show what the agent emits, if anybody watches; `None` for nothing.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -108,6 +117,8 @@ class A2ANode(AgentNode):
             agent is on another host than the configured one.
         UnknownAgentError: If there is no card, or no such skill in it.
     """
+
+    modes = ("custom",)
 
     def __init__(
         self,
@@ -136,6 +147,7 @@ class A2ANode(AgentNode):
         on_unknown: Literal["raise", "rerun"] = "raise",
         on_failure: Literal["rerun", "keep"] = "rerun",
         on_cancel: Literal["cancel", "detach"] = "cancel",
+        stream_mode: Literal["auto", "custom"] | None = "auto",
     ) -> None:
         super().__init__(
             name,
@@ -162,6 +174,7 @@ class A2ANode(AgentNode):
             on_unknown=on_unknown,
             on_failure=on_failure,
             on_cancel=on_cancel,
+            stream_mode=stream_mode,
         )
         if card_path is not None and not card_path.startswith("/"):
             raise NodeConfigurationError(
@@ -169,20 +182,103 @@ class A2ANode(AgentNode):
                 node=name,
             )
         self.skill = skill
-        self._card_path = card_path
+        self._agent_id = card_path
+        self._given: FoundCard | None = None
         self._peer: Peer | None = None
         if card is not None:
-            try:
-                self._meet(card if isinstance(card, AgentCard) else made(AgentCard, card, "card"))
-            except UnreadableAnswerException as error:
-                raise NodeConfigurationError(f"no agent card: {error}", node=name) from None
-            except UnknownAgentError as error:
-                raise NodeConfigurationError(str(error)) from None
+            self._given = self._as_given(card)
+            self._meet(self._given.card)
+
+    @classmethod
+    def from_card(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        name: str | None = None,
+        **options: Unpack[A2AOptions],
+    ) -> Self:
+        """A node from an agent's card, which is asked for now.
+
+            baker = A2ANode.from_card("https://baker.example", input_path="order", output_path="pie")
+
+        A card has no schemas: where it says that the agent takes, or gives, nothing but text, that is
+        the type of the input, or of the answer, unless the options say otherwise.
+
+        Args:
+            client_config: As for `A2ANode`.
+            name: The node's name in the graph; by default the agent's.
+            **options: As for `A2ANode`.
+
+        Raises:
+            UnknownAgentError: If there is no card, or no such skill in it.
+            NodeConfigurationError: If the card offers nothing that is spoken here.
+            OpenApiException: If the server cannot be asked.
+        """
+        found = options.get("card") or look_up(
+            cls.finding, client_config, options.get("card_path") or "", cast("Any", options)
+        )
+        return cls._of_card(client_config, found, name, options)
+
+    @classmethod
+    async def afrom_card(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        name: str | None = None,
+        **options: Unpack[A2AOptions],
+    ) -> Self:
+        """`from_card`, awaiting."""
+        found = options.get("card") or await alook_up(
+            cls.finding, client_config, options.get("card_path") or "", cast("Any", options)
+        )
+        return cls._of_card(client_config, found, name, options)
+
+    @classmethod
+    def _of_card(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        found: Any,
+        name: str | None,
+        options: A2AOptions,
+    ) -> Self:
+        given: dict[str, Any] = {
+            **options,
+            "card": found.card if isinstance(found, FoundCard) else found,
+        }
+        card = cls._read(given["card"])
+        wanted = options.get("skill")
+        skill = card.skill(wanted) if wanted else None
+        takes = (skill.input_modes if skill else []) or card.default_input_modes
+        gives = (skill.output_modes if skill else []) or card.default_output_modes
+        if is_text(takes) and options.get("input") is None:
+            given.setdefault("input_type", str)
+        if is_text(gives) and options.get("output") is None:
+            given.setdefault("output_type", str)
+        node = cls(
+            name or node_name(FoundCard("", descriptor_of(card), card)), client_config, **given
+        )
+        if isinstance(found, FoundCard):
+            node._given = None  # so that it is asked for again where somebody checks the node
+        return node
 
     @property
     def card(self) -> AgentCard | None:
         """The agent's card, once it was read."""
         return None if self._peer is None else self._peer.card
+
+    @override
+    @staticmethod
+    def finding(agent: str, retries: int) -> Flow[FoundAgent]:
+        """Finds an agent by its card; what is no path stands for where cards are."""
+        return find_card(agent, retries)
+
+    @override
+    def found(self) -> Flow[FoundCard]:
+        """The agent, with what its card says now, or said where it was given."""
+        if self._given is not None:
+            yield from ()
+            return self._given
+        finding = find_card(self._agent_id or "", self.policy.retries)
+        found = yield from self._found(finding)
+        return replace(found, descriptor=self._described(found.card))
 
     @override
     def flow(
@@ -214,11 +310,11 @@ class A2ANode(AgentNode):
         metadata: dict[str, Any],
     ) -> A2AJob:
         size = self.transport.endpoint.configuration.max_answer_bytes
-        listening = Listening(self.name, self.agent, size, execution.sink.is_there)
+        watched = execution.sink.is_there and bool(self.stream_mode)
         return A2AJob(
             execution.key,
             peer,
-            listening,
+            Listening(self.name, self.agent, size, watched),
             parts,
             metadata,
             self._thread(execution),
@@ -228,25 +324,40 @@ class A2ANode(AgentNode):
 
     def _known_peer(self) -> Flow[Peer]:
         if self._peer is None:
-            card = yield from read_card(self._card_path, self.policy.retries, self.name)
-            return self._meet(card)
+            return self._meet((yield from self.found()).card)
         return self._peer
 
+    @override
+    def _read_descriptor(self) -> Flow[AgentACPDescriptor]:
+        """What the card says; the one for those who have signed in, if there is one and it is given."""
+        peer = yield from self._known_peer()
+        if peer.card.has_extended_card:
+            asking = peer.asked(lambda binding: binding.get_extended_agent_card(), self.policy)
+            with suppress(ApiException):
+                self._meet(self._read((yield from asking)))
+        assert self._descriptor is not None  # noqa: S101 - of the card
+        return self._descriptor
+
     def _meet(self, card: AgentCard) -> Peer:
-        self._skill_of(card)
+        self._descriptor = self._described(card)
         bindings = bindings_of(card, self.transport.endpoint.base_url, self.name)
         self._peer = peer = Peer(card, bindings)
-        self.agent = shown(card.name) or self.name
+        self.agent = self._descriptor.metadata.ref.name
         return peer
 
-    def _skill_of(self, card: AgentCard) -> Skill | None:
-        if self.skill is None:
-            return None
-        skill = card.skill(self.skill)
-        if skill is None:
-            there = ", ".join(shown(each.id) for each in card.skills[:10])
-            raise UnknownAgentError(
-                f"the agent {shown(card.name)!r} has no skill {self.skill!r}; it has {there or 'none'}",
-                node=self.name,
-            )
-        return skill
+    def _described(self, card: AgentCard) -> AgentACPDescriptor:
+        try:
+            return descriptor_of(card, self.skill)
+        except UnknownAgentError as error:
+            raise UnknownAgentError(str(error), node=self.name) from None
+
+    def _as_given(self, card: AgentCard | Mapping[str, Any]) -> FoundCard:
+        try:
+            read = self._read(card)
+            return FoundCard("", descriptor_of(read, self.skill), read)
+        except (UnreadableAnswerException, UnknownAgentError) as error:
+            raise NodeConfigurationError(f"card: {error}", node=self.name) from None
+
+    @staticmethod
+    def _read(card: Any) -> AgentCard:
+        return card if isinstance(card, AgentCard) else made(AgentCard, card, "the card")

@@ -33,10 +33,10 @@ A2A_OPERATIONS: Final = {
     "get_agent_card": "GET /.well-known/agent-card.json",
     "SendMessage": "POST /rest/message:send",
     "SendStreamingMessage": "POST /rest/message:stream",
+    "SubscribeToTask": "GET /rest/tasks/{id}:subscribe",  # and no task of that id
     "GetTask": "GET /rest/tasks/{id}",
     "ListTasks": "GET /rest/tasks",
     "CancelTask": "POST /rest/tasks/{id}:cancel",
-    "SubscribeToTask": "GET /rest/tasks/{id}:subscribe",
     "GetExtendedAgentCard": "GET /rest/extendedAgentCard",
     "CreateTaskPushNotificationConfig": "POST /rest/tasks/{taskId}/pushNotificationConfigs",
     "GetTaskPushNotificationConfig": "GET /rest/tasks/{taskId}/pushNotificationConfigs/{id}",
