@@ -181,9 +181,19 @@ class A2AWire:
             said = self.said(task, output["description"], f"{task.task_id}-end")
         elif self.behavior.late and run.running and run.answers:
             state, at = "input-required", task.messages[-1]["late"]
+        elif run.running:
+            said = self._said_last(task)
         word = state if self.is_old else f"TASK_STATE_{state.upper().replace('-', '_')}"
         shown = {"state": word, "timestamp": at}
         return {**shown, "message": said} if said is not None else shown
+
+    def _said_last(self, task: FakeTask) -> dict[str, Any] | None:
+        """What the agent says while it works."""
+        for position, update in reversed(list(enumerate(task.run.updates))):
+            if isinstance(update.payload, dict) and "say" in update.payload:
+                said = update.payload["say"]
+                return self.said(task, said, f"{task.task_id}-say-{position}")
+        return None
 
     def artifacts(self, task: FakeTask) -> Iterator[dict[str, Any]]:
         """What a task came to so far; pieces of one are its parts."""
