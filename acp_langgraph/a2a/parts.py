@@ -57,6 +57,7 @@ class FilePart(BaseModel):
     `input_type=FilePart` or `output_type=FilePart` (or `list[FilePart]`); in JSON, its bytes are base64.
 
     Attributes:
+        kind: Tells in JSON that it is a file.
         content: The bytes; `None` if there is a URL instead.
         url: Where they are. Nothing is fetched from there.
         media_type: What they are.

@@ -29,10 +29,10 @@ from acp_langgraph.errors import (
     UnreadableAnswerException,
 )
 from acp_langgraph.jobs.waiting import cancel_job
-from acp_langgraph.nodes.agent import AgentNode, AgentOptions
+from acp_langgraph.nodes.agent import AgentNode, AgentOptions, forwarded_metadata
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.from_agent import alook_up, look_up, node_name
-from acp_langgraph.nodes.identity import Auth, Headers, forwarded_metadata
+from acp_langgraph.nodes.identity import Auth, Headers
 
 
 class A2AOptions(AgentOptions, total=False):

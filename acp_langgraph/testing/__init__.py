@@ -19,7 +19,7 @@ They run in threads of the test's own process, on a free port of 127.0.0.1, and 
 
 * `FakeACPServer`: an ACP server of agents that play scripts of `Answer`, `Ask`, `Emit`, `Fail` and
   `Work`. It keeps a `FakeRun` of each run; `ACPBehavior` names the ways in which servers differ.
-* `FakeA2AServer`: an A2A agent whose `FakeTask`s play such scripts; `A2ABehavior` names how they differ.
+* `FakeA2AServer`: an A2A agent whose `FakeA2ATask`s play such scripts; `A2ABehavior` names how they differ.
 * `FakeBridge`: an API Bridge in front of `BridgeService`s, which are plain functions; it keeps every
   `BridgeQuery` that reached one.
 * `FakeQuant`: Quant's AI service with `FakeTool`s, orchestrations, durable chats and tasks, in the time
@@ -31,7 +31,7 @@ They run in threads of the test's own process, on a free port of 127.0.0.1, and 
 """
 
 from acp_langgraph.testing.a2a import A2A_OPERATIONS, FakeA2AServer
-from acp_langgraph.testing.a2a_wire import REJECTED, A2ABehavior, FakeTask
+from acp_langgraph.testing.a2a_wire import A2A_REJECTED, A2ABehavior, FakeA2ATask
 from acp_langgraph.testing.acp import FakeACPServer
 from acp_langgraph.testing.behavior import ACP_OPERATIONS, AGNTCY, ACPBehavior
 from acp_langgraph.testing.bridge import BRIDGE_ERRORS, BridgeQuery, BridgeService, FakeBridge
@@ -46,10 +46,10 @@ from acp_langgraph.testing.runs import Answer, Ask, Emit, Fail, FakeAgent, FakeR
 
 __all__ = [
     "A2A_OPERATIONS",
+    "A2A_REJECTED",
     "ACP_OPERATIONS",
     "AGNTCY",
     "BRIDGE_ERRORS",
-    "REJECTED",
     "A2ABehavior",
     "ACPBehavior",
     "Answer",
@@ -60,13 +60,13 @@ __all__ = [
     "Emit",
     "Fail",
     "FakeA2AServer",
+    "FakeA2ATask",
     "FakeACPServer",
     "FakeAgent",
     "FakeBridge",
     "FakeHTTPServer",
     "FakeQuant",
     "FakeRun",
-    "FakeTask",
     "FakeThread",
     "FakeTool",
     "Fault",

@@ -11,7 +11,7 @@
 
 What `acp_langgraph.testing.runs` says of scripts holds: `Answer` is what the task comes to, `Emit` a
 piece of its artifact, or with `{"say": ...}` what the agent says meanwhile, `Ask(..., name="auth")` that
-it wants its user to sign in, `Fail(..., errcode=REJECTED)` that it does not take the task. A text is said
+it wants its user to sign in, `Fail(..., errcode=A2A_REJECTED)` that it does not take the task. A text is said
 as a text part, anything else as data, and what looks like a part, or a list of such, as it is.
 """
 
@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
-from acp_langgraph.testing.a2a_wire import A2ABehavior, A2AWire, FakeTask, new_part, value_of
+from acp_langgraph.testing.a2a_wire import A2ABehavior, A2AWire, FakeA2ATask, new_part, value_of
 from acp_langgraph.testing.http import FakeHTTPServer
 from acp_langgraph.testing.requests import RecordedRequest
 from acp_langgraph.testing.responses import Response
@@ -109,7 +109,7 @@ class FakeA2AServer(FakeHTTPServer):
         self._agent = FakeAgent("baker", script or [Answer(lambda run: run.input)])
         self.behavior = replace(behavior or A2ABehavior(), **options)
         self.card = dict(card or {})
-        self.tasks: list[FakeTask] = []
+        self.tasks: list[FakeA2ATask] = []
         self.misplaced: list[dict[str, Any]] = []
         self._clock = Clock()
         self._push: dict[str, dict[str, Any]] = {}
@@ -117,7 +117,7 @@ class FakeA2AServer(FakeHTTPServer):
     # What a test asks
 
     @property
-    def task(self) -> FakeTask:
+    def task(self) -> FakeA2ATask:
         """The only task there ever was.
 
         Raises:
@@ -143,7 +143,7 @@ class FakeA2AServer(FakeHTTPServer):
         self._advance()
         return sum(task.state == state for task in self.tasks)
 
-    def forget(self, *tasks: FakeTask) -> None:
+    def forget(self, *tasks: FakeA2ATask) -> None:
         """Lose some tasks, or all; a client is told that there are none. They stay in `tasks`."""
         with self.changed:
             for task in tasks or self.tasks:
@@ -156,7 +156,7 @@ class FakeA2AServer(FakeHTTPServer):
 
     # What it does
 
-    def operation_of(self, request: RecordedRequest) -> str | None:
+    def _operation_of(self, request: RecordedRequest) -> str | None:
         """The method of JSON-RPC, as 1.0 calls it."""
         if request.path != "/rpc":
             return None
@@ -242,7 +242,9 @@ class FakeA2AServer(FakeHTTPServer):
                 return self._pushed(operation, params)
         return self._answered(request, task, params)
 
-    def _answered(self, request: RecordedRequest, task: FakeTask, params: Mapping[str, Any]) -> Any:
+    def _answered(
+        self, request: RecordedRequest, task: FakeA2ATask, params: Mapping[str, Any]
+    ) -> Any:
         asked = params.get("configuration") or {}
         waits = not asked.get("returnImmediately") and asked.get("blocking", True)
         if self.behavior.tasks and self.behavior.immediate and not waits:
@@ -259,7 +261,7 @@ class FakeA2AServer(FakeHTTPServer):
     def _wire(self) -> A2AWire:
         return A2AWire(self.behavior)
 
-    def _sent(self, message: dict[str, Any]) -> FakeTask:
+    def _sent(self, message: dict[str, Any]) -> FakeA2ATask:
         message = {**message, "parts": [new_part(part) for part in message["parts"]]}
         message["role"] = "ROLE_USER"
         value = value_of(message["parts"])
@@ -282,7 +284,7 @@ class FakeA2AServer(FakeHTTPServer):
         task.run.resume(value)
         return task
 
-    def _begun(self, message: dict[str, Any], value: Any) -> FakeTask:
+    def _begun(self, message: dict[str, Any], value: Any) -> FakeA2ATask:
         context = message.get("contextId") or str(uuid.uuid4())
         if message.get("contextId") and self.behavior.contexts != "kept":
             if self.behavior.contexts == "refused":
@@ -291,13 +293,13 @@ class FakeA2AServer(FakeHTTPServer):
         creation = {"input": value, "metadata": message.get("metadata") or {}}
         run = FakeRun(str(uuid.uuid4()), self._agent, creation, context, self._clock, self.notify)
         ids = {"contextId": context, "taskId": run.run_id}
-        task = FakeTask(run, context, [{**message, **ids}])
+        task = FakeA2ATask(run, context, [{**message, **ids}])
         self.tasks.append(task)
         run.advance()
         self.changed.notify_all()
         return task
 
-    def _task(self, task_id: str) -> FakeTask:
+    def _task(self, task_id: str) -> FakeA2ATask:
         for task in self.tasks:
             if task.task_id == task_id and not task.run.gone:
                 task.run.advance()
@@ -320,7 +322,7 @@ class FakeA2AServer(FakeHTTPServer):
         shown = [self._wire.task(task, listed=True) for task in page]
         return {"tasks": shown, "nextPageToken": token, "totalSize": len(found)}
 
-    def _canceled(self, task: FakeTask) -> Any:
+    def _canceled(self, task: FakeA2ATask) -> Any:
         if not task.run.running and not task.run.interrupted:
             raise _RefusedError(-32002)
         task.run.cancels += 1
@@ -358,7 +360,7 @@ class FakeA2AServer(FakeHTTPServer):
             raise _RefusedError(-32004, "Task is in a terminal state")
         return self._stream(request, task)
 
-    def _stream(self, request: RecordedRequest, task: FakeTask) -> Iterator[dict[str, Any]]:
+    def _stream(self, request: RecordedRequest, task: FakeA2ATask) -> Iterator[dict[str, Any]]:
         position = len(task.run.updates)
         yield self._wire.event("task", self._wire.task(task))
 
@@ -396,6 +398,6 @@ class FakeA2AServer(FakeHTTPServer):
             for task in self.tasks:
                 task.run.advance()
 
-    def _settled(self, task: FakeTask) -> bool:
+    def _settled(self, task: FakeA2ATask) -> bool:
         self._advance()
         return task.is_settled

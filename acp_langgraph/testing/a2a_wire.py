@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from acp_langgraph.testing.runs import FakeRun
 
-REJECTED: Final = 403
+A2A_REJECTED: Final = 403
 """The `errcode` of a `Fail` by which an agent refuses a task."""
 
 _STATES: Final = {
@@ -60,7 +60,7 @@ class A2ABehavior:
 
 
 @dataclass(slots=True, eq=False)
-class FakeTask:
+class FakeA2ATask:
     """One task, as the server saw it: one object for each that was begun, kept for ever.
 
     Attributes:
@@ -96,7 +96,7 @@ class FakeTask:
     def state(self) -> str:
         """Its state."""
         state = _STATES[self.run.status]
-        if state == "failed" and (self.run.output or {}).get("errcode") == REJECTED:
+        if state == "failed" and (self.run.output or {}).get("errcode") == A2A_REJECTED:
             return "rejected"
         asks_for_login = state == "input-required" and self.run.interrupt_name == "auth"
         return "auth-required" if asks_for_login else state
@@ -149,7 +149,7 @@ class A2AWire:
 
     def task(
         self,
-        task: FakeTask,
+        task: FakeA2ATask,
         *,
         answering: bool = False,
         listed: bool = False,
@@ -171,7 +171,7 @@ class A2AWire:
             shown["history"] = [self.message(message) for message in task.messages]
         return {"kind": "task", **shown} if self.is_old else shown
 
-    def status(self, task: FakeTask) -> dict[str, Any]:
+    def status(self, task: FakeA2ATask) -> dict[str, Any]:
         """How a task is."""
         run, output = task.run, task.run.output or {}
         state, at, said = task.state, run.updated_at.isoformat(), None
@@ -187,7 +187,7 @@ class A2AWire:
         shown = {"state": word, "timestamp": at}
         return {**shown, "message": said} if said is not None else shown
 
-    def _said_last(self, task: FakeTask) -> dict[str, Any] | None:
+    def _said_last(self, task: FakeA2ATask) -> dict[str, Any] | None:
         """What the agent says while it works."""
         for position, update in reversed(list(enumerate(task.run.updates))):
             if isinstance(update.payload, dict) and "say" in update.payload:
@@ -195,7 +195,7 @@ class A2AWire:
                 return self.said(task, said, f"{task.task_id}-say-{position}")
         return None
 
-    def artifacts(self, task: FakeTask) -> Iterator[dict[str, Any]]:
+    def artifacts(self, task: FakeA2ATask) -> Iterator[dict[str, Any]]:
         """What a task came to so far; pieces of one are its parts."""
         pieces = [part for update in task.run.updates for part in _pieces(update)]
         if pieces:
@@ -204,7 +204,7 @@ class A2AWire:
         if values is not None:
             yield {"artifactId": "a2", "name": "result", "parts": parts_of(values)}
 
-    def said(self, task: FakeTask, value: Any, message_id: str) -> dict[str, Any]:
+    def said(self, task: FakeA2ATask, value: Any, message_id: str) -> dict[str, Any]:
         """Something that the agent says."""
         ids = {"messageId": message_id, "contextId": task.context_id, "taskId": task.task_id}
         return self.message({**ids, "role": "ROLE_AGENT", "parts": parts_of(value)})
@@ -216,7 +216,9 @@ class A2AWire:
             shown |= {"kind": "message", "role": shown["role"].removeprefix("ROLE_").lower()}
         return self._with_parts(shown)
 
-    def updates(self, task: FakeTask, position: int, *, is_over: bool) -> Iterator[dict[str, Any]]:
+    def updates(
+        self, task: FakeA2ATask, position: int, *, is_over: bool
+    ) -> Iterator[dict[str, Any]]:
         """The events of a stream for the updates from a position on, and for its end."""
         ids = {"taskId": task.task_id, "contextId": task.context_id}
         earlier = any(True for update in task.run.updates[:position] for _ in _pieces(update))

@@ -40,7 +40,7 @@ import h11
 
 from acp_langgraph.testing.connection import HOST, Connection, ConnectionGone, Listener, PeerGone
 from acp_langgraph.testing.faults import Fault, Faults
-from acp_langgraph.testing.requests import RecordedRequest, RequestLog, Routes
+from acp_langgraph.testing.requests import RecordedRequest, RequestLog, Route, Routes
 from acp_langgraph.testing.responses import Gate, Response
 
 _PEER_CHECK = 0.1
@@ -56,7 +56,7 @@ class FakeHTTPServer:
         changed: The lock around all of the server's state, notified of every change.
         operations: `METHOD /path/{parameter}` by name of the operation; a subclass's business.
         names_operations_in_bodies: Whether it is a request's body that names its operation, as in
-            JSON-RPC: it is then read before anything goes wrong. See `operation_of`.
+            JSON-RPC: it is then read before anything goes wrong. See `_operation_of`.
 
     Args:
         respond: Answers a request; 404 for everything if left out.
@@ -87,7 +87,7 @@ class FakeHTTPServer:
             return Response.text("Not Found", 404)
         return self._answer(request)
 
-    def operation_of(self, request: RecordedRequest) -> str | None:  # noqa: ARG002 - for those that do
+    def _operation_of(self, request: RecordedRequest) -> str | None:  # noqa: ARG002 - for those that do
         """The operation that a request's body names, if it does; a subclass's business."""
         return None
 
@@ -348,7 +348,9 @@ class FakeHTTPServer:
         request = self._request(connection, head)
         if self.names_operations_in_bodies:
             request.body = connection.read_body()
-            request.name(self.operation_of(request))
+            operation = self._operation_of(request)
+            if operation is not None:
+                request.route = Route(operation, request.method, request.path, {})
         return request
 
     def _request(self, connection: Connection, head: h11.Request) -> RecordedRequest:

@@ -153,11 +153,6 @@ class RecordedRequest:
         """The operation's name in the protocol."""
         return self.route.operation if self.route else None
 
-    def name(self, operation: str | None) -> None:
-        """Say which operation it is, where its path does not; the server's business."""
-        if operation is not None:
-            self.route = Route(operation, self.method, self.path, {})
-
     @property
     def json(self) -> Any:
         """The body as JSON.

@@ -36,7 +36,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.nodes.a2a import A2ANode
 from acp_langgraph.testing import (
-    REJECTED,
+    A2A_REJECTED,
     Answer,
     Ask,
     Emit,
@@ -238,7 +238,7 @@ def test_where_no_answer_can_be_waited_for_the_task_that_asks_is_ended(
     ("move", "error", "words"),
     [
         (Fail("burnt"), A2ATaskError, "failed: burnt"),
-        (Fail("not my job", errcode=REJECTED), A2ATaskRejectedError, "was rejected: not my job"),
+        (Fail("not my job", errcode=A2A_REJECTED), A2ATaskRejectedError, "was rejected: not my job"),
         (Fail(""), A2ATaskError, "gave no reason"),
     ],
 )
