@@ -20,6 +20,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 _HOMES = {
+    "a2a.parts": ("FilePart",),
     "acp.client": ("ACPClient", "AsyncACPClient"),
     "acp.agents": ("validate_descriptor",),
     "auth": ("HeaderAuth", "TokenAuth"),
@@ -31,6 +32,7 @@ _HOMES = {
     "core.flow": ("RemoteEvent",),
     "core.operations": ("ApiResponse",),
     "errors": (
+        "A2ATaskError",
         "ACPDescriptorValidationException",
         "AcpLangGraphError",
         "ACPRunException",
@@ -57,6 +59,7 @@ _HOMES = {
     ),
     "mapping.edges": ("add_io_mapped_conditional_edge", "add_io_mapped_edge"),
     "mapping.metadata": ("FieldMetadata", "IOMappingAgentMetadata"),
+    "nodes.a2a": ("A2ANode",),
     "nodes.acp": ("ACPNode",),
     "nodes.bridge": ("APIBridgeAgentNode",),
     "nodes.drawing": ("describe_graph",),

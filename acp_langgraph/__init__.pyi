@@ -1,3 +1,4 @@
+from acp_langgraph.a2a.parts import FilePart as FilePart
 from acp_langgraph.acp.agents import validate_descriptor as validate_descriptor
 from acp_langgraph.acp.client import ACPClient as ACPClient
 from acp_langgraph.acp.client import AsyncACPClient as AsyncACPClient
@@ -16,6 +17,7 @@ from acp_langgraph.checking.findings import GraphReport as GraphReport
 from acp_langgraph.config import ApiClientConfiguration as ApiClientConfiguration
 from acp_langgraph.core.flow import RemoteEvent as RemoteEvent
 from acp_langgraph.core.operations import ApiResponse as ApiResponse
+from acp_langgraph.errors import A2ATaskError as A2ATaskError
 from acp_langgraph.errors import (
     ACPDescriptorValidationException as ACPDescriptorValidationException,
 )
@@ -47,6 +49,7 @@ from acp_langgraph.mapping.edges import (
 from acp_langgraph.mapping.edges import add_io_mapped_edge as add_io_mapped_edge
 from acp_langgraph.mapping.metadata import FieldMetadata as FieldMetadata
 from acp_langgraph.mapping.metadata import IOMappingAgentMetadata as IOMappingAgentMetadata
+from acp_langgraph.nodes.a2a import A2ANode as A2ANode
 from acp_langgraph.nodes.acp import ACPNode as ACPNode
 from acp_langgraph.nodes.bridge import APIBridgeAgentNode as APIBridgeAgentNode
 from acp_langgraph.nodes.drawing import describe_graph as describe_graph

@@ -44,6 +44,9 @@
     |   +-- RunError                           about one remote run, whose ids it carries
     |       +-- ACPRunException                the run failed
     |       +-- RemoteGraphError               the run of a remote graph failed
+    |       +-- A2ATaskError                   the task failed
+    |       |   +-- A2ATaskCanceledError       somebody else has ended it
+    |       |   +-- A2ATaskRejectedError       the agent did not want it
     |       +-- QuantRunError                  Quant's tool, orchestration or chat failed
     |       +-- RunLostError                   the server no longer knows the run
     |       |   +-- RunExpiredError            it does not keep runs for that long
@@ -73,6 +76,9 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
 __all__ = [
+    "A2ATaskCanceledError",
+    "A2ATaskError",
+    "A2ATaskRejectedError",
     "ACPDescriptorValidationException",
     "ACPRunException",
     "AcpLangGraphError",
@@ -550,6 +556,30 @@ class RemoteGraphError(RunError):
         super().__init__(f"the remote graph failed{where}: {_shorten(description)}", **ids)
         self.description = description
         self.failed_in = tuple(failed_in)
+
+
+class A2ATaskError(RunError):
+    """The task of an A2A agent failed.
+
+    Attributes:
+        state: What became of it: `failed`, `rejected` or `canceled`.
+        description: The agent's own words.
+    """
+
+    def __init__(self, state: str, description: str, **ids: Any) -> None:
+        said = _shorten(description) or "the agent gave no reason"
+        became = "failed" if state == "failed" else f"was {state}"
+        super().__init__(f"the remote task {became}: {said}", **ids)
+        self.state = state
+        self.description = description
+
+
+class A2ATaskCanceledError(A2ATaskError):
+    """The task was ended, and not from here."""
+
+
+class A2ATaskRejectedError(A2ATaskError):
+    """The agent did not take the task."""
 
 
 class RunLostError(RunError):

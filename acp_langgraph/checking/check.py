@@ -132,7 +132,7 @@ def _checked_node(placed: PlacedNode) -> Flow[tuple[CheckedNode, list[Finding]]]
         yield from ()
         return CheckedNode(placed.place, "", "", url), found
     try:
-        agent = yield from node.finding(node.agent_id or node.agent, node.policy.retries)
+        agent = yield from node.found()
     except (UnknownAgentError, UnauthorizedException, ForbiddenException) as error:
         advice = (
             "correct agent_id"

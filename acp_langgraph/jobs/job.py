@@ -266,6 +266,13 @@ class Job(ABC):
     def start(self) -> Flow[str]:
         """Start it, and give its id."""
 
+    def noted(self, job_id: str) -> dict[str, Any]:  # noqa: ARG002 - for those that have something
+        """What to remember with the id of a job that was started, JSON: what cannot be had again.
+
+        It is in the segment that the start begins.
+        """
+        return {}
+
     def start_and_wait(self) -> Flow[tuple[str | None, Outcome | None]]:
         """Start it and wait once, in one request; its id, and what it came to if it has."""
         raise NotImplementedError

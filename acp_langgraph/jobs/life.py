@@ -177,7 +177,7 @@ def _create(job: Job, entry: Entry) -> Flow[Segment]:
         job_id = yield from within(job.policy.left(since), _find_or_start(job, entry))
     except OutOfTimeError as error:
         yield from give_up(job, None, str(error))
-    return {"run_id": job_id, "since": since, "key": job.key}
+    return {"run_id": job_id, "since": since, "key": job.key, **job.noted(job_id)}
 
 
 def _find_or_start(job: Job, entry: Entry) -> Flow[str]:

@@ -284,10 +284,13 @@ class AgentNode(RemoteNode):
         except UnknownAgentError as error:
             raise UnknownAgentError(str(error), node=self.name) from None
 
+    def found(self) -> Flow[FoundAgent]:
+        """The agent, with what it says of itself now."""
+        return self._found(self.finding(self._agent_id or self.agent, self.policy.retries))
+
     def _read_descriptor(self) -> Flow[AgentACPDescriptor]:
         if self._descriptor is None:
-            finding = self.finding(self._agent_id or self.agent, self.policy.retries)
-            found = yield from self._found(finding)
+            found = yield from self.found()
             self._agent_id, self._descriptor = found.agent_id, found.descriptor
         return self._descriptor
 

@@ -19,6 +19,7 @@ They run in threads of the test's own process, on a free port of 127.0.0.1, and 
 
 * `FakeACPServer`: an ACP server of agents that play scripts of `Answer`, `Ask`, `Emit`, `Fail` and
   `Work`. It keeps a `FakeRun` of each run; `ACPBehavior` names the ways in which servers differ.
+* `FakeA2AServer`: an A2A agent whose `FakeA2ATask`s play such scripts; `A2ABehavior` names how they differ.
 * `FakeBridge`: an API Bridge in front of `BridgeService`s, which are plain functions; it keeps every
   `BridgeQuery` that reached one.
 * `FakeLangGraphServer`: a server of LangGraph's Agent Protocol whose graphs play the same scripts, on
@@ -31,6 +32,8 @@ They run in threads of the test's own process, on a free port of 127.0.0.1, and 
 * `FakeHTTPServer`, `RecordedRequest`, `Response`: to build a server of another protocol on.
 """
 
+from acp_langgraph.testing.a2a import A2A_OPERATIONS, FakeA2AServer
+from acp_langgraph.testing.a2a_wire import A2A_REJECTED, A2ABehavior, FakeA2ATask
 from acp_langgraph.testing.acp import FakeACPServer
 from acp_langgraph.testing.behavior import ACP_OPERATIONS, AGNTCY, ACPBehavior
 from acp_langgraph.testing.bridge import BRIDGE_ERRORS, BridgeQuery, BridgeService, FakeBridge
@@ -46,10 +49,13 @@ from acp_langgraph.testing.runs import Answer, Ask, Emit, Fail, FakeAgent, FakeR
 from acp_langgraph.testing.threads import AEGRA, GraphBehavior
 
 __all__ = [
+    "A2A_OPERATIONS",
+    "A2A_REJECTED",
     "ACP_OPERATIONS",
     "AEGRA",
     "AGNTCY",
     "BRIDGE_ERRORS",
+    "A2ABehavior",
     "ACPBehavior",
     "Answer",
     "Ask",
@@ -58,6 +64,8 @@ __all__ = [
     "ConnectionGone",
     "Emit",
     "Fail",
+    "FakeA2AServer",
+    "FakeA2ATask",
     "FakeACPServer",
     "FakeAgent",
     "FakeBridge",

@@ -31,6 +31,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import ClassVar, Self
 from urllib.parse import parse_qsl, unquote
@@ -39,7 +40,7 @@ import h11
 
 from acp_langgraph.testing.connection import HOST, Connection, ConnectionGone, Listener, PeerGone
 from acp_langgraph.testing.faults import Fault, Faults
-from acp_langgraph.testing.requests import RecordedRequest, RequestLog, Routes
+from acp_langgraph.testing.requests import RecordedRequest, RequestLog, Route, Routes
 from acp_langgraph.testing.responses import Gate, Response
 
 _PEER_CHECK = 0.1
@@ -54,6 +55,8 @@ class FakeHTTPServer:
         faults: What goes wrong; see `Faults`.
         changed: The lock around all of the server's state, notified of every change.
         operations: `METHOD /path/{parameter}` by name of the operation; a subclass's business.
+        names_operations_in_bodies: Whether it is a request's body that names its operation, as in
+            JSON-RPC: it is then read before anything goes wrong. See `_operation_of`.
 
     Args:
         respond: Answers a request; 404 for everything if left out.
@@ -61,6 +64,7 @@ class FakeHTTPServer:
     """
 
     operations: ClassVar[Mapping[str, str]] = {}
+    names_operations_in_bodies: ClassVar[bool] = False
 
     def __init__(
         self, respond: Callable[[RecordedRequest], Response] | None = None, *, port: int = 0
@@ -82,6 +86,10 @@ class FakeHTTPServer:
         if self._answer is None:
             return Response.text("Not Found", 404)
         return self._answer(request)
+
+    def _operation_of(self, request: RecordedRequest) -> str | None:  # noqa: ARG002 - for those that do
+        """The operation that a request's body names, if it does; a subclass's business."""
+        return None
 
     # What a test asks
 
@@ -299,21 +307,17 @@ class FakeHTTPServer:
 
     def _exchange(self, connection: Connection, head: h11.Request) -> bool:
         """Serve one request; whether the connection is good for another."""
-        request = self._request(connection, head)
+        request = self._named_request(connection, head)
         fault = self.faults.choose(request)
         request.fault = None if fault == Fault.none() else fault
         if fault.drop_at == "unread":
             self.requests.append(request)
             connection.drop(reset=fault.reset)
-        request.body = connection.read_body()
+        if not self.names_operations_in_bodies:
+            request.body = connection.read_body()
         self.requests.append(request)
 
-        def wait(until: Gate | float) -> None:
-            if isinstance(until, Gate):
-                self.hold(request, until)
-            else:
-                self.hold(request, lambda: False, timeout=until)
-
+        wait = partial(self._wait_for, request)
         if fault.wait_at == "work" and fault.wait is not None:
             wait(fault.wait)
         if fault.drop_at == "work":
@@ -333,6 +337,21 @@ class FakeHTTPServer:
         if fault.ending == "stale":
             connection.meet_with_reset()
         return fault.ending is None and connection.finish_exchange()
+
+    def _wait_for(self, request: RecordedRequest, until: Gate | float) -> None:
+        if isinstance(until, Gate):
+            self.hold(request, until)
+        else:
+            self.hold(request, lambda: False, timeout=until)
+
+    def _named_request(self, connection: Connection, head: h11.Request) -> RecordedRequest:
+        request = self._request(connection, head)
+        if self.names_operations_in_bodies:
+            request.body = connection.read_body()
+            operation = self._operation_of(request)
+            if operation is not None:
+                request.route = Route(operation, request.method, request.path, {})
+        return request
 
     def _request(self, connection: Connection, head: h11.Request) -> RecordedRequest:
         target = head.target.decode("ascii", "replace")

@@ -161,7 +161,14 @@ def test_the_demo_runs_with_the_same_agents_in_langgraphs_own_server(tmp_path):
         done = subprocess.run(
             [
                 *[sys.executable, "-m", "acp_langgraph", "demo", "--yes"],
-                *["--agents", dev.url, "--protocol", "langgraph", "--outbox", str(tmp_path / "out")],
+                *[
+                    "--agents",
+                    dev.url,
+                    "--protocol",
+                    "langgraph",
+                    "--outbox",
+                    str(tmp_path / "out"),
+                ],
             ],
             capture_output=True,
             text=True,

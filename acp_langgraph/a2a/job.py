@@ -1,0 +1,474 @@
+"""A task of an A2A agent as a job: how each verb goes over this wire.
+
+The key is the task's context: a `contextId` made of it, which servers keep to or refuse (A2A 1.0, section
+3.4.1), and by which they list their tasks. On a context that remembers, which several tasks share, it is
+the `messageId` of the message that began the task. A server of 0.3 lists nothing, and a message that
+is answered by a message leaves nothing behind: there, what became of a lost answer is unknown.
+
+A question is known by its status' timestamp, or its message's id. Its answer has an id that is made of
+these, so that a task whose history holds it has been answered, whatever its status still says.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
+
+from acp_langgraph.a2a.calls import reason_of
+from acp_langgraph.a2a.listening import Listening, TaskCursor, follow, shown
+from acp_langgraph.a2a.models import (
+    ASKING,
+    AUTH_REQUIRED,
+    CANCELED,
+    COMPLETED,
+    INPUT_REQUIRED,
+    REJECTED,
+    TERMINAL,
+    Message,
+    StreamResponse,
+    Task,
+)
+from acp_langgraph.a2a.parts import dumped, loaded, parts_of, value_of, words_of
+from acp_langgraph.a2a.peer import Peer
+from acp_langgraph.core.flow import Flow, Pause
+from acp_langgraph.errors import (
+    A2ATaskCanceledError,
+    A2ATaskError,
+    A2ATaskRejectedError,
+    ApiException,
+    ApiTimeoutError,
+    BadRequestException,
+    ForbiddenException,
+    ServiceException,
+    TooManyRequestsException,
+    UnauthorizedException,
+    UnknownOutcomeError,
+    UnprocessableEntityException,
+    UnreadableAnswerException,
+)
+from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sighting, WaitBudget
+
+_NAMESPACE: Final = uuid.UUID("2d6a9c0e-3f0b-5b57-9a53-6f5f0a2a0a2a")
+_PAGES: Final = 100
+_PASSING: Final = frozenset({502, 503, 504})
+_NO_LIST: Final = frozenset({"METHOD_NOT_FOUND", "UNSUPPORTED_OPERATION"})
+_NOT_TAKEN: Final = frozenset({"INVALID_PARAMS", "CONTENT_TYPE_NOT_SUPPORTED"})
+_NOTHING_SAID: Final = (
+    "Task completed successfully"  # what `langgraph dev` says instead of the answer
+)
+_FRUITLESS: Final = 3
+_LONGEST_PAUSE: Final = 2.0  # seconds between looks at a task that cannot be followed
+_FIRST_FOLLOWED: Final = 1.0  # seconds; doubled, as a server may have lost what would tell the end
+
+
+class _CannotListError(Exception):
+    """The server cannot tell whether there is such a task."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was seen of a job's tasks in this process, by task.
+
+    Attributes:
+        settled: The task as the answer to a message told it, if it was settled by then.
+        kept: What was told so that cannot be had again.
+        cursors: What was heard of each.
+        asking: How each was when it was last looked at for what it asks.
+        trouble: What the server said when it failed.
+    """
+
+    settled: dict[str, Task] = field(default_factory=dict)
+    kept: dict[str, Outcome] = field(default_factory=dict)
+    cursors: dict[str, TaskCursor] = field(default_factory=dict)
+    asking: dict[str, Task] = field(default_factory=dict)
+    trouble: str = ""
+
+    def cursor(self, task_id: str) -> TaskCursor:
+        return self.cursors.setdefault(task_id, TaskCursor(task_id))
+
+
+@dataclass(frozen=True)
+class A2AJob(Job):
+    """One task that is wanted.
+
+    Attributes:
+        key: Identifies the order.
+        peer: The agent.
+        listening: How its tasks are followed.
+        parts: What the message says that begins it.
+        metadata: Sent with the message.
+        thread: The context that remembers, if there is one.
+        node: The node's name.
+        policy: How patient to be.
+    """
+
+    key: str
+    peer: Peer
+    listening: Listening
+    parts: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    metadata: dict[str, Any] = field(default_factory=dict, repr=False)
+    thread: str | None = None
+    node: str = ""
+    policy: JobPolicy = field(default_factory=JobPolicy)
+    _seen: _Seen = field(default_factory=_Seen, repr=False)
+
+    @property
+    def context_id(self) -> str:
+        """The context that its task is in."""
+        return self.thread or self._made("context")
+
+    @property
+    def message_id(self) -> str:
+        """The id of the message that begins it."""
+        return self._made("message")
+
+    @property
+    def starts_in_one(self) -> bool:
+        """Whether nothing but the outcome is wanted, and a lost answer could be found."""
+        return not self.listening.is_shown and self.peer.binding.lists and self.peer.lists
+
+    def with_(self, *, key: str | None = None, policy: JobPolicy | None = None) -> Self:
+        """The same job with another key or policy."""
+        return replace(self, key=key or self.key, policy=policy or self.policy)
+
+    def ids(self, job_id: str | None = None) -> dict[str, Any]:
+        """What errors say of it."""
+        return {"node": self.node, "run_id": job_id, "thread_id": self.context_id}
+
+    def find(self) -> Flow[str | None]:
+        """The task of the key; always the same, should there be several."""
+        try:
+            found = yield from self._tasks()
+            if not found and not self.peer.makes_tasks:
+                found = yield from self._latest()
+        except _CannotListError as error:
+            if self.policy.on_unknown == "rerun":
+                return None
+            raise UnknownOutcomeError(
+                f"it cannot be told whether the agent was given its task: {error}. If it was not, or a "
+                'second time does no harm, run the node with on_unknown="rerun"',
+                key=self.key,
+                **self.ids(),
+            ) from None
+        return min((task.id for task in found), default=None)
+
+    def start(self) -> Flow[str]:
+        """Begin it, without waiting for what it comes to."""
+        task_id, _ = yield from self._begun(waits=False)
+        return task_id
+
+    def start_and_wait(self) -> Flow[tuple[str | None, Outcome | None]]:
+        """Begin it and wait, in one request."""
+        return (yield from self._begun(waits=True))
+
+    def noted(self, job_id: str) -> dict[str, Any]:
+        """What of the answer cannot be had again: that of a message without a task."""
+        kept = self._seen.kept.get(job_id)
+        return {} if kept is None else {"answer": kept}
+
+    def listen(self, segment: Segment, entry: Entry, budget: WaitBudget) -> Flow[None]:  # noqa: ARG002 - the base's
+        """Show what it emits, if anybody wants to see it."""
+        task_id, seen = segment["run_id"], self._seen
+        if "answer" in segment and not segment.get("heard"):
+            seen.kept.setdefault(task_id, segment["answer"])
+        cursor = seen.cursor(task_id)
+        cursor.asked_at = segment.get("heard") or cursor.asked_at
+        cursor.is_settled = task_id in seen.kept or task_id in seen.settled
+        if not self.listening.is_shown:
+            return
+        waits, fruitless = self.policy.backoff.waits(), 0
+        while self.peer.streams and not cursor.is_settled and fruitless < _FRUITLESS:
+            quiet = self.policy.long_poll
+            heard = yield from follow(self.peer, self.listening, cursor, quiet * 10, quiet=quiet)
+            if heard:
+                budget.alive()
+            if seen.cursor(task_id).is_settled:
+                return
+            # Its stream may be over because it is, or may have been lost with whoever worked at it.
+            if (yield from self._looked_at(task_id)).is_settled:
+                return
+            fruitless = 0 if heard else fruitless + 1
+            yield Pause(next(waits), may_leave=True)
+
+    def wait(self, job_id: str) -> Flow[Outcome | None]:
+        """Look at it until it is settled, for as long as a wait lasts."""
+        if job_id in self._seen.kept:
+            return self._seen.kept[job_id]
+        clock, waits = self.policy.clock, self.policy.backoff.waits()
+        until, followed, is_over = clock() + self.policy.long_poll, _FIRST_FOLLOWED, False
+        while True:
+            outcome = self._outcome_of((yield from self._looked_at(job_id)))
+            left = until - clock()
+            if outcome is not None or left <= 0 or self.listening.is_shown:
+                return outcome
+            if self.peer.streams:
+                cursor, seconds = self._seen.cursor(job_id), min(followed, left)
+                yield from follow(self.peer, self.listening, cursor, seconds, quiet=seconds)
+                followed *= 2
+                if cursor.is_settled and not is_over:
+                    is_over = True
+                    continue
+            yield Pause(min(next(waits), left, _LONGEST_PAUSE), may_leave=True)
+
+    def read(self, job_id: str) -> Flow[Sighting]:
+        """Its state."""
+        if job_id in self._seen.kept:
+            return Sighting(COMPLETED, is_at_work=False)
+        task = yield from self._task(job_id)
+        return Sighting(task.state, not task.is_settled or self._is_answered(task))
+
+    def still_asks(self, job_id: str, question: Outcome) -> Flow[bool]:
+        """Whether it asks this very question, and was not answered."""
+        task = self._seen.asking[job_id] = yield from self._task(job_id)
+        if task.state not in ASKING or self._is_answered(task):
+            return False
+        known = question["asked_at"] is not None and task.asked_at is not None
+        return not known or task.asked_at == question["asked_at"]
+
+    def answer(self, job_id: str, answer: Any) -> Flow[None]:
+        """Answer what it asks: on the same task, and in its context, as servers demand both."""
+        task = self._seen.asking.get(job_id) or (yield from self._task(job_id))
+        message = {
+            **self._message(parts_of(answer), self._answer_id(task)),
+            "taskId": job_id,
+            "contextId": task.context_id or self.context_id,
+        }
+        try:
+            said = yield from self.peer.asked(
+                lambda binding: binding.send_message(message, waits=False), self.policy
+            )
+        except BadRequestException as error:
+            if reason_of(error) not in _NOT_TAKEN:
+                raise
+            raise UnprocessableEntityException(
+                error.where, error.status, error.headers, error.body.encode()
+            ) from None
+        self._seen.kept.pop(job_id, None)
+        self._seen.cursor(job_id).asked_at = task.asked_at
+        if said.message is not None:
+            self._seen.kept[job_id] = _result(job_id, [dumped(said.message.parts)])
+        elif said.task is not None:
+            self._note(said.task)
+
+    def cancel(self, job_id: str) -> Flow[None]:
+        """End it; one that has ended is left as it is."""
+        if job_id in self._seen.kept and self._seen.kept[job_id]["type"] == "result":
+            return
+        try:
+            yield from self.peer.asked(lambda binding: binding.cancel_task(job_id), self.policy)
+        except ApiException as error:
+            if reason_of(error) != "TASK_NOT_CANCELABLE":
+                raise
+            if (yield from self._task(job_id)).state not in TERMINAL:
+                raise error from None
+
+    def failure(self, outcome: Outcome) -> A2ATaskError:
+        """What the agent said of its failure."""
+        kinds = {REJECTED: A2ATaskRejectedError, CANCELED: A2ATaskCanceledError}
+        kind = kinds.get(outcome["state"], A2ATaskError)
+        said = outcome["description"] or self._seen.trouble
+        return kind(outcome["state"], said, **self.ids(outcome["run_id"]))
+
+    def heard(self, segment: Segment, outcome: Outcome) -> Flow[dict[str, Any]]:  # noqa: ARG002 - the base's
+        """The question, so that whoever goes on after its answer does not take it for another."""
+        yield from ()
+        return {"heard": outcome["asked_at"] or ""} if outcome["type"] == "interrupt" else {}
+
+    def _made(self, what: str) -> str:
+        """An id made of the key: a UUID, as some servers take nothing else."""
+        return str(uuid.uuid5(_NAMESPACE, f"{what}\n{self.key}"))
+
+    def _answer_id(self, task: Task) -> str:
+        return str(uuid.uuid5(_NAMESPACE, f"answer\n{task.id}\n{task.asked_at}"))
+
+    def _message(self, parts: list[dict[str, Any]], message_id: str) -> dict[str, Any]:
+        return {"role": "ROLE_USER", "messageId": message_id, "parts": parts}
+
+    def _begun(self, *, waits: bool) -> Flow[tuple[str, Outcome | None]]:
+        message = {**self._message(self.parts, self.message_id), "contextId": self.context_id}
+        if self.metadata:
+            message["metadata"] = self.metadata
+        try:
+            answer = yield from self.peer.asked(
+                lambda binding: binding.send_message(message, waits=waits), self.policy
+            )
+        except ServiceException as error:
+            self._seen.trouble = error.reason
+            raise
+        except ApiTimeoutError as error:
+            found = (yield from self.find()) if error.sent else None
+            if found is None and error.sent and self.policy.on_unknown == "raise":
+                raise UnknownOutcomeError(
+                    f"the agent has not answered in time, and shows no task: {error}. It may be at "
+                    "work on it still. Where it takes long to answer, give the client "
+                    'configuration a longer timeout; on_unknown="rerun" begins anew',
+                    key=self.key,
+                    **self.ids(),
+                ) from None
+            if found is None:
+                raise
+            return found, None
+        return self._taken_up(answer)
+
+    def _taken_up(self, answer: StreamResponse) -> tuple[str, Outcome | None]:
+        """The id of what a message began, and what it came to if it has."""
+        peer, task, message = self.peer, answer.task, answer.message
+        if task is not None:
+            peer.makes_tasks = peer.makes_tasks is not False
+            peer.keeps_context = task.context_id == self.context_id
+            self._note(task)
+            return task.id, self._seen.kept.get(task.id) or self._outcome_of(task)
+        if message is None:
+            raise UnreadableAnswerException("SendMessage", 200, problem="it is no task or message")
+        peer.makes_tasks = False
+        message_id = message.message_id or self.message_id
+        self._seen.kept[message_id] = outcome = _result(message_id, [dumped(message.parts)])
+        return message_id, outcome
+
+    def _note(self, task: Task) -> None:
+        """What an answer to a message says of its task."""
+        if self._outcome_of(task) is None:
+            return
+        self._seen.settled[task.id] = task
+        if task.state in ASKING and task.status.message is None:
+            # `langgraph dev` says what it asks here, and never again; and when, with another time.
+            asked = {"type": "interrupt", "run_id": task.id, "payload": _asked(task)}
+            self._seen.kept[task.id] = {**asked, "asked_at": None}
+
+    def _looked_at(self, task_id: str) -> Flow[Task]:
+        """The task, if need be from the server; what of it was not shown yet is."""
+        task = self._seen.settled.pop(task_id, None) or (yield from self._task(task_id))
+        cursor = self._seen.cursor(task_id)
+        yield from shown(self.listening, cursor, StreamResponse(task=task))
+        return task
+
+    def _task(self, task_id: str) -> Flow[Task]:
+        return (yield from self.peer.asked(lambda binding: binding.get_task(task_id), self.policy))
+
+    def _tasks(self) -> Flow[list[Task]]:
+        """The tasks of the key, of all pages."""
+        if not self.peer.binding.lists or not self.peer.lists:
+            raise _CannotListError("the server has no list of tasks")
+        if self.peer.keeps_context is False:
+            raise _CannotListError("the server makes contexts of its own")
+        found, token = [], ""
+        for _ in range(_PAGES):
+            page, token = yield from self._page(self.context_id, token)
+            found += [task for task in page if self._is_ours(task)]
+            if not token:
+                break
+        else:
+            raise _CannotListError("the context has too many tasks to look through")
+        if found:
+            self.peer.keeps_context = True
+        elif self.peer.makes_tasks is False:
+            raise _CannotListError("the agent answers with messages, of which nothing remains")
+        return found
+
+    def _latest(self) -> Flow[list[Task]]:
+        """The key's tasks among those that changed last, whatever their context.
+
+        A server should refuse a context that it does not keep; one that makes its own instead is found
+        out here.
+        """
+        page, _ = yield from self._page("", "")
+        if page:
+            self.peer.makes_tasks = True
+        found = [task for task in page if self._has_message(task, self.message_id)]
+        if found:
+            self.peer.keeps_context = found[0].context_id == self.context_id
+        return found
+
+    def _page(self, context_id: str, token: str) -> Flow[tuple[list[Task], str]]:
+        try:
+            page = yield from self.peer.asked(
+                lambda binding: binding.list_tasks(context_id=context_id, page_token=token),
+                self.policy,
+                tells=False,
+            )
+        except (UnauthorizedException, ForbiddenException, TooManyRequestsException):
+            raise
+        except ApiException as error:
+            if isinstance(error, ServiceException) and error.status in _PASSING:
+                raise
+            if reason_of(error) in _NO_LIST:
+                self.peer.lists = False
+            raise _CannotListError(f"the server cannot list tasks ({error})") from None
+        return page.tasks, page.next_page_token
+
+    def _is_ours(self, task: Task) -> bool:
+        if task.context_id != self.context_id:
+            return False
+        return self.thread is None or self._has_message(task, self.message_id)
+
+    @staticmethod
+    def _has_message(task: Task, message_id: str) -> bool:
+        return any(message.message_id == message_id for message in task.history)
+
+    def _is_answered(self, task: Task) -> bool:
+        """Whether the question that its status tells was answered, and it has not noticed yet."""
+        if task.state not in ASKING or task.asked_at is None:
+            return False
+        answered_here = self._seen.cursor(task.id).asked_at == task.asked_at
+        return answered_here or self._has_message(task, self._answer_id(task))
+
+    def _outcome_of(self, task: Task) -> Outcome | None:
+        """What a task came to; `None` if it is at work."""
+        if task.state == COMPLETED:
+            return _result(task.id, _said(task))
+        message = task.status.message
+        if task.state in ASKING:
+            if self._is_answered(task):
+                return None
+            asked = value_of([message.parts]) if message is not None else _asked(task)
+            payload = {"state": AUTH_REQUIRED, "message": asked}
+            return {
+                "type": "interrupt",
+                "run_id": task.id,
+                "payload": asked if task.state == INPUT_REQUIRED else payload,
+                "asked_at": task.asked_at,
+            }
+        if task.state in TERMINAL:
+            return {
+                "type": "failed",
+                "run_id": task.id,
+                "state": task.state,
+                "description": words_of(message.parts) if message is not None else "",
+                "was_cancelled": task.state == CANCELED,
+            }
+        return None
+
+
+def _result(task_id: str, groups: list[list[dict[str, Any]]]) -> Outcome:
+    return {"type": "result", "run_id": task_id, "groups": groups}
+
+
+def result_of(outcome: Outcome, declared: Any) -> Any:
+    """What a task came to, as JSON of the type that is wanted."""
+    return value_of(map(loaded, outcome["groups"]), declared)
+
+
+def _said(task: Task) -> list[list[dict[str, Any]]]:
+    """What a task came to: its artifacts, or else what the agent said last."""
+    if any(artifact.parts for artifact in task.artifacts):
+        return [dumped(artifact.parts) for artifact in task.artifacts]
+    said = task.status.message
+    if said is None or words_of(said.parts) == _NOTHING_SAID:
+        said = _last_words(task) or said
+    return [dumped(said.parts)] if said is not None else []
+
+
+def _last_words(task: Task) -> Message | None:
+    words = [message for message in task.history if message.role == "agent"]
+    return words[-1] if words else None
+
+
+def _asked(task: Task) -> Any:
+    """The question of a task that says none: `langgraph dev` gives it as an artifact."""
+    for artifact in task.artifacts:
+        value = value_of([artifact.parts])
+        if artifact.name == "Interrupt" and isinstance(value, dict) and "value" in value:
+            return value["value"]
+    last = _last_words(task)
+    return None if last is None else value_of([last.parts])

@@ -1,0 +1,363 @@
+"""`A2ANode`: a task of an agent that speaks A2A, as a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Literal, Self, cast
+
+import httpx
+from langchain_core.runnables import RunnableConfig
+from typing_extensions import Unpack, override
+
+from acp_langgraph.a2a.calls import made
+from acp_langgraph.a2a.card import AgentCard, bindings_of
+from acp_langgraph.a2a.finding import FoundCard, descriptor_of, find_card, is_text
+from acp_langgraph.a2a.job import A2AJob, result_of
+from acp_langgraph.a2a.listening import Listening
+from acp_langgraph.a2a.parts import parts_of
+from acp_langgraph.a2a.peer import Peer
+from acp_langgraph.acp.agents import FoundAgent
+from acp_langgraph.acp.models import AgentACPDescriptor
+from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.flow import Flow
+from acp_langgraph.errors import (
+    ApiException,
+    NodeConfigurationError,
+    UnknownAgentError,
+    UnreadableAnswerException,
+)
+from acp_langgraph.jobs.waiting import cancel_job
+from acp_langgraph.nodes.agent import AgentNode, AgentOptions, forwarded_metadata
+from acp_langgraph.nodes.execution import Execution
+from acp_langgraph.nodes.from_agent import alook_up, look_up, node_name
+from acp_langgraph.nodes.identity import Auth, Headers
+
+
+class A2AOptions(AgentOptions, total=False):
+    """What `A2ANode` takes beside its name and where the agent is; see there."""
+
+    input_path: str | None
+    input_type: Any
+    output_path: str | None
+    output_type: Any
+    auth_header: Headers | None
+    use_threads: bool
+    skill: str | None
+    card: AgentCard | Mapping[str, Any] | None
+    card_path: str | None
+    stream_mode: Literal["auto", "custom"] | None
+
+
+class A2ANode(AgentNode):
+    """Has an agent that speaks A2A do a task, as a node of a graph: one execution, one task.
+
+        baker = A2ANode("baker", "https://baker.example", input_path="order", output_path="pie")
+        builder.add_node(baker)
+
+    What is known of the agent is in its card, which is read when the node first runs; `from_card` reads
+    it at once. A2A 1.0 is spoken over JSON-RPC and HTTP+JSON, and 0.3 over JSON-RPC, whichever the card
+    offers first.
+
+    A `str` is sent as a text, a `FilePart` as a file, a list with one of these as several parts, and
+    anything else as data. The answer is what `output_type` says: `str` takes the text, `FilePart` (or
+    `list[FilePart]`) the files, anything else the data, or a text that is JSON; without an
+    `output_type`, it is the data if there is any, or else the text. It comes from the task's artifacts,
+    however many pieces they came in, or from what the agent said last.
+
+    What the agent asks (`input-required`) becomes the graph's interrupt, and its answer goes to the same
+    task, by the same rules. Where it wants its user to sign in somewhere (`auth-required`), the
+    interrupt's value is `{"state": "auth-required", "message": ...}`, to be answered once that is done.
+
+    Artifacts, their pieces and what the agent says meanwhile appear in the graph's stream as an
+    `ACPNode`'s events do: `custom` shows everything, `messages` the texts.
+
+    Args:
+        name: The node's name in the graph.
+        client_config: The agent's base URL, below which its card is; or a configuration with it, where
+            and as whom to connect. `None` takes the `base_url` of `client` and `async_client`.
+        input_path: As for `ACPNode`.
+        input_type: As for `ACPNode`; also `FilePart`.
+        output_path: As for `ACPNode`.
+        output_type: As for `ACPNode`; also `FilePart` and `list[FilePart]`.
+        auth_header: As for `ACPNode`.
+        use_threads: Whether the agent remembers what this node and thread of the graph told it before:
+            all of their tasks are in one context. By default each is in its own.
+        input: As for `ACPNode`.
+        output: As for `ACPNode`.
+        skill: The id or name of a skill that the card must have. It is sent as `skillId` in the
+            message's metadata, for agents that look there: A2A itself leaves the choice to the agent.
+        card: The agent's card, where it is not to be asked for.
+        card_path: Where the card is below the base URL, e.g. `/.well-known/agent-card.json?assistant_id=...`
+            for a graph on `langgraph dev`.
+        llm: As for `ACPNode`.
+        state_type: As for `ACPNode`.
+        client: As for `ACPNode`.
+        async_client: As for `ACPNode`.
+        headers: As for `ACPNode`.
+        auth: As for `ACPNode`.
+        run_timeout: As for `ACPNode`. A server that dies leaves its tasks as they were, and says that
+            they are at work for ever: only this ends the wait then.
+        on_timeout: As for `ACPNode`.
+        on_unknown: As for `ACPNode`. It cannot be told of servers that list no tasks (those of 0.3), make
+            contexts of their own, or answer with messages instead of tasks.
+        on_failure: As for `ACPNode`.
+        on_cancel: As for `ACPNode`.
+        stream_mode: `auto` or `custom` to show what the agent emits, if anybody watches; `None` for nothing.
+
+    Raises:
+        NodeConfigurationError: If the node can never work like that.
+        ApiValueError: If the configuration is not valid.
+
+    Raises, when it runs, what `ACPNode` raises, but:
+        A2ATaskError: If the task failed; `A2ATaskRejectedError` if the agent did not take it,
+            `A2ATaskCanceledError` if somebody else has ended it.
+        NodeConfigurationError: If the agent's card offers nothing that is spoken here, or says that the
+            agent is on another host than the configured one.
+        UnknownAgentError: If there is no card, or no such skill in it.
+    """
+
+    modes = ("custom",)
+
+    def __init__(
+        self,
+        name: str,
+        client_config: ApiClientConfiguration | str | None,
+        input_path: str | None = None,
+        input_type: Any = None,
+        output_path: str | None = None,
+        output_type: Any = None,
+        auth_header: Headers | None = None,
+        use_threads: bool = False,
+        *,
+        input: Any = None,  # noqa: A002 - what it is
+        output: Any = None,
+        skill: str | None = None,
+        card: AgentCard | Mapping[str, Any] | None = None,
+        card_path: str | None = None,
+        llm: Any = None,
+        state_type: Any = None,
+        client: httpx.Client | None = None,
+        async_client: httpx.AsyncClient | None = None,
+        headers: Headers | None = None,
+        auth: Auth | None = None,
+        run_timeout: float | None = None,
+        on_timeout: Literal["cancel", "leave"] = "cancel",
+        on_unknown: Literal["raise", "rerun"] = "raise",
+        on_failure: Literal["rerun", "keep"] = "rerun",
+        on_cancel: Literal["cancel", "detach"] = "cancel",
+        stream_mode: Literal["auto", "custom"] | None = "auto",
+    ) -> None:
+        super().__init__(
+            name,
+            name,
+            client_config,
+            input_path,
+            input_type,
+            output_path,
+            output_type,
+            None,
+            None,
+            auth_header,
+            use_threads,
+            input=input,
+            output=output,
+            llm=llm,
+            state_type=state_type,
+            client=client,
+            async_client=async_client,
+            headers=headers,
+            auth=auth,
+            run_timeout=run_timeout,
+            on_timeout=on_timeout,
+            on_unknown=on_unknown,
+            on_failure=on_failure,
+            on_cancel=on_cancel,
+            stream_mode=stream_mode,
+        )
+        if card_path is not None and not card_path.startswith("/"):
+            raise NodeConfigurationError(
+                f"card_path is a path below the base URL, such as '/card.json', not {card_path!r}",
+                node=name,
+            )
+        self.skill = skill
+        self._agent_id = card_path
+        self._given: FoundCard | None = None
+        self._peer: Peer | None = None
+        if card is not None:
+            self._given = self._as_given(card)
+            self._meet(self._given.card)
+
+    @classmethod
+    def from_card(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        name: str | None = None,
+        **options: Unpack[A2AOptions],
+    ) -> Self:
+        """A node from an agent's card, which is asked for now.
+
+            baker = A2ANode.from_card("https://baker.example", input_path="order", output_path="pie")
+
+        A card has no schemas: where it says that the agent takes, or gives, nothing but text, that is
+        the type of the input, or of the answer, unless the options say otherwise.
+
+        Args:
+            client_config: As for `A2ANode`.
+            name: The node's name in the graph; by default the agent's.
+            **options: As for `A2ANode`.
+
+        Raises:
+            UnknownAgentError: If there is no card, or no such skill in it.
+            NodeConfigurationError: If the card offers nothing that is spoken here.
+            OpenApiException: If the server cannot be asked.
+        """
+        found = options.get("card") or look_up(
+            cls.finding, client_config, options.get("card_path") or "", cast("Any", options)
+        )
+        return cls._of_card(client_config, found, name, options)
+
+    @classmethod
+    async def afrom_card(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        name: str | None = None,
+        **options: Unpack[A2AOptions],
+    ) -> Self:
+        """`from_card`, awaiting."""
+        found = options.get("card") or await alook_up(
+            cls.finding, client_config, options.get("card_path") or "", cast("Any", options)
+        )
+        return cls._of_card(client_config, found, name, options)
+
+    @classmethod
+    def _of_card(
+        cls,
+        client_config: ApiClientConfiguration | str | None,
+        found: Any,
+        name: str | None,
+        options: A2AOptions,
+    ) -> Self:
+        given: dict[str, Any] = {
+            **options,
+            "card": found.card if isinstance(found, FoundCard) else found,
+        }
+        card = cls._read(given["card"])
+        wanted = options.get("skill")
+        skill = card.skill(wanted) if wanted else None
+        takes = (skill.input_modes if skill else []) or card.default_input_modes
+        gives = (skill.output_modes if skill else []) or card.default_output_modes
+        if is_text(takes) and options.get("input") is None:
+            given.setdefault("input_type", str)
+        if is_text(gives) and options.get("output") is None:
+            given.setdefault("output_type", str)
+        node = cls(
+            name or node_name(FoundCard("", descriptor_of(card), card)), client_config, **given
+        )
+        if isinstance(found, FoundCard):
+            node._given = None  # so that it is asked for again where somebody checks the node
+        return node
+
+    @property
+    def card(self) -> AgentCard | None:
+        """The agent's card, once it was read."""
+        return None if self._peer is None else self._peer.card
+
+    @override
+    @staticmethod
+    def finding(agent: str, retries: int) -> Flow[FoundAgent]:
+        """Finds an agent by its card; what is no path stands for where cards are."""
+        return find_card(agent, retries)
+
+    @override
+    def found(self) -> Flow[FoundCard]:
+        """The agent, with what its card says now, or said where it was given."""
+        if self._given is not None:
+            yield from ()
+            return self._given
+        finding = find_card(self._agent_id or "", self.policy.retries)
+        found = yield from self._found(finding)
+        return replace(found, descriptor=self._described(found.card))
+
+    @override
+    def flow(
+        self, state: Any, execution: Execution, config: RunnableConfig
+    ) -> Flow[dict[str, Any]]:
+        """Read the input, have the task done, write the answer."""
+        value = yield from self.input.take(state, config)
+        metadata = forwarded_metadata(config)
+        if self.skill is not None:
+            metadata["skillId"] = self.skill
+        peer = yield from self._known_peer()
+        job = self._job(peer, execution, parts_of(value), metadata)
+        outcome = yield from self._have_done(job, execution)
+        answer = result_of(outcome, self.output.declared)
+        return (yield from self.output.put(state, answer, config))
+
+    @override
+    def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
+        """Cancel the task, which may have to be found first."""
+        peer = yield from self._known_peer()
+        job = self._job(peer, execution, [], {}).with_(key=key)
+        return (yield from cancel_job(job, run_id))
+
+    def _job(
+        self,
+        peer: Peer,
+        execution: Execution,
+        parts: list[dict[str, Any]],
+        metadata: dict[str, Any],
+    ) -> A2AJob:
+        size = self.transport.endpoint.configuration.max_answer_bytes
+        watched = execution.sink.is_there and bool(self.stream_mode)
+        return A2AJob(
+            execution.key,
+            peer,
+            Listening(self.name, self.agent, size, watched),
+            parts,
+            metadata,
+            self._thread(execution),
+            self.name,
+            self.policy,
+        )
+
+    def _known_peer(self) -> Flow[Peer]:
+        if self._peer is None:
+            return self._meet((yield from self.found()).card)
+        return self._peer
+
+    @override
+    def _read_descriptor(self) -> Flow[AgentACPDescriptor]:
+        """What the card says; the one for those who have signed in, if there is one and it is given."""
+        peer = yield from self._known_peer()
+        if peer.card.has_extended_card:
+            asking = peer.asked(lambda binding: binding.get_extended_agent_card(), self.policy)
+            with suppress(ApiException):
+                self._meet(self._read((yield from asking)))
+        assert self._descriptor is not None  # noqa: S101 - of the card
+        return self._descriptor
+
+    def _meet(self, card: AgentCard) -> Peer:
+        self._descriptor = self._described(card)
+        bindings = bindings_of(card, self.transport.endpoint.base_url, self.name)
+        self._peer = peer = Peer(card, bindings)
+        self.agent = self._descriptor.metadata.ref.name
+        return peer
+
+    def _described(self, card: AgentCard) -> AgentACPDescriptor:
+        try:
+            return descriptor_of(card, self.skill)
+        except UnknownAgentError as error:
+            raise UnknownAgentError(str(error), node=self.name) from None
+
+    def _as_given(self, card: AgentCard | Mapping[str, Any]) -> FoundCard:
+        try:
+            read = self._read(card)
+            return FoundCard("", descriptor_of(read, self.skill), read)
+        except (UnreadableAnswerException, UnknownAgentError) as error:
+            raise NodeConfigurationError(f"card: {error}", node=self.name) from None
+
+    @staticmethod
+    def _read(card: Any) -> AgentCard:
+        return card if isinstance(card, AgentCard) else made(AgentCard, card, "the card")
