@@ -37,8 +37,8 @@ class State(TypedDict, total=False):
 
 def main() -> None:
     """Order a pie, and say how large it should be."""
-    script = [Ask("Which size?"), Answer(lambda task: {"kind": "apple", "size": task.answers[0]})]
-    with FakeA2AServer(script) as server:
+    baked = Answer(lambda task: {"kind": "apple", "size": task.answers[0]})
+    with FakeA2AServer([Ask("Which size?"), baked]) as server:
         server.faults.add(Fault.lose_answer(), on="SendMessage")
         node = A2ANode.from_card(server.url, input_path="order", output_path="pie", output_type=Pie)
         builder = StateGraph(State).add_node(node).add_edge(START, node.name)
