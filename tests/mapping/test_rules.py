@@ -137,7 +137,9 @@ def test_a_rule_that_makes_no_sense_is_refused(make, words):
         make()
 
 
-@pytest.mark.parametrize(("items", "words"), [(None, "xs is None, and a list"), ("text", "xs is a str")])
+@pytest.mark.parametrize(
+    ("items", "words"), [(None, "xs is None, and a list"), ("text", "xs is a str")]
+)
 def test_a_list_that_is_none_is_a_clear_error(items, words):
     with pytest.raises(MappingError, match=words):
         plan({"x": each("xs", "n")}).value({"xs": items})
