@@ -190,8 +190,8 @@ def assign(owner: Any, name: str, value: Any) -> None:
         return
     if kind.__pydantic_decorators__.model_validators or not isinstance(owner, BaseModel):
         raise TypeError("the field is frozen")  # it can only be made anew
-    made, *_ = _thawed(kind).validate_assignment(dict(owner.__dict__), name, value, by_name=True)
-    owner.__dict__[name] = made[name]
+    made: Any = _thawed(kind).validate_assignment(dict(owner.__dict__), name, value, by_name=True)
+    owner.__dict__[name] = made[0][name]
     owner.__pydantic_fields_set__.add(name)
 
 

@@ -25,6 +25,7 @@ from acp_langgraph.mapping import (
     schema,
     validation,
 )
+from acp_langgraph.mapping.asking import refuse_without_model
 from acp_langgraph.nodes.ports import describe_faults
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class PlannedInput:
 
     def __init__(self, node: str, rules: Any, declared: Any, state_type: Any, model: Any) -> None:
         self.plan = compile_input(rules, state=state_type, agent=declared, name=f"{node}.input")
+        refuse_without_model(self.plan, model)
         self.declared = declared
         self._node = node
         self._model = model
@@ -64,6 +66,7 @@ class PlannedOutput:
 
     def __init__(self, node: str, rules: Any, declared: Any, state_type: Any, model: Any) -> None:
         self.plan = compile_output(rules, state=state_type, agent=declared, name=f"{node}.output")
+        refuse_without_model(self.plan, model)
         self._node = node
         self.declared = declared
         self._model = model
