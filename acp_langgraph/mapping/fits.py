@@ -48,7 +48,7 @@ _REFUSED: Final[dict[str, frozenset[str]]] = {
     "text": frozenset({"number", "boolean", "list", "mapping", "record", "none"}),
     "number": frozenset({"list", "mapping", "record", "time", "none"}),
     "boolean": frozenset({"list", "mapping", "record", "time", "none"}),
-    "time": frozenset({"list", "mapping", "record", "boolean", "none"}),
+    "time": frozenset({"list", "mapping", "record", "none"}),
     "choice": frozenset({"list", "mapping", "record", "none"}),
     "list": frozenset({"text", "number", "boolean", "time", "choice", "mapping", "record", "none"}),
     "mapping": frozenset({"text", "number", "boolean", "time", "choice", "list", "none"}),

@@ -212,4 +212,7 @@ def keep_to_mappings(path: Any, mapped: Mapping[str, Any], start: str) -> Any:
     async def awaiting(*given: Any, **named: Any) -> Any:
         return checked(await path(*given, **named))
 
-    return awaiting if asynchronous else blocking
+    made: Any = awaiting if asynchronous else blocking
+    if not hasattr(path, "__annotations__"):  # an object; what it is called with, its own call says
+        made.__annotations__, made.__name__ = {}, type(path).__name__
+    return made

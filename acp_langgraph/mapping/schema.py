@@ -158,12 +158,6 @@ def _marked(declared: Any, takes_more: bool) -> Any:
     return Annotated[declared, OWN_RULES] if takes_more else declared
 
 
-def has_frozen(kind: Any, names: tuple[str, ...]) -> bool:
-    """Whether one of the fields is frozen by itself, so that not even pydantic assigns it."""
-    fields = getattr(kind, "__pydantic_fields__", {})
-    return any(fields[name].frozen for name in names if name in fields)
-
-
 def _model_member(name: str, info: Any, takes_more: bool) -> Member:
     aliases: list[str] = []
     for alias in (info.alias, info.validation_alias, info.serialization_alias):

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Final, ForwardRef, Union
 
 import typing_extensions
 from langchain_core.messages import AnyMessage, BaseMessage, convert_to_messages
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, SchemaValidator
 from pydantic_core.core_schema import ErrorType
 
 from acp_langgraph.core.chat import message_of
@@ -182,8 +182,36 @@ def assign(owner: Any, name: str, value: Any) -> None:
     Raises:
         pydantic.ValidationError: If the value is refused.
     """
-    check = type(owner).__pydantic_validator__.validate_assignment
-    check(owner, name, value, by_alias=True, by_name=True)
+    kind = type(owner)
+    fields = kind.__pydantic_fields__
+    if name not in fields or not fields[name].frozen:
+        check = kind.__pydantic_validator__.validate_assignment
+        check(owner, name, value, by_alias=True, by_name=True)
+        return
+    if kind.__pydantic_decorators__.model_validators or not isinstance(owner, BaseModel):
+        raise TypeError("the field is frozen")  # it can only be made anew
+    made: Any = _thawed(kind).validate_assignment(dict(owner.__dict__), name, value, by_name=True)
+    owner.__dict__[name] = made[0][name]
+    owner.__pydantic_fields_set__.add(name)
+
+
+@remembered
+def _thawed(kind: Any) -> SchemaValidator:
+    """The validator of a model's fields, of which each can be assigned."""
+    here, config, definitions = kind.__pydantic_core_schema__, None, []
+    while here["type"] != "model-fields":
+        config = here.get("config", config)
+        if here["type"] == "definitions":
+            definitions = here["definitions"]
+        if here["type"] == "definition-ref":
+            here = next(each for each in definitions if each["ref"] == here["schema_ref"])
+        else:
+            here = here["schema"]
+    fields = {name: {**each, "frozen": False} for name, each in here["fields"].items()}
+    whole: Any = {**here, "fields": fields}
+    if definitions:
+        whole = {"type": "definitions", "schema": whole, "definitions": definitions}
+    return SchemaValidator(whole, config)
 
 
 def fitted(make: Callable[[Any], Any], value: Any) -> Any:

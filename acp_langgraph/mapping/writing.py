@@ -248,18 +248,20 @@ def _in_model(container: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> A
 
 def _assigned(model: Any, values: dict[str, Any]) -> Any:
     kind = type(model)
-    rules = {each.info.mode for each in kind.__pydantic_decorators__.model_validators.values()}
-    if "wrap" in rules or schema.has_frozen(kind, tuple(values)):
-        return _remade(model, values)
     changed = copy.copy(model)
-    if len(values) > 1 and rules:
+    if len(values) > 1 and kind.__pydantic_decorators__.model_validators:
         # A rule over several fields must see all of them new, whichever is assigned first.
         for name, value in values.items():
             with suppress(ValidationError):
                 fitting = validation.validate(schema.member_type(kind, name), value)
                 changed.__dict__[name] = fitting
-    for name, value in values.items():
-        validation.fitted(partial(validation.assign, changed, name), value)
+    try:
+        for name, value in values.items():
+            validation.fitted(partial(validation.assign, changed, name), value)
+    except ValidationError:
+        raise
+    except Exception:  # noqa: BLE001 - a rule over the whole object that knows no objects, but dicts
+        return _remade(model, values)
     return changed
 
 
@@ -267,7 +269,7 @@ def _remade(model: Any, values: dict[str, Any]) -> Any:
     """The same where nothing can be assigned: all of it is made anew."""
     kind = type(model)
     if not isinstance(model, BaseModel):
-        return validation.fitted(lambda given: dataclasses.replace(model, **given), values)
+        return dataclasses.replace(model, **values)
     kept = {name: value for name, value in model if name not in values}
     made = validation.fitted(
         lambda given: validation.validate(kind, {**kept, **given}, plain=False), values

@@ -281,8 +281,10 @@ def input_of(
     if path is not None:
         raise NodeConfigurationError("give either input or input_path, not both", node=node)
     from acp_langgraph.mapping import compile_input  # noqa: PLC0415 - only with a plan
+    from acp_langgraph.mapping.asking import refuse_without_model  # noqa: PLC0415 - as above
 
     whole = compile_input(plan, state=state_type, agent=declared, name=f"{node}.input")
+    refuse_without_model(whole, model)
     return InputPort("input", whole, declared, node, model)
 
 
@@ -295,8 +297,10 @@ def output_of(
     if path is not None:
         raise NodeConfigurationError("give either output or output_path, not both", node=node)
     from acp_langgraph.mapping import compile_output  # noqa: PLC0415 - only with a plan
+    from acp_langgraph.mapping.asking import refuse_without_model  # noqa: PLC0415 - as above
 
     whole = compile_output(plan, state=state_type, agent=declared, name=f"{node}.output")
+    refuse_without_model(whole, model)
     return OutputPort(whole, declared, state_type, node, model)
 
 
