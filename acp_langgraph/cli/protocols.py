@@ -73,7 +73,11 @@ def found(agent: str, retries: int, protocol: Protocol | None) -> Any:
 def listed(retries: int, protocol: Protocol | None) -> Any:
     """All agents, with what they say of themselves where they do, as a flow."""
     from acp_langgraph.a2a.finding import find_card  # noqa: PLC0415 - not for --help
-    from acp_langgraph.acp.agents import describe_agent, list_agents  # noqa: PLC0415 - not for --help
+    from acp_langgraph.acp.agents import (  # noqa: PLC0415 - not for --help
+        FoundAgent,
+        describe_agent,
+        list_agents,
+    )
     from acp_langgraph.acp.models import Agent  # noqa: PLC0415 - not for --help
     from acp_langgraph.agent_protocol.assistants import (  # noqa: PLC0415 - not for --help
         describe_assistant,
@@ -87,7 +91,7 @@ def listed(retries: int, protocol: Protocol | None) -> Any:
             descriptor = yield from describe_agent(each.agent_id, retries)
             pairs.append((each, descriptor))
         return pairs
-    told = []
+    told: list[FoundAgent] = []
     if protocol is Protocol.A2A:
         told.append((yield from find_card("", retries)))
     else:
