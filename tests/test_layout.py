@@ -40,7 +40,9 @@ MAY_IMPORT = {
     "checking": {"core", "auth", "transport", "acp", "mapping", "nodes", "json_schema"},
     "codegen": {"core", "acp", "json_schema"},
     "demo": {"nodes", "server", "testing", "mapping", "bridge", "terminal"},
-    "cli": {"core", "acp", "agent_protocol", "transport", "json_schema", "checking", "codegen"},
+    "cli": {
+        *{"core", "acp", "agent_protocol", "a2a", "transport", "json_schema", "checking", "codegen"}
+    },
 }
 
 ONLY_HERE = {

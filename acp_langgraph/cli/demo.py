@@ -77,8 +77,8 @@ def demo(
             return None
         return said
 
-    campaign = running.Demo(outbox, screen, answer, model, agents, protocol)
     again = _again(outbox, model, agents, protocol)
+    campaign = running.Demo(outbox, screen, answer, model, agents, protocol)
     try:
         if resume:
             campaign.resume()
@@ -98,6 +98,8 @@ def demo(
 
 def _again(outbox: Path, model: str | None, agents: str | None, protocol: Protocol) -> str:
     """The command that goes on."""
+    if protocol is Protocol.A2A:
+        fail("the demo's agents are served over acp and langgraph", 2)
     if protocol is not Protocol.ACP and agents is None:
         fail(f"--protocol {protocol} is about a server that has the agents; name it by --agents", 2)
     command = ["acp-langgraph", "demo", "--resume", "--outbox", str(outbox)]

@@ -22,7 +22,15 @@ from acp_langgraph import (
     describe_graph,
 )
 from acp_langgraph.cli import app
-from acp_langgraph.testing import Answer, Ask, FakeACPServer, FakeLangGraphServer, Fault
+from acp_langgraph.testing import (
+    Answer,
+    Ask,
+    FakeA2AServer,
+    FakeACPServer,
+    FakeHTTPServer,
+    FakeLangGraphServer,
+    Fault,
+)
 from acp_langgraph.testing.runs import FakeAgent
 
 
@@ -165,3 +173,35 @@ def test_an_agent_that_is_not_there_ends_the_command(
     told = run("agents", server.url, "nobody")
     assert told.exit_code == 1
     assert "no assistant 'nobody'; it has 'asker', 'shouter'" in told.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("said", [(), ("--protocol", "a2a")], ids=["asked", "said"])
+def test_the_commands_show_a_card_as_well(
+    run: Callable[..., Result], said: tuple[str, ...]
+) -> None:
+    with FakeA2AServer([Answer("done")]) as server:
+        listed = run("agents", server.url, *said)
+        assert (listed.exit_code, "1 agent at" in listed.stdout) == (0, True)
+        shown = run("agents", server.url, "any", *said)
+        assert (shown.exit_code, "Takes" in shown.stdout) == (0, True)
+
+
+def test_a_server_of_neither_protocol_is_told_as_before(run: Callable[..., Result]) -> None:
+    with FakeHTTPServer() as server:
+        told = run("agents", server.url)
+    assert told.exit_code == 1
+    assert "there is no ACP server" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--protocol", "langgraph"), "name it by --agents"),
+        (("--protocol", "a2a", "--agents", "http://a"), "are served over acp and langgraph"),
+    ],
+)
+def test_the_demo_says_what_it_cannot_take(
+    run: Callable[..., Result], options: tuple[str, ...], problem: str
+) -> None:
+    told = run("demo", *options)
+    assert (told.exit_code, problem in told.stderr) == (2, True)
