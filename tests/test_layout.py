@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "checking": {"core", "auth", "transport", "acp", "mapping", "nodes", "json_schema"},
     "codegen": {"core", "acp", "json_schema"},
     "demo": {"nodes", "server", "testing", "mapping", "bridge", "terminal"},
-    "cli": {"core", "acp", "agent_protocol", "transport", "json_schema", "checking", "codegen"},
+    "cli": {"core", "acp", "a2a", "agent_protocol", "transport", "json_schema", "checking", "codegen"},
 }
 
 ONLY_HERE = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Any, TypeAlias
 
@@ -13,14 +14,15 @@ class Protocol(StrEnum):
 
     ACP = "acp"
     LANGGRAPH = "langgraph"
+    A2A = "a2a"
 
 
 ProtocolOption: TypeAlias = Annotated[
     Protocol | None,
     typer.Option(
         "--protocol",
-        help="What the server speaks: AGNTCY's ACP, or LangGraph's Agent Protocol. By default it is "
-        "asked.",
+        help="What the server speaks: AGNTCY's ACP, LangGraph's Agent Protocol, or A2A. By default it "
+        "is asked.",
     ),
 ]
 
@@ -28,6 +30,7 @@ ProtocolOption: TypeAlias = Annotated[
 def spoken(retries: int) -> Any:
     """The protocol that a server speaks, as a flow; ACP where it cannot be told, for its errors to tell."""
     from acp_langgraph import errors  # noqa: PLC0415 - not for --help
+    from acp_langgraph.a2a.finding import find_card  # noqa: PLC0415 - not for --help
     from acp_langgraph.acp.calls import search_agents  # noqa: PLC0415 - not for --help
     from acp_langgraph.agent_protocol.calls import search_assistants  # noqa: PLC0415 - not for --help
     from acp_langgraph.core.retry import with_retries  # noqa: PLC0415 - not for --help
@@ -40,11 +43,14 @@ def spoken(retries: int) -> Any:
     try:
         yield from with_retries(search_agents({"limit": 1}), retries)
     except unknown_there:
-        try:
-            yield from with_retries(search_assistants(1), retries)
-        except errors.ApiException:
-            return Protocol.ACP
-        return Protocol.LANGGRAPH
+        asked = (
+            (Protocol.LANGGRAPH, with_retries(search_assistants(1), retries)),
+            (Protocol.A2A, find_card("", retries)),
+        )
+        for protocol, asking in asked:
+            with suppress(errors.ApiException, errors.UnknownAgentError):
+                yield from asking
+                return protocol
     except errors.OpenApiException:
         pass
     return Protocol.ACP
@@ -52,16 +58,18 @@ def spoken(retries: int) -> Any:
 
 def found(agent: str, retries: int, protocol: Protocol | None) -> Any:
     """An agent with what it says of itself, as a flow."""
+    from acp_langgraph.a2a.finding import find_card  # noqa: PLC0415 - not for --help
     from acp_langgraph.acp.agents import find_agent  # noqa: PLC0415 - not for --help
     from acp_langgraph.agent_protocol.assistants import find_assistant  # noqa: PLC0415 - not for --help
 
     protocol = protocol or (yield from spoken(retries))
-    finding = find_assistant if protocol is Protocol.LANGGRAPH else find_agent
-    return (yield from finding(agent, retries))
+    findings = {Protocol.LANGGRAPH: find_assistant, Protocol.A2A: find_card}
+    return (yield from findings.get(protocol, find_agent)(agent, retries))
 
 
 def listed(retries: int, protocol: Protocol | None) -> Any:
     """All agents, with what they say of themselves where they do, as a flow."""
+    from acp_langgraph.a2a.finding import find_card  # noqa: PLC0415 - not for --help
     from acp_langgraph.acp.agents import describe_agent, list_agents  # noqa: PLC0415 - not for --help
     from acp_langgraph.acp.models import Agent  # noqa: PLC0415 - not for --help
     from acp_langgraph.agent_protocol.assistants import (  # noqa: PLC0415 - not for --help
@@ -77,6 +85,10 @@ def listed(retries: int, protocol: Protocol | None) -> Any:
             agent = Agent(agent_id=told.agent_id, metadata=told.descriptor.metadata)
             pairs.append((agent, told.descriptor))
         return pairs
+    if protocol is Protocol.A2A:  # where one address is one agent
+        card = yield from find_card("", retries)
+        agent = Agent(agent_id=card.agent_id, metadata=card.descriptor.metadata)
+        return [(agent, card.descriptor)]
     for each in (yield from list_agents(retries)):
         descriptor = yield from describe_agent(each.agent_id, retries)
         pairs.append((each, descriptor))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from pydantic import BaseModel
 from support.colors import Color
+from typer.testing import CliRunner
 from typing_extensions import TypedDict
 
 from acp_langgraph import A2ANode, GraphCheckError, acheck_graph, check_graph, describe_graph
+from acp_langgraph.cli import app
 from acp_langgraph.testing import FakeA2AServer
 
 
@@ -67,3 +70,23 @@ def test_a_graph_is_drawn_with_what_is_known_of_the_agent() -> None:
     with FakeA2AServer() as server:
         graph = graph_of(A2ANode.from_card(server.url, input_path="ask", output_path="answer"))
         assert describe_graph(graph).nodes["baker"].metadata["version"] == "1.2.3"
+
+
+def command(*arguments: str) -> str:
+    told = CliRunner().invoke(app, arguments, catch_exceptions=False, env={"COLUMNS": "80"})
+    assert told.exit_code == 0, told.stderr
+    return told.stdout
+
+
+@pytest.mark.parametrize("said", [(), ("--protocol", "a2a")], ids=["asked", "said"])
+def test_the_commands_show_a_card(said: tuple[str, ...]) -> None:
+    scheme = {"key": {"apiKeySecurityScheme": {"location": "header", "name": "X-API-Key"}}}
+    card = {"securitySchemes": scheme, "securityRequirements": [{"schemes": {"key": {}}}]}
+    with FakeA2AServer(card=card) as server:
+        assert "1 agent" in command("agents", server.url, *said)
+        shown = command("agents", server.url, "baker", *said)
+        assert f"speaks  A2A 1.0 JSONRPC at {server.url}/rpc" in shown
+        assert "wants   an API key in the header X-API-Key" in shown
+        assert "skill   bake: Pies." in shown
+        (listed,) = json.loads(command("agents", server.url, "--json", *said))
+        assert (listed["name"], listed["version"]) == ("baker", "1.2.3")
