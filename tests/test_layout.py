@@ -41,7 +41,14 @@ MAY_IMPORT = {
     "codegen": {"core", "acp", "json_schema"},
     "demo": {"nodes", "server", "testing", "mapping", "bridge", "terminal"},
     "cli": {
-        *{"core", "acp", "agent_protocol", "a2a", "transport", "json_schema", "checking", "codegen"}
+        "core",
+        "acp",
+        "a2a",
+        "agent_protocol",
+        "transport",
+        "json_schema",
+        "checking",
+        "codegen",
     },
 }
 

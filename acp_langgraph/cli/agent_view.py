@@ -14,6 +14,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from acp_langgraph.a2a.card import AgentCard
+from acp_langgraph.a2a.finding import FoundCard
 from acp_langgraph.acp.agents import FoundAgent
 from acp_langgraph.acp.models import Agent, AgentACPDescriptor, AgentCapabilities
 from acp_langgraph.json_schema.reading import Document, Form, Schema, one_line, printable, said
@@ -62,6 +64,9 @@ def show_agent(agent: FoundAgent, url: str) -> None:
     facts.add_row(Text("id", "dim"), one_line(agent.agent_id, 60))
     facts.add_row(Text("at", "dim"), Text(url))
     facts.add_row(Text("can", "dim"), _abilities(agent.descriptor))
+    if isinstance(agent, FoundCard):
+        for what, said in _card(agent.card):
+            facts.add_row(Text(what, "dim"), Text(one_line(said, 200)))
     console.print(facts)
     _section(console, "Takes", "input", specs.input)
     _section(console, "Gives", "output", specs.output)
@@ -75,6 +80,16 @@ def show_agent(agent: FoundAgent, url: str) -> None:
     console.print()
     named = one_line(agent.name)
     console.print(Text(f"As pydantic models: acp-langgraph types {url} {named}", "dim"))
+
+
+def _card(card: AgentCard) -> Iterator[tuple[str, str]]:
+    """What an A2A agent's card says beside what other agents' descriptors do."""
+    for each in card.interfaces[:_MOST_ROWS]:
+        yield "speaks", f"A2A {each.protocol_version} {each.protocol_binding} at {each.url}"
+    if card.wants:
+        yield "wants", card.wants
+    for skill in card.skills[:_MOST_ROWS]:
+        yield "skill", f"{skill.id}: {skill.description or skill.name}"
 
 
 def _abilities(descriptor: AgentACPDescriptor) -> str:

@@ -30,6 +30,7 @@ def agents(
     acp-langgraph agents http://127.0.0.1:8000 mailcomposer
     acp-langgraph agents http://127.0.0.1:8000 --json | jq -r '.[].name'
     acp-langgraph agents http://127.0.0.1:2024 --protocol langgraph
+    acp-langgraph agents https://baker.example baker --protocol a2a
     ```
     """
     from acp_langgraph.cli.agent_view import show_agent, show_agents  # noqa: PLC0415 - as above

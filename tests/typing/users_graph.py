@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 import acp_langgraph
 from acp_langgraph import (
+    A2ANode,
     ACPClient,
     ACPNode,
     APIBridgeAgentNode,
@@ -31,6 +32,7 @@ from acp_langgraph import (
     AsyncQuantClient,
     BridgeClient,
     FieldMetadata,
+    FilePart,
     Finding,
     GraphReport,
     HeaderAuth,
@@ -100,6 +102,10 @@ planned = ACPNode(
     "http://localhost:8000",
     input={"body": coalesce("review.corrected", "mail.body")},
 )
+baker = A2ANode(
+    "baker", configuration, "mail", Mail, output_path="pies", output_type=list[FilePart]
+)
+assert_type(A2ANode.from_card("https://baker.example", skill="bake", use_threads=True), A2ANode)
 bridge = APIBridgeAgentNode("send", "http://localhost:8080", "sendgrid", "mail", "review", None)
 declared = ACPNode.from_agent(configuration, "reviewer", input_path="mail", use_threads=True)
 assert_type(declared, ACPNode)
@@ -112,6 +118,7 @@ assert_type(reviewer.invoke(State()), dict[str, Any])
 
 async def awaiting() -> None:
     assert_type(await ACPNode.afrom_agent("http://localhost:8000", "reviewer"), ACPNode)
+    assert_type(await A2ANode.afrom_card("https://baker.example"), A2ANode)
     assert_type(await acheck_graph(graph), GraphReport)
     assert_type(await reviewer.ainvoke(State()), dict[str, Any])
     assert_type(await bridge.ainvoke(State()), dict[str, Any])
