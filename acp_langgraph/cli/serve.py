@@ -53,6 +53,19 @@ def serve(
     run_timeout: Annotated[
         float | None, typer.Option(help="Seconds that a run may take until its end or question.")
     ] = None,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds for which runs at work may go on when the server is stopped; by default "
+            "they go on at the next start, from their last step."
+        ),
+    ] = None,
+    keep_threads: Annotated[
+        float | None,
+        typer.Option(
+            help="Days after which a thread that nobody uses is deleted; by default none."
+        ),
+    ] = None,
     webhook: Annotated[
         list[str] | None,
         typer.Option(
@@ -113,7 +126,11 @@ def serve(
             database=database,
             api_key=api_key,
             allow_hosts=allow_host or [],
-            limits=server.Limits(run_seconds=run_timeout),
+            limits=server.Limits(
+                run_seconds=run_timeout,
+                grace_seconds=grace,
+                kept_thread_seconds=None if keep_threads is None else keep_threads * 86_400,
+            ),
             webhooks=server.WebhookPolicy(
                 allow=[each for each in webhook or ["public"] if each != "none"],
                 secret=webhook_secret,

@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from acp_langgraph.core.operations import Operation
 from acp_langgraph.server.agents import Graph, Registry, ServedAgent
-from acp_langgraph.server.browser import BrowserGuard, check_hosts
+from acp_langgraph.server.browser import PUBLIC, BrowserGuard, check_hosts
 from acp_langgraph.server.containing import ExitError
 from acp_langgraph.server.database import Database
 from acp_langgraph.server.engine import Engine
@@ -83,6 +83,7 @@ class Lifecycle:
 
     async def stop(self) -> None:
         """End all runs for now; what is pending goes on at the next start."""
+        await self._engine.drain()
         await self._engine.close()
         self._database.close()
 
@@ -142,10 +143,11 @@ def create_app(
             "api_key has characters that no header can carry; use ASCII without blanks"
         )
     kept_in = Database(database)
-    saver, storage = DatabaseSaver(kept_in), Storage(kept_in)
+    limits = limits or Limits()
+    saver, storage = DatabaseSaver(kept_in), Storage(kept_in, limits.answer)
     policy = webhooks or WebhookPolicy()
     registry = Registry(agents, checkpointer or saver, callbacks=bool(policy.allow))
-    journal, limits = Journal(kept_in), limits or Limits()
+    journal = Journal(kept_in)
     notices = Webhooks(kept_in, policy)
     engine = Engine(registry, storage, journal, notices, limits)
     operations = Operations(engine, limits)
@@ -160,6 +162,12 @@ def create_app(
         finally:
             await lifecycle.stop()
 
+    async def health(_: Request) -> Response:
+        if not lifecycle.started:
+            await lifecycle.start()
+        found = await engine.health()
+        return JSONResponse(found, status_code=200 if found["status"] == "ok" else 503)
+
     middleware = []
     if on_request is not None:
         middleware.append(Middleware(Observer, on_request=on_request))
@@ -173,6 +181,7 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/openapi.json", _document),
+            Route(PUBLIC, health),
             *[_route(path, among, operations, lifecycle) for path, among in by_path().items()],
         ],
         middleware=middleware,
@@ -186,6 +195,7 @@ def create_app(
     app.router.redirect_slashes = False
     app.state.engine = engine
     app.state.lifecycle = lifecycle
+    app.state.limits = limits
     return app
 
 

@@ -18,6 +18,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -28,6 +29,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 _log = logging.getLogger(__name__)
 
 _MOST_AT_ONCE: Final = 500
+_LOOK_EVERY: Final = 1.0  # seconds
 _LOCKED_AFTER: Final = 10  # seconds; a server that is just stopping is given that long
 
 T = TypeVar("T")
@@ -50,11 +52,16 @@ class Database:
     Attributes:
         path: The same, as a string.
         connection: The open connection, for jobs alone.
+        lost: Whether the file was deleted, or put away, while it is open: all that is written goes
+            when the server ends.
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
         self.path = ":memory:" if path is None else str(path)
         self.connection: sqlite3.Connection | None = None
+        self.lost = False
+        self._file: tuple[int, int] | None = None  # which one it is
+        self._looked_at = 0.0  # monotonic seconds
         self._batches: SimpleQueue[list[_HandedIn] | None] = SimpleQueue()
         self._batch: list[_HandedIn] = []  # of this turn of the event loop
         self._lock = threading.Lock()
@@ -154,6 +161,7 @@ class Database:
             connection.execute("PRAGMA cache_size=-65536")  # 64 MiB
             self.connection = connection
             prepare(connection)
+            self._file = None if self.path == ":memory:" else _identity(self.path)
         except sqlite3.Error as error:
             connection.close()
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
@@ -167,6 +175,7 @@ class Database:
         going_on = True
         while going_on:
             jobs, going_on = self._taken()
+            self._look_for_the_file()
             try:
                 done = _in_one_transaction(connection, jobs)
             except Exception:  # noqa: BLE001 - found and told below, job by job
@@ -174,6 +183,19 @@ class Database:
             self._report(done)
         self.connection = None
         connection.close()
+
+    def _look_for_the_file(self) -> None:
+        now = time.monotonic()
+        if self._file is None or self.lost or now - self._looked_at < _LOOK_EVERY:
+            return
+        self._looked_at = now
+        if _identity(self.path) != self._file:
+            self.lost = True
+            _log.error(
+                "the database %s was deleted, or put away, while it is in use; what is written goes "
+                "when the server ends, and it takes on no more runs",
+                self.path,
+            )
 
     def _taken(self) -> tuple[list[_HandedIn], bool]:
         """The jobs that are waiting, at least one; and whether more may come."""
@@ -204,6 +226,14 @@ class Database:
                 waiting.set_result(result)
         if awaited and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_tell, awaited)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _in_one_transaction(connection: sqlite3.Connection, jobs: list[_HandedIn]) -> list[_Done]:

@@ -26,8 +26,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import Counter
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -42,22 +46,35 @@ from acp_langgraph.server.execution import (
     cancelled,
     failed,
 )
+from acp_langgraph.server.executor import NodeThreads
 from acp_langgraph.server.live import Live
+from acp_langgraph.server.middleware import caller
 from acp_langgraph.server.queues import ThreadQueues
 from acp_langgraph.server.recorder import RunRecorder
-from acp_langgraph.server.records import RunRecord, moment_after
+from acp_langgraph.server.records import RunRecord, ThreadRecord, moment_after
 from acp_langgraph.server.recovery import ENDED_THE_SERVER, Verdict, judged
 from acp_langgraph.server.segments import Segments
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Feed, Journal, Subscription
 from acp_langgraph.server.webhooks import Webhooks
-from acp_langgraph.server.wire import Limits, busy, conflict, invalid, not_found, stopping, unstored
+from acp_langgraph.server.wire import (
+    Limits,
+    Problem,
+    busy,
+    conflict,
+    invalid,
+    not_found,
+    stopping,
+    unstored,
+)
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _GRACE: Final = 10.0  # seconds that a cancelled graph has to clean up when the server stops
 _LOOK_AGAIN: Final = 0.01  # seconds
+_SWEEP_EVERY: Final = 60.0  # seconds
+_PATIENCE: Final = 5.0  # seconds, with the database
 
 
 class Engine:
@@ -84,14 +101,18 @@ class Engine:
         self.journal = journal
         self._recorder = RunRecorder(agents, storage, webhooks)
         self._webhooks = webhooks
-        self._limits = limits
+        self.limits = limits
+        self.threads = NodeThreads(limits.held_threads)
+        self.checks = ThreadPoolExecutor(2, thread_name_prefix="acp-checks")  # of large inputs
+        self._owners: Counter[str] = Counter()
         self._segments = Segments(agents, self._recorder, limits)
         self._sweeper: asyncio.Task[None] | None = None
         self._live: dict[str, Live] = {}
         self._queues = ThreadQueues()
         self._endings: set[asyncio.Task[Any]] = set()
         self._removed: set[str] = set()  # threads that are just being deleted
-        self._closed = False
+        self._stopping = False  # nothing is begun any more
+        self._closed = False  # nor waited for
 
     async def start(self) -> None:
         """Carry on the runs that an earlier server on the same database left pending.
@@ -103,7 +124,7 @@ class Engine:
         for agent in self.agents:
             await checkpoints.check_usable(agent)
         await self._webhooks.start()
-        self._sweeper = asyncio.create_task(self._recorder.sweep(self._limits), name="acp-sweeper")
+        self._sweeper = asyncio.create_task(self._sweep(), name="acp-sweeper")
         unfinished = await self.storage.unfinished_runs()
         for run in unfinished:
             self._queues.enter(run.run_id, run.thread_id)
@@ -161,8 +182,7 @@ class Engine:
         self._refuse_when_closed()
         if thread_id in self._removed:
             raise not_found("thread", thread_id)
-        if len(self._live) >= self._limits.pending:
-            raise busy()
+        self._refuse_when_full(thread_id)
         if body.webhook is not None and self._webhooks.policy.allow:
             self._webhooks.policy.check(body.webhook)
         # Then that is on file as soon as the run is. Others are noted when they begin.
@@ -192,6 +212,9 @@ class Engine:
             checkpoints.announce_thread(agent, record.thread_id)
         self._queues.enter(record.run_id, record.thread_id)
         self._live[record.run_id] = live
+        live.owner = caller()
+        if live.owner:
+            self._owners[live.owner] += 1
         try:
             live.stored = self._recorder.add(record)
             if told:
@@ -211,15 +234,31 @@ class Engine:
             return await self.storage.get_run(record.run_id) or record
         return record
 
+    def _refuse_when_full(self, thread_id: str | None) -> None:
+        limits = self.limits
+        if self.storage.lost:
+            raise busy("the database file is gone")
+        if len(self._live) >= limits.pending:
+            raise busy()
+        if thread_id and self._queues.count(thread_id) >= limits.pending_on_thread:
+            raise busy("too many runs are pending on this thread")
+        if self._owners[caller() or ""] >= limits.pending_of_key:
+            raise busy("too many runs of this API key are pending")
+        if self.threads.exhausted:
+            raise busy(
+                f"{self.threads.disowned} nodes of runs that have ended still hold their threads"
+            )
+
     async def wait(self, run_id: str) -> RunRecord | None:
         """The run as soon as it is no longer pending; `None` if it is deleted meanwhile.
 
         Raises:
-            Problem: 503, if the server stops first; 500, if what it came to cannot be stored.
+            Problem: 503, if the server stops first; 500, if what it came to cannot be stored; 422,
+                if another run on its thread asks, and nobody answers.
         """
         while True:
             if live := self._live.get(run_id):
-                await live.settled.wait()
+                await self._settled(live)
                 if live.outcome is not None:
                     return live.outcome
                 if live.unstored:
@@ -231,17 +270,41 @@ class Engine:
             if run_id not in self._live:
                 await asyncio.sleep(_LOOK_AGAIN)  # it settled between the two looks
 
-    async def resume(self, run: RunRecord, payload: Any) -> RunRecord:
-        """Answer what a run asks and let it go on.
+    async def _settled(self, live: Live) -> None:
+        run = live.record
+        while not live.settled.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.limits.wait_seconds):
+                    await live.settled.wait()
+                    return
+            first = self._queues.first(run.thread_id)
+            if first and first not in self._live:  # it asks
+                raise invalid(
+                    f"run {run.run_id} waits behind run {first}, which asks something; answer or "
+                    "cancel that one, or wait again"
+                )
+
+    def answers(self, run: RunRecord, payload: Any) -> dict[str, Any]:
+        """The answers that a client gives to what a run asks, checked.
 
         Raises:
-            Problem: 409, if the run is not interrupted, or was answered by somebody else just now;
-                422, if the answer does not fit the question.
+            Problem: 409, if the run is not interrupted; 422, if they do not fit the question.
         """
-        self._refuse_when_closed()
         if run.status is not RunStatus.INTERRUPTED:
             raise conflict(f"run {run.run_id} is {run.status}, not interrupted")
-        answers = answers_to(self.agents.get(run.agent_id), run.questions, payload)
+        return answers_to(self.agents.get(run.agent_id), run.questions, payload)
+
+    async def resume(self, run: RunRecord, answers: dict[str, Any]) -> RunRecord:
+        """Answer what a run asks and let it go on.
+
+        Args:
+            run: The run, as it was when the answers were checked.
+            answers: What `answers` gave.
+
+        Raises:
+            Problem: 409, if it was answered by somebody else just now.
+        """
+        self._refuse_when_closed()
         if run.run_id in self._live or run.thread_id in self._removed:
             raise conflict(f"run {run.run_id} was changed by somebody else just now")
         counted = not self._segments.full
@@ -331,6 +394,35 @@ class Engine:
             self._removed.discard(thread_id)
             self._advance(thread_id)
 
+    async def remove_thread(self, thread: ThreadRecord) -> None:
+        """Forget a thread, its runs and its checkpoints.
+
+        Raises:
+            Problem: 422, if a run is pending on it.
+        """
+        agent = self.agents.find(thread.agent_id) if thread.agent_id else None
+        with self.holding(thread.thread_id, removing=True):
+            if agent is not None:  # first: the id may be used again, and must not bring them back
+                await checkpoints.drop_thread(agent, thread.thread_id)
+            await self.storage.delete_thread(thread.thread_id)
+
+    async def _sweep(self) -> None:
+        """Forget, every now and then, what ended long ago."""
+        limits, started, ticked = self.limits, moment_after(), time.monotonic()
+        while True:
+            # A clock that is put forward makes nothing older.
+            now = started + timedelta(seconds=time.monotonic() - ticked)
+            try:
+                await self.storage.forget_runs(limits.kept_seconds, limits.kept_runs, now)
+                if limits.kept_thread_seconds is not None:
+                    before = now - timedelta(seconds=limits.kept_thread_seconds)
+                    for thread in await self.storage.old_threads(before):
+                        with suppress(Problem):  # a run has come
+                            await self.remove_thread(thread)
+            except Exception:  # noqa: BLE001 - the next time it may work
+                _log.exception("what is old could not be forgotten")
+            await asyncio.sleep(_SWEEP_EVERY)
+
     def subscribe(self, run_id: str) -> Subscription | None:
         """Listen to a pending run; `None` if it is not pending."""
         live = self._live.get(run_id)
@@ -341,13 +433,37 @@ class Engine:
         if live := self._live.get(run_id):
             live.feed.unsubscribe(subscription)
 
+    async def health(self) -> dict[str, Any]:
+        """How the server is; nothing that is anybody's business."""
+        words = "ok"
+        if self._stopping:
+            words = "the server is stopping"
+        elif not await self.storage.answers(_PATIENCE):
+            words = "the database does not answer"
+        elif self.storage.lost:
+            words = "the database file is gone"
+        elif self.threads.exhausted:
+            words = "blocking nodes hold all threads"
+        return {
+            "status": words,
+            "runs": {"pending": len(self._live), "most": self.limits.pending},
+            "threads": {"busy": self.threads.busy, "disowned": self.threads.disowned},
+        }
+
     async def count_runs(self) -> dict[str, int]:
         """How many runs of which status there are, stateless and on threads."""
         return await self.storage.count_runs()
 
+    async def drain(self) -> None:
+        """Begin nothing more, and give what is at work its time to end."""
+        self._stopping = True
+        at_work = [live.worker for live in self._live.values() if live.segment and live.worker]
+        if self.limits.grace_seconds and at_work:
+            await asyncio.wait(at_work, timeout=self.limits.grace_seconds)
+
     async def close(self) -> None:
         """Cancel everything that runs and release everybody who waits. Records stay as they are."""
-        self._closed = True
+        self._stopping = self._closed = True
         lives = list(self._live.values())
         with suppress(DatabaseError):  # which was not opened
             await self.storage.note_stop([each.record for each in lives if each.record.attempts])
@@ -361,9 +477,10 @@ class Engine:
         if self._sweeper:
             self._sweeper.cancel()
         await self._webhooks.close()
+        self.checks.shutdown(wait=False, cancel_futures=True)
 
     def _refuse_when_closed(self) -> None:
-        if self._closed:
+        if self._stopping:
             raise stopping()
 
     def _displaces(self, run: RunRecord) -> bool:
@@ -389,7 +506,7 @@ class Engine:
 
     def _advance(self, thread_id: str) -> None:
         """Start the first run of a queue, unless it runs already, asks, or is being stored."""
-        if self._closed or self._queues.is_held(thread_id):
+        if self._stopping or self._queues.is_held(thread_id):
             return
         live = self._live.get(self._queues.first(thread_id) or "")
         if live and live.ready and live.worker is None:
@@ -498,6 +615,8 @@ class Engine:
     def _forget(self, live: Live) -> None:
         if self._live.get(live.record.run_id) is live:
             del self._live[live.record.run_id]
+            if live.owner:
+                self._owners[live.owner] -= 1
         live.feed.close()
         live.settled.set()
 

@@ -16,6 +16,7 @@ class Live:
     def __init__(self, record: RunRecord, feed: Feed, *, again: bool = False) -> None:
         self.record = record
         self.again = again  # another server may have begun it
+        self.owner: str | None = None  # the key that it came with, where that matters
         self.alone = False  # it may have ended that server
         self.counted = False  # it is on file that this server is at work on it
         self.rollback = False  # once it is cancelled, it is to be as if it had never been

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from hashlib import sha256
 from hmac import compare_digest
 from http import HTTPStatus
 from typing import Any, Final
@@ -67,6 +68,14 @@ class Observer:
         await self._app(scope, receive, send)
 
 
+_caller: ContextVar[str | None] = ContextVar("acp_caller", default=None)
+
+
+def caller() -> str | None:
+    """Whose request is at work, where there are several keys: a digest of the key."""
+    return _caller.get()
+
+
 class ApiKeyGuard:
     """Lets in who has a key, as `x-api-key` or as a bearer token; before anything is parsed.
 
@@ -77,6 +86,7 @@ class ApiKeyGuard:
 
     def __init__(self, app: ASGIApp, api_key: str | Callable[[str], bool]) -> None:
         self._app = app
+        self._several = not isinstance(api_key, str)
         if not isinstance(api_key, str):
             self._is_good = api_key
             return
@@ -99,6 +109,8 @@ class ApiKeyGuard:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         in_header = headers.get("x-api-key", "").strip()
         in_token = token.strip() if scheme.lower() == "bearer" else ""
+        if self._several:
+            _caller.set(sha256((in_header or in_token).encode()).hexdigest())
         # `|`, not `or`: both are compared, in time that does not depend on where they differ.
         return bool(self._is_good(in_header)) | bool(self._is_good(in_token))
 

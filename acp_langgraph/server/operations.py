@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -34,6 +35,7 @@ from acp_langgraph.server.threads import Threads
 from acp_langgraph.server.wire import (
     Limits,
     answer,
+    demand_little,
     disconnected,
     flag,
     given_id,
@@ -53,6 +55,7 @@ T = TypeVar("T")
 
 _MOST_LISTED: Final = 1000
 _LARGEST_OFFSET: Final = 2**31
+_LONG_TO_CHECK: Final = 32 * 2**10  # bytes
 
 
 class Operations:
@@ -72,7 +75,7 @@ class Operations:
 
     async def search_agents(self, request: Request) -> Response:
         """List the agents of a name and version, or all."""
-        body = await read_model(request, AgentSearchRequest, self._limits.body)
+        body = await read_model(request, AgentSearchRequest, self._limits)
         found = [
             agent.listed
             for agent in self._engine.agents
@@ -93,14 +96,17 @@ class Operations:
 
     async def create_thread(self, request: Request) -> Response:
         """Make a thread, or find it where `if_exists` allows that."""
-        body = await read_model(request, ThreadCreate, self._limits.body)
+        body = await read_model(request, ThreadCreate, self._limits)
         if body.thread_id is not None:
             body.thread_id = given_id("thread_id", body.thread_id)
+        demand_little("metadata", body.metadata, self._limits)
         return answer(thread_json(await self._threads.create(body)))
 
     async def search_threads(self, request: Request) -> Response:
         """List the threads that match, newest first."""
-        body = await read_model(request, ThreadSearchRequest, self._limits.body)
+        body = await read_model(request, ThreadSearchRequest, self._limits)
+        demand_little("metadata", body.metadata, self._limits)
+        demand_little("values", body.values, self._limits)
         found = await self._engine.storage.find_threads(
             ThreadQuery(body.status, body.metadata, body.values, body.limit, body.offset)
         )
@@ -113,7 +119,7 @@ class Operations:
     async def patch_thread(self, request: Request) -> Response:
         """Merge metadata into a thread, write values into its state."""
         thread_id = path_id(request, "thread")
-        body = await read_model(request, ThreadPatch, self._limits.body)
+        body = await read_model(request, ThreadPatch, self._limits)
         return answer(thread_json(await self._threads.patch(thread_id, body)))
 
     async def delete_thread(self, request: Request) -> Response:
@@ -169,8 +175,10 @@ class Operations:
     async def resume_run(self, request: Request) -> Response:
         """Answer what a run asks."""
         run = await self._find(request)
-        payload = await read_json(request, self._limits.body)
-        return answer(run_json(await self._engine.resume(run, payload)))
+        payload = await read_json(request, self._limits)
+        check = partial(self._engine.answers, run, payload)
+        answers = await self._checking(request, check)
+        return answer(run_json(await self._engine.resume(run, answers)))
 
     async def cancel_run(self, request: Request) -> Response:
         """Cancel a run, if need be with all that it did to its thread."""
@@ -189,7 +197,8 @@ class Operations:
 
     async def search_stateless_runs(self, request: Request) -> Response:
         """List the stateless runs that match, newest first."""
-        body = await read_model(request, RunSearchRequest, self._limits.body)
+        body = await read_model(request, RunSearchRequest, self._limits)
+        demand_little("metadata", body.metadata, self._limits)
         query = RunQuery(
             stateless=True,
             agent_id=None if body.agent_id is None else given_id("agent_id", body.agent_id),
@@ -222,23 +231,35 @@ class Operations:
 
     async def _create(self, request: Request, *, told: bool = True) -> RunRecord:
         if "thread_id" not in request.path_params:
-            stateless = await read_model(request, RunCreateStateless, self._limits.body)
-            return await self._engine.create(*self._checked(stateless), told=told)
+            stateless = await read_model(request, RunCreateStateless, self._limits)
+            return await self._engine.create(*await self._checked(request, stateless), told=told)
         thread_id = path_id(request, "thread")
-        body = await read_model(request, RunCreateStateful, self._limits.body)
+        body = await read_model(request, RunCreateStateful, self._limits)
         if body.if_not_exists == "reject":
             await self._threads.get(thread_id)
-        agent, checked = self._checked(body)
+        agent, checked = await self._checked(request, body)
         await self._threads.ensure(thread_id)
         return await self._engine.create(agent, checked, thread_id, told=told)
 
-    def _checked(self, body: RunCreate) -> tuple[HostedAgent, RunCreate]:
+    async def _checked(self, request: Request, body: RunCreate) -> tuple[HostedAgent, RunCreate]:
         agent = self._engine.agents.get(body.agent_id)
+        demand_little("metadata", body.metadata, self._limits)
         config = body.config or RunConfig()
-        agent.check_configurable(config.configurable)
         if config.recursion_limit is not None and config.recursion_limit < 1:
             raise invalid("config.recursion_limit: must be at least 1")
-        return agent, body.model_copy(update={"input": agent.checked_input(body.input)})
+
+        def check() -> Any:
+            agent.check_configurable(config.configurable)
+            return agent.checked_input(body.input)
+
+        return agent, body.model_copy(update={"input": await self._checking(request, check)})
+
+    async def _checking(self, request: Request, check: Callable[[], T]) -> T:
+        """Check what a request holds; where that may take a while, so that others get their turn."""
+        if len(await request.body()) < _LONG_TO_CHECK:
+            return check()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._engine.checks, check)
 
     def _stream(self, request: Request, run: RunRecord, *, creator: bool) -> Response:
         async def gone() -> None:

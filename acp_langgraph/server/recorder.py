@@ -16,11 +16,8 @@ from acp_langgraph.server.execution import jsonable
 from acp_langgraph.server.records import RunRecord, ThreadRecord
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.webhooks import Webhooks
-from acp_langgraph.server.wire import Limits
 
 _log = logging.getLogger(__name__)
-
-_SWEEP_EVERY: Final = 60.0  # seconds
 
 _THREAD_STATUS: Final = {
     RunStatus.PENDING: ThreadStatus.BUSY,
@@ -119,12 +116,3 @@ class RunRecorder:
         await self._storage.undo_run(run, notice, shown)
         if notice:
             self._webhooks.wake(notice.receiver)
-
-    async def sweep(self, limits: Limits) -> None:
-        """Forget, every now and then, what ended long ago."""
-        while True:
-            try:
-                await self._storage.forget_runs(limits.kept_seconds, limits.kept_runs)
-            except Exception:  # noqa: BLE001 - the next time it may work
-                _log.exception("old runs could not be forgotten")
-            await asyncio.sleep(_SWEEP_EVERY)

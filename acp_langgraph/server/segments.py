@@ -14,6 +14,7 @@ from typing import Any, Final
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import Registry
 from acp_langgraph.server.execution import Outcome, execute, timed_out
+from acp_langgraph.server.executor import at_work_for
 from acp_langgraph.server.live import Live
 from acp_langgraph.server.middleware import within
 from acp_langgraph.server.recorder import RunRecorder
@@ -50,6 +51,7 @@ class Segments:
         Raises:
             LookupError: If its run is not on file any more.
         """
+        at_work_for.set(live)
         if live.record.answers is None:
             await asyncio.sleep(_delay(live.record))
         try:
@@ -88,4 +90,5 @@ def _delay(run: RunRecord) -> float:
     """Seconds until a run may begin."""
     asked = run.creation.get("after_seconds") or 0
     passed = (moment_after() - run.created_at).total_seconds() if asked > 0 else 0
-    return min(max(asked - passed, 0), _LONGEST_DELAY)
+    # A clock that was put back makes nobody wait longer.
+    return min(max(asked - max(passed, 0), 0), _LONGEST_DELAY)

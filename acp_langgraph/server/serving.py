@@ -14,7 +14,6 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,6 +26,7 @@ from starlette.applications import Starlette
 
 from acp_langgraph.server.agents import Graph, ServedAgent
 from acp_langgraph.server.app import Lifecycle, create_app
+from acp_langgraph.server.connections import ACCEPTED_AT_ONCE, Connections
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.middleware import SeenRequest
 from acp_langgraph.server.webhooks import WebhookPolicy
@@ -35,8 +35,9 @@ from acp_langgraph.server.wire import Limits
 T = TypeVar("T")
 
 _MOST_REMEMBERED: Final = 100_000
-_THREADS_FOR_NODES: Final = 64  # synchronous nodes that may run at once
+_LOOK_AGAIN: Final = 0.1  # seconds, for a second Ctrl-C
 _LAST_WORDS: Final = 5  # seconds for open connections to end when the server stops
+_BACKLOG: Final = 2048
 _IDLE: Final = 75  # seconds that an idle connection is kept: longer than clients keep theirs
 
 
@@ -232,6 +233,9 @@ class _Server(uvicorn.Server):
     """uvicorn, which says when it is ready and lets go of long polls before it waits for them."""
 
     def __init__(self, app: Starlette, on_ready: Callable[[], None] | None = None) -> None:
+        self._engine: Engine = app.state.engine
+        limits: Limits = app.state.limits
+        self._connections = Connections(limits)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -239,6 +243,8 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 lifespan="on",
                 ws="none",
+                http=self._connections.protocol,
+                backlog=ACCEPTED_AT_ONCE,
                 timeout_keep_alive=_IDLE,
                 timeout_graceful_shutdown=_LAST_WORDS,
                 server_header=False,
@@ -250,7 +256,7 @@ class _Server(uvicorn.Server):
         )
         self.ready = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._engine: Engine = app.state.engine
+        self._watch: asyncio.Task[None] | None = None
         self._on_ready = on_ready
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
@@ -265,17 +271,24 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self.loop = asyncio.get_running_loop()
-        self.loop.set_default_executor(
-            ThreadPoolExecutor(_THREADS_FOR_NODES, thread_name_prefix="acp-node")
-        )
+        self.loop.set_default_executor(self._engine.threads)
+        self._watch = asyncio.create_task(self._connections.watch(), name="acp-connections")
         await super().startup(sockets)
+        for each in sockets or ():
+            each.listen(_BACKLOG)  # so many may wait, which is not how many are taken at once
         self.ready.set()
         if self._on_ready:
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        draining = asyncio.create_task(self._engine.drain())
+        while not (draining.done() or self.force_exit):
+            await asyncio.wait([draining], timeout=_LOOK_AGAIN)
+        draining.cancel()
         await self._engine.close()
         await super().shutdown(sockets)
+        if self._watch:
+            self._watch.cancel()
 
 
 def _refuse_open_door(host: str, api_key: Any) -> None:
@@ -298,7 +311,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
-        bound.listen(2048)
+        bound.listen(_BACKLOG)
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRINUSE:

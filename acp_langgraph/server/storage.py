@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from pydantic_core import to_json
 
@@ -41,8 +40,12 @@ from acp_langgraph.server.records import (
     run_of,
     thread_of,
 )
+from acp_langgraph.server.wire import too_much
+
+R = TypeVar("R")
 
 _FORGOTTEN_AT_ONCE: Final = 500
+_LOOKED_THROUGH_AT_ONCE: Final = 2 * 2**20  # bytes
 _LARGEST: Final = 2**62  # a client may send any integer as an offset
 
 
@@ -58,10 +61,12 @@ class Storage:
 
     Args:
         database: Where; opened before the first use.
+        answer: Bytes that a list may have.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, answer: int = 16 * 2**20) -> None:
         self._database = database
+        self._answer = answer
 
     def prepare(self, connection: sqlite3.Connection) -> None:
         """Make the tables; to be done while the database is opened.
@@ -77,6 +82,20 @@ class Storage:
             )
         if version == 0:
             connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
+
+    @property
+    def lost(self) -> bool:
+        """Whether what is kept from now on is gone when the server ends."""
+        return self._database.lost
+
+    async def answers(self, seconds: float) -> bool:
+        """Whether something can be read within some time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._database.run(lambda connection: connection.execute("SELECT 1"))
+        except (TimeoutError, sqlite3.Error, DatabaseError):
+            return False
+        return True
 
     def add_run(self, run: RunRecord, thread: ThreadRecord | None = None) -> asyncio.Future[None]:
         """Keep a new run, and its thread if that is new, too; done when both are on file."""
@@ -126,12 +145,19 @@ class Storage:
             self._database.post(partial(_delete_runs, "run_id = ?", run_id))
 
     async def find_runs(self, query: RunQuery) -> list[RunRecord]:
-        """The runs that match, newest first."""
-        return await self._database.run(partial(_find_runs, query))
+        """The runs that match, newest first.
 
-    async def forget_runs(self, seconds: float | None, most: int | None) -> None:
+        Raises:
+            Problem: 422, if they are too large for one answer.
+        """
+        return self._whole(await self._database.run(partial(_find_runs, query, self._answer)))
+
+    async def forget_runs(
+        self, seconds: float | None, most: int | None, now: datetime | None = None
+    ) -> None:
         """Forget runs that ended so many seconds ago, and the oldest beyond so many."""
-        while await self._database.run(partial(_forget_runs, seconds, most)):
+        before = None if seconds is None else (now or moment_after()) - timedelta(seconds=seconds)
+        while await self._database.run(partial(_forget_runs, before, most)):
             pass  # a few at a time, so that others get their turn
 
     async def unfinished_runs(self) -> list[RunRecord]:
@@ -165,8 +191,49 @@ class Storage:
         return await self._database.run(partial(_delete_thread, thread_id))
 
     async def find_threads(self, query: ThreadQuery) -> list[ThreadRecord]:
-        """The threads that match, newest first."""
-        return await self._database.run(partial(_find_threads, query))
+        """The threads that match, newest first.
+
+        Raises:
+            Problem: 422, if they are too large for one answer.
+        """
+        if not query.values:
+            found = partial(_find_threads, query, self._answer)
+            return self._whole(await self._database.run(found))
+        return await self._threads_with(query.values, query)
+
+    async def _threads_with(
+        self, values: Mapping[str, Any], query: ThreadQuery
+    ) -> list[ThreadRecord]:
+        """Look through all threads, a few at a time, so that others get their turn."""
+        wanted = {name: canonical(value) for name, value in values.items()}
+        found, size, skipped = list[ThreadRecord](), 0, 0
+        before = _LARGEST
+        while len(found) < query.limit:
+            job = partial(_threads_before, query, before)
+            seen, before = await self._database.run(job)
+            if not before:
+                break
+            for thread, bytes_ in seen:
+                if not _holds(thread.values, wanted):
+                    continue
+                if skipped < query.offset:
+                    skipped += 1
+                    continue
+                size += bytes_
+                if found and size > self._answer:
+                    raise too_much(self._answer, len(found))
+                found.append(thread)
+        return found[: query.limit]
+
+    def _whole(self, found: tuple[list[R], bool]) -> list[R]:
+        records, whole = found
+        if not whole:
+            raise too_much(self._answer, len(records))
+        return records
+
+    async def old_threads(self, before: datetime) -> list[ThreadRecord]:
+        """Some of the threads that have not changed since, without unfinished runs."""
+        return await self._database.run(partial(_old_threads, before))
 
 
 def _add_run(run: RunRecord, thread: ThreadRecord | None, connection: sqlite3.Connection) -> None:
@@ -255,15 +322,14 @@ def _has_later(run: RunRecord, connection: sqlite3.Connection) -> bool:
     return any(each.base_checkpoint is not None for each in readable(run_of, later))
 
 
-def _forget_runs(seconds: float | None, most: int | None, connection: sqlite3.Connection) -> bool:
+def _forget_runs(before: datetime | None, most: int | None, connection: sqlite3.Connection) -> bool:
     oldest = "SELECT seq FROM runs WHERE status NOT IN ('pending', 'interrupted')"
     forgotten = 0
-    if seconds is not None:
-        before = microseconds(moment_after() - timedelta(seconds=seconds))
+    if before is not None:
         forgotten += connection.execute(
             f"DELETE FROM runs WHERE seq IN "
             f"({oldest} AND updated_at < ? ORDER BY updated_at LIMIT {_FORGOTTEN_AT_ONCE})",
-            (before,),
+            (microseconds(before),),
         ).rowcount
     if most is not None:
         [ended] = connection.execute(f"SELECT count(*) FROM ({oldest})").fetchone()
@@ -278,7 +344,9 @@ def _delete_runs(which: str, value: str, connection: sqlite3.Connection) -> bool
     return connection.execute(f"DELETE FROM runs WHERE {which}", (value,)).rowcount > 0
 
 
-def _find_runs(query: RunQuery, connection: sqlite3.Connection) -> list[RunRecord]:
+def _find_runs(
+    query: RunQuery, most: int, connection: sqlite3.Connection
+) -> tuple[list[RunRecord], bool]:
     rules = {
         "stateless = ?": query.stateless,
         "thread_id = ?": query.thread_id,
@@ -290,7 +358,24 @@ def _find_runs(query: RunQuery, connection: sqlite3.Connection) -> list[RunRecor
         f"SELECT {RUN} FROM runs {where} ORDER BY seq DESC LIMIT ? OFFSET ?",
         (*values, query.limit, min(query.offset, _LARGEST)),
     )
-    return readable(run_of, found)
+    return _up_to(most, run_of, found)
+
+
+def _up_to(
+    most: int, read: Callable[[tuple[Any, ...]], R], rows: Iterable[tuple[Any, ...]]
+) -> tuple[list[R], bool]:
+    """What is in rows that have so many bytes, one at least; and whether those are all."""
+    taken, size = list[tuple[Any, ...]](), 0
+    for row in rows:
+        size += _bytes(row)
+        if taken and size > most:
+            return readable(read, taken), False
+        taken.append(row)
+    return readable(read, taken), True
+
+
+def _bytes(row: Sequence[Any]) -> int:
+    return sum(len(each) for each in row[-2:] if isinstance(each, (bytes, str)))  # JSON, both
 
 
 def _unfinished_runs(connection: sqlite3.Connection) -> list[RunRecord]:
@@ -365,15 +450,40 @@ def _delete_thread(thread_id: str, connection: sqlite3.Connection) -> bool:
     return deleted.rowcount == 1
 
 
-def _find_threads(query: ThreadQuery, connection: sqlite3.Connection) -> list[ThreadRecord]:
+def _find_threads(
+    query: ThreadQuery, most: int, connection: sqlite3.Connection
+) -> tuple[list[ThreadRecord], bool]:
     where, values = _where("thread", {"status = ?": query.status}, query.metadata)
-    offset = min(query.offset, _LARGEST)
-    statement = f"SELECT {THREAD} FROM threads {where} ORDER BY seq DESC"
-    if not query.values:
-        page = (*values, query.limit, offset)
-        return readable(thread_of, connection.execute(f"{statement} LIMIT ? OFFSET ?", page))
-    found = _having(query.values, readable(thread_of, connection.execute(statement, values)))
-    return list(islice(found, offset, offset + query.limit))
+    page = (*values, query.limit, min(query.offset, _LARGEST))
+    statement = f"SELECT {THREAD} FROM threads {where} ORDER BY seq DESC LIMIT ? OFFSET ?"
+    return _up_to(most, thread_of, connection.execute(statement, page))
+
+
+def _threads_before(
+    query: ThreadQuery, before: int, connection: sqlite3.Connection
+) -> tuple[list[tuple[ThreadRecord, int]], int]:
+    """Some threads, with their sizes, and before which the next ones are; 0 if there are none."""
+    rules = {"status = ?": query.status, "seq < ?": before}
+    where, values = _where("thread", rules, query.metadata)
+    found = list[tuple[ThreadRecord, int]]()
+    size = last = 0
+    statement = f"SELECT {THREAD}, seq FROM threads {where} ORDER BY seq DESC"
+    for *row, seq in connection.execute(statement, values):
+        bytes_ = _bytes(row)
+        size, last = size + bytes_, seq
+        found += [(thread, bytes_) for thread in readable(thread_of, [tuple(row)])]
+        if size > _LOOKED_THROUGH_AT_ONCE:
+            break
+    return found, last
+
+
+def _old_threads(before: datetime, connection: sqlite3.Connection) -> list[ThreadRecord]:
+    found = connection.execute(
+        f"SELECT {THREAD} FROM threads WHERE updated_at < ? AND thread_id NOT IN ("
+        "SELECT thread_id FROM runs WHERE status IN ('pending', 'interrupted')) LIMIT ?",
+        (microseconds(before), _FORGOTTEN_AT_ONCE),
+    )
+    return readable(thread_of, found)
 
 
 def _where(
@@ -385,12 +495,7 @@ def _where(
     return f"WHERE {' AND '.join(terms)}" if terms else "", [*given.values(), *wanted]
 
 
-def _having(wanted: Mapping[str, Any], threads: Iterable[ThreadRecord]) -> Iterator[ThreadRecord]:
-    """The threads whose values hold the wanted ones."""
-    texts = {name: canonical(value) for name, value in wanted.items()}
-    for thread in threads:
-        values = thread.values
-        if isinstance(values, dict) and all(
-            name in values and canonical(values[name]) == text for name, text in texts.items()
-        ):
-            yield thread
+def _holds(values: Any, wanted: Mapping[str, str]) -> bool:
+    return isinstance(values, dict) and all(
+        name in values and canonical(values[name]) == text for name, text in wanted.items()
+    )

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -36,6 +37,7 @@ CREATE TRIGGER IF NOT EXISTS events_go_with_their_run AFTER DELETE ON runs BEGIN
 END;
 """
 _MOST_KEPT: Final = 1000  # per run
+MOST_BYTES: Final = 8 * 2**20  # the same; also of what waits to be stored, or to be read
 _UNICODE_LINE_ENDS: Final = ("\u0085", "\u2028", "\u2029")
 
 
@@ -57,6 +59,30 @@ class Event:
     def frame(self) -> bytes:
         """The event as it is sent."""
         return b"id: %d\nevent: agent_event\ndata: %s\n\n" % (self.id, self.data)
+
+
+class Backlog:
+    """How much of a run's stream was handed in to be stored, and how much of that is kept."""
+
+    def __init__(self) -> None:
+        self.first = 0  # id of the first event
+        self.stored = 0  # bytes; counted by the database's thread alone
+        self._handed_in = 0
+        self._kept: deque[tuple[int, int]] = deque()
+        self._bytes = 0
+
+    def add(self, event: Event) -> int | None:
+        """Count an event; the oldest one to be kept besides, `None` if it is to be left out."""
+        size = len(event.data)
+        if not event.last and self._handed_in - self.stored > MOST_BYTES:
+            return None
+        self._handed_in += size
+        self._bytes += size
+        self.first = self.first or event.id
+        self._kept.append((event.id, size))
+        while self._bytes > MOST_BYTES and len(self._kept) > 1:
+            self._bytes -= self._kept.popleft()[1]
+        return self._kept[0][0]
 
 
 class Journal:
@@ -84,10 +110,18 @@ class Journal:
             data = data.replace(line_end.encode(), b"\\u%04x" % ord(line_end))
         return Event(next(self._ids), data, last)
 
-    def keep(self, run_id: str, event: Event) -> None:
-        """Keep an event of a run, of which only so many are kept."""
+    def keep(self, run_id: str, event: Event, backlog: Backlog) -> None:
+        """Keep an event of a run, of which only so many are kept, and so many bytes.
+
+        What comes faster than it can be stored is left out, but for the end: whoever comes back
+        gets what there is.
+        """
+        oldest = backlog.add(event)
+        if oldest is None:
+            return
 
         def job(connection: sqlite3.Connection) -> None:
+            backlog.stored += len(event.data)
             connection.execute(
                 "INSERT INTO events (id, run_id, last, data) SELECT ?, ?, ?, ? "
                 "WHERE EXISTS (SELECT 1 FROM runs WHERE run_id = ?)",  # else who would clear up?
@@ -98,6 +132,10 @@ class Journal:
                 "SELECT id FROM events WHERE run_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
                 (run_id, run_id, _MOST_KEPT),
             )
+            if oldest > backlog.first:
+                connection.execute(
+                    "DELETE FROM events WHERE run_id = ? AND id < ?", (run_id, oldest)
+                )
 
         self._database.post(job)
 
@@ -130,19 +168,26 @@ _LONGEST_QUEUE: Final = 1000
 
 
 class Subscription:
-    """One listener to a run; its events end when the run stops, or when it falls far behind."""
+    """One listener to a run; its events end when the run stops, or when it falls far behind.
+
+    Then it comes back with the last event that it has had, and gets what is still kept.
+    """
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue(_LONGEST_QUEUE)
+        self._bytes = 0
         self._closed = False
 
     def put(self, event: Event | None) -> None:
         """Hand an event over; `None` ends the subscription, as does a full queue."""
         if self._closed:
             return
-        if event is None or self._queue.qsize() >= _LONGEST_QUEUE - 1:
+        full = self._queue.qsize() >= _LONGEST_QUEUE - 1 or self._bytes > MOST_BYTES
+        if event is None or full:
             self._closed = True
             event = None
+        else:
+            self._bytes += len(event.data)
         self._queue.put_nowait(event)
 
     async def next_within(self, seconds: float) -> Event | None:
@@ -152,7 +197,10 @@ class Subscription:
             TimeoutError: If there was none in time.
         """
         async with asyncio.timeout(seconds):
-            return await self._queue.get()
+            event = await self._queue.get()
+        if event is not None:
+            self._bytes -= len(event.data)
+        return event
 
 
 class Feed:
@@ -169,6 +217,7 @@ class Feed:
         self._modes = _wanted_modes(run.creation)
         self._journal = journal
         self._heard = heard
+        self._backlog = Backlog()
         self._listeners: set[Subscription] = set()
 
     def subscribe(self) -> Subscription:
@@ -217,7 +266,7 @@ class Feed:
             each.put(None)
 
     def _emit(self, event: Event) -> None:
-        self._journal.keep(self._run_id, event)
+        self._journal.keep(self._run_id, event, self._backlog)
         for each in self._listeners:
             each.put(event)
 

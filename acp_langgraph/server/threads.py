@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from langgraph.types import StateSnapshot
+from pydantic_core import to_json
 
 from acp_langgraph.acp.agents import is_uuid
 from acp_langgraph.acp.models import (
@@ -25,13 +26,14 @@ from acp_langgraph.acp.models import (
     ThreadStatus,
 )
 from acp_langgraph.core.chat import with_messages
+from acp_langgraph.core.wire import dump
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.containing import contained
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.execution import jsonable
 from acp_langgraph.server.records import ThreadRecord, moment_after
-from acp_langgraph.server.wire import conflict, invalid, not_found
+from acp_langgraph.server.wire import conflict, demand_little, invalid, not_found, too_much
 
 
 class Threads:
@@ -86,6 +88,9 @@ class Threads:
         thread = await self.get(thread_id)
         if body.checkpoint is not None and not is_uuid(body.checkpoint.checkpoint_id):
             raise invalid("checkpoint.checkpoint_id: must be a UUID")
+        if body.metadata:
+            whole = {**thread.metadata, **body.metadata}
+            demand_little("metadata", whole, self._engine.limits)
         values = thread.values
         if body.values is not None or body.messages is not None:
             with self._engine.holding(thread_id):
@@ -125,17 +130,15 @@ class Threads:
             Problem: 404, if there is none; 422, if a run is pending on it.
         """
         thread = await self.get(thread_id)
-        agent = self._engine.agents.find(thread.agent_id) if thread.agent_id else None
-        with self._engine.holding(thread_id, removing=True):
-            if agent is not None:  # first: the id may be used again, and must not bring them back
-                await checkpoints.drop_thread(agent, thread_id)
-            await self._storage.delete_thread(thread_id)
+        await self._engine.remove_thread(thread)
 
-    async def history(self, thread_id: str, *, limit: int, before: str | None) -> list[ThreadState]:
+    async def history(
+        self, thread_id: str, *, limit: int, before: str | None
+    ) -> list[dict[str, Any]]:
         """The states of a thread, newest first.
 
         Raises:
-            Problem: 404, if there is no such thread.
+            Problem: 404, if there is no such thread; 422, if they are too large for one answer.
         """
         thread = await self.get(thread_id)
         if thread.agent_id is None:
@@ -146,7 +149,14 @@ class Threads:
             before=checkpoints.thread_config(thread_id, before) if before else None,
             limit=limit,
         )
-        return [_state(snapshot) async for snapshot in states]
+        found, size = list[dict[str, Any]](), 0
+        async for snapshot in states:
+            state = dump(_state(snapshot))
+            size += len(to_json(state))
+            if found and size > self._engine.limits.answer:
+                raise too_much(self._engine.limits.answer, len(found))
+            found.append(state)
+        return found
 
     async def _write_state(self, thread: ThreadRecord, body: ThreadPatch) -> Any:
         if thread.agent_id is None:

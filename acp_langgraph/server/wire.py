@@ -12,6 +12,7 @@ configured size. Unknown fields are let through, as the specification allows the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from http import HTTPStatus
@@ -43,14 +44,30 @@ class Limits:
 
     Attributes:
         body: Bytes that a request may have.
+        values: JSON values that a request may have: objects, lists and what is in them.
+        metadata: Names that the metadata of a run or thread may have, and terms of a search.
+        metadata_bytes: Bytes that metadata may have, as JSON.
+        answer: Bytes that a list of runs, threads or states may have.
+        connections: Connections that may be open; fewer, if the process may have fewer descriptors.
+        head_seconds: Seconds for a request's head to arrive.
+        body_seconds: Seconds for its body to arrive, and for a client to read on.
         running: Runs that are executed at once; further ones stay pending until one ends.
         pending: Runs that may be pending, running ones included; further ones are refused with
             503.
+        pending_on_thread: The same for the runs of one thread.
+        pending_of_key: The same for the runs of one API key, where there are several.
+        held_threads: Threads that blocking nodes may hold after their runs have ended; then new runs
+            are refused with 503, until some of them end.
+        wait_seconds: Seconds that a wait for a run may take while another one asks on its thread.
         run_seconds: Seconds that a run may take from its start, or from an answer, to its end or
             next question; then its status is `timeout`. `None` lets it take any time.
         kept_seconds: Seconds for which a run is kept after it has ended; a week by default. `None`
-            keeps it until it is deleted. Threads are kept until they are deleted.
+            keeps it until it is deleted.
+        kept_thread_seconds: Seconds for which a thread is kept after it last changed, with its
+            state. `None`, the default, keeps it until it is deleted.
         kept_runs: Ended runs that are kept; beyond, the oldest are forgotten. `None` keeps all.
+        grace_seconds: Seconds for which runs at work may go on when the server stops; by default
+            they are cancelled at once, and go on from their last checkpoint at the next start.
         keep_alive: Seconds between signs of life on an idle stream.
 
     Raises:
@@ -58,11 +75,24 @@ class Limits:
     """
 
     body: int = 16 * 2**20
+    values: int = 200_000
+    metadata: int = 100
+    metadata_bytes: int = 64 * 2**10
+    answer: int = 16 * 2**20
+    connections: int = 4096
+    head_seconds: float = 15.0
+    body_seconds: float = 60.0
     running: int = 200
     pending: int = 10_000
+    pending_on_thread: int = 100
+    pending_of_key: int = 5_000
+    held_threads: int = 256
+    wait_seconds: float = 300.0
     run_seconds: float | None = None
     kept_seconds: float | None = 7 * _DAY
     kept_runs: int | None = 1_000_000
+    kept_thread_seconds: float | None = None
+    grace_seconds: float | None = None
     keep_alive: float = 15.0
 
     def __post_init__(self) -> None:
@@ -109,11 +139,14 @@ def invalid(message: str) -> Problem:
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message)
 
 
-def busy() -> Problem:
-    """503: as many runs as the server takes on are pending."""
-    return Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "too many runs are pending; try again later", _LATER
-    )
+def busy(what: str = "too many runs are pending") -> Problem:
+    """503: as much as the server takes on is under way."""
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{what}; try again later", _LATER)
+
+
+def too_much(most: int, fitting: int) -> Problem:
+    """422: what was asked for is too large for one answer."""
+    return invalid(f"this is more than {most} bytes; ask for a limit of {fitting} at most")
 
 
 def unstored() -> Problem:
@@ -205,27 +238,53 @@ def error_answer(problem: Problem) -> Response:
     )
 
 
-async def read_json(request: Request, limit: int) -> Any:
+async def read_json(request: Request, limits: Limits) -> Any:
     """The JSON value in a request's body.
 
     Raises:
-        Problem: 413, if the body is larger than `limit` bytes; 422, if it is no JSON.
+        Problem: 413, if the body has too many bytes; 422, if it is no JSON, or too many values.
     """
-    content = await _read(request, limit)
+    content = await _read(request, limits.body)
+    _demand_few_values(content, limits.values)
     try:
         return from_json(content, allow_inf_nan=False)
     except ValueError as error:
         raise invalid(f"the body is no JSON: {str(error)[:200]}") from None
 
 
-async def read_model(request: Request, kind: type[W], limit: int) -> W:
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+def _demand_few_values(content: bytes, most: int) -> None:
+    """Refuse, before it is parsed, what would become very many values."""
+    if _count(content) > most and _count(_STRING.sub(b"", content)) > most:
+        raise invalid(f"the body has more than {most} JSON values")
+
+
+def _count(content: bytes) -> int:
+    return content.count(b",") + content.count(b"[") + content.count(b"{")
+
+
+def demand_little(what: str, given: Any, limits: Limits) -> None:
+    """Refuse metadata, or the terms of a search, of which there is too much.
+
+    Raises:
+        Problem: 422.
+    """
+    if given and len(given) > limits.metadata:
+        raise invalid(f"{what}: has more than {limits.metadata} names")
+    if given and len(to_json(given)) > limits.metadata_bytes:
+        raise invalid(f"{what}: has more than {limits.metadata_bytes} bytes")
+
+
+async def read_model(request: Request, kind: type[W], limits: Limits) -> W:
     """The model in a request's body.
 
     Raises:
-        Problem: 413, if the body is larger than `limit` bytes; 422, if it is not what the
-            specification says, naming the fields.
+        Problem: 413, if the body has too many bytes; 422, if it is not what the specification
+            says, naming the fields, or has too many values.
     """
-    value = await read_json(request, limit)
+    value = await read_json(request, limits)
     if not isinstance(value, dict):
         raise invalid("the body must be a JSON object")
     try:
