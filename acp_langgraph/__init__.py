@@ -34,28 +34,62 @@ _HOMES = {
     "errors": (
         "A2ATaskError",
         "ACPDescriptorValidationException",
-        "AcpLangGraphError",
         "ACPRunException",
+        "AcpLangGraphError",
+        "AnswerRejectedError",
+        "AnswerTooLargeError",
         "ApiConnectionError",
         "ApiException",
         "ApiTimeoutError",
+        "ApiTypeError",
+        "ApiValueError",
+        "BadRequestException",
+        "BridgeError",
+        "BridgeInternalError",
+        "BridgeSetupError",
         "CheckpointerRequiredError",
-        "GraphCheckError",
+        "ConflictException",
         "CredentialsUnavailableError",
+        "EventStreamError",
+        "ForbiddenException",
+        "GatewayError",
+        "GatewayTimeoutError",
+        "GraphCheckError",
         "MappingError",
         "MissingCredentialsError",
+        "ModelGenerationError",
+        "NoMatchingOperationError",
+        "NoServiceError",
         "NodeConfigurationError",
         "NodeError",
         "NodeInputError",
         "NodeOutputError",
+        "NotFoundException",
         "OpenApiException",
         "RemoteGraphError",
+        "QuantRunError",
+        "QueryNotUnderstoodError",
+        "QueryPassedThroughError",
+        "QueryRefusedError",
+        "QueryTooLargeError",
+        "RequestTimeoutException",
         "RunError",
+        "RunExpiredError",
         "RunLostError",
         "RunOutputError",
         "RunTimeoutError",
+        "ServiceException",
+        "TaskDependencyError",
+        "TaskError",
+        "TaskFailedError",
+        "TaskTakenError",
+        "TooManyRequestsException",
+        "UnauthorizedException",
+        "UnexpectedStatusException",
         "UnknownAgentError",
         "UnknownOutcomeError",
+        "UnprocessableEntityException",
+        "UnreadableAnswerException",
     ),
     "mapping.edges": ("add_io_mapped_conditional_edge", "add_io_mapped_edge"),
     "mapping.metadata": ("FieldMetadata", "IOMappingAgentMetadata"),
@@ -72,10 +106,33 @@ __all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: P
 
 _find, __dir__ = lazily(__name__, _HOMES)
 
+# What is looked for here and is elsewhere.
+_ELSEWHERE = {
+    **dict.fromkeys(("FakeACPServer", "FakeBridge", "FakeQuant"), "acp_langgraph.testing"),
+    **dict.fromkeys(("create_app", "serve"), "acp_langgraph.server (extra server)"),
+    **dict.fromkeys(("exceptions", "models"), "acp_langgraph.agntcy"),
+}
+
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415 - rarely wanted
 
         return version("acp-langgraph")
+    if name in _ELSEWHERE:
+        raise _moved(name, _ELSEWHERE[name])
+    if name not in __all__ and name[:1].isupper():
+        from acp_langgraph import agntcy  # noqa: PLC0415 - only for a name that is not there
+        from acp_langgraph.agntcy import models  # noqa: PLC0415 - as above
+
+        if name in agntcy.__all__:
+            raise _moved(name, "acp_langgraph.agntcy, which has all the names of agntcy_acp")
+        if name in models.__all__:
+            told = "acp_langgraph.agntcy.models, as in agntcy_acp; plain ones are in acp_langgraph.acp.models"
+            raise _moved(name, told)
     return _find(name)
+
+
+def _moved(name: str, where: str) -> ImportError:
+    # An AttributeError's words are not shown by `from acp_langgraph import ...`.
+    return ImportError(f"{name} is in {where}", name=__name__)

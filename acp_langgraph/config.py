@@ -35,26 +35,26 @@ _API_KEY_HEADERS = {"xapikey": "x-api-key", "apikeyauth": "x-api-key"}
 class Settings(TypedDict, total=False):
     """What an `ApiClientConfiguration` is made of, for type checkers and editors."""
 
-    host: str
+    host: str | None
     api_key: str | dict[str, str] | None
     api_key_prefix: str | dict[str, str] | None
     username: str | None
     password: str | None
     access_token: str | None
-    server_variables: dict[str, str]
-    headers: dict[str, str]
+    server_variables: dict[str, str] | None
+    headers: dict[str, str] | None
     ssl_ca_cert: str | None
     ca_cert_data: str | bytes | None
-    verify_ssl: bool
+    verify_ssl: bool | None
     client_cert: str | tuple[str, str] | None
     proxy: str | None
-    retries: int
+    retries: int | None
     timeout: float | None
-    connect_timeout: float
-    max_answer_bytes: int
-    debug: bool
-    trace: bool
-    trace_baggage: bool
+    connect_timeout: float | None
+    max_answer_bytes: int | None
+    debug: bool | None
+    trace: bool | None
+    trace_baggage: bool | None
 
 
 class ApiClientConfiguration(BaseModel):
@@ -63,7 +63,8 @@ class ApiClientConfiguration(BaseModel):
         config = ApiClientConfiguration("http://127.0.0.1:8000", api_key="...", timeout=30)
 
     Wherever one is wanted, a URL will do where that is all there is to say. A configuration is never
-    changed; `config.model_copy(update={...})` makes another. Seconds may be fractions.
+    changed; `config.model_copy(update={...})` makes another. Seconds may be fractions. `None` stands
+    for the default, except that of `timeout`.
 
     Attributes:
         host: Base URL, `http` or `https`; may hold a path and `{variables}`. A user name and
@@ -125,12 +126,27 @@ class ApiClientConfiguration(BaseModel):
     def __init__(self, host: str | None = None, /, **settings: Unpack[Settings]) -> None:
         if host is not None:
             settings["host"] = host
+        meant = {
+            name: value
+            for name, value in settings.items()
+            if value is not None or name == "timeout" or name not in type(self).model_fields
+        }
         try:
-            super().__init__(**settings)
+            super().__init__(**meant)
         except ValidationError as error:
             raise ApiValueError(
                 f"the client configuration is not valid: {_faults(error, type(self))}"
             ) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).model_fields:
+            raise AttributeError(
+                f"a configuration is never changed, for others may use it; make a changed copy: "
+                f"config.model_copy(update={{{name!r}: ...}})",
+                name=name,
+                obj=self,
+            )
+        super().__setattr__(name, value)
 
     @field_validator("host")
     @classmethod

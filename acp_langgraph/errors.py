@@ -100,6 +100,8 @@ __all__ = [
     "ForbiddenException",
     "GatewayError",
     "GatewayTimeoutError",
+    "GraphCheckError",
+    "Headers",
     "MappingError",
     "MissingCredentialsError",
     "ModelGenerationError",
@@ -193,14 +195,31 @@ class EventStreamError(OpenApiException, RuntimeError):
     """A stream of server-sent events that cannot be read, as one event is over the limit."""
 
 
+class Headers(dict[str, str]):
+    """The headers of an answer, by name in lower case; found by their names however these are written."""
+
+    def __missing__(self, name: str) -> str:
+        lowered = name.lower()
+        if lowered == name:
+            raise KeyError(name)
+        return self[lowered]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """The header of that name."""
+        return super().get(name.lower(), default)
+
+
 class ApiException(OpenApiException):
     """The server answered with an error status.
 
     Attributes:
         where: Method and URL of the request.
         status: HTTP status code.
-        headers: The answer's headers, names in lower case.
-        body: The answer's body as text.
+        headers: The answer's headers, names in lower case; looked up in whatever case.
+        body: The answer's body as text, all of it.
     """
 
     def __init__(
@@ -214,7 +233,7 @@ class ApiException(OpenApiException):
     ) -> None:
         self.where = where
         self.status = status
-        self.headers = dict(headers or {})
+        self.headers = Headers(headers or {})
         self.body = content.decode("utf-8", "replace")
         said = problem or self._what_the_server_said(content)
         super().__init__(f"{where} answered {status}" + (f": {said}" if said else ""))
@@ -223,6 +242,14 @@ class ApiException(OpenApiException):
     def reason(self) -> str:
         """What the server said, as far as it can be read."""
         return self._what_the_server_said(self.body.encode())
+
+    @property
+    def data(self) -> Any:
+        """The JSON value of the body; `None` if it is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
 
     def retold(self, problem: str) -> Self:
         """The same error in other words; where, status, headers and body stay."""

@@ -207,3 +207,21 @@ def test_broken_json_names_the_variable_and_not_its_value(monkeypatch: pytest.Mo
     with pytest.raises(ApiValueError, match="X_API_KEY") as caught:
         ApiClientConfiguration.from_env_prefix("X_")
     assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted({*ApiClientConfiguration.model_fields} - {"timeout"}))
+def test_none_stands_for_the_default(name: str) -> None:
+    configured = ApiClientConfiguration(**{name: None})
+    assert configured == ApiClientConfiguration()
+    assert configured.timeout == 60.0
+
+
+def test_a_timeout_of_none_waits_for_ever() -> None:
+    assert ApiClientConfiguration(timeout=None).timeout is None
+
+
+def test_who_changes_a_setting_is_told_how_to_make_a_changed_copy() -> None:
+    config = ApiClientConfiguration("http://h", api_key="a secret key")
+    with pytest.raises(AttributeError, match=r"model_copy\(update={'retries': \.\.\.}\)"):
+        config.retries = 5
+    assert config.model_copy(update={"retries": 5}).retries == 5

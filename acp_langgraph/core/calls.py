@@ -61,9 +61,6 @@ _CREDENTIALS: Final = (
 )
 _WHOSE_PAGE: Final = "is this the base URL of the server's API (e.g. of an ACP server), or is there a login page before it?"
 _BLANKS_BEFORE: Final = 4096  # bytes; where a page is looked for
-_TOLD: Final = 256 * 1024  # bytes of an answer that an error holds
-_LONGEST_SECRET: Final = 32 * 1024  # bytes; none is told by half
-_READ: Final = _TOLD + _LONGEST_SECRET
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
@@ -87,16 +84,14 @@ class Reply:
     shown: Shown | None = field(default=None, repr=False, compare=False)
 
     def to_tell(self) -> Reply:
-        """The reply as it may be told of: its first 256 KiB, without what was shown to the server."""
+        """The reply as it may be told of: without what was shown to the server."""
         hide = self.shown.hide if self.shown is not None else str
-        content = hide(self.content[:_READ].decode("utf-8", "surrogateescape"))
-        if len(self.content) > _READ:  # and perhaps in the midst of a secret
-            content = content[:-_LONGEST_SECRET]
-        content = content[:_TOLD]
         return replace(
             self,
             headers={name: hide(value) for name, value in self.headers.items()},
-            content=content.encode("utf-8", "surrogateescape"),
+            content=hide(self.content.decode("utf-8", "surrogateescape")).encode(
+                "utf-8", "surrogateescape"
+            ),
         )
 
     @property

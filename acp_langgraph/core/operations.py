@@ -239,7 +239,7 @@ class ApiResponse(Generic[T]):
 
     Attributes:
         status_code: HTTP status code.
-        headers: Header names in lower case.
+        headers: Header names in lower case; looked up in whatever case.
         data: What the method returns without `with_raw_response`; for a stream the list of its
             events.
         raw_data: The body as it came, decompressed.

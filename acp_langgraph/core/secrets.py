@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from acp_langgraph.core.processes import PerProcess
-from acp_langgraph.errors import AcpLangGraphError
+from acp_langgraph.errors import AcpLangGraphError, Headers
 
 E = TypeVar("E", bound=Exception)
 
@@ -146,7 +146,8 @@ def _without(value: Any, hidden: tuple[str, ...]) -> Any:
                 "utf-8", "surrogateescape"
             )
         case dict():
-            return {name: _without(each, hidden) for name, each in value.items()}
+            kind = Headers if isinstance(value, Headers) else dict
+            return kind({name: _without(each, hidden) for name, each in value.items()})
         case list():
             return [_without(each, hidden) for each in value]
         case tuple():

@@ -268,7 +268,9 @@ class ACPNode(AgentNode):
         value = yield from self.input.take(state, config)
         run_config = forwarded(config)
         if self.config is not None:
-            run_config["configurable"] = self.config.read(state)
+            configurable = yield from self.config.take(state, config)
+            if configurable is not None:
+                run_config["configurable"] = configurable
         agent_id = self._agent_id or (yield from self._resolve())
         order = self._order(value, run_config, agent_id, execution, config)
         listening = (yield from self._listen()) if execution.sink.is_there else None

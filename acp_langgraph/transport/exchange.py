@@ -35,6 +35,7 @@ from acp_langgraph.errors import (
     ApiTypeError,
     ApiValueError,
     CredentialsUnavailableError,
+    Headers,
     MissingCredentialsError,
     OpenApiException,
     error_for_status,
@@ -199,7 +200,7 @@ class Endpoint:
         if size > LONGEST_HEAD or len(headers) > MOST_HEADERS:
             raise _head_too_large(self._place(call))
         _note_answer(self._wire_origin)
-        return Reply(status, lowered, content, self.base_url + call.path, self.shown)
+        return Reply(status, Headers(lowered), content, self.base_url + call.path, self.shown)
 
     def note(self, request: httpx.Request) -> None:
         """Remember what somebody else has put into a request, so that it is not told."""

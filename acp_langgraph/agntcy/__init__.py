@@ -1,0 +1,51 @@
+"""The reference of this protocol in Python, `agntcy-acp`, by its names: a face of this package.
+
+    from acp_langgraph.agntcy import ACPClient, ApiClientConfiguration     # was: from agntcy_acp import ...
+
+A program that was written for `agntcy_acp` runs when that is `acp_langgraph.agntcy` in its import lines. What
+differs all the same is told in the README. Beneath are this package's own clients, nodes and edges, which new
+programs use directly.
+"""
+
+from typing import Any
+
+from acp_langgraph.lazy import lazily
+
+ACP_VERSION, ACP_MAJOR_VERSION, ACP_MINOR_VERSION = "0.2.3", "0", "2"
+
+_HOMES = {
+    "api_client": ("ApiClient", "AsyncApiClient"),
+    "client": ("ACPClient", "ApiResponse", "AsyncACPClient"),
+    "configuration": ("ApiClientConfiguration",),
+    "exceptions": (
+        "ACPDescriptorValidationException",
+        "ACPRunException",
+        "ApiAttributeError",
+        "ApiException",
+        "ApiKeyError",
+        "ApiTypeError",
+        "ApiValueError",
+        "BadRequestException",
+        "ConflictException",
+        "ForbiddenException",
+        "NotFoundException",
+        "OpenApiException",
+        "ServiceException",
+        "UnauthorizedException",
+        "UnprocessableEntityException",
+    ),
+}
+
+_find, __dir__ = lazily(__name__, _HOMES)
+
+__all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605 - checkers read __init__.pyi
+
+
+def __getattr__(name: str) -> Any:
+    if name == "manifest" or name.startswith("AGWS_"):
+        raise ImportError(
+            f"{name} is about manifests, by which AGNTCY's workflow server deploys agents; a program that "
+            "works with those imports it from agntcy_acp as before",
+            name=__name__,
+        )
+    return _find(name)

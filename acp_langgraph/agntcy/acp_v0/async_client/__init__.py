@@ -1,0 +1,1 @@
+"""See `acp_langgraph.agntcy.acp_v0`."""

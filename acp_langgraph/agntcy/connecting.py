@@ -1,0 +1,84 @@
+"""Clients of httpx's for settings that the package leaves to a client of the caller's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from acp_langgraph import config
+from acp_langgraph.agntcy.configuration import ApiClientConfiguration
+from acp_langgraph.transport.proxies import proxy_to
+from acp_langgraph.transport.tls import tls_context
+
+_USUAL = ApiClientConfiguration()
+
+
+def is_special(settings: ApiClientConfiguration) -> bool:
+    """Whether a configuration says what needs a client of its own."""
+    names = (
+        "assert_hostname",
+        "tls_server_name",
+        "connection_pool_maxsize",
+        "proxy_headers",
+        "socket_options",
+    )
+    return any(getattr(settings, name) != getattr(_USUAL, name) for name in names)
+
+
+def blocking_client(
+    settings: ApiClientConfiguration, made: config.ApiClientConfiguration
+) -> httpx.Client | None:
+    """The client for what a configuration says; `None` where the package's own connections do."""
+    if not is_special(settings):
+        return None
+    transport = httpx.HTTPTransport(**_options(settings, made))
+    return httpx.Client(transport=transport, event_hooks={"request": [_naming(settings)]})
+
+
+def awaiting_client(
+    settings: ApiClientConfiguration, made: config.ApiClientConfiguration
+) -> httpx.AsyncClient | None:
+    """`blocking_client`, awaiting."""
+    if not is_special(settings):
+        return None
+    name = _naming(settings)
+
+    async def hook(request: httpx.Request) -> None:
+        name(request)
+
+    transport = httpx.AsyncHTTPTransport(**_options(settings, made))
+    return httpx.AsyncClient(transport=transport, event_hooks={"request": [hook]})
+
+
+def _options(
+    settings: ApiClientConfiguration, made: config.ApiClientConfiguration
+) -> dict[str, Any]:
+    context = tls_context(made)
+    if settings.assert_hostname is False:
+        context.check_hostname = False
+    proxy = proxy_to(httpx.URL(made.base_url), made.proxy)
+    if proxy is not None:
+        proxy.headers.update(settings.proxy_headers or {})
+        proxy.ssl_context = tls_context(made) if proxy.url.scheme == "https" else None
+    kept = settings.connection_pool_maxsize
+    return {
+        "verify": context,
+        "proxy": proxy,
+        "limits": httpx.Limits(max_connections=kept, max_keepalive_connections=kept),
+        "socket_options": settings.socket_options,
+        "trust_env": False,  # `proxy_to` has read it
+    }
+
+
+def _naming(settings: ApiClientConfiguration) -> Callable[[httpx.Request], None]:
+    """Asks a server for the name that was configured, which its certificate then must have."""
+    other = settings.assert_hostname
+    name = settings.tls_server_name or (other if isinstance(other, str) else None)
+
+    def hook(request: httpx.Request) -> None:
+        if name:
+            request.extensions["sni_hostname"] = name
+
+    return hook
