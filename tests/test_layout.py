@@ -34,6 +34,7 @@ MAY_IMPORT = {
         "auth",
         "json_schema",
     },
+    "agntcy": {"core", "transport", "acp", "bridge", "mapping", "nodes"},
     "server": {"core", "acp"},
     "testing": {"core", "acp", "agent_protocol"},
     "json_schema": set(),
@@ -53,7 +54,10 @@ MAY_IMPORT = {
 }
 
 ONLY_HERE = {
-    "httpx": {"transport", "auth/signing", "acp/client", "bridge/client", "quant/client", "nodes"},
+    "httpx": {
+        *("transport", "auth/signing", "acp/client", "bridge/client", "quant/client", "nodes"),
+        *("agntcy/connecting", "agntcy/responses"),
+    },
     "aiohttp": {"transport", "auth/signing", "server/webhooks", "server/addresses"},
     "langgraph": {"nodes", "mapping", "server", "demo", "checking"},
     "starlette": {"server"},

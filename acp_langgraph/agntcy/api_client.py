@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import weakref
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import TypeAdapter
@@ -39,6 +38,7 @@ class _Connecting(Generic[C]):
         self.cookie = cookie
         self.user_agent = "acp-langgraph/python"
         self._made: tuple[config.ApiClientConfiguration, C] | None = None
+        self._own: Any = None  # the client of httpx's that one is over
 
     @property
     def user_agent(self) -> Any:
@@ -120,17 +120,17 @@ class ApiClient(_Connecting[ACPClient]):
         """Close the connections."""
         if self._made is not None:
             self._made[1].close()
+        if self._own is not None:
+            self._own.close()
+            self._made = self._own = None
 
     def transport(self) -> Transport:
         """What performs calls for what the configuration says now."""
         return self.client()._transport  # noqa: SLF001 - for answers whose body is still to come
 
     def _client(self, wanted: config.ApiClientConfiguration) -> ACPClient:
-        own = blocking_client(self.configuration, wanted)
-        client = ACPClient(wanted, client=own)
-        if own is not None:
-            weakref.finalize(client, own.close)
-        return client
+        self._own = blocking_client(self.configuration, wanted)
+        return ACPClient(wanted, client=self._own)
 
 
 class AsyncApiClient(_Connecting[AsyncACPClient]):
@@ -155,10 +155,14 @@ class AsyncApiClient(_Connecting[AsyncACPClient]):
         """Close the connections of the running event loop."""
         if self._made is not None:
             await self._made[1].aclose()
+        if self._own is not None:
+            await self._own.aclose()
+            self._made = self._own = None
 
     def transport(self) -> AsyncTransport:
         """What performs calls for what the configuration says now."""
         return self.client()._transport  # noqa: SLF001 - for answers whose body is still to come
 
     def _client(self, wanted: config.ApiClientConfiguration) -> AsyncACPClient:
-        return AsyncACPClient(wanted, client=awaiting_client(self.configuration, wanted))
+        self._own = awaiting_client(self.configuration, wanted)
+        return AsyncACPClient(wanted, client=self._own)

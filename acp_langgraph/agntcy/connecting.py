@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import weakref
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import httpx
@@ -34,13 +36,15 @@ def blocking_client(
     if not is_special(settings):
         return None
     transport = httpx.HTTPTransport(**_options(settings, made))
-    return httpx.Client(transport=transport, event_hooks={"request": [_naming(settings)]})
+    client = httpx.Client(transport=transport, event_hooks={"request": [_naming(settings)]})
+    weakref.finalize(client, transport.close)
+    return client
 
 
 def awaiting_client(
     settings: ApiClientConfiguration, made: config.ApiClientConfiguration
 ) -> httpx.AsyncClient | None:
-    """`blocking_client`, awaiting."""
+    """`blocking_client`, awaiting; of use in every event loop, whose connections are closed with it."""
     if not is_special(settings):
         return None
     name = _naming(settings)
@@ -48,8 +52,38 @@ def awaiting_client(
     async def hook(request: httpx.Request) -> None:
         name(request)
 
-    transport = httpx.AsyncHTTPTransport(**_options(settings, made))
+    transport = _PerLoop(lambda: httpx.AsyncHTTPTransport(**_options(settings, made)))
     return httpx.AsyncClient(transport=transport, event_hooks={"request": [hook]})
+
+
+class _PerLoop(httpx.AsyncBaseTransport):
+    """Connections of the event loop that runs, closed together with it."""
+
+    def __init__(self, make: Callable[[], httpx.AsyncHTTPTransport]) -> None:
+        self._make = make
+        self._made: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, tuple[httpx.AsyncHTTPTransport, AsyncGenerator[None]]
+        ] = weakref.WeakKeyDictionary()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        loop = asyncio.get_running_loop()
+        if loop not in self._made:
+            made = self._make()
+            keeper = _kept(made)  # loops finalize their generators before they close
+            self._made[loop] = made, keeper
+            await anext(keeper)
+        return await self._made[loop][0].handle_async_request(request)
+
+    async def aclose(self) -> None:
+        if (found := self._made.pop(asyncio.get_running_loop(), None)) is not None:
+            await found[1].aclose()
+
+
+async def _kept(transport: httpx.AsyncHTTPTransport) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await transport.aclose()
 
 
 def _options(

@@ -18,12 +18,7 @@ from http.client import responses
 from typing import Any, Self
 
 from acp_langgraph import errors
-from acp_langgraph.errors import (
-    ACPDescriptorValidationException,
-    ACPRunException,
-    Headers,
-    OpenApiException,
-)
+from acp_langgraph.errors import ACPDescriptorValidationException, Headers, OpenApiException
 
 __all__ = [
     "ACPDescriptorValidationException",
@@ -42,6 +37,14 @@ __all__ = [
     "UnauthorizedException",
     "UnprocessableEntityException",
 ]
+
+
+class ACPRunException(errors.ACPRunException):
+    """The remote run failed; made with words alone."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(None, "")
+        self.args = args
 
 
 class _Located(OpenApiException):
@@ -186,6 +189,10 @@ def told() -> Iterator[None]:
         yield
     except errors.ApiException as error:
         raise (error if isinstance(error, ApiException) else _of(error)) from None
+    except errors.ACPRunException as error:
+        failed = ACPRunException(*error.args)
+        vars(failed).update(vars(error))
+        raise failed from None
     except (ApiTypeError, ApiValueError):
         raise
     except errors.ApiTypeError as error:

@@ -10,15 +10,28 @@ The package's own models, without such objects, are in `acp_langgraph.acp.models
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from enum import Enum, StrEnum
 from pprint import pformat
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeAlias
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NoReturn,
+    Self,
+    TypeAlias,
+    TypeVar,
+)
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    RootModel,
     ValidationInfo,
     model_serializer,
     model_validator,
@@ -72,6 +85,8 @@ __all__ = [
     "ValueRunResultUpdate",
 ]
 
+T = TypeVar("T")
+
 JSONObject: TypeAlias = dict[str, Any]
 
 
@@ -113,8 +128,34 @@ class StreamingMode(_Word):
     CUSTOM = "custom"
 
 
-class Model(BaseModel):
-    """Base of all: made from keywords, from a dict or from JSON, and made into these."""
+class Convertible(BaseModel):
+    """Base of all: made from a dict or from JSON, and made into these."""
+
+    @classmethod
+    def from_dict(cls, obj: Any) -> Self | None:
+        """The object that a dict stands for; `None` for `None`."""
+        return None if obj is None else cls.model_validate_json(to_json(obj))
+
+    @classmethod
+    def from_json(cls, json_str: str) -> Self | None:
+        """The object that a JSON text stands for."""
+        return cls.model_validate_json(json_str)
+
+    def to_dict(self) -> Any:
+        """What is sent for it."""
+        raise NotImplementedError
+
+    def to_json(self) -> str:
+        """What was set of it, as a JSON text."""
+        return self.model_dump_json(by_alias=True, exclude_unset=True)
+
+    def to_str(self) -> str:
+        """It for people."""
+        return pformat(self.model_dump(by_alias=True))
+
+
+class Model(Convertible):
+    """Base of those with fields."""
 
     model_config = ConfigDict(
         validate_assignment=True,
@@ -138,16 +179,6 @@ class Model(BaseModel):
             if name in data or not field.is_required()
         }
 
-    @classmethod
-    def from_dict(cls, obj: Any) -> Self | None:
-        """The object that a dict stands for; `None` for `None`."""
-        return None if obj is None else cls.model_validate_json(to_json(obj))
-
-    @classmethod
-    def from_json(cls, json_str: str) -> Self | None:
-        """The object that a JSON text stands for."""
-        return cls.model_validate_json(json_str)
-
     def to_dict(self) -> Any:
         """The JSON object that is sent for it; what is `None` is left out."""
         made = self.model_dump(by_alias=True, exclude_none=True)
@@ -155,53 +186,57 @@ class Model(BaseModel):
             value = getattr(self, name)
             if value is None and name in self.nullable & self.model_fields_set:
                 made[name] = None
-            elif isinstance(value, Model):
-                made[name] = value.to_dict()
-            elif isinstance(value, list):
-                made[name] = [each.to_dict() if isinstance(each, Model) else each for each in value]
+            elif isinstance(value, (Convertible, list)):
+                made[name] = _converted(value)
         return made
 
-    def to_json(self) -> str:
-        """What was set of it, as a JSON text."""
-        return self.model_dump_json(by_alias=True, exclude_unset=True)
 
-    def to_str(self) -> str:
-        """It for people."""
-        return pformat(self.model_dump(by_alias=True))
-
-
-class OneOf(Model):
+class OneOf(Convertible, RootModel[T | None], Generic[T]):
     """Base of what the specification has for "one of": `actual_instance` is the one."""
 
-    actual_instance: Any = None
+    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if args:
-            (kwargs["actual_instance"],) = args
-        super().__init__(**kwargs)
+    if TYPE_CHECKING:  # it takes the one by position and by this name
+        root: T | None = Field(default=None, alias="actual_instance")
+    else:
+        root: T | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _as_it_came(cls, data: Any, info: ValidationInfo) -> Any:
-        """The one itself stands for the object around it."""
-        around = isinstance(data, dict) and (not data or "actual_instance" in data)
-        return data if around and info.mode != "json" else {"actual_instance": data}
+    def _by_name(cls, data: Any, info: ValidationInfo) -> Any:
+        named = info.mode != "json" and isinstance(data, dict) and "actual_instance" in data
+        return data["actual_instance"] if named else data
 
-    @model_serializer
-    def _alone(self) -> Any:
-        return self.to_dict()
+    @property
+    def actual_instance(self) -> T | None:
+        """The one."""
+        return self.root
+
+    @actual_instance.setter
+    def actual_instance(self, value: T | None) -> None:
+        self.root = value
 
     def to_dict(self) -> Any:
         """The JSON value that is sent for the one."""
-        value = self.actual_instance
-        if isinstance(value, list):
-            return [each.to_dict() if isinstance(each, Model) else each for each in value]
-        return value.to_dict() if isinstance(value, Model) else value
+        return _converted(self.root)
 
     def to_json(self) -> str:
-        """The JSON text that is sent for the one."""
-        value = self.actual_instance
-        return value.to_json() if isinstance(value, Model) else to_json(value).decode()
+        """What was set of the one, as a JSON text."""
+        one = self.root
+        return one.to_json() if isinstance(one, Convertible) else to_json(one).decode()
+
+    @model_serializer
+    def _within_others(self) -> Any:
+        return self.to_dict()
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        yield "actual_instance", self.root
+
+
+def _converted(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_converted(each) for each in value]
+    return value.to_dict() if isinstance(value, Convertible) else value
 
 
 # Agents
@@ -304,18 +339,12 @@ class MessageAnyBlock(Model):
     metadata: JSONObject | None = None
 
 
-class ContentOneOfInner(OneOf):
+class ContentOneOfInner(OneOf[MessageTextBlock | MessageAnyBlock]):
     """A piece of a message."""
 
-    actual_instance: Annotated[
-        MessageTextBlock | MessageAnyBlock | None, Field(union_mode="left_to_right")
-    ] = None
 
-
-class Content(OneOf):
+class Content(OneOf[str | list[ContentOneOfInner]]):
     """What a message says: a text, or a list of pieces."""
-
-    actual_instance: str | list[ContentOneOfInner] | None = None
 
 
 class Message(Model):
@@ -338,10 +367,8 @@ class Config(Model):
     configurable: JSONObject | None = None
 
 
-class StreamMode(OneOf):
+class StreamMode(OneOf[list[StreamingMode] | StreamingMode]):
     """What the streams of a run are to carry."""
-
-    actual_instance: list[StreamingMode] | StreamingMode | None = None
 
 
 class RunCreate(Model):
@@ -419,12 +446,8 @@ class RunError(Model):
     description: str
 
 
-class RunOutput(OneOf):
+class RunOutput(OneOf[RunError | RunInterrupt | RunResult]):
     """What a run came to."""
-
-    actual_instance: Annotated[
-        RunError | RunInterrupt | RunResult | None, Field(discriminator="type")
-    ] = None
 
 
 class RunWaitResponseStateless(Model):
@@ -492,17 +515,12 @@ class ValueRunErrorUpdate(Model):
     status: RunStatus
 
 
-class StreamEventPayload(OneOf):
+class StreamEventPayload(
+    OneOf[
+        CustomRunResultUpdate | ValueRunErrorUpdate | ValueRunInterruptUpdate | ValueRunResultUpdate
+    ]
+):
     """What an event carries."""
-
-    actual_instance: Annotated[
-        CustomRunResultUpdate
-        | ValueRunErrorUpdate
-        | ValueRunInterruptUpdate
-        | ValueRunResultUpdate
-        | None,
-        Field(discriminator="type"),
-    ] = None
 
 
 class RunOutputStream(Model):

@@ -21,6 +21,10 @@ __all__ = ["MODULES", "described"]
 
 MODULES = (
     "acp_langgraph",
+    "acp_langgraph.agntcy",
+    "acp_langgraph.agntcy.exceptions",
+    "acp_langgraph.agntcy.langgraph",
+    "acp_langgraph.agntcy.models",
     "acp_langgraph.errors",
     "acp_langgraph.mapping",
     "acp_langgraph.nodes.quant",
