@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import acp_langgraph
+import acp_langgraph.agntcy
 import acp_langgraph.mapping
 
 MODULES = [
@@ -48,7 +49,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", [acp_langgraph, acp_langgraph.mapping])
+@pytest.mark.parametrize("module", [acp_langgraph, acp_langgraph.agntcy, acp_langgraph.mapping])
 def test_every_lazy_name_is_exported_and_known_to_type_checkers(module: Any) -> None:
     homes = [(home, name) for home, names in module._HOMES.items() for name in names]
     assert sorted(name for _, name in homes) == module.__all__

@@ -19,6 +19,7 @@ from acp_langgraph.agntcy import ApiClientConfiguration
 from acp_langgraph.agntcy.langgraph import api_bridge, io_mapper
 from acp_langgraph.agntcy.langgraph.acp_node import ACPNode
 from acp_langgraph.config import ApiClientConfiguration as PlainConfiguration
+from acp_langgraph.errors import NodeInputError
 from acp_langgraph.mapping import edges
 from acp_langgraph.testing import Answer, Ask, Fail, FakeACPServer, Fault
 
@@ -80,6 +81,14 @@ def test_a_configuration_that_is_not_there_is_not_sent(color: Color) -> None:
     with FakeACPServer() as server:
         color.invoke(graph_of(node_at(server, config_path="for.agent")), {"ask": 1}, config())
         assert "configurable" not in (server.run.config or {})
+
+
+def test_a_configuration_of_a_wrong_type_is_refused(color: Color) -> None:
+    with FakeACPServer() as server:
+        graph = graph_of(node_at(server, config_path="agent", config_type=Tone))
+        with pytest.raises(NodeInputError, match="config Tone: tone"):
+            color.invoke(graph, {"ask": 1}, config(agent={"tone": 5}))
+        assert not server.runs
 
 
 def test_a_servers_error_is_caught_by_the_references_name(color: Color) -> None:

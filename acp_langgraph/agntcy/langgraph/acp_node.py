@@ -15,7 +15,7 @@ from acp_langgraph.agntcy.configuration import ApiClientConfiguration
 from acp_langgraph.agntcy.connecting import awaiting_client, blocking_client
 from acp_langgraph.agntcy.exceptions import told
 from acp_langgraph.core.flow import Ask, Effect, Flow
-from acp_langgraph.errors import NodeInputError
+from acp_langgraph.errors import NodeError
 from acp_langgraph.nodes import acp
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.ports import InputPort
@@ -85,7 +85,7 @@ class ACPNode(acp.ACPNode):
             use_threads=use_threads,
             **options,
         )
-        if config_path is not None:
+        if config_path:
             self.config = _ConfigurablePort("config", config_path, config_type, name)
 
     @override
@@ -111,11 +111,14 @@ class _ConfigurablePort(InputPort):
 
     @override
     def take(self, state: Any, config: Any) -> Flow[Any]:
+        """The JSON to send; `None` if there is nothing."""
         yield from ()
+        configurable = config.get("configurable", {})
         try:
-            return self.read(config.get("configurable", {}))
-        except NodeInputError:
+            found = self._path.read(configurable)
+        except NodeError:
             return None
+        return None if found is None else self.read(configurable)
 
 
 def _asking(flow: Flow[dict[str, Any]]) -> Flow[dict[str, Any]]:
