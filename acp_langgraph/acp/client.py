@@ -1,8 +1,9 @@
 """The clients: `ACPClient` blocks, `AsyncACPClient` awaits; otherwise they are equals.
 
     with ACPClient("http://127.0.0.1:8000") as client:
+        (agent,) = client.search_agents({"name": "mailcomposer"})
         outcome = client.create_and_wait_for_stateless_run_output(
-            {"agent_id": "mailcomposer", "input": {"brief": "..."}}, timeout=300
+            {"agent_id": agent.agent_id, "input": {"brief": "..."}}, timeout=300
         )
 
     async with AsyncACPClient(ApiClientConfiguration.from_env_prefix("MAILCOMPOSER_")) as client:

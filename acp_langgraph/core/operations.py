@@ -23,6 +23,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import (
     Annotated,
     Any,
@@ -36,6 +37,7 @@ from typing import (
 )
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
 
 from acp_langgraph.core.calls import EVENT_STREAM, Call, path
 from acp_langgraph.core.wire import Wire, dump, unsendable
@@ -204,9 +206,20 @@ def _checked(model: type[M], value: object) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
-        said = "; ".join(f"{_place(model, fault['loc'])}: {fault['msg']}" for fault in faults)
+        said = "; ".join(
+            f"{_place(model, fault['loc'])}: {_said(model, fault)}" for fault in faults
+        )
         wrong_type = all(fault["type"].endswith("_type") for fault in faults)
         raise (ApiTypeError if wrong_type else ApiValueError)(said) from None
+
+
+def _said(model: type[BaseModel], fault: ErrorDetails) -> str:
+    if fault["type"] != "extra_forbidden":
+        return fault["msg"]
+    near = get_close_matches(str(fault["loc"][-1]), model.model_fields, n=1)
+    return (
+        f"there is no such field; did you mean {near[0]!r}?" if near else "there is no such field"
+    )
 
 
 def _place(model: type[BaseModel], location: tuple[int | str, ...]) -> str:

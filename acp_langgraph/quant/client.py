@@ -9,7 +9,10 @@
             print(event.delta, end="")
 
 A method is an operation of the API under its own name; what it takes and does is written once, in
-`acp_langgraph.quant.calls`. `run` runs a flow, such as `acp_langgraph.quant.executions.wait`.
+`acp_langgraph.quant.calls`. The organisation is the client's, and no method takes it. `run` runs a flow:
+
+    tools = Tools()                            # acp_langgraph.quant.tools: how to wait for tools
+    outcome = client.run(wait_for_execution(execution_id, tools, since=time.time()))
 
     QuantClient(organisation="acme")          # the token from QUANT_API_TOKEN
     QuantClient("https://dash.quantgov.cloud", organisation="acme", spelling="organisations")
@@ -20,10 +23,12 @@ applications), on several hosts; all of it can be said.
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, closing
-from typing import Final, Literal, TypeAlias, TypeVar
+from functools import wraps
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import httpx
 
@@ -33,7 +38,7 @@ from acp_langgraph.core.calls import Call, path
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.operations import async_sends, async_streams, sends, streams
 from acp_langgraph.core.processes import AsyncClosing, Closing
-from acp_langgraph.errors import ApiValueError
+from acp_langgraph.errors import ApiTypeError, ApiValueError
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.models import ChatEvent, ChatEventReader
 from acp_langgraph.transport.per_call import async_transport_to, transport_to
@@ -88,8 +93,33 @@ def quant_configuration(
 
 
 T = TypeVar("T")
+C = TypeVar("C", bound=type)
 
 
+def _of_one_organisation(kind: C) -> C:
+    """Have methods say whose the organisation is, which Quant's own client wants with each call."""
+    for name in [each for each in vars(kind).keys() & vars(calls).keys() if each[0] != "_"]:
+        setattr(kind, name, _saying_whose(getattr(kind, name)))
+    return kind
+
+
+def _saying_whose(method: Callable[..., Any]) -> Callable[..., Any]:
+    parameters = [*inspect.signature(method).parameters.values()][1:]
+    most = sum(each.kind is each.POSITIONAL_OR_KEYWORD for each in parameters)
+
+    @wraps(method)
+    def checked(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if len(args) > most:
+            raise ApiTypeError(
+                f"{method.__name__} takes {most} positional arguments, got {len(args)}. The organisation "
+                "is the client's and none of them: give it as QuantClient(organisation=...)"
+            )
+        return method(self, *args, **kwargs)
+
+    return checked
+
+
+@_of_one_organisation
 class QuantClient(Closing):
     """A blocking client of Quant's AI API, for one organisation.
 
@@ -179,6 +209,7 @@ class QuantClient(Closing):
     get_dependency_graph = sends(calls.get_dependency_graph)
 
 
+@_of_one_organisation
 class AsyncQuantClient(AsyncClosing):
     """An awaiting client of Quant's AI API, for one organisation.
 

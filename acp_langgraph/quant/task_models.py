@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from acp_langgraph.quant.models import Items, Moment, QuantWire, Text
 
@@ -58,6 +58,8 @@ class Task(QuantWire):
 class TaskCreate(QuantWire):
     """A task to create. Lists come into being with their first task."""
 
+    model_config = ConfigDict(extra="forbid")  # the API would lose it without a word
+
     title: str
     description: str | None = None
     task_list_id: str | None = None
@@ -73,6 +75,8 @@ class TaskCreate(QuantWire):
 
 class TaskUpdate(QuantWire):
     """What to change of a task; what was not set stays. `None` clears where the API allows it."""
+
+    model_config = ConfigDict(extra="forbid")  # see TaskCreate
 
     title: str | None = None
     description: str | None = None

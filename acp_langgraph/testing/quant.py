@@ -1,5 +1,7 @@
 """A fake of Quant's AI service: asynchronous tools, orchestrations, durable chat, tasks.
 
+It refuses what the service refuses: values and bodies that are none, and, with `token=`, whoever has another one.
+
     from acp_langgraph.testing.quant import FakeQuant, FakeTool
 
     def test_a_picture_is_drawn_once():
@@ -31,6 +33,7 @@ from acp_langgraph.testing.quant_records import (
     QuantClock,
     States,
 )
+from acp_langgraph.testing.quant_refusals import ORGANISATION, refusal
 from acp_langgraph.testing.requests import RecordedRequest
 from acp_langgraph.testing.responses import Response
 
@@ -55,10 +58,7 @@ class TaskOperations(FakeHTTPServer):
             return self._add_task({"title": title, "dependsOn": ids, **fields})
 
     def _create_task(self, request: RecordedRequest) -> Response:
-        body = request.json
-        if not body.get("title"):
-            return Response.json({"errors": {"title": ["The title field is required."]}}, 400)
-        task = self._add_task(body)
+        task = self._add_task(request.json)
         names = ("taskId", "orgId", "title", "status", "createdAt")
         return Response.json({name: task.fields[name] for name in names}, 201)
 
@@ -66,7 +66,7 @@ class TaskOperations(FakeHTTPServer):
         now = int(self.clock.now() * 1000)
         fields = {
             "taskId": str(uuid.uuid4()),
-            "orgId": "acme",
+            "orgId": ORGANISATION,
             "taskListId": None,
             "description": "",
             "status": "pending",
@@ -253,6 +253,8 @@ class FakeQuant(TaskOperations):
         lists: Whether executions can be listed; 403 if not.
         chat_states: What a durable chat goes through, first and after each callback.
         chat: Makes a durable chat of a request: `rounds`, `reply`, `error` of a `FakeChat`.
+        token: The organisation's token: without one a request is answered 401, with another 403. Left
+            out, anybody may ask. Another organisation's paths are 403 in any case.
         port: A port to listen on; a free one if 0.
     """
 
@@ -273,6 +275,7 @@ class FakeQuant(TaskOperations):
         lists: bool = True,
         chat_states: States = (("pending", 1.0), ("running", 5.0)),
         chat: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        token: str | None = None,
         port: int = 0,
     ) -> None:
         super().__init__(QuantClock(scale), port=port)
@@ -287,6 +290,7 @@ class FakeQuant(TaskOperations):
         self.lists = lists
         self.chat_states = chat_states
         self.make_chat = chat
+        self.token = token
         self.chats_answered = 0
         self.executions: list[FakeExecution] = []
         self.orchestrations: list[FakeOrchestration] = []
@@ -302,6 +306,8 @@ class FakeQuant(TaskOperations):
         with self.changed:
             if request.route is None:
                 return Response.text("<html>Not Found</html>", 404, "text/html")
+            if (refused := refusal(request, self.token)) is not None:
+                return refused
             answer: Response = getattr(self, f"_{request.route.operation}")(request)
             return answer
 

@@ -389,9 +389,7 @@ def test_an_interrupt_shows_all_that_the_agent_asks_and_not_only_its_first_field
 )
 def test_the_readme_says_what_differs(subject: str) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (section,) = re.findall(
-        r"\n## Coming from `agntcy_acp`\n(.*?)\n## ", readme, re.DOTALL
-    )
+    (section,) = re.findall(r"\n## Coming from `agntcy_acp`\n(.*?)\n## ", readme, re.DOTALL)
     (differs,) = re.findall(r"What differs(.*)", section, re.DOTALL)
     assert subject in differs
 

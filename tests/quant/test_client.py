@@ -323,3 +323,31 @@ def test_both_clients_have_the_same_methods():
     assert {name for name in vars(QuantClient) if not name.startswith("_")} - {"close"} == {
         name for name in vars(AsyncQuantClient) if not name.startswith("_")
     } - {"aclose"}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("list_ai_tool_names", ["acme"]), ("get_task", ["acme", TASK_ID]), ("list_tasks", ["acme"])],
+)
+def test_who_gives_the_organisation_to_a_method_is_told_whose_it_is(server, color, name, arguments):
+    with pytest.raises(errors.ApiTypeError, match=r"organisation=\.\.\."):
+        call_quant(color, server.url, name, *arguments)
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "near"),
+    [
+        ("create_task", [{"title": "T", "assignedAgent": "a"}], "assigned_agent_id"),
+        ("create_task", [{"title": "T", "max_retrys": 1}], "max_retries"),
+        ("update_task", [TASK_ID, {"progres": 1}], "progress"),
+    ],
+)
+def test_a_misspelt_field_of_a_task_is_refused_before_it_is_sent(
+    server, color, name, arguments, near
+):
+    with pytest.raises(
+        errors.ApiValueError, match=f"there is no such field; did you mean '{near}'"
+    ):
+        call_quant(color, server.url, name, *arguments)
+    assert not server.requests

@@ -179,3 +179,66 @@ def test_tools_and_their_names_are_listed(server: FakeQuant, client: httpx.Clien
 
 def test_everything_else_is_not_found(client: httpx.Client) -> None:
     assert client.get("/sessions").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("GET", "/tools/executions?status=done", None, "status"),
+        ("GET", "/tools/executions?limit=0", None, "limit"),
+        ("GET", "/tasks?status=done", None, "status"),
+        ("GET", "/tasks?limit=101", None, "limit"),
+        ("GET", "/tasks?limit=ten", None, "limit"),
+        ("POST", "/tasks", {}, "title"),
+        ("POST", "/tasks", {"title": "T", "status": "done"}, "status"),
+        ("POST", "/tasks", {"title": "T", "maxRetries": 11}, "maxRetries"),
+        ("POST", "/tasks", {"title": "T", "dependsOn": "it"}, "dependsOn"),
+        ("POST", "/tasks", ["T"], "body"),
+        ("PUT", "/tasks/1", {"progress": 2}, "progress"),
+        ("POST", "/chat", {"messages": []}, "modelId"),
+        ("POST", "/chat/callback", {"callbackId": "c"}, "toolResults"),
+        ("POST", "/agents/a/chat", {}, "message"),
+    ],
+)
+def test_what_the_service_cannot_use_is_a_400(
+    client: httpx.Client, method: str, path: str, body: Any, field: str
+) -> None:
+    refused = client.request(method, path, json=body)
+    assert refused.status_code == 400
+    assert field in refused.json()["errors"]
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/chat", "/chat/callback", "/agents/a/chat"])
+def test_broken_json_is_a_400(client: httpx.Client, path: str) -> None:
+    assert client.post(path, content=b'{"title": ').status_code == 400
+
+
+def test_a_list_has_a_hundred_tasks_at_most(server: FakeQuant, client: httpx.Client) -> None:
+    for number in range(101):
+        server.add_task(str(number))
+    assert client.get("/tasks", params={"limit": 100}).json()["count"] == 100
+    assert client.get("/tasks").json()["count"] == 50
+
+
+@pytest.mark.parametrize(
+    ("shown", "organisation", "status"),
+    [
+        (None, "acme", 401),
+        ("Bearer qc_other", "acme", 403),
+        ("Bearer qc_acme", "other", 403),
+        ("Bearer qc_acme", "acme", 200),
+    ],
+)
+def test_a_request_needs_the_organisations_token(
+    shown: str | None, organisation: str, status: int
+) -> None:
+    with FakeQuant(token="qc_acme") as server:
+        headers = {} if shown is None else {"authorization": shown}
+        url = server.url + ROOT.replace("acme", organisation)
+        assert httpx.get(f"{url}/tools/names", headers=headers).status_code == status
+
+
+def test_without_a_token_anybody_may_ask_of_its_organisation(server: FakeQuant) -> None:
+    for organisation, status in (("acme", 200), ("other", 403)):
+        url = server.url + ROOT.replace("acme", organisation)
+        assert httpx.get(f"{url}/tools/names").status_code == status
