@@ -43,9 +43,7 @@ __all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: P
 
 def __getattr__(name: str) -> Any:
     if name == "manifest" or name.startswith("AGWS_"):
-        raise ImportError(
-            f"{name} is about manifests, by which AGNTCY's workflow server deploys agents; a program that "
-            "works with those imports it from agntcy_acp as before",
-            name=__name__,
-        )
+        from acp_langgraph.agntcy.manifests import elsewhere  # noqa: PLC0415 - rarely wanted
+
+        raise elsewhere(name)
     return _find(name)

@@ -13,6 +13,7 @@ from acp_langgraph.agntcy import models
 from acp_langgraph.agntcy.configuration import ApiClientConfiguration
 from acp_langgraph.agntcy.connecting import awaiting_client, blocking_client
 from acp_langgraph.agntcy.exceptions import told
+from acp_langgraph.agntcy.shapes import Convertible
 from acp_langgraph.core.wire import plain
 from acp_langgraph.transport import AsyncTransport, Transport
 
@@ -68,7 +69,7 @@ class _Connecting(Generic[C]):
 
     def sanitize_for_serialization(self, obj: Any) -> Any:
         """The JSON of an object: a model's, a list's, a date's."""
-        return plain(obj.to_dict() if isinstance(obj, models.Model) else obj)
+        return plain(obj.to_dict() if isinstance(obj, Convertible) else obj)
 
     def deserialize(
         self, response_text: str, response_type: str, content_type: str | None = None

@@ -14,7 +14,6 @@ import base64
 import copy
 import json
 import logging
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -107,7 +106,7 @@ class ApiClientConfiguration:
         self.key_file: str | None = None
         self.assert_hostname: str | bool | None = None
         self.tls_server_name: str | None = None
-        self.connection_pool_maxsize: int | None = multiprocessing.cpu_count() * 5
+        self.connection_pool_maxsize: int | None = (os.cpu_count() or 1) * 5
         self.proxy: str | None = None
         self.proxy_headers: Mapping[str, str] | None = None
         self.socket_options: Any = None

@@ -10,33 +10,13 @@ The package's own models, without such objects, are in `acp_langgraph.acp.models
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
-from enum import Enum, StrEnum
-from pprint import pformat
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    ClassVar,
-    Generic,
-    Literal,
-    NoReturn,
-    Self,
-    TypeAlias,
-    TypeVar,
-)
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeAlias
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    RootModel,
-    ValidationInfo,
-    model_serializer,
-    model_validator,
-)
-from pydantic_core import from_json, to_json
+from pydantic import Field
+
+from acp_langgraph.agntcy.manifests import MANIFESTS, elsewhere
+from acp_langgraph.agntcy.shapes import Model, OneOf, Word
 
 __all__ = [
     "Agent",
@@ -85,24 +65,10 @@ __all__ = [
     "ValueRunResultUpdate",
 ]
 
-T = TypeVar("T")
-
 JSONObject: TypeAlias = dict[str, Any]
 
 
-class _Word(StrEnum):
-    """A word of the protocol; prints as `RunStatus.SUCCESS`, as programs know it."""
-
-    __str__ = Enum.__str__
-    __format__ = Enum.__format__
-
-    @classmethod
-    def from_json(cls, json_str: str) -> Self:
-        """The word in a JSON text."""
-        return cls(from_json(json_str))
-
-
-class RunStatus(_Word):
+class RunStatus(Word):
     """The statuses of a run."""
 
     PENDING = "pending"
@@ -112,7 +78,7 @@ class RunStatus(_Word):
     INTERRUPTED = "interrupted"
 
 
-class ThreadStatus(_Word):
+class ThreadStatus(Word):
     """The statuses of a thread."""
 
     IDLE = "idle"
@@ -121,122 +87,11 @@ class ThreadStatus(_Word):
     ERROR = "error"
 
 
-class StreamingMode(_Word):
+class StreamingMode(Word):
     """What a stream carries: the whole output again and again, or updates of the agent's own."""
 
     VALUES = "values"
     CUSTOM = "custom"
-
-
-class Convertible(BaseModel):
-    """Base of all: made from a dict or from JSON, and made into these."""
-
-    @classmethod
-    def from_dict(cls, obj: Any) -> Self | None:
-        """The object that a dict stands for; `None` for `None`."""
-        return None if obj is None else cls.model_validate_json(to_json(obj))
-
-    @classmethod
-    def from_json(cls, json_str: str) -> Self | None:
-        """The object that a JSON text stands for."""
-        return cls.model_validate_json(json_str)
-
-    def to_dict(self) -> Any:
-        """What is sent for it."""
-        raise NotImplementedError
-
-    def to_json(self) -> str:
-        """What was set of it, as a JSON text."""
-        return self.model_dump_json(by_alias=True, exclude_unset=True)
-
-    def to_str(self) -> str:
-        """It for people."""
-        return pformat(self.model_dump(by_alias=True))
-
-
-class Model(Convertible):
-    """Base of those with fields."""
-
-    model_config = ConfigDict(
-        validate_assignment=True,
-        protected_namespaces=(),
-        hide_input_in_errors=True,
-        defer_build=True,  # most programs use a few of the models
-    )
-
-    # Fields of which a `None` that was set is sent, as `null`.
-    nullable: ClassVar[frozenset[str]] = frozenset()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_it_came(cls, data: Any, info: ValidationInfo) -> Any:
-        """From JSON every field counts as set, and `null` stands for its default."""
-        if info.mode != "json" or not isinstance(data, dict):
-            return data
-        return {
-            name: data[name] if field.is_required() or data.get(name) is not None else field.default
-            for name, field in cls.model_fields.items()
-            if name in data or not field.is_required()
-        }
-
-    def to_dict(self) -> Any:
-        """The JSON object that is sent for it; what is `None` is left out."""
-        made = self.model_dump(by_alias=True, exclude_none=True)
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if value is None and name in self.nullable & self.model_fields_set:
-                made[name] = None
-            elif isinstance(value, (Convertible, list)):
-                made[name] = _converted(value)
-        return made
-
-
-class OneOf(Convertible, RootModel[T | None], Generic[T]):
-    """Base of what the specification has for "one of": `actual_instance` is the one."""
-
-    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
-
-    if TYPE_CHECKING:  # it takes the one by position and by this name
-        root: T | None = Field(default=None, alias="actual_instance")
-    else:
-        root: T | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_name(cls, data: Any, info: ValidationInfo) -> Any:
-        named = info.mode != "json" and isinstance(data, dict) and "actual_instance" in data
-        return data["actual_instance"] if named else data
-
-    @property
-    def actual_instance(self) -> T | None:
-        """The one."""
-        return self.root
-
-    @actual_instance.setter
-    def actual_instance(self, value: T | None) -> None:
-        self.root = value
-
-    def to_dict(self) -> Any:
-        """The JSON value that is sent for the one."""
-        return _converted(self.root)
-
-    def to_json(self) -> str:
-        """What was set of the one, as a JSON text."""
-        one = self.root
-        return one.to_json() if isinstance(one, Convertible) else to_json(one).decode()
-
-    @model_serializer
-    def _within_others(self) -> Any:
-        return self.to_dict()
-
-    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        yield "actual_instance", self.root
-
-
-def _converted(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_converted(each) for each in value]
-    return value.to_dict() if isinstance(value, Convertible) else value
 
 
 # Agents
@@ -588,43 +443,7 @@ class ThreadSearchRequest(Model):
     offset: _Offset = 0
 
 
-# What `agntcy_acp.models` has beside the protocol's.
-_OF_MANIFESTS = frozenset(
-    {
-        "AgentConnectProtocol",
-        "AgentDependency",
-        "AgentDeployment",
-        "AgentManifest",
-        "Capabilities",
-        "ConfigSchema",
-        "DeploymentOptions",
-        "DockerDeployment",
-        "EnvVar",
-        "EnvVarValues",
-        "ErrorResponse",
-        "FrameworkType",
-        "InputSchema",
-        "Interrupt",
-        "InterruptPayloadSchema",
-        "LangGraphConfig",
-        "LlamaIndexConfig",
-        "OutputSchema",
-        "RemoteServiceDeployment",
-        "ResumePayloadSchema",
-        "SecurityScheme",
-        "SourceCodeDeployment",
-        "StreamUpdateSchema",
-        "Streaming",
-        "ThreadStateSchema",
-    }
-)
-
-
 def __getattr__(name: str) -> NoReturn:
-    if name in _OF_MANIFESTS:
-        raise ImportError(
-            f"{name} is a part of manifests, by which AGNTCY's workflow server deploys agents. No client "
-            "and no node needs one; a program that writes manifests imports it from agntcy_acp as before",
-            name=__name__,
-        )
+    if name in MANIFESTS:
+        raise elsewhere(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

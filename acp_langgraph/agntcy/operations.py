@@ -23,6 +23,7 @@ from acp_langgraph.acp.models import RunOutputStream as Event
 from acp_langgraph.agntcy import models
 from acp_langgraph.agntcy.exceptions import ApiValueError, told
 from acp_langgraph.agntcy.responses import async_opened, opened
+from acp_langgraph.agntcy.shapes import Model
 from acp_langgraph.core.calls import ABSENT, Call
 from acp_langgraph.core.operations import Ready, as_json
 from acp_langgraph.core.wire import plain, sendable_headers
@@ -39,7 +40,7 @@ class Body(NamedTuple):
     """By which name an operation takes its body, and what that is; any JSON if `None`."""
 
     name: str
-    kind: type[models.Model] | None
+    kind: type[Model] | None
 
 
 _STATELESS: Final = Body("run_create_stateless", models.RunCreateStateless)
@@ -146,7 +147,7 @@ class Operation:
             return self._with_options(call, api, {name: given[name] for name in OPTIONS})
 
     @staticmethod
-    def _sent(kind: type[models.Model], body: Any) -> Ready:
+    def _sent(kind: type[Model], body: Any) -> Ready:
         return Ready(as_json(kind.__name__, plain, kind.model_validate(body).to_dict()))
 
     def _with_options(
@@ -160,6 +161,7 @@ class Operation:
         if auth:
             if auth["in"] == "query":
                 query[auth["key"]] = auth["value"]
+                api.transport().shown.add([(auth["key"], auth["value"])])
             else:
                 headers["cookie" if auth["in"] == "cookie" else auth["key"]] = auth["value"]
         if options["_content_type"] and call.body is not ABSENT:

@@ -27,6 +27,7 @@ from acp_langgraph.agntcy.operations import TABLE
 from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, Response
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda op: op.name)
+SECRET = "sesame-4711-opens"
 FORMS = ("", "_with_http_info", "_without_preload_content")
 
 
@@ -317,3 +318,29 @@ def test_an_api_client_makes_json_of_objects_and_objects_of_json() -> None:
     assert api.deserialize(f"[{text}]", "List[RunCreateStateless]")[0].agent_id == "a"
     assert api.deserialize("words", "str", "text/plain") == "words"
     assert api.deserialize('{"a": 1}', "object") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        ({"api_key": {"x-api-key": SECRET}}, {}),
+        ({"access_token": SECRET}, {}),
+        ({"username": "ada", "password": SECRET}, {}),
+        ({}, {"_headers": {"x-token": SECRET}}),
+        ({}, {"_request_auth": {"in": "query", "key": "key", "value": SECRET}}),
+        ({}, {"_request_auth": {"in": "cookie", "key": "c", "value": f"c={SECRET}"}}),
+    ],
+)
+def test_no_error_holds_what_was_shown_to_a_server_that_repeats_it(
+    color: Color, settings: Any, options: Any
+) -> None:
+    def repeat(request: Any) -> Response:
+        return Response.json({"detail": [request.target, dict(request.headers)]}, 403)
+
+    with FakeHTTPServer(repeat) as server:
+        config = ApiClientConfiguration(server.url, **settings)
+        with pytest.raises(agntcy.ForbiddenException) as failed:
+            call_agntcy(color, config, "get_stateless_run", RUN_ID, **options)
+    error = failed.value
+    assert SECRET not in f"{error} {error!r} {error.body} {error.data} {error.headers}"
+    assert "detail" in error.body
