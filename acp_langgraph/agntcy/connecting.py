@@ -11,8 +11,7 @@ import httpx
 
 from acp_langgraph import config
 from acp_langgraph.agntcy.configuration import ApiClientConfiguration
-from acp_langgraph.transport.proxies import proxy_to
-from acp_langgraph.transport.tls import tls_context
+from acp_langgraph.transport.peers import proxy_to, tls_context
 
 _USUAL = ApiClientConfiguration()
 

@@ -1,22 +1,23 @@
-"""The 30 operations of the reference in its three forms, by one table.
+"""The 30 operations of the reference in its three forms, made of the table that this package has of them.
 
     client.get_thread(thread_id)                              # what it gives
     client.get_thread_with_http_info(thread_id)               # and status, headers, raw body
     client.get_thread_without_preload_content(thread_id)      # the answer, its body still to come
 
-Which ids and parameters an operation takes, how it is called and how it is repeated is known to
-`acp_langgraph.acp.calls`. What is different here is in the table: by which name the body goes, and which
-models. `client.pyi` is made from the same table, for type checkers.
+What an operation takes and gives, how it is called and how it is repeated is known to
+`acp_langgraph.acp.calls`. Different here are the models, and the names by which bodies go. `client.pyi` is made
+of the same table, for type checkers.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.models import RunOutputStream as Event
@@ -24,6 +25,7 @@ from acp_langgraph.agntcy import models
 from acp_langgraph.agntcy.exceptions import ApiValueError, told
 from acp_langgraph.agntcy.responses import async_opened, opened
 from acp_langgraph.agntcy.shapes import Model
+from acp_langgraph.core import operations as core
 from acp_langgraph.core.calls import ABSENT, Call
 from acp_langgraph.core.operations import Ready, as_json
 from acp_langgraph.core.wire import plain, sendable_headers
@@ -32,63 +34,8 @@ if TYPE_CHECKING:
     from acp_langgraph.agntcy.api_client import ApiClient, AsyncApiClient
 
 OPTIONS: Final = ("_request_timeout", "_request_auth", "_content_type", "_headers", "_host_index")
+_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 FORMS: Final = ("", "_with_http_info", "_without_preload_content")
-EVENTS: Final = models.RunOutputStream
-
-
-class Body(NamedTuple):
-    """By which name an operation takes its body, and what that is; any JSON if `None`."""
-
-    name: str
-    kind: type[Model] | None
-
-
-_STATELESS: Final = Body("run_create_stateless", models.RunCreateStateless)
-_STATEFUL: Final = Body("run_create_stateful", models.RunCreateStateful)
-_ANSWER: Final = Body("body", None)
-
-# operation -> what it takes for its body, what it gives
-TABLE: Final[Mapping[str, tuple[Body | None, Any]]] = {
-    "search_agents": (
-        Body("agent_search_request", models.AgentSearchRequest),
-        list[models.Agent],
-    ),
-    "get_agent_by_id": (None, models.Agent),
-    "get_acp_descriptor_by_id": (None, models.AgentACPDescriptor),
-    "create_stateless_run": (_STATELESS, models.RunStateless),
-    "create_and_wait_for_stateless_run_output": (_STATELESS, models.RunWaitResponseStateless),
-    "create_and_stream_stateless_run_output": (_STATELESS, EVENTS),
-    "search_stateless_runs": (
-        Body("run_search_request", models.RunSearchRequest),
-        list[models.RunStateless],
-    ),
-    "get_stateless_run": (None, models.RunStateless),
-    "wait_for_stateless_run_output": (None, models.RunWaitResponseStateless),
-    "stream_stateless_run_output": (None, EVENTS),
-    "resume_stateless_run": (_ANSWER, models.RunStateless),
-    "cancel_stateless_run": (None, None),
-    "delete_stateless_run": (None, None),
-    "create_thread": (Body("thread_create", models.ThreadCreate), models.Thread),
-    "search_threads": (
-        Body("thread_search_request", models.ThreadSearchRequest),
-        list[models.Thread],
-    ),
-    "get_thread": (None, models.Thread),
-    "patch_thread": (Body("thread_patch", models.ThreadPatch), models.Thread),
-    "delete_thread": (None, None),
-    "copy_thread": (None, models.Thread),
-    "get_thread_history": (None, list[models.ThreadState]),
-    "list_thread_runs": (None, list[models.RunStateful]),
-    "create_thread_run": (_STATEFUL, models.RunStateful),
-    "create_and_wait_for_thread_run_output": (_STATEFUL, models.RunWaitResponseStateful),
-    "create_and_stream_thread_run_output": (_STATEFUL, EVENTS),
-    "get_thread_run": (None, models.RunStateful),
-    "wait_for_thread_run_output": (None, models.RunWaitResponseStateful),
-    "stream_thread_run_output": (None, EVENTS),
-    "resume_thread_run": (_ANSWER, models.RunStateful),
-    "cancel_thread_run": (None, None),
-    "delete_thread_run": (None, None),
-}
 
 
 @dataclass(frozen=True)
@@ -96,19 +43,40 @@ class Operation:
     """An operation as the reference has it.
 
     Attributes:
-        name: Its name in the specification.
-        body: What it takes for its body, if it takes one.
-        gives: What it gives; `EVENTS` for a stream of these.
+        here: The same as this package has it.
     """
 
-    name: str
-    body: Body | None
-    gives: Any
+    here: core.Operation
+
+    @property
+    def name(self) -> str:
+        """Its name in the specification."""
+        return self.here.name
 
     @property
     def streams(self) -> bool:
         """Whether it is answered with a stream."""
-        return self.gives is EVENTS
+        return self.here.streams
+
+    @property
+    def gives(self) -> Any:
+        """The model of what it gives, of a stream that of one event, or a list of a model."""
+        gives = self.here.gives
+        (each,) = get_args(gives) or (gives,)
+        kind = each and getattr(models, each.__name__)
+        return list[kind] if get_args(gives) else kind  # type: ignore[valid-type]  # made as it runs
+
+    @property
+    def takes(self) -> type[Model] | None:
+        """The model of its body; `None` if it has none, or takes any JSON."""
+        name = getattr(self.here.takes, "__name__", "")
+        return getattr(models, name) if name in models.__all__ else None
+
+    @property
+    def body(self) -> str:
+        """By which name it takes its body: that of the model in small letters."""
+        words = _CAPITAL.sub("_", self.takes.__name__) if self.takes else "body"
+        return words.lower()
 
     @cached_property
     def own(self) -> dict[str, inspect.Parameter]:
@@ -116,8 +84,8 @@ class Operation:
         either = inspect.Parameter.POSITIONAL_OR_KEYWORD
         parameters = inspect.signature(getattr(calls, self.name)).parameters
         return {
-            name: each.replace(kind=either, name=self.body.name, default=each.empty)
-            if name == "body" and self.body
+            name: each.replace(kind=either, name=self.body, default=each.empty)
+            if name == "body"
             else each.replace(kind=either)
             for name, each in parameters.items()
             if each.kind is not each.VAR_KEYWORD
@@ -141,14 +109,10 @@ class Operation:
         given = bound.arguments
         with told():
             own = {name: given[each.name] for name, each in self.own.items()}
-            if self.body and self.body.kind:
-                own["body"] = self._sent(self.body.kind, given[self.body.name])
+            if self.takes:
+                own["body"] = _sent(self.takes, given[self.body])
             call: Call[Any] = getattr(calls, self.name)(**own)
             return self._with_options(call, api, {name: given[name] for name in OPTIONS})
-
-    @staticmethod
-    def _sent(kind: type[Model], body: Any) -> Ready:
-        return Ready(as_json(kind.__name__, plain, kind.model_validate(body).to_dict()))
 
     def _with_options(
         self, call: Call[Any], api: ApiClient | AsyncApiClient, options: Mapping[str, Any]
@@ -186,7 +150,11 @@ class Operation:
         return models.RunOutputStream.from_dict({"id": event.id or "", "event": kind, "data": data})
 
 
-OPERATIONS: Final = tuple(Operation(name, *row) for name, row in TABLE.items())
+OPERATIONS: Final = tuple(map(Operation, calls.OPERATIONS.values()))
+
+
+def _sent(kind: type[Model], body: Any) -> Ready:
+    return Ready(as_json(kind.__name__, plain, kind.model_validate(body).to_dict()))
 
 
 def blocking(operation: Operation) -> dict[str, Callable[..., Any]]:

@@ -23,10 +23,11 @@ from acp_langgraph.agntcy import (
     AsyncApiClient,
     models,
 )
-from acp_langgraph.agntcy.operations import TABLE
+from acp_langgraph.agntcy.operations import OPERATIONS as HERE
 from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, Response
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda op: op.name)
+TABLE = {each.name: each for each in HERE}
 SECRET = "sesame-4711-opens"
 FORMS = ("", "_with_http_info", "_without_preload_content")
 
@@ -62,9 +63,8 @@ def to(server: Server) -> ApiClientConfiguration:
 def given(operation: Any) -> list[Any]:
     """The ids, and the body as the model that the operation takes."""
     arguments = list(operation.arguments)
-    body, _ = TABLE[operation.name]
-    if body and body.kind:
-        arguments[-1] = body.kind.from_dict(arguments[-1])
+    if (kind := TABLE[operation.name].takes) is not None:
+        arguments[-1] = kind.from_dict(arguments[-1])
     return arguments
 
 
@@ -88,7 +88,7 @@ def test_a_form_sends_and_reads_what_the_specification_says(
     wanted = "text/event-stream" if operation.streams else "application/json"
     assert request.headers["accept"] == wanted
 
-    _, gives = TABLE[operation.name]
+    gives = TABLE[operation.name].gives
     if form == "_without_preload_content":
         answer, body = result
         assert (answer.status, answer.reason) == (

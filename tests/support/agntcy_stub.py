@@ -41,9 +41,7 @@ class Options(TypedDict, total=False):
 
 def stub() -> Iterator[str]:
     """Its lines."""
-    used = {each.gives for each in OPERATIONS} | {
-        each.body.kind for each in OPERATIONS if each.body
-    }
+    used = {each.gives for each in OPERATIONS} | {each.takes for each in OPERATIONS}
     names = {_type(each).removeprefix("list[").removesuffix("]") for each in used} - {"Any", "None"}
     yield from HEAD.format(models="\n".join(f"    {name}," for name in sorted(names))).splitlines()
     for kind, connects, color in (
@@ -79,8 +77,8 @@ def _settings(factory: Any) -> Iterator[str]:
 def _methods(operation: Operation, color: str) -> Iterator[str]:
     taken = ["self"]
     for name, each in operation.own.items():
-        kind = operation.body.kind if operation.body and name == "body" else None
-        hint = _type(kind or Any) if name == "body" else each.annotation.replace("Id", "str")
+        own = each.annotation.replace("Id", "str")
+        hint = _type(operation.takes or Any) if name == "body" else own
         hint = hint.replace("CancelAction", "str")
         taken.append(f"{each.name}: {hint}" + ("" if each.default is each.empty else " = ..."))
     arguments = ", ".join([*taken, "**options: Unpack[Options]"])

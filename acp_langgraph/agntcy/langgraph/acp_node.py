@@ -15,7 +15,7 @@ from acp_langgraph.agntcy.configuration import ApiClientConfiguration
 from acp_langgraph.agntcy.connecting import awaiting_client, blocking_client
 from acp_langgraph.agntcy.exceptions import told
 from acp_langgraph.core.flow import Ask, Effect, Flow
-from acp_langgraph.errors import NodeError
+from acp_langgraph.mapping.paths import StateReadError
 from acp_langgraph.nodes import acp
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.ports import InputPort
@@ -115,8 +115,8 @@ class _ConfigurablePort(InputPort):
         yield from ()
         configurable = config.get("configurable", {})
         try:
-            found = self._path.read(configurable)
-        except NodeError:
+            found = self.plan.value(configurable)
+        except StateReadError:
             return None
         return None if found is None else self.read(configurable)
 
