@@ -90,7 +90,8 @@ class _Connecting(Generic[C]):
     def client(self) -> C:
         """The package's client for what the configuration says now."""
         with told():
-            wanted = self.configuration.connection()
+            own: Any = self.configuration
+            wanted = own if isinstance(own, config.ApiClientConfiguration) else own.connection()
             if self._made is None or self._made[0] != wanted:
                 self._made = wanted, self._client(wanted)
             return self._made[1]

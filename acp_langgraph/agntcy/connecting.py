@@ -17,7 +17,7 @@ _USUAL = ApiClientConfiguration()
 
 
 def is_special(settings: ApiClientConfiguration) -> bool:
-    """Whether a configuration says what needs a client of its own."""
+    """Whether a configuration says what needs a client of its own; the package's own does not."""
     names = (
         "assert_hostname",
         "tls_server_name",
@@ -25,7 +25,8 @@ def is_special(settings: ApiClientConfiguration) -> bool:
         "proxy_headers",
         "socket_options",
     )
-    return any(getattr(settings, name) != getattr(_USUAL, name) for name in names)
+    usual = ((name, getattr(_USUAL, name)) for name in names)
+    return any(getattr(settings, name, value) != value for name, value in usual)
 
 
 def blocking_client(

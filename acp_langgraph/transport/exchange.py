@@ -79,6 +79,9 @@ class Endpoint:
     ) -> None:
         if isinstance(configuration, str):
             configuration = ApiClientConfiguration(configuration)
+        elif (connection := getattr(configuration, "connection", None)) is not None:
+            made: ApiClientConfiguration = connection()  # of one of acp_langgraph.agntcy
+            configuration = made
         if configuration is None and client is not None and str(client.base_url):
             configuration = ApiClientConfiguration(str(client.base_url))
         self.configuration = configuration or ApiClientConfiguration()

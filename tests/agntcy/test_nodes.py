@@ -12,12 +12,15 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 from pydantic import BaseModel
+from support.agntcy_calls import call_agntcy
 from support.colors import Color
 
+import acp_langgraph
 from acp_langgraph import agntcy, bridge, nodes
 from acp_langgraph.agntcy import ApiClientConfiguration
 from acp_langgraph.agntcy.langgraph import api_bridge, io_mapper
 from acp_langgraph.agntcy.langgraph.acp_node import ACPNode
+from acp_langgraph.agntcy.models import AgentSearchRequest
 from acp_langgraph.config import ApiClientConfiguration as PlainConfiguration
 from acp_langgraph.errors import NodeInputError
 from acp_langgraph.mapping import edges
@@ -146,3 +149,16 @@ def test_the_other_names_are_the_packages_own() -> None:
     assert api_bridge.APIBridgeAgentNode is nodes.bridge.APIBridgeAgentNode
     assert api_bridge.APIBridgeInput is bridge.calls.APIBridgeInput
     assert io_mapper.add_io_mapped_edge is edges.add_io_mapped_edge
+
+
+def test_a_configuration_of_one_may_be_given_to_the_other(color: Color) -> None:
+    with FakeACPServer() as server:
+        theirs: Any = ApiClientConfiguration(server.url, {"x-api-key": "a key of theirs"})
+        made = ACPNode.from_agent(theirs, "agent", input_path="ask", output_path="answer")
+        own = acp_langgraph.ACPNode("own", "agent", theirs, "ask", None, "answer")
+        for node in (made, own):
+            assert color.invoke(node, {"ask": {"a": 1}}) == {"answer": {"a": 1}}
+        assert {each.headers["x-api-key"] for each in server.requests} == {"a key of theirs"}
+        ours: Any = PlainConfiguration(server.url)
+        (agent,) = call_agntcy(color, ours, "search_agents", AgentSearchRequest())
+        assert agent.metadata.ref.name == "agent"
