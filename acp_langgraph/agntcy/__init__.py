@@ -7,6 +7,7 @@ differs all the same is told in the README. Beneath are this package's own clien
 programs use directly.
 """
 
+from importlib import import_module
 from typing import Any
 
 from acp_langgraph.lazy import lazily
@@ -36,12 +37,16 @@ _HOMES = {
     ),
 }
 
+_MODULES = ("acp_v0", "exceptions", "langgraph", "models")
+
 _find, __dir__ = lazily(__name__, _HOMES)
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605 - checkers read __init__.pyi
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name == "manifest" or name.startswith("AGWS_"):
         from acp_langgraph.agntcy.manifests import elsewhere  # noqa: PLC0415 - rarely wanted
 

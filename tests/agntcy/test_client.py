@@ -147,7 +147,7 @@ def test_an_error_is_the_references_and_the_packages(
 
 def test_a_success_that_cannot_be_read_says_why(color: Color, server: Server) -> None:
     server.answer = Response.text("<html>", 200, "text/html")
-    with pytest.raises(ApiException, match="HTML page"):
+    with pytest.raises(ApiException, match="base URL of the server's API"):
         call_agntcy(color, to(server), "get_stateless_run", RUN_ID)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -119,3 +121,11 @@ def test_the_data_of_an_error_are_of_all_of_its_body() -> None:
     body = str({"ids": ids}).replace("'", '"').encode()
     assert errors.ConflictException("GET u", 409, {}, body).data == {"ids": ids}
     assert errors.ConflictException("GET u", 409, {}, b"no JSON").data is None
+
+
+def test_modules_are_there_without_being_imported() -> None:
+    code = (
+        "from acp_langgraph import agntcy; print(agntcy.exceptions.ApiException, agntcy.models.Run)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "acp_langgraph.agntcy.models.Run" in done.stdout
