@@ -32,7 +32,9 @@ _HOMES = {
     "core.flow": ("RemoteEvent",),
     "core.operations": ("ApiResponse",),
     "errors": (
+        "A2ATaskCanceledError",
         "A2ATaskError",
+        "A2ATaskRejectedError",
         "ACPDescriptorValidationException",
         "ACPRunException",
         "AcpLangGraphError",

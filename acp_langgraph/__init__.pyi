@@ -17,7 +17,9 @@ from acp_langgraph.checking.findings import GraphReport as GraphReport
 from acp_langgraph.config import ApiClientConfiguration as ApiClientConfiguration
 from acp_langgraph.core.flow import RemoteEvent as RemoteEvent
 from acp_langgraph.core.operations import ApiResponse as ApiResponse
+from acp_langgraph.errors import A2ATaskCanceledError as A2ATaskCanceledError
 from acp_langgraph.errors import A2ATaskError as A2ATaskError
+from acp_langgraph.errors import A2ATaskRejectedError as A2ATaskRejectedError
 from acp_langgraph.errors import (
     ACPDescriptorValidationException as ACPDescriptorValidationException,
 )
@@ -53,12 +55,12 @@ from acp_langgraph.errors import NoMatchingOperationError as NoMatchingOperation
 from acp_langgraph.errors import NoServiceError as NoServiceError
 from acp_langgraph.errors import NotFoundException as NotFoundException
 from acp_langgraph.errors import OpenApiException as OpenApiException
-from acp_langgraph.errors import RemoteGraphError as RemoteGraphError
 from acp_langgraph.errors import QuantRunError as QuantRunError
 from acp_langgraph.errors import QueryNotUnderstoodError as QueryNotUnderstoodError
 from acp_langgraph.errors import QueryPassedThroughError as QueryPassedThroughError
 from acp_langgraph.errors import QueryRefusedError as QueryRefusedError
 from acp_langgraph.errors import QueryTooLargeError as QueryTooLargeError
+from acp_langgraph.errors import RemoteGraphError as RemoteGraphError
 from acp_langgraph.errors import RequestTimeoutException as RequestTimeoutException
 from acp_langgraph.errors import RunError as RunError
 from acp_langgraph.errors import RunExpiredError as RunExpiredError

@@ -24,7 +24,7 @@ from acp_langgraph.server import RunningServer, serve
 from acp_langgraph.testing import FakeACPServer
 
 PROGRAMS = Path(__file__).parents[1] / "typing" / "agntcy_programs"
-NAMES = sorted(path.stem for path in PROGRAMS.glob("*.py"))
+NAMES = sorted(path.stem for path in PROGRAMS.glob("[a-z]*.py"))
 PRINTING = [name for name in NAMES if name != "headers"]  # of which it is told what it sends
 VARIES = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|127\.0\.0\.1:\d{2,}|call \d+")
 HEADERS = ("x-api-key", "x-team", "x-more", "cookie", "user-agent", "authorization", "content-type")
