@@ -11,6 +11,7 @@ costs a dictionary look-up.
 from __future__ import annotations
 
 import dataclasses
+import sys
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -193,7 +194,7 @@ def _resolvable_hints(kind: Any) -> dict[str, Any]:
     """Annotations of which some name something that cannot be found: these say nothing."""
     hints: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
-        for name, hint in vars(base).get("__annotations__", {}).items():
+        for name, hint in _annotations(base).items():
             lone = type("_Lone", (), {"__annotations__": {name: hint}})
             lone.__module__ = base.__module__
             try:
@@ -201,6 +202,14 @@ def _resolvable_hints(kind: Any) -> dict[str, Any]:
             except (NameError, TypeError, AttributeError):
                 hints[name] = Any
     return hints
+
+
+def _annotations(kind: type) -> dict[str, Any]:
+    if sys.version_info >= (3, 14):
+        import annotationlib  # noqa: PLC0415 - new in 3.14, where a class evaluates its own late
+
+        return annotationlib.get_annotations(kind, format=annotationlib.Format.FORWARDREF)
+    return dict(vars(kind).get("__annotations__", {}))
 
 
 def _substitute(hint: Any, arguments: Mapping[Any, Any]) -> Any:

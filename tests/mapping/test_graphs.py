@@ -307,15 +307,15 @@ def test_siblings_are_neither_copied_nor_validated_again():
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="type aliases have no syntax before 3.12")
 def test_aliases_are_seen_through():
     names: dict[str, Any] = {"BaseModel": BaseModel, "TypedDict": TypedDict}
-    exec(  # noqa: S102 - older versions cannot parse it
+    source = (
         "class Mail(BaseModel):\n    body: str\n"
         "type Maybe = Mail | None\n"
         "type Many[T] = list[T]\n"
         "type Tree = dict[str, Tree] | str\n"
         "class Aliased(TypedDict, total=False):\n"
-        "    mail: Maybe\n    mails: Many[Mail]\n    tree: Tree\n    text: str\n",
-        names,
+        "    mail: Maybe\n    mails: Many[Mail]\n    tree: Tree\n    text: str\n"
     )
+    exec(compile(source, "aliases", "exec", dont_inherit=True), names)  # noqa: S102 - older versions cannot parse it
     aliased, mail = names["Aliased"], names["Mail"]
     for path in ("mail.bdy", "mails.0.bdy"):
         with pytest.raises(NodeConfigurationError, match="did you mean 'body'"):
