@@ -208,8 +208,12 @@ class GraphJob(Job):
         return calls.create_run(self.order.thread_id, body)
 
     def _runs(self, until: str | None = None) -> Flow[list[Run]]:
-        """The job's runs, the newest first; on a thread that remembers, back to the one named."""
-        found: list[Run] = []
+        """The job's runs, the newest first; on a thread that remembers, back to the one named.
+
+        Raises:
+            UnknownOutcomeError: If it cannot be told whether there are any.
+        """
+        runs: list[Run] = []
         for offset in range(0, _PAGE * _PAGES, _PAGE):
             try:
                 page = yield from self.policy.repeat(
@@ -217,28 +221,29 @@ class GraphJob(Job):
                 )
             except NotFoundException:
                 return []
-            found += [run for run in page if self._is_ours(run, until)]
+            runs += page
             if len(page) < _PAGE or any(run.run_id == until for run in page):
                 break
-        return found
+        if self.order.shared_thread is None:
+            return runs
+        if any(run.key for run in runs) or all(run.metadata for run in runs):
+            return [run for run in runs if run.key == self.key]
+        return self._unmarked(runs, until)
 
-    def _is_ours(self, run: Run, known: str | None) -> bool:
-        if self.order.shared_thread is None or run.run_id == known:
-            return True
-        if not run.metadata:
-            if known is not None:
-                return True  # what is newer than the run that is known is, most likely, its answer
-            if self.policy.on_unknown == "rerun":
-                return False
-            raise UnknownOutcomeError(
-                "it cannot be told whether the remote run was started: the thread has runs, and the "
-                "server does not keep their metadata, which would tell whose they are. Look at the "
-                "thread; if there is no such run, or another one does no harm, run the node with "
-                'on_unknown="rerun", or without use_threads, so that each run has its own thread',
-                key=self.key,
-                **self.ids(),
-            )
-        return run.key == self.key
+    def _unmarked(self, runs: list[Run], known: str | None) -> list[Run]:
+        """The job's runs where the server does not keep what would tell whose they are."""
+        if known is not None:  # what is newer is its answers, unless others use the thread
+            return runs
+        if self.policy.on_unknown == "rerun":
+            return []
+        raise UnknownOutcomeError(
+            "it cannot be told whether the remote run was started: the thread has runs, and the server "
+            "does not keep their metadata, which would tell whose they are. Look at the thread; if there "
+            'is no such run, or another one does no harm, run the node with on_unknown="rerun", or '
+            "without use_threads, so that each run has its own thread",
+            key=self.key,
+            **self.ids(),
+        )
 
     def _outcome(self, job_id: str, run: Run, said: Any) -> Flow[Outcome]:
         state = yield from self._state()

@@ -32,6 +32,7 @@ class Run(Wire):
     status: str
     created_at: Moment | None = None
     metadata: dict[str, Any] | None = None
+    config: Object = Field(default={})
     error_message: Text = ""
 
     @property
@@ -41,8 +42,8 @@ class Run(Wire):
 
     @property
     def key(self) -> str | None:
-        """The key that it was started under, where the server keeps metadata."""
-        return (self.metadata or {}).get(KEY)
+        """The key that it was started under: in its metadata, or where these are not kept its config's."""
+        return {**(self.config.get("metadata") or {}), **(self.metadata or {})}.get(KEY)
 
 
 class Question(Wire):

@@ -79,7 +79,8 @@ class GraphOrder:
     def _running(self) -> dict[str, Any]:
         body: dict[str, Any] = {
             "assistant_id": self.assistant_id,
-            "config": dict(self.config),
+            # LangGraph's servers keep a run's metadata, Aegra only those of its configuration.
+            "config": {**self.config, "metadata": {KEY: self.key}},
             "metadata": {**self.metadata, KEY: self.key},
         }
         if self.context is not None:

@@ -81,8 +81,8 @@ class RemoteGraphNode(AgentNode):
         config_type: Its type.
         auth_header: Headers of every request.
         use_threads: Whether the remote graph runs on a remote thread that remembers, one per thread of the
-            graph and place in it. Its runs are then told apart by their metadata, which not all servers
-            keep; where they do not, `UnknownOutcomeError` says so after a crash.
+            graph and place in it. Its runs are then told apart by their metadata; a server that keeps none
+            leaves `UnknownOutcomeError` after a crash.
         context: A mapping plan for the remote graph's run-time context, e.g.
             `{"user": "config:user_id"}`. These servers take no `configurable` beside it.
         multitask_strategy: What a busy remote thread does with one more run. Of use with `use_threads`

@@ -29,6 +29,7 @@ class GraphBehavior:
         asking_status: The status of a run that asks.
         rejects: Whether a second run on a busy thread is a 409 if it says `reject`; if not, both work.
         keeps_metadata: Whether a run shows the metadata that it was created with.
+        shows_config: Whether a run shows its configuration.
         unknown_thread: Whether the runs of a thread that is not there are a 404, or none.
         event_ids: Whether every event has an id of its own, or two of them share one, as those of one
             millisecond do.
@@ -40,6 +41,7 @@ class GraphBehavior:
     asking_status: str = "success"
     rejects: bool = True
     keeps_metadata: bool = True
+    shows_config: bool = False
     unknown_thread: bool = True
     event_ids: Literal["shared", "unique"] = "shared"
     says_end: bool = False
@@ -51,6 +53,7 @@ AEGRA: Final = GraphBehavior(
     asking_status="interrupted",
     rejects=False,
     keeps_metadata=False,
+    shows_config=True,
     unknown_thread=False,
     event_ids="unique",
     says_end=True,
@@ -108,6 +111,7 @@ class GraphRun:
             "thread_id": thread_id,
             "assistant_id": self.work.agent.agent_id,
             "metadata": self.metadata if behavior.keeps_metadata else None,
+            "config": self.body.get("config") if behavior.shows_config else None,
             "status": self.settled or "running",
             "created_at": self.created_at.isoformat(),
             "error_message": failed["description"] if failed else None,

@@ -360,8 +360,11 @@ def test_a_thread_that_remembers_is_the_same_for_every_execution(color: Color, s
         assert KEY in sent["metadata"]
 
 
-def test_a_lost_answer_on_a_thread_that_remembers_is_found_by_metadata(color: Color) -> None:
-    with FakeLangGraphServer([Answer(lambda run: run.input)]) as server:
+@BOTH_KINDS
+def test_a_lost_answer_on_a_thread_that_remembers_is_found_by_metadata(
+    color: Color, served: Any
+) -> None:
+    with served([Answer(lambda run: run.input)]) as server:
         graph = remembering(server, use_threads=True)
         color.invoke(graph, INPUT, ON_A_THREAD)
         server.faults.add(Fault.lose_answer(), on="create_run")
@@ -371,7 +374,7 @@ def test_a_lost_answer_on_a_thread_that_remembers_is_found_by_metadata(color: Co
 
 
 def test_where_metadata_is_not_kept_it_is_said_that_nothing_can_be_known(color: Color) -> None:
-    with FakeLangGraphServer.like_aegra([Answer("done")]) as server:
+    with FakeLangGraphServer([Answer("done")], keeps_metadata=False) as server:
         graph = remembering(server, use_threads=True)
         color.invoke(graph, INPUT, ON_A_THREAD)
         server.faults.add(Fault.lose_answer(), on="create_run")
@@ -405,6 +408,7 @@ def test_tags_configuration_and_metadata_reach_the_remote_graph(color: Color) ->
         config: RunnableConfig = {"tags": ["mine"], "metadata": {"who": "ada"}}
         color.invoke(graph, {**INPUT, "settings": {"model": "m"}}, config)
         sent = server.requests.matching("create_run")[0].json
+        del sent["config"]["metadata"]
         assert sent["config"] == {"tags": ["mine"], "configurable": {"model": "m"}}
         assert sent["metadata"]["who"] == "ada"
         assert "context" not in sent

@@ -17,7 +17,7 @@ from typing import Any, TypedDict
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from interop.test_remote_graph import Served
+from interop.test_remote_graph import Served, langgraph_dev
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.pregel.remote import RemoteGraph
@@ -42,8 +42,8 @@ def graph_of(node: Any, **options: Any) -> Any:
     return builder.compile(checkpointer=InMemorySaver())
 
 
-def on_a_thread(text: str) -> Any:
-    return {"configurable": {"thread_id": str(uuid.uuid4())}, "metadata": {"about": text}}
+def on_a_thread() -> Any:
+    return {"configurable": {"thread_id": str(uuid.uuid4())}}
 
 
 async def invoked(graph: Any, given: Any, config: Any) -> Any:
@@ -56,7 +56,7 @@ async def invoked(graph: Any, given: Any, config: Any) -> Any:
 
 
 async def question(make: Any, dev: Served, text: str) -> str:
-    graph, config = graph_of(make("asker", dev.url)), on_a_thread(text)
+    graph, config = graph_of(make("asker", dev.url)), on_a_thread()
     state = await invoked(graph, {"text": text}, config)
     for answer in ("blue", "rice"):
         if "__interrupt__" in state:
@@ -69,7 +69,7 @@ async def lost_answer(make: Any, dev: Served, text: str) -> str:
     with FaultyProxy(dev.url) as proxy:
         proxy.faults.add(Fault.lose_answer(), on=lambda request: "/runs" in request.path)
         graph = graph_of(make("echo", proxy.url), retry_policy=again)
-        return _text(await invoked(graph, {"text": text}, on_a_thread(text)))
+        return _text(await invoked(graph, {"text": text}, on_a_thread()))
 
 
 async def cut_stream(make: Any, dev: Served, text: str) -> str:
@@ -80,7 +80,7 @@ async def cut_stream(make: Any, dev: Served, text: str) -> str:
             items = [
                 item
                 async for item in graph.astream(
-                    {"text": text}, on_a_thread(text), stream_mode=["custom", "values"]
+                    {"text": text}, on_a_thread(), stream_mode=["custom", "values"]
                 )
             ]
         except Exception as error:  # noqa: BLE001 - what comes of it is shown
@@ -92,14 +92,14 @@ async def two_nodes(make: Any, dev: Served, text: str) -> str:
     builder = StateGraph(State).add_node("one", make("counter", dev.url))
     builder.add_node("two", make("counter", dev.url)).add_edge(START, "one")
     graph = builder.add_edge("one", "two").compile(checkpointer=InMemorySaver())
-    await invoked(graph, {"text": text}, on_a_thread(text))
-    threads = {run["thread_id"] for run in await asyncio.to_thread(dev.runs, text)}
-    return f"{len(threads)} remote thread{'s' * (len(threads) != 1)}"
+    await invoked(graph, {"text": text}, on_a_thread())
+    runs = await asyncio.to_thread(dev.runs, text)
+    return "a remote thread each" if len(runs) == 1 else "one remote thread for both"
 
 
 async def cancelled(make: Any, dev: Served, text: str) -> str:
     graph = graph_of(make("slow", dev.url))
-    job = asyncio.create_task(graph.ainvoke({"text": text}, on_a_thread(text)))
+    job = asyncio.create_task(graph.ainvoke({"text": text}, on_a_thread()))
     await asyncio.sleep(2)
     job.cancel()
     await asyncio.wait({job})
@@ -112,9 +112,7 @@ async def messages(make: Any, dev: Served, text: str) -> str:
     graph = graph_of(make("talker", dev.url))
     said = [
         message.content
-        async for message, _ in graph.astream(
-            {"text": text}, on_a_thread(text), stream_mode="messages"
-        )
+        async for message, _ in graph.astream({"text": text}, on_a_thread(), stream_mode="messages")
     ]
     return f"{len(said)} pieces" if said else "none"
 
@@ -134,22 +132,17 @@ SITUATIONS: dict[str, Callable[..., Any]] = {
 
 
 async def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        dev = Served(Path(folder))
-        with dev.running():
-            print("| what is done | " + " | ".join(NODES) + " |\n|---|---|---|")
-            for what, situation in SITUATIONS.items():
-                cells = []
-                for make in NODES.values():
-                    text = uuid.uuid4().hex[:8]
-                    told = (await situation(make, dev, text)).replace(text.upper(), "right answer")
-                    starts = [
-                        run
-                        for run in await asyncio.to_thread(dev.runs, text)
-                        if (run["kwargs"] or {}).get("input") is not None
-                    ]
-                    cells.append(f"{told}; {len(starts)} started, {dev.executions(text)} done")
-                print(f"| {what} | " + " | ".join(cells) + " |", flush=True)
+    with tempfile.TemporaryDirectory() as folder, langgraph_dev(Path(folder)) as dev:
+        print("| what is done | " + " | ".join(NODES) + " |\n|---|---|---|")
+        for what, situation in SITUATIONS.items():
+            cells = []
+            for make in NODES.values():
+                text = uuid.uuid4().hex[:8]
+                told = (await situation(make, dev, text)).replace(text.upper(), "right answer")
+                runs = await asyncio.to_thread(dev.runs, text)
+                starts = sum(bool(run["kwargs"].get("input")) for run in runs)
+                cells.append(f"{told}; {starts} started, {dev.executions(text)} done")
+            print(f"| {what} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

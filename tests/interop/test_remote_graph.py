@@ -1,11 +1,21 @@
-"""`RemoteGraphNode` against `langgraph dev`, where it is installed: what its README promises, both colours."""
+r"""`RemoteGraphNode` against `langgraph dev`, where it is installed: what its README promises, both colours.
+
+Against another server of LangGraph's Agent Protocol, e.g. Aegra over a PostgreSQL that is there:
+
+    export WORK_DONE=/tmp/done DATABASE_URL=postgresql://postgres@127.0.0.1/aegra
+    aegra serve --host 127.0.0.1 -c tests/support/langgraph_server/langgraph.json &
+    LANGGRAPH_SERVER=http://127.0.0.1:2026 python -m pytest tests/interop/test_remote_graph.py \
+        -m langgraph_dev --must-run langgraph_dev
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,27 +42,33 @@ pytestmark = pytest.mark.langgraph_dev
 GRAPHS = Path(__file__).parents[1] / "support" / "langgraph_server"
 
 
-class Served(LangGraphDev):
-    """The graphs of the tests in `langgraph dev`."""
+class Served:
+    """A server with the graphs of the tests.
 
-    def __init__(self, folder: Path) -> None:
-        self.done = folder / "done"
-        super().__init__(GRAPHS, folder / "log", WORK_DONE=str(self.done))
+    Args:
+        url: Where it is.
+        done: The file in which its graphs note what they did.
+    """
+
+    def __init__(self, url: str, done: Path) -> None:
+        self.url = url
+        self._done = done
 
     def executions(self, text: str) -> int:
         """How often the work of an input was done."""
-        return self.done.read_text().split("\n").count(text) if self.done.exists() else 0
+        return self._done.read_text().split("\n").count(text) if self._done.exists() else 0
 
     def runs(self, text: str) -> list[dict[str, Any]]:
-        """The runs of an input, or with it in their metadata, oldest first; answers are runs, too."""
-        threads = httpx.post(f"{self.url}/threads/search", json={"limit": 1000}).json()
-        found = []
-        for thread in threads:
-            values = thread["values"] or {}
-            if text in {values.get("text"), (thread["metadata"] or {}).get("about")}:
-                where = f"{self.url}/threads/{thread['thread_id']}/runs"
-                found += httpx.get(where, params={"limit": 100}).json()
-        return sorted(found, key=lambda run: run["created_at"])
+        """The runs of an input, and the answers that continued them, oldest first."""
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            threads = client.post("/threads/search", json={"limit": 1000}).json()
+            for thread in threads:
+                where = f"/threads/{thread['thread_id']}/runs"
+                runs = client.get(where, params={"limit": 100}).json()
+                inputs = [run.get("input") or run.get("kwargs", {}).get("input") for run in runs]
+                if text in [(each or {}).get("text") for each in inputs]:
+                    return sorted(runs, key=lambda run: run["created_at"])
+        return []
 
     def until_runs_are(self, text: str, *statuses: str) -> None:
         """Return once the runs have these statuses; this server can only be asked again and again."""
@@ -64,12 +80,24 @@ class Served(LangGraphDev):
         raise TimeoutError(self.runs(text))
 
 
+@contextmanager
+def langgraph_dev(folder: Path) -> Iterator[Served]:
+    """The graphs in `langgraph dev`."""
+    done = folder / "done"
+    dev = LangGraphDev(GRAPHS, folder / "log", WORK_DONE=str(done))
+    with dev.running():
+        yield Served(dev.url, done)
+
+
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """`langgraph dev`, or whatever server of theirs was started with these graphs."""
+    if url := os.environ.get("LANGGRAPH_SERVER"):
+        yield Served(url, Path(os.environ["WORK_DONE"]))
+        return
     if not HAS_LANGGRAPH_DEV:
         pytest.skip(HOW_TO_INSTALL)
-    served = Served(tmp_path_factory.mktemp("dev"))
-    with served.running():
+    with langgraph_dev(tmp_path_factory.mktemp("dev")) as served:
         yield served
 
 
@@ -78,8 +106,8 @@ def text() -> str:
     return uuid.uuid4().hex
 
 
-def on_a_thread(about: str = "") -> Any:
-    return {"configurable": {"thread_id": uuid.uuid4().hex}, "metadata": {"about": about}}
+def on_a_thread() -> Any:
+    return {"configurable": {"thread_id": uuid.uuid4().hex}}
 
 
 def asked(state: Any) -> list[Any]:
@@ -132,20 +160,20 @@ def test_a_failure_names_the_node_and_its_own_words(color: Color, dev: Served) -
 
 
 def test_an_unknown_assistant_is_told(color: Color, dev: Served) -> None:
-    with pytest.raises(UnknownAgentError, match="echo"):
+    with pytest.raises(UnknownAgentError, match="nope"):
         color.invoke(graph_of(dev, "nope"), {"ask": {}}, on_a_thread())
 
 
 def test_a_run_over_its_deadline_is_cancelled(color: Color, dev: Served, text: str) -> None:
     graph = graph_of(dev, "slow", run_timeout=1.5)
     with pytest.raises(RunTimeoutError, match="it was cancelled"):
-        color.invoke(graph, {"ask": {"text": text}}, on_a_thread(text))
+        color.invoke(graph, {"ask": {"text": text}}, on_a_thread())
     assert [run["status"] for run in dev.runs(text)] == ["interrupted"]
 
 
 async def test_a_cancelled_execution_ends_the_run(dev: Served, text: str) -> None:
     graph = graph_of(dev, "slow")
-    job = asyncio.create_task(graph.ainvoke({"ask": {"text": text}}, on_a_thread(text)))
+    job = asyncio.create_task(graph.ainvoke({"ask": {"text": text}}, on_a_thread()))
     await asyncio.to_thread(dev.until_runs_are, text, "running")
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
