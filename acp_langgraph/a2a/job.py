@@ -19,17 +19,15 @@ from acp_langgraph.a2a.calls import reason_of
 from acp_langgraph.a2a.listening import Listening, TaskCursor, follow, shown
 from acp_langgraph.a2a.models import (
     ASKING,
-    AUTH_REQUIRED,
     CANCELED,
     COMPLETED,
-    INPUT_REQUIRED,
     REJECTED,
     TERMINAL,
-    Message,
     StreamResponse,
     Task,
 )
-from acp_langgraph.a2a.parts import dumped, loaded, parts_of, value_of, words_of
+from acp_langgraph.a2a.outcomes import outcome_of, result
+from acp_langgraph.a2a.parts import dumped, parts_of
 from acp_langgraph.a2a.peer import Peer
 from acp_langgraph.core.flow import Flow, Pause
 from acp_langgraph.errors import (
@@ -247,7 +245,7 @@ class A2AJob(Job):
         self._seen.kept.pop(job_id, None)
         self._seen.cursor(job_id).asked_at = task.asked_at
         if said.message is not None:
-            self._seen.kept[job_id] = _result(job_id, [dumped(said.message.parts)])
+            self._seen.kept[job_id] = result(job_id, [dumped(said.message.parts)])
         elif said.task is not None:
             self._note(said.task)
 
@@ -323,18 +321,18 @@ class A2AJob(Job):
             raise UnreadableAnswerException("SendMessage", 200, problem="it is no task or message")
         peer.makes_tasks = False
         message_id = message.message_id or self.message_id
-        self._seen.kept[message_id] = outcome = _result(message_id, [dumped(message.parts)])
+        self._seen.kept[message_id] = outcome = result(message_id, [dumped(message.parts)])
         return message_id, outcome
 
     def _note(self, task: Task) -> None:
         """What an answer to a message says of its task."""
-        if self._outcome_of(task) is None:
+        outcome = self._outcome_of(task)
+        if outcome is None:
             return
         self._seen.settled[task.id] = task
         if task.state in ASKING and task.status.message is None:
             # `langgraph dev` says what it asks here, and never again; and when, with another time.
-            asked = {"type": "interrupt", "run_id": task.id, "payload": _asked(task)}
-            self._seen.kept[task.id] = {**asked, "asked_at": None}
+            self._seen.kept[task.id] = {**outcome, "asked_at": None}
 
     def _looked_at(self, task_id: str) -> Flow[Task]:
         """The task, if need be from the server; what of it was not shown yet is."""
@@ -415,60 +413,4 @@ class A2AJob(Job):
 
     def _outcome_of(self, task: Task) -> Outcome | None:
         """What a task came to; `None` if it is at work."""
-        if task.state == COMPLETED:
-            return _result(task.id, _said(task))
-        message = task.status.message
-        if task.state in ASKING:
-            if self._is_answered(task):
-                return None
-            asked = value_of([message.parts]) if message is not None else _asked(task)
-            payload = {"state": AUTH_REQUIRED, "message": asked}
-            return {
-                "type": "interrupt",
-                "run_id": task.id,
-                "payload": asked if task.state == INPUT_REQUIRED else payload,
-                "asked_at": task.asked_at,
-            }
-        if task.state in TERMINAL:
-            return {
-                "type": "failed",
-                "run_id": task.id,
-                "state": task.state,
-                "description": words_of(message.parts) if message is not None else "",
-                "was_cancelled": task.state == CANCELED,
-            }
-        return None
-
-
-def _result(task_id: str, groups: list[list[dict[str, Any]]]) -> Outcome:
-    return {"type": "result", "run_id": task_id, "groups": groups}
-
-
-def result_of(outcome: Outcome, declared: Any) -> Any:
-    """What a task came to, as JSON of the type that is wanted."""
-    return value_of(map(loaded, outcome["groups"]), declared)
-
-
-def _said(task: Task) -> list[list[dict[str, Any]]]:
-    """What a task came to: its artifacts, or else what the agent said last."""
-    if any(artifact.parts for artifact in task.artifacts):
-        return [dumped(artifact.parts) for artifact in task.artifacts]
-    said = task.status.message
-    if said is None or words_of(said.parts) == _NOTHING_SAID:
-        said = _last_words(task) or said
-    return [dumped(said.parts)] if said is not None else []
-
-
-def _last_words(task: Task) -> Message | None:
-    words = [message for message in task.history if message.role == "agent"]
-    return words[-1] if words else None
-
-
-def _asked(task: Task) -> Any:
-    """The question of a task that says none: `langgraph dev` gives it as an artifact."""
-    for artifact in task.artifacts:
-        value = value_of([artifact.parts])
-        if artifact.name == "Interrupt" and isinstance(value, dict) and "value" in value:
-            return value["value"]
-    last = _last_words(task)
-    return None if last is None else value_of([last.parts])
+        return None if self._is_answered(task) else outcome_of(task)

@@ -7,15 +7,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal, Self, cast
 
-import httpx
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import Unpack, override
 
 from acp_langgraph.a2a.calls import made
 from acp_langgraph.a2a.card import AgentCard, bindings_of
 from acp_langgraph.a2a.finding import FoundCard, descriptor_of, find_card, is_text
-from acp_langgraph.a2a.job import A2AJob, result_of
+from acp_langgraph.a2a.job import A2AJob
 from acp_langgraph.a2a.listening import Listening
+from acp_langgraph.a2a.outcomes import result_of
 from acp_langgraph.a2a.parts import parts_of
 from acp_langgraph.a2a.peer import Peer
 from acp_langgraph.acp.agents import FoundAgent
@@ -32,7 +32,7 @@ from acp_langgraph.jobs.waiting import cancel_job
 from acp_langgraph.nodes.agent import AgentNode, AgentOptions, forwarded_metadata
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.from_agent import alook_up, look_up, node_name
-from acp_langgraph.nodes.identity import Auth, Headers
+from acp_langgraph.nodes.identity import Headers
 
 
 class A2AOptions(AgentOptions, total=False):
@@ -84,27 +84,18 @@ class A2ANode(AgentNode):
         auth_header: As for `ACPNode`.
         use_threads: Whether the agent remembers what this node and thread of the graph told it before:
             all of their tasks are in one context. By default each is in its own.
-        input: As for `ACPNode`.
-        output: As for `ACPNode`.
         skill: The id or name of a skill that the card must have. It is sent as `skillId` in the
             message's metadata, for agents that look there: A2A itself leaves the choice to the agent.
         card: The agent's card, where it is not to be asked for.
         card_path: Where the card is below the base URL, e.g. `/.well-known/agent-card.json?assistant_id=...`
             for a graph on `langgraph dev`.
-        llm: As for `ACPNode`.
-        state_type: As for `ACPNode`.
-        client: As for `ACPNode`.
-        async_client: As for `ACPNode`.
-        headers: As for `ACPNode`.
-        auth: As for `ACPNode`.
-        run_timeout: As for `ACPNode`. A server that dies leaves its tasks as they were, and says that
-            they are at work for ever: only this ends the wait then.
-        on_timeout: As for `ACPNode`.
-        on_unknown: As for `ACPNode`. It cannot be told of servers that list no tasks (those of 0.3), make
-            contexts of their own, or answer with messages instead of tasks.
-        on_failure: As for `ACPNode`.
-        on_cancel: As for `ACPNode`.
         stream_mode: `auto` or `custom` to show what the agent emits, if anybody watches; `None` for nothing.
+        **options: What `ACPNode` takes, too: `input`, `output`, `llm`, `state_type`, `client`,
+            `async_client`, `headers`, `auth`, `run_timeout`, `on_timeout`, `on_unknown`, `on_failure` and
+            `on_cancel`. A server that dies leaves its tasks as they were, and says that they are at work
+            for ever: only `run_timeout` ends the wait then. For servers that list no tasks (those of
+            0.3), make contexts of their own, or answer with messages instead of tasks, `on_unknown`
+            says what to do where an answer was lost.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -131,23 +122,11 @@ class A2ANode(AgentNode):
         auth_header: Headers | None = None,
         use_threads: bool = False,
         *,
-        input: Any = None,  # noqa: A002 - what it is
-        output: Any = None,
         skill: str | None = None,
         card: AgentCard | Mapping[str, Any] | None = None,
         card_path: str | None = None,
-        llm: Any = None,
-        state_type: Any = None,
-        client: httpx.Client | None = None,
-        async_client: httpx.AsyncClient | None = None,
-        headers: Headers | None = None,
-        auth: Auth | None = None,
-        run_timeout: float | None = None,
-        on_timeout: Literal["cancel", "leave"] = "cancel",
-        on_unknown: Literal["raise", "rerun"] = "raise",
-        on_failure: Literal["rerun", "keep"] = "rerun",
-        on_cancel: Literal["cancel", "detach"] = "cancel",
         stream_mode: Literal["auto", "custom"] | None = "auto",
+        **options: Unpack[AgentOptions],
     ) -> None:
         super().__init__(
             name,
@@ -161,20 +140,8 @@ class A2ANode(AgentNode):
             None,
             auth_header,
             use_threads,
-            input=input,
-            output=output,
-            llm=llm,
-            state_type=state_type,
-            client=client,
-            async_client=async_client,
-            headers=headers,
-            auth=auth,
-            run_timeout=run_timeout,
-            on_timeout=on_timeout,
-            on_unknown=on_unknown,
-            on_failure=on_failure,
-            on_cancel=on_cancel,
             stream_mode=stream_mode,
+            **options,
         )
         if card_path is not None and not card_path.startswith("/"):
             raise NodeConfigurationError(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +29,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.testing import Fault, FaultyProxy
 
+PROJECT = Path(__file__).parents[2]
 ON_A_THREAD: Any = {"configurable": {"thread_id": "1"}}
 
 
@@ -148,3 +153,19 @@ def test_a_lost_answer_begins_no_second_task(color: Color, agent: Baker, fault: 
         else:
             assert state["answer"] == "hello"
         assert len(agent.executed) == 1
+
+
+def test_the_example_that_serves_a_graph_with_the_sdk_runs(tmp_path: Path) -> None:
+    example = PROJECT / "examples" / "a2a_sdk" / "mail_composer.py"
+    done = subprocess.run(
+        [sys.executable, str(example)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "May this mail be sent?" in done.stdout
+    assert "We open a second bakery on Monday" in done.stdout
