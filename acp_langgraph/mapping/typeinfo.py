@@ -279,7 +279,8 @@ class _Reader:
             values = schema.get("additionalProperties")
             return dict[str, self.read(values, name, inside)] if values else dict[str, Any]  # type: ignore[misc]  # made at run time
         required = schema.get("required")
-        needed = set(required) if isinstance(required, list) else set()
+        names = required if isinstance(required, list) else ()
+        needed = {each for each in names if isinstance(each, str)}
         body = {}
         for key, below in properties.items():
             kind = self.read(below, key, inside)
