@@ -756,5 +756,7 @@ def _listed(words: Any) -> str:
 
 
 def _shorten(text: str) -> str:
-    flat = " ".join(text.split())
+    """A text from elsewhere in a line, without what a terminal would obey."""
+    seen = text[: 4 * _MESSAGE_LIMIT]
+    flat = " ".join("".join(each if each.isprintable() else " " for each in seen).split())
     return flat if len(flat) <= _MESSAGE_LIMIT else flat[: _MESSAGE_LIMIT - 3] + "..."

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 
 _NOWHERE = object()
+_MOST_IN_SCHEMA = 20_000
 _SCHEMAS = ("input", "output", "config", "thread_state", "custom_streaming_update")
 
 
@@ -140,12 +141,26 @@ def _schemas(specs: AgentACPSpec) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def schema_faults(place: str, schema: dict[str, Any]) -> Iterator[str]:
     """Every fault of a JSON Schema that is to be used by itself; `place` names it."""
+    if _is_large(schema):
+        yield f"{place} has more than {_MOST_IN_SCHEMA} values, which is too much to check"
+        return
     for error in _metaschema().iter_errors(schema):
         where = ".".join(map(str, error.absolute_path))
         yield f"{place} is no JSON Schema: {where + ': ' if where else ''}{error.message[:200]}"
     for reference in dict.fromkeys(_references(schema)):
         if target(schema, reference, _NOWHERE) is _NOWHERE:
             yield f"{place} refers to {reference!r}, which is not in it"
+
+
+def _is_large(schema: Any) -> bool:
+    """Whether a schema has so many values that whoever wrote it wants to keep its readers busy."""
+    waiting, count = [schema], 0
+    while waiting and count <= _MOST_IN_SCHEMA:
+        here = waiting.pop()
+        inner = here.values() if isinstance(here, dict) else here if isinstance(here, list) else ()
+        count += len(inner)
+        waiting += inner
+    return count > _MOST_IN_SCHEMA
 
 
 def _metaschema() -> Validator:
@@ -173,6 +188,7 @@ def _references(schema: Any) -> Iterator[str]:
 
 _PAGE: Final = 100
 _MOST_AGENTS: Final = 1000
+_LONGEST_VERSION: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,4 +321,7 @@ def resume_schema(descriptor: AgentACPDescriptor | None, payload: Any) -> dict[s
 
 
 def _version(text: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in text.split(".")]
+    parts = text[:_LONGEST_VERSION].split(".")
+    return [
+        (int(part), "") if part.isascii() and part.isdecimal() else (-1, part) for part in parts
+    ]

@@ -278,18 +278,24 @@ def _adapter(returns: Any) -> TypeAdapter[Any]:
     return TypeAdapter(returns)
 
 
+_LONGEST_ID: Final = 2000  # characters
+
+
 def path(template: str, /, **parameters: str | int | UUID) -> str:
     """Fill a path template, percent-encoding every parameter.
 
     Raises:
         ApiTypeError: If a parameter is no id but, say, a whole run or `None`.
-        ApiValueError: If a parameter is empty, for then the path would name another resource.
+        ApiValueError: If a parameter is empty, for then the path would name another resource, or so
+            long that no URL holds it.
     """
     filled = {}
     for name, value in parameters.items():
         if not isinstance(value, str | int | UUID):
             raise ApiTypeError(f"{name} must be a string, got {type(value).__name__}")
         text = str(value)
+        if len(text) > _LONGEST_ID:
+            raise ApiValueError(f"{name} has {len(text)} characters, which is no id")
         if text in {"", ".", ".."}:
             raise ApiValueError(f"{name} must name a resource, got {text!r}")
         try:

@@ -73,13 +73,15 @@ class _Comparison:
         self._at: set[tuple[int, int]] = set()
 
     def compare(self, given: Schema, wanted: Schema, path: tuple[str, ...]) -> _Result:
+        self._steps += 1
+        if self._steps > _MOST_STEPS or len(path) > _DEEPEST:
+            return _FITS  # it fits if everything else does
         forms, accepted = self._given.forms(given), self._wanted.forms(wanted)
         if not forms or ANYTHING in forms or ANYTHING in accepted:
             return _FITS
         place = (id(forms), id(accepted))
-        self._steps += 1
-        if place in self._at or self._steps > _MOST_STEPS or len(path) > _DEEPEST:
-            return _FITS  # it fits if everything else does
+        if place in self._at:
+            return _FITS
         self._at.add(place)
         try:
             return self._alternatives(forms, accepted, path)
@@ -101,7 +103,7 @@ class _Comparison:
         if all(outright):
             return _Result((self._refusal(path, forms, accepted),), never=True)
         # Of several alternatives with something inside, another may be meant than the one at fault.
-        inside = [form.get("type") in {"object", "array"} for form in forms]
+        inside = [form.get("type") in {"object", "array", None} for form in forms]
         sure = never or sum(inside) == 1
         found: list[Misfit] = []
         for result, refused in zip(results, outright, strict=True):
@@ -195,11 +197,14 @@ class _Comparison:
 
     def _needed(self, form: Form, wanted: Form, path: tuple[str, ...]) -> Iterator[_Result]:
         """What is needed, and not sure to be given."""
-        given, always = _properties(form), _names(form.get("required"))
+        given, always = _properties(form), set(_names(form.get("required")))
         taken, further = _properties(wanted), form.get("additionalProperties", True)
         for name in _names(wanted.get("required")):
             if name in always:
                 continue
+            self._steps += 1
+            if self._steps > _MOST_STEPS:
+                return
             place, below = (*path, name), taken.get(name, True)
             words = said_forms(self._wanted.forms(below), self._wanted)
             if name in given:
@@ -213,11 +218,13 @@ class _Comparison:
 
     def _fields(self, form: Form, wanted: Form, path: tuple[str, ...]) -> Iterator[_Result]:
         """What is given, and not taken."""
-        taken, always = _properties(wanted), _names(form.get("required"))
+        taken, always = _properties(wanted), set(_names(form.get("required")))
         further = True if wanted.get("patternProperties") else wanted.get("additionalProperties")
         for name, schema in _properties(form).items():
-            place, forms = (*path, name), self._given.forms(schema)
-            if name not in taken and further is False and forms:
+            if self._steps > _MOST_STEPS:
+                return
+            place = (*path, name)
+            if name not in taken and further is False and (forms := self._given.forms(schema)):
                 surplus = Misfit(place, "surplus", True, said_forms(forms, self._given))
                 result = _Result((surplus,), never=True)
             else:

@@ -35,12 +35,18 @@ def target(root: Any, reference: Any, otherwise: Any) -> Any:
         key = unquote(part).replace("~1", "/").replace("~0", "~")
         if isinstance(here, Mapping) and key in here:
             here = here[key]
-        elif isinstance(here, list) and key.isdecimal() and int(key) < len(here):
+        elif isinstance(here, list) and _is_index(key) and int(key) < len(here):
             here = here[int(key)]
         else:
             return otherwise
     return here
 
+
+def _is_index(key: str) -> bool:
+    return key.isascii() and key.isdecimal() and len(key) < _LONGEST_INDEX
+
+
+_LONGEST_INDEX: Final = 10  # digits
 
 Schema: TypeAlias = Any
 """A JSON Schema as it came: an object or a boolean, if it is one at all."""
@@ -54,6 +60,7 @@ TYPES: Final = frozenset({"string", "integer", "number", "boolean", "null", "obj
 
 _MOST_FORMS: Final = 64
 _DEEPEST: Final = 32  # references and compositions inside each other, at one place
+_MOST_STEPS: Final = 50_000  # of taking a schema apart; the rest may be anything
 
 
 class Document:
@@ -66,6 +73,8 @@ class Document:
     def __init__(self, root: Schema) -> None:
         self.root = root
         self._forms: dict[int, tuple[Schema, tuple[Form, ...]]] = {}
+        self._parts: dict[int, tuple[Schema, list[Form]]] = {}
+        self._steps = 0
 
     def forms(self, schema: Schema) -> tuple[Form, ...]:
         """The alternatives that a schema stands for; none if nothing fits it.
@@ -88,7 +97,8 @@ class Document:
     def _alternatives(self, schema: Schema, depth: int) -> Iterable[Form]:
         if schema is False:
             return []
-        if not isinstance(schema, Mapping) or depth > _DEEPEST:
+        self._steps += 1
+        if not isinstance(schema, Mapping) or depth > _DEEPEST or self._steps > _MOST_STEPS:
             return [ANYTHING]
         for keyword in ("$ref", "allOf", "anyOf", "oneOf"):
             if keyword in schema:
@@ -100,7 +110,10 @@ class Document:
         self, keyword: str, value: Any, rest: dict[str, Any], depth: int
     ) -> Iterable[Form]:
         if keyword == "$ref":
-            return self._alternatives(_joined(rest, self.target(value)), depth)
+            referred = self.target(value)
+            if not rest:
+                return self._known(referred, depth)
+            return self._alternatives(_joined(rest, referred), depth)
         parts = value if isinstance(value, list) else []
         if keyword == "allOf":
             whole: Schema = rest
@@ -113,9 +126,21 @@ class Document:
             return self._alternatives(whole, depth)
         found: list[Form] = []
         for part in parts:
-            found += self._alternatives(_joined(rest, part) if rest else part, depth)
-            if len(found) > _MOST_FORMS:
+            if rest:
+                found += self._alternatives(_joined(rest, part), depth)
+            else:
+                found += self._known(part, depth)
+            if len(found) > _MOST_FORMS or ANYTHING in found:
                 return [ANYTHING]
+        return found
+
+    def _known(self, schema: Schema, depth: int) -> Iterable[Form]:
+        """The alternatives of a part of the document, however often it is referred to."""
+        known = self._parts.get(id(schema))
+        if known is not None and known[0] is schema:
+            return known[1]
+        found = list(self._alternatives(schema, depth))
+        self._parts[id(schema)] = schema, found
         return found
 
     def target(self, reference: Any) -> Schema:
@@ -149,7 +174,8 @@ def _simple(schema: Mapping[str, Any]) -> Iterable[Form]:
         fitting = [value for value in values if _is_one_of(type_of(value), allowed)]
         rest = {name: schema[name] for name in ("title", "description") if name in schema}
         return [{**rest, "enum": fitting}] if fitting else []
-    rest = {name: value for name, value in schema.items() if name not in {"type", "nullable"}}
+    apart = {"type", "nullable", "enum"}  # an enum that is no list says nothing
+    rest = {name: value for name, value in schema.items() if name not in apart}
     if not names:
         return [{**rest, "type": None} if rest else ANYTHING]
     nullable = ["null"] if schema.get("nullable") is True else []

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from langchain_core.runnables.config import ensure_config
+from pydantic import AfterValidator
 from typing_extensions import is_typeddict
 
 from acp_langgraph.acp.agents import FoundAgent
@@ -109,7 +110,11 @@ def options_for(agent: FoundAgent, name: str, given: NodeOptions) -> NodeOptions
     if given.get("output") is None and given.get("output_path") is None:
         _refuse_no_object(specs.output, name)
     options.setdefault("input_type", _type(specs.input, f"{name} input", given.get("input_path")))
-    options.setdefault("output_type", _type(specs.output, f"{name} output", None))
+    output = _type(specs.output, f"{name} output", None)
+    if given.get("output") is None and given.get("output_path") is None:
+        # Nobody named what is written, so it must not do more than to be read.
+        output = Annotated[output, AfterValidator(_without_orders)]
+    options.setdefault("output_type", output)
     if given.get("config_path") is not None:
         options.setdefault(
             "config_type", _type(specs.config, f"{name} config", given["config_path"])
@@ -152,6 +157,37 @@ def _needed(schema: Schema) -> list[str]:
         if names
         else []
     )
+
+
+def _without_orders(answer: Any) -> Any:
+    """An answer whose messages only say something.
+
+    Raises:
+        ValueError: If one would remove others, speak for the graph's author, or have a tool called.
+    """
+    for name, value in answer.items() if isinstance(answer, Mapping) else ():
+        messages = [each for each in _listed(value) if isinstance(each, Mapping)]
+        done = {each.get("tool_call_id") for each in messages}
+        for each in messages:
+            kinds = {each.get("type"), each.get("role")}
+            calls = [call for call in _listed(each.get("tool_calls")) if isinstance(call, Mapping)]
+            if "remove" in kinds:
+                what = "would remove messages"
+            elif kinds & {"system", "developer"}:
+                what = "is a system message"
+            elif "content" in each and any(call.get("id") not in done for call in calls):
+                what = "has a tool called here"
+            else:
+                continue
+            raise ValueError(
+                f"a message in {printable(str(name))!r} {what}; whoever wants that of this agent "
+                "names where it goes: output_path='...' or output={...}"
+            )
+    return answer
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _demand_fields(does: str, schema: Schema, name: str, advice: str) -> None:

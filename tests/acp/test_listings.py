@@ -188,3 +188,10 @@ def test_a_message_of_another_form_hides_no_result_and_comes_as_it_is(color, odd
         assert given["text"] == "done"
         assert given["messages"][1] == odd
         assert given["messages"][0]["content"] == "hello"
+
+
+@pytest.mark.parametrize("version", ["1.\u00b2", "1." + "9" * 5000, "\u0661", "", "." * 1000])
+def test_a_version_that_is_no_number_is_only_a_version(color, version):
+    odd = FakeAgent("one", [], version=version)
+    with FakeACPServer(agents=[odd]) as server:
+        assert run(color, server, resolve_agent("one", 0)) == odd.agent_id

@@ -7,6 +7,7 @@ import pytest
 
 from acp_langgraph.core.calls import ABSENT, EVENT_STREAM, Call, Reply, path
 from acp_langgraph.errors import (
+    ApiException,
     ApiTypeError,
     ApiValueError,
     NotFoundException,
@@ -173,3 +174,17 @@ def test_a_page_in_place_of_json_is_told_as_one(page, kind):
 
 def test_json_that_calls_itself_a_page_is_read():
     assert GET.read(Reply(200, {"content-type": "text/html"}, b"[1]")) == [1]
+
+
+def test_a_path_is_not_made_from_what_is_far_too_long_for_an_id():
+    with pytest.raises(ApiValueError, match="100000 characters, which is no id"):
+        path("/threads/{thread_id}", thread_id="a" * 100_000)
+
+
+def test_an_error_holds_nothing_that_a_terminal_would_obey():
+    said = b'"\\u001b[31mred\\u001b]0;title\\u0007 \\u202eback \\u200b\\u0085\\u2028end"'
+
+    error = ApiException("GET http://h/things", 500, {}, said)
+
+    assert str(error) == "GET http://h/things answered 500: [31mred ]0;title back end"
+    assert str(error).isprintable()
