@@ -29,20 +29,18 @@ from typing import Any, Final
 import langgraph.errors
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, Interrupt, StateSnapshot
-from pydantic import TypeAdapter
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import PydanticSerializationError
 
-from acp_langgraph.acp.agents import schema_faults
 from acp_langgraph.acp.models import CANCELLED, RunStatus, StreamingMode
 from acp_langgraph.core.chat import with_messages
-from acp_langgraph.core.wire import SECRETS, holds_secret, unsendable
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import Graph, HostedAgent
 from acp_langgraph.server.checkpoints import at_breakpoint, going_on
+from acp_langgraph.server.questions import question, schema_of_all
 from acp_langgraph.server.records import Question, RunRecord
+from acp_langgraph.server.values import jsonable
 from acp_langgraph.server.wire import invalid
 
-_ANY: Final = TypeAdapter(Any)
 _log = logging.getLogger(__name__)
 
 FAILED: Final = 1
@@ -74,40 +72,6 @@ class Outcome:
     output: dict[str, Any]
     questions: tuple[Question, ...] = ()
     asked_at: str | None = None
-
-
-def jsonable(value: Any, *, whatever: bool = False) -> Any:
-    """The JSON value of anything a graph returns: messages, models, dataclasses, enums, times.
-
-    Args:
-        value: The value.
-        whatever: Let a text stand for what has no JSON value, instead of refusing it.
-
-    Raises:
-        ValueError: If it has none.
-    """
-    whole = _ANY.dump_python(value, mode="python")
-    if holds_secret(whole):
-        if not whatever:
-            raise ValueError(unsendable(value))
-        value = _without_secrets(whole)
-    mode: Any = "null" if whatever else "constants"
-    try:
-        return from_json(
-            to_json(value, inf_nan_mode=mode, bytes_mode="base64", serialize_unknown=whatever),
-            allow_inf_nan=False,
-        )
-    except ValueError as error:
-        raise ValueError(unsendable(value) or str(error)) from None
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        kept = {key: each for key, each in value.items() if not isinstance(each, SECRETS)}
-        return {key: _without_secrets(each) for key, each in kept.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_without_secrets(each) for each in value if not isinstance(each, SECRETS)]
-    return value
 
 
 async def execute(
@@ -169,7 +133,7 @@ async def _execute(agent: HostedAgent, run: RunRecord, start: Any, publish: Publ
     if not interrupts:
         return await _at_breakpoint(agent, run)
     asked_at = await checkpoints.head(agent, run.thread_id)
-    return _interrupted(tuple(map(_question, interrupts.values())), asked_at)
+    return _interrupted(tuple(map(question, interrupts.values())), asked_at)
 
 
 async def _at_breakpoint(agent: HostedAgent, run: RunRecord) -> Outcome:
@@ -233,9 +197,9 @@ def answers_to(agent: HostedAgent, questions: tuple[Question, ...], payload: Any
         answers = payload
     else:
         answers = {questions[0].id: payload}
-    for question in questions:
-        if question.id:
-            agent.check_answer(question.value, question.schema, answers[question.id])
+    for each in questions:
+        if each.id:
+            agent.check_answer(each.value, each.schema, answers[each.id])
     return {id_: answer for id_, answer in answers.items() if id_}
 
 
@@ -274,7 +238,7 @@ def _start(agent: HostedAgent, run: RunRecord) -> Any:
 async def _asked_again(agent: HostedAgent, run: RunRecord) -> Outcome:
     """The questions that are still open after an answer that the graph's own type refused."""
     snapshot = await agent.graph.aget_state(graph_config(run))
-    return _interrupted(tuple(map(_question, snapshot.interrupts)), _checkpoint_of(snapshot))
+    return _interrupted(tuple(map(question, snapshot.interrupts)), _checkpoint_of(snapshot))
 
 
 def _checkpoint_of(snapshot: StateSnapshot) -> str | None:
@@ -308,10 +272,6 @@ def _interrupted(questions: tuple[Question, ...], asked_at: str | None) -> Outco
             "interrupts": {question.id: question.value for question in questions},
         }
     output = {"type": "interrupt", "interrupt": payload}
+    if (schema := schema_of_all(questions)) is not None:
+        output["response_schema"] = schema  # not the protocol's; who does not know it ignores it
     return Outcome(RunStatus.INTERRUPTED, output, questions, asked_at)
-
-
-def _question(interrupt: Interrupt[Any]) -> Question:
-    schema: Any = interrupt.response_schema
-    usable = isinstance(schema, dict) and not any(schema_faults("response_schema", schema))
-    return Question(interrupt.id, jsonable(interrupt.value), schema if usable else None)

@@ -12,9 +12,9 @@ from typing import Any, Final
 from acp_langgraph.acp.models import RunStatus, ThreadStatus
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import Registry
-from acp_langgraph.server.execution import jsonable
 from acp_langgraph.server.records import RunRecord, ThreadRecord
 from acp_langgraph.server.storage import Storage
+from acp_langgraph.server.values import jsonable
 from acp_langgraph.server.webhooks import Webhooks
 
 _log = logging.getLogger(__name__)

@@ -21,8 +21,8 @@ from pydantic_core import to_json
 
 from acp_langgraph.acp.models import RunStatus, StreamingMode
 from acp_langgraph.server.database import Database
-from acp_langgraph.server.execution import jsonable
 from acp_langgraph.server.records import RunRecord
+from acp_langgraph.server.values import jsonable
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (

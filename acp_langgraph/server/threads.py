@@ -31,8 +31,8 @@ from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.containing import contained
 from acp_langgraph.server.engine import Engine
-from acp_langgraph.server.execution import jsonable
 from acp_langgraph.server.records import ThreadRecord, moment_after
+from acp_langgraph.server.values import jsonable
 from acp_langgraph.server.wire import conflict, demand_little, invalid, not_found, too_much
 
 
