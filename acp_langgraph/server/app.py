@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from acp_langgraph.core.operations import Operation
 from acp_langgraph.server.agents import Graph, Registry, ServedAgent
-from acp_langgraph.server.browser import PUBLIC, BrowserGuard, check_hosts
+from acp_langgraph.server.browser import PUBLIC, BrowserGuard, check_hosts, refuse_other_bodies
 from acp_langgraph.server.containing import ExitError
 from acp_langgraph.server.database import Database
 from acp_langgraph.server.engine import Engine
@@ -214,6 +214,7 @@ def _route(
     }
 
     async def dispatch(request: Request) -> Response:
+        refuse_other_bodies(request.scope)
         if not lifecycle.started:
             await lifecycle.start()
         try:

@@ -74,10 +74,6 @@ class BrowserGuard:
                 origin is None or self._is_same(origin, host or "")
             ):
                 return Problem(HTTPStatus.FORBIDDEN, "a page of another site may not ask for this")
-        if scope["method"] in _WITH_BODIES and not _is_json(said):
-            return Problem(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send JSON, as content-type: application/json"
-            )
         return None
 
     def _is_ours(self, host: str) -> bool:
@@ -95,6 +91,19 @@ class BrowserGuard:
         ours, our_port = _parts(host)
         default = _PORTS[scheme]
         return (name, port or default) == (ours, our_port or default)
+
+
+def refuse_other_bodies(scope: Scope) -> None:
+    """Refuse a body that is not JSON, which is all that a page of another site can send unasked.
+
+    Raises:
+        Problem: 415, if it is none.
+    """
+    said = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    if scope["method"] in _WITH_BODIES and not _is_json(said):
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send JSON, as content-type: application/json"
+        )
 
 
 def check_hosts(hosts: Sequence[str]) -> None:

@@ -103,7 +103,7 @@ def test_tools_are_started_once_or_their_outcome_is_said_to_be_unknown(
                     "complete"
                 ] * started
         print(f"{color_name}: {points} kills, {unknown} of them between the start and its record")
-        assert unknown < points / 4
+        assert unknown <= max(points / 4, 5)  # few points say little
 
 
 @both_colors
@@ -132,7 +132,7 @@ def test_a_durable_chat_is_started_once_and_answered_once(
             assert results == [{"result": job["input"]["ask"].upper()}, {"result": "blue"}], kill
             assert ended["values"]["text"] == "ok"
         print(f"{color_name}: {points} kills, {unknown} of them between the start and its record")
-        assert unknown < points / 4
+        assert unknown <= max(points / 4, 5)  # few points say little
 
 
 @both_colors

@@ -12,7 +12,7 @@ import pytest
 from acp_langgraph.acp.agents import schema_faults
 from acp_langgraph.json_schema.fitting import misfits
 from acp_langgraph.json_schema.reading import Document, said
-from acp_langgraph.mapping.typeinfo import type_from_json_schema
+from acp_langgraph.json_schema.types import type_from_json_schema
 
 LEVELS = 14
 
