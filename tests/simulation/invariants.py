@@ -1,0 +1,64 @@
+"""What must hold in every world, and in every one where nothing more can happen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from simulation.world import Scenario, World
+
+__all__ = ["broken", "broken_at_the_end"]
+
+
+def broken(scenario: Scenario, world: World) -> str | None:
+    """Which promise a world breaks."""
+    model = scenario.model
+    said: str | None = model.broken(world.server, scenario.answers, scenario.most_runs)
+    if said is not None:
+        return said
+    human = world.human
+    if human.how == "failed" and human.what not in scenario.errors | _ALWAYS:
+        return f"the graph fails with {human.what}: {human.more}"
+    if human.how == "done":
+        return _wrong_result(scenario, world)
+    return _two_steps_in_one_place(world)
+
+
+_ALWAYS = frozenset({"UnprocessableEntityException"})
+
+
+def _wrong_result(scenario: Scenario, world: World) -> str | None:
+    (result,) = json.loads(world.human.what).values()
+    results: list[Any] = scenario.model.results(world.server)
+    if result not in results:
+        return f"the graph's result is {result}, and no run's: {results}"
+    return None
+
+
+def _two_steps_in_one_place(world: World) -> str | None:
+    if world.store.checkpoint == 0:
+        return None
+    places: dict[str, str] = {}
+    for task, _, _ in world.store.writes:
+        name, _, number = task.rpartition(" ")
+        if name and places.setdefault(number, name) != name:
+            return f"two steps have one place: {places[number]} and {name}"
+    return None
+
+
+def broken_at_the_end(scenario: Scenario, world: World) -> str | None:
+    """Which promise a world breaks in which nothing more can happen."""
+    human = world.human
+    if human.how == "left":
+        left = scenario.model.at_work(world.server)
+        if human.what == "cancelled" and left:
+            return f"the graph was cancelled, and {left[0]} goes on"
+        return None
+    if human.how != "done":
+        if human.how == "failed" and human.what in scenario.errors:
+            return None
+        return f"it does not end: {human.how} {human.what}"
+    left = scenario.model.at_work(world.server)
+    if left:
+        return f"the graph is done, and {left[0]} is at work for nobody"
+    return None

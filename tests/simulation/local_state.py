@@ -1,0 +1,239 @@
+"""What a process would do next, as a value: where its coroutines are, and what they hold.
+
+Two processes with equal values behave alike, whatever they went through. So what was explored from one
+need not be explored from the other. Every type that is met must be known here: one that is not is an
+error, and never left out in silence. That the values tell enough is tested by going on from pairs of
+equal ones (`test_explorer`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import types
+from collections import deque
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from langgraph.runtime import RunControl, Runtime
+from pydantic import BaseModel
+
+from acp_langgraph.core.calls import Call, Reply
+from acp_langgraph.core.flow import Listen, Work
+from acp_langgraph.jobs.job import JobPolicy
+from acp_langgraph.nodes.base import RemoteNode
+from acp_langgraph.nodes.execution import CheckpointBarrier, Execution
+from acp_langgraph.nodes.langgraph import GraphTask
+from acp_langgraph.nodes.ports import InputPort, OutputPort
+from acp_langgraph.nodes.streaming import EventSink
+
+from simulation.memory import Counter, GraphModel, ModelSaver
+from simulation.virtual import VirtualLoop
+
+__all__ = ["described", "opaque"]
+
+_PLAIN = (str, int, float, bool, type(None), bytes, enum.Enum, datetime, type, types.ModuleType)
+# What a frame holds and will certainly never read again where it waits.
+_DEAD = {
+    "adrive": {"reply", "effect"},
+    "within": {"reply"},
+    "_wait": {"problem", "began"},
+    "_repeated": {"reply"},
+    "_attempts": {"error", "config"},
+}
+
+_OPAQUE: set[type] = {
+    CheckpointBarrier,
+    EventSink,
+    GraphModel,
+    GraphTask,
+    InputPort,
+    JobPolicy,
+    Listen,
+    ModelSaver,
+    OutputPort,
+    RunControl,
+    Runtime,
+    VirtualLoop,
+    Work,
+}
+
+
+def opaque(*kinds: type) -> None:
+    """Say that all instances of a type are the same for our purposes."""
+    _OPAQUE.update(kinds)
+
+
+def described(thing: Any) -> Any:
+    """The thing as a hashable value."""
+    return _described(thing, ())
+
+
+def _described(thing: Any, inside: tuple[int, ...]) -> Any:
+    kind = type(thing)
+    if kind in _KNOWN:
+        return _KNOWN[kind](thing, inside)
+    describe = _describe_kind(kind)
+    _KNOWN[kind] = describe
+    return describe(thing, inside)
+
+
+def _describe_kind(kind: type) -> Callable[[Any, tuple[int, ...]], Any]:
+    if issubclass(kind, _PLAIN):
+        return lambda thing, _: thing
+    if kind in _OPAQUE or issubclass(kind, RemoteNode):
+        return lambda _, __: kind.__name__
+    for known, describe in _BASES:
+        if issubclass(kind, known):
+            return describe
+    if is_dataclass(kind):
+        names = tuple(each.name for each in fields(kind))
+        return lambda thing, inside: (
+            kind.__name__,
+            *(_described(getattr(thing, name), inside) for name in names),
+        )
+    if kind.__module__ == "_asyncio":  # what a coroutine waits on; what that is, its frame tells
+        return lambda _, __: kind.__name__
+    if "__slots__" in vars(kind) or kind.__module__.startswith(("acp_langgraph", "simulation")):
+        return _instance
+    raise TypeError(f"what is {kind.__module__}.{kind.__qualname__}? Teach it to {__name__}")
+
+
+def _instance(thing: Any, inside: tuple[int, ...]) -> Any:
+    if id(thing) in inside:
+        return "..."
+    inside = (*inside, id(thing))
+    names = [n for c in type(thing).__mro__ for n in c.__dict__.get("__slots__", ())]
+    held = {name: getattr(thing, name, None) for name in names if name != "__weakref__"}
+    held |= getattr(thing, "__dict__", {})
+    return (
+        type(thing).__name__,
+        *((name, _described(value, inside)) for name, value in held.items()),
+    )
+
+
+def _sequence(thing: Any, inside: tuple[int, ...]) -> Any:
+    return tuple(_described(each, inside) for each in thing)
+
+
+def _mapping(thing: Any, inside: tuple[int, ...]) -> Any:
+    if "configurable" in thing:
+        return "config"
+    return tuple((_described(k, inside), _described(v, inside)) for k, v in thing.items())
+
+
+def _set(thing: Any, inside: tuple[int, ...]) -> Any:
+    return tuple(sorted((_described(each, inside) for each in thing), key=repr))
+
+
+def _partial(thing: Any, inside: tuple[int, ...]) -> Any:
+    return (
+        _described(thing.func, inside),
+        _sequence(thing.args, inside),
+        _mapping(thing.keywords, inside),
+    )
+
+
+def _method(thing: Any, inside: tuple[int, ...]) -> Any:
+    return (thing.__func__.__code__, _described(thing.__self__, inside))
+
+
+def _function(thing: Any, inside: tuple[int, ...]) -> Any:
+    if id(thing) in inside:
+        return "..."
+    inside = (*inside, id(thing))
+    cells = thing.__closure__ or ()
+    return (thing.__code__, *(_described(_cell(each), inside) for each in cells))
+
+
+def _cell(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return "unset"
+
+
+def _builtin(thing: Any, inside: tuple[int, ...]) -> Any:
+    held = thing.__self__
+    return (thing.__name__, None if isinstance(held, types.ModuleType) else "bound")
+
+
+def _error(thing: Any, _: Any) -> Any:
+    return (type(thing).__name__, str(thing))
+
+
+def _generator(thing: Any, inside: tuple[int, ...]) -> Any:
+    return _frame(thing.gi_frame, thing.gi_code, thing.gi_yieldfrom, inside)
+
+
+def _coroutine(thing: Any, inside: tuple[int, ...]) -> Any:
+    return _frame(thing.cr_frame, thing.cr_code, thing.cr_await, inside)
+
+
+def _frame(frame: Any, code: Any, awaited: Any, inside: tuple[int, ...]) -> Any:
+    if frame is None:
+        return (code, "over")
+    dead = _DEAD.get(code.co_name, ())
+    held = (
+        (name, _described(value, inside))
+        for name, value in frame.f_locals.items()
+        if name not in dead
+    )
+    return (code, frame.f_lasti, tuple(held), _described(awaited, inside))
+
+
+def _future(thing: Any, inside: tuple[int, ...]) -> Any:
+    if isinstance(thing, asyncio.Task):
+        return ("task", _described(thing.get_coro(), inside) if not thing.done() else "over")
+    if not thing.done():
+        return "future"
+    if thing.cancelled():
+        return "cancelled"
+    return _described(thing.exception() or thing.result(), inside)
+
+
+def _model(thing: Any, inside: tuple[int, ...]) -> Any:
+    return (type(thing).__name__, _mapping(thing.__dict__, inside))
+
+
+def _iterator(thing: Any, _: Any) -> Any:
+    return thing.__length_hint__()
+
+
+_BASES: tuple[tuple[type, Callable[[Any, tuple[int, ...]], Any]], ...] = (
+    (BaseModel, _model),
+    (BaseException, _error),
+    (dict, _mapping),
+    (types.MappingProxyType, _mapping),
+    ((list), _sequence),
+    (tuple, _sequence),
+    (deque, _sequence),
+    (set, _set),
+    (frozenset, _set),
+    (partial, _partial),
+    (types.MethodType, _method),
+    (types.FunctionType, _function),
+    (types.BuiltinFunctionType, _builtin),
+    (types.GeneratorType, _generator),
+    (types.CoroutineType, _coroutine),
+    (asyncio.Future, _future),
+    (type(iter(())), _iterator),
+    (type(iter([])), _iterator),
+    (type(iter(range(0))), _iterator),
+)
+
+_KNOWN: dict[type, Callable[[Any, tuple[int, ...]], Any]] = {
+    Execution: lambda it, inside: (
+        it.key,
+        it.remembered,
+        it.again,
+        _described(it.trace, inside),
+        _described(it.questions, inside),
+    ),
+    Call: lambda it, inside: (it.operation, it.path, _described(it.body, inside), it.limit),
+    Reply: lambda it, _: (it.status, it.content),
+    Counter: lambda it, _: it.count,
+}
