@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from simulation.local_state import described
-from simulation.process import ModelTransport, Process, Request
+from simulation.process import OPEN, ModelTransport, Process, Request
 
 from acp_langgraph.acp.order import KEY, ServerHabits
 from acp_langgraph.config import ApiClientConfiguration
@@ -196,7 +196,7 @@ class ACPModel:
         if isinstance(made[1], int):
             return made
         server, run = made
-        waiting = Request("call", "wait_for_run_output", f"{_below(run)}/wait")
+        waiting = Request("call", OPEN, f"{_below(run)}/wait")
         return server, 0, waiting
 
     def _created(self, server: ACPServer, request: Request) -> Any:

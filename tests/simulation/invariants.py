@@ -17,11 +17,12 @@ def broken(scenario: Scenario, world: World) -> str | None:
     if said is not None:
         return said
     human = world.human
-    if human.how == "failed" and human.what not in scenario.errors | _ALWAYS:
+    if human.how == "failed" and human.what not in scenario.errors | scenario.finals | _ALWAYS:
         return f"the graph fails with {human.what}: {human.more}"
     if human.how == "done":
         return _wrong_result(scenario, world)
-    return _two_steps_in_one_place(world)
+    # The attempts of one process count their steps on.
+    return None if scenario.machine.settings.retry else _two_steps_in_one_place(world)
 
 
 _ALWAYS = frozenset({"UnprocessableEntityException"})
@@ -55,7 +56,7 @@ def broken_at_the_end(scenario: Scenario, world: World) -> str | None:
             return f"the graph was cancelled, and {left[0]} goes on"
         return None
     if human.how != "done":
-        if human.how == "failed" and human.what in scenario.errors:
+        if human.how == "failed" and human.what in scenario.finals:
             return None
         return f"it does not end: {human.how} {human.what}"
     left = scenario.model.at_work(world.server)

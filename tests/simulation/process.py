@@ -23,7 +23,7 @@ from acp_langgraph.core.flow import Pause
 from acp_langgraph.errors import ApiConnectionError, ApiTimeoutError
 from acp_langgraph.nodes.execution import _invocations
 
-__all__ = ["Input", "Machine", "Process", "Request", "Stand"]
+__all__ = ["OPEN", "Input", "Machine", "Process", "Request", "Stand"]
 
 Effect: TypeAlias = tuple[Any, ...]
 """What a process waits for: a `call` with operation, method, path and body; to `read` or to `write` the
@@ -33,6 +33,8 @@ Input: TypeAlias = tuple[Any, ...]
 """What a process is given: `enter` with an entry; the `reply` to an effect by its place; `cancel`; `drain`."""
 
 _MOST_ALIVE = 500
+OPEN = "wait_for_run_output"
+"""The operation of a request that began something and stays open until that is done."""
 
 
 class Request(NamedTuple):

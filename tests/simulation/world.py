@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from langgraph._internal._constants import INTERRUPT
 from simulation.memory import CHECKPOINT, NOTHING_STORED, Ended, Entry, Store, Write, landed
-from simulation.process import Input, Machine, Request, Stand
+from simulation.process import OPEN, Input, Machine, Request, Stand
 
 __all__ = ["Budget", "Happening", "Scenario", "World"]
 
@@ -66,6 +66,7 @@ class Proc(NamedTuple):
         number: Which input it is at work on.
         ended: How its invocation ended, if it did.
         told: Whether somebody was told.
+        lags: Whether what is written in the background is late.
     """
 
     state: int
@@ -74,6 +75,7 @@ class Proc(NamedTuple):
     number: int = 0
     ended: Ended | None = None
     told: bool = False
+    lags: bool = False
 
     @property
     def is_at_work(self) -> bool:
@@ -137,7 +139,8 @@ class Scenario:
         by_id: Whether answers are given by the ids of their questions.
         faults: How many of the kinds of faults there are, the first ones.
         stores: Whether what is stored outlives a process that dies; not with durability `exit`.
-        errors: Errors with which it may end, by their classes.
+        errors: Errors of which somebody may be told, by their classes.
+        finals: Those with which it may end.
         most_runs: How many runs may complete.
         leaves: Whether somebody may leave it at a cancel, or an error.
     """
@@ -153,6 +156,7 @@ class Scenario:
     faults: int = 5
     stores: bool = True
     errors: frozenset[str] = frozenset()
+    finals: frozenset[str] = frozenset()
     most_runs: int = 1
     leaves: bool = False
 
@@ -187,10 +191,13 @@ class Scenario:
                 case ("read",):
                     yield from self._of_reading(world, place, proc, index, who)
                 case ("write", writes):
-                    store = self._all(world.store, proc.number, (*proc.puts, *writes))
-                    after = self._with(world._replace(store=store), place, proc._replace(puts=()))
-                    said = f"{who} stores {_in_words(writes)}"
-                    yield said, self._given(after, place, ("reply", index, ("value", None)))
+                    for said, after in self._caught_up(world, place, proc):
+                        number = after.procs[place].number
+                        stored = after._replace(store=self._all(after.store, number, writes))
+                        yield (
+                            f"{who} stores {_in_words(writes)}{said}",
+                            self._given(stored, place, ("reply", index, ("value", None))),
+                        )
                 case ("pause", seconds):
                     yield (
                         f"{who} pauses for {seconds:g} s",
@@ -236,6 +243,8 @@ class Scenario:
             for said, arrives, outcome in _FAULTS[: self.faults]:
                 if arrives and not changes:
                     continue  # the same as if it had never arrived
+                if outcome == ("unsent",) and name == OPEN:
+                    continue
                 after = (done if arrives else world).spending("faults")
                 yield f"{who}: {name} {said}", self._given(after, place, (*reply, outcome))
         if changes and world.budget.lates:
@@ -253,21 +262,26 @@ class Scenario:
     def _of_reading(
         self, world: World, place: int, proc: Proc, index: int, who: str
     ) -> Iterator[Happening]:
-        store = self._all(world.store, proc.number, proc.puts)
-        found = store.writes if store.checkpoint == proc.number else None
-        after = self._with(world._replace(store=store), place, proc._replace(puts=()))
-        yield (
-            f"{who} reads the checkpoint",
-            self._given(after, place, ("reply", index, ("value", found))),
-        )
-        waiting = tuple(each for each in proc.puts if each != CHECKPOINT)
-        if waiting and world.budget.stale and CHECKPOINT not in proc.puts:
-            found = world.store.writes
-            after = self._given(
-                world.spending("stale"), place, ("reply", index, ("value", found))
+        for said, after in self._caught_up(world, place, proc):
+            store = after.store
+            found = store.writes if store.checkpoint == proc.number else None
+            yield (
+                f"{who} reads the checkpoint{said}",
+                self._given(after, place, ("reply", index, ("value", found))),
             )
-            said = f"{who} reads the checkpoint before {_in_words(waiting)} is there"
-            yield said, after
+
+    def _caught_up(self, world: World, place: int, proc: Proc) -> Iterator[tuple[str, World]]:
+        """What was written in the background is there; or it is late, and stays so for a while."""
+        store = self._all(world.store, proc.number, proc.puts)
+        caught_up = proc._replace(puts=(), lags=False)
+        yield "", self._with(world._replace(store=store), place, caught_up)
+        late = tuple(each for each in proc.puts if each != CHECKPOINT)
+        if late and (proc.lags or world.budget.stale):
+            after = world if proc.lags else world.spending("stale")
+            there = tuple(each for each in proc.puts if each == CHECKPOINT)
+            after = after._replace(store=self._all(after.store, proc.number, there))
+            lagging = proc._replace(puts=late, lags=True)
+            yield f", before {_in_words(late)} is there", self._with(after, place, lagging)
 
     def _of_ending(self, world: World, place: int, proc: Proc, who: str) -> Iterator[Happening]:
         assert proc.ended is not None
@@ -275,7 +289,7 @@ class Scenario:
         after = world._replace(store=store, human=proc.ended)
         if proc.ended.how == "asked" and not world.asked[0]:
             after = after._replace(asked=(proc.ended.more, proc.ended.what))
-        told = self._with(after, place, proc._replace(puts=(), told=True))
+        told = self._with(after, place, proc._replace(puts=(), told=True, lags=False))
         yield f"the graph in {who} {_ending(proc.ended)}", told
 
     def _of_dying(self, world: World, place: int, proc: Proc, who: str) -> Iterator[Happening]:
@@ -324,7 +338,7 @@ class Scenario:
         shown = world.store.of(task, INTERRUPT)
         failed = human.how == "failed" and human.what != _REFUSED
         if human.how in {"failed", "cancelled"} and self.leaves:
-            yield "and it is left at that", world._replace(human=Ended("left", *human))
+            yield "and it is left at that", world._replace(human=Ended("left", human.how, human.what))
         if failed or human.how in {"cancelled", "drained"}:
             if human.how == "drained" or world.budget.agains:
                 after = world if human.how == "drained" else world.spending("agains")
