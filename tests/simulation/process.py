@@ -95,7 +95,7 @@ class ModelTransport:
         return reply
 
     async def pause(self, pause: Pause) -> None:
-        if self._process.timed:
+        if self._process.timed or self._process.pauses:
             await self._process.perform(("pause", pause.seconds))
 
     def finish(self, job: Any) -> None:
@@ -112,13 +112,22 @@ class Process:
         make_node: Makes the node.
         settings: How the graph is compiled and invoked.
         timed: Whether time passes.
+        pauses: Whether the world is told of pauses.
     """
 
-    def __init__(self, make_node: Callable[[Process], Any], settings: Settings, *, timed: bool) -> None:
+    def __init__(
+        self,
+        make_node: Callable[[Process], Any],
+        settings: Settings,
+        *,
+        timed: bool = False,
+        pauses: bool = False,
+    ) -> None:
         self.loop = VirtualLoop()
         self.effects: list[tuple[Effect, asyncio.Future[Any]]] = []
         self.settings = settings
         self.timed = timed
+        self.pauses = pauses
         self.now = 0.0
         self.saver = ModelSaver(self.perform)
         self.graph: GraphModel | None = None
@@ -219,11 +228,11 @@ class Machine:
     """
 
     def __init__(
-        self, make_node: Callable[[Process], Any], settings: Settings, *, timed: bool = False
+        self, make_node: Callable[[Process], Any], settings: Settings, **options: bool
     ) -> None:
         self._make_node = make_node
         self.settings = settings
-        self._timed = timed
+        self._options = options
         self._numbers: dict[Any, int] = {"fresh": 0}
         self._inputs: list[tuple[Input, ...]] = [()]
         self._known: dict[tuple[int, Input], Stand] = {}
@@ -253,7 +262,7 @@ class Machine:
 
     def again(self, inputs: tuple[Input, ...]) -> Process:
         """A process that was given all that."""
-        process = Process(self._make_node, self.settings, timed=self._timed)
+        process = Process(self._make_node, self.settings, **self._options)
         for given in inputs:
             process.feed(given)
         return process

@@ -199,9 +199,10 @@ class Scenario:
                             self._given(stored, place, ("reply", index, ("value", None))),
                         )
                 case ("pause", seconds):
+                    _, after = next(self._caught_up(world, place, proc))
                     yield (
                         f"{who} pauses for {seconds:g} s",
-                        self._given(world, place, ("reply", index, ("value", None))),
+                        self._given(after, place, ("reply", index, ("value", None))),
                     )
         if proc.ended is not None and not proc.told:
             yield from self._of_ending(world, place, proc, who)
