@@ -10,14 +10,14 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from simulation.local_state import described
 from simulation.process import OPEN, ModelTransport, Process, Request
 
+from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.acp.order import KEY, ServerHabits
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.retry import Backoff
@@ -78,6 +78,7 @@ class ACPModel:
         behavior: How it keeps to the protocol.
         questions: What the agent asks before it answers.
         failing: How many of the runs fail, the first ones.
+        says_cancelled: Whether it tells a cancelled run from one that failed.
     """
 
     def __init__(
@@ -86,12 +87,12 @@ class ACPModel:
         questions: tuple[str, ...] = ("color?", "food?"),
         *,
         failing: int = 0,
-        own: bool = False,
+        says_cancelled: bool = True,
     ) -> None:
         self.behavior = behavior
         self.questions = questions
         self.failing = failing
-        self.own = own
+        self.says_cancelled = says_cancelled
         self._shown = lru_cache(None)(self._show)
 
     empty = ACPServer()
@@ -305,7 +306,7 @@ class ACPModel:
                     question = {"ask": question}
                 return {"type": "interrupt", "interrupt": question}
         errcode, said = 1, "boom"
-        if run.cancelled:
+        if run.cancelled and self.says_cancelled:
             errcode, said = 2, "the run was cancelled"
         return {"type": "error", "run_id": run.run_id, "errcode": errcode, "description": said}
 
@@ -349,8 +350,17 @@ class ProcessNode(ACPNode):
             tuple(self._ending),
             self._descriptor is not None,
             self._says_that_jobs_go_on,
-            described(self.known),
+            tuple(getattr(self.known, each.name) for each in fields(self.known)),
         )
+
+    def restore(self, memory: Any) -> None:
+        """Be as one that remembers this."""
+        ended, _, is_described, says, known = memory
+        self._ended = dict.fromkeys(ended)
+        if is_described:
+            self._descriptor = AgentACPDescriptor.model_validate_json(_DESCRIPTOR)
+        self._says_that_jobs_go_on = says
+        self.known = ServerHabits(*known)
 
 
 def node_maker(policy: dict[str, Any] | None = None, **options: Any) -> Any:

@@ -59,6 +59,8 @@ def broken_at_the_end(scenario: Scenario, world: World) -> str | None:
         if human.how == "failed" and human.what in scenario.finals:
             return None
         return f"it does not end: {human.how} {human.what}"
+    if scenario.must_be_told and not world.told:
+        return "a run failed, and nobody was told"
     left = scenario.model.at_work(world.server)
     if left:
         return f"the graph is done, and {left[0]} is at work for nobody"

@@ -166,6 +166,8 @@ class Process:
                 self.loop.move_to(self.loop.now + 1.5)
             case ("time", now):
                 self.now = now
+            case ("restore", memory):
+                self.node.restore(memory)
         self.loop.run()
         while not self.effects and self.loop.tasks and (due := self.loop.next_moment) is not None:
             self.loop.move_to(due)
@@ -177,8 +179,15 @@ class Process:
             ended = self.graph.ended
         return Stand(-1, tuple(effect for effect, _ in self.effects), puts, ended)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of an invocation is left but what the node remembers."""
+        return not self.loop.tasks and (self.graph is None or self.graph.ended is not None)
+
     def state(self) -> Any:
         """All that matters to what it will do."""
+        if self.is_idle:
+            return ("idle", self.node.memory(), self.now)
         graph: Any = None
         if self.graph is not None:
             noted = _invocations.get(self.graph.attempts)
@@ -233,8 +242,8 @@ class Machine:
         self._make_node = make_node
         self.settings = settings
         self._options = options
-        self._numbers: dict[Any, int] = {"fresh": 0}
         self._inputs: list[tuple[Input, ...]] = [()]
+        self._numbers: dict[Any, int] = {self.again(()).state(): 0}
         self._known: dict[tuple[int, Input], Stand] = {}
         self._alive: dict[int, Process] = {}
         self.worked_out = 0
@@ -253,7 +262,11 @@ class Machine:
         number = self._numbers.get(value)
         if number is None:
             number = self._numbers[value] = len(self._inputs)
-            self._inputs.append((*self._inputs[state], given))
+            before = self._inputs[state]
+            if process.is_idle:  # whatever it went through
+                self._inputs.append((("time", process.now), ("restore", process.node.memory())))
+            else:
+                self._inputs.append((*before, given))
         self._alive[number] = process
         if len(self._alive) > _MOST_ALIVE:
             del self._alive[next(iter(self._alive))]

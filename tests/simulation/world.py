@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
-from langgraph._internal._constants import INTERRUPT
+from langgraph._internal._constants import ERROR, INTERRUPT
 from simulation.memory import CHECKPOINT, NOTHING_STORED, Ended, Entry, Store, Write, landed
 from simulation.process import OPEN, Input, Machine, Request, Stand
 
@@ -95,6 +95,7 @@ class World(NamedTuple):
         inputs: How often it was begun with an input.
         budget: What may happen yet.
         asked: By id, the question that was shown first.
+        told: Whether somebody was told of a failure, or whoever looks finds it stored.
     """
 
     server: Any
@@ -105,6 +106,7 @@ class World(NamedTuple):
     inputs: int = 0
     budget: Budget = Budget()
     asked: tuple[str, str] = ("", "")
+    told: bool = False
 
     def spending(self, what: str) -> World:
         """The world with one less of something in its budget."""
@@ -143,6 +145,8 @@ class Scenario:
         finals: Those with which it may end.
         most_runs: How many runs may complete.
         leaves: Whether somebody may leave it at a cancel, or an error.
+        locked: Whether workers lock the thread that they are at work on.
+        must_be_told: Whether somebody must have been told of a failure.
     """
 
     name: str
@@ -159,6 +163,8 @@ class Scenario:
     finals: frozenset[str] = frozenset()
     most_runs: int = 1
     leaves: bool = False
+    locked: bool = False
+    must_be_told: bool = False
 
     @property
     def beginning(self) -> World:
@@ -287,7 +293,8 @@ class Scenario:
     def _of_ending(self, world: World, place: int, proc: Proc, who: str) -> Iterator[Happening]:
         assert proc.ended is not None
         store = self._all(world.store, proc.number, proc.puts)
-        after = world._replace(store=store, human=proc.ended)
+        told_of_failure = world.told or proc.ended.how == "failed"
+        after = world._replace(store=store, human=proc.ended, told=told_of_failure)
         if proc.ended.how == "asked" and not world.asked[0]:
             after = after._replace(asked=(proc.ended.more, proc.ended.what))
         told = self._with(after, place, proc._replace(puts=(), told=True, lags=False))
@@ -311,15 +318,18 @@ class Scenario:
                 lost = tuple(each for each in proc.puts if each not in stored)
                 if lost:
                     said.append(f"{_in_words(lost)} was not stored yet")
-                yield (
-                    "; ".join(said),
-                    world._replace(server=server, store=store, procs=others, human=human),
+                told = world.told or any(
+                    channel == ERROR and " " not in task for task, channel, _ in stored
                 )
+                after = world._replace(server=server, store=store, procs=others, human=human)
+                yield "; ".join(said), after._replace(told=told)
 
     # Whoever wants the graph done
 
     def _of_human(self, world: World) -> Iterator[Happening]:
         if any(proc.is_at_work for proc in world.procs):
+            if world.budget.seconds and self.locked:
+                return
             if world.budget.seconds and len(world.procs) == 1 and world.store.checkpoint:
                 after = world.spending("seconds")
                 yield (
