@@ -114,11 +114,19 @@ class ACPModel:
         done = [run.run_id for run in server.runs if run.status == "success"]
         if len(done) > most_runs:
             return f"{len(done)} runs completed for one task: {', '.join(done)}"
+        keys = [run.key for run in server.runs]
+        if len(set(keys)) < len(keys) and most_runs == 1:
+            return f"{len(keys)} runs were started for one task"
         for run in server.runs:
             for question, answer in zip(self.questions, run.answers, strict=False):
                 if answers[question] != answer:
                     return f"{run.run_id} was answered {answer!r} to {question!r}"
         return None
+
+    def was_answered(self, server: ACPServer, question: Any) -> bool:
+        """Whether the latest run has the answer to a question."""
+        text = question["ask"] if isinstance(question, dict) else question
+        return self.questions.index(text) < len(server.runs[-1].answers)
 
     def results(self, server: ACPServer) -> list[Any]:
         """What runs came to."""

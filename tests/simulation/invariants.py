@@ -19,6 +19,8 @@ def broken(scenario: Scenario, world: World) -> str | None:
     human = world.human
     if human.how == "failed" and human.what not in scenario.errors | scenario.finals | _ALWAYS:
         return f"the graph fails with {human.what}: {human.more}"
+    if human.how == "asked" and model.was_answered(world.server, json.loads(human.what)):
+        return f"{human.what} is asked again, and was answered"
     if human.how == "done":
         return _wrong_result(scenario, world)
     # The attempts of one process count their steps on.

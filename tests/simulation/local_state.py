@@ -45,6 +45,9 @@ _DEAD = {
     "_attempts": {"error", "config"},
 }
 
+_ATOMS = frozenset({str, int, float, bool, type(None), bytes})
+_UNSEEN = object()
+
 _OPAQUE: set[type] = {
     CheckpointBarrier,
     EventSink,
@@ -69,19 +72,25 @@ def opaque(*kinds: type) -> None:
 
 def described(thing: Any) -> Any:
     """The thing as a hashable value."""
-    return _described(thing, ())
+    return _described(thing, {})
 
 
-def _described(thing: Any, inside: tuple[int, ...]) -> Any:
+def _described(thing: Any, seen: dict[int, Any]) -> Any:
     kind = type(thing)
-    if kind in _KNOWN:
-        return _KNOWN[kind](thing, inside)
-    describe = _describe_kind(kind)
-    _KNOWN[kind] = describe
-    return describe(thing, inside)
+    if kind in _ATOMS:
+        return thing
+    known = seen.get(id(thing), _UNSEEN)
+    if known is not _UNSEEN:  # before, or it is inside of itself
+        return known
+    describe = _KNOWN.get(kind)
+    if describe is None:
+        describe = _KNOWN[kind] = _describe_kind(kind)
+    seen[id(thing)] = "..."
+    value = seen[id(thing)] = describe(thing, seen)
+    return value
 
 
-def _describe_kind(kind: type) -> Callable[[Any, tuple[int, ...]], Any]:
+def _describe_kind(kind: type) -> Callable[[Any, dict[int, Any]], Any]:
     if issubclass(kind, _PLAIN):
         return lambda thing, _: thing
     if kind in _OPAQUE or issubclass(kind, RemoteNode):
@@ -91,9 +100,9 @@ def _describe_kind(kind: type) -> Callable[[Any, tuple[int, ...]], Any]:
             return describe
     if is_dataclass(kind):
         names = tuple(each.name for each in fields(kind))
-        return lambda thing, inside: (
+        return lambda thing, seen: (
             kind.__name__,
-            *(_described(getattr(thing, name), inside) for name in names),
+            *(_described(getattr(thing, name), seen) for name in names),
         )
     if kind.__module__ == "_asyncio":  # what a coroutine waits on; what that is, its frame tells
         return lambda _, __: kind.__name__
@@ -102,51 +111,45 @@ def _describe_kind(kind: type) -> Callable[[Any, tuple[int, ...]], Any]:
     raise TypeError(f"what is {kind.__module__}.{kind.__qualname__}? Teach it to {__name__}")
 
 
-def _instance(thing: Any, inside: tuple[int, ...]) -> Any:
-    if id(thing) in inside:
-        return "..."
-    inside = (*inside, id(thing))
+def _instance(thing: Any, seen: dict[int, Any]) -> Any:
     names = [n for c in type(thing).__mro__ for n in c.__dict__.get("__slots__", ())]
     held = {name: getattr(thing, name, None) for name in names if name != "__weakref__"}
     held |= getattr(thing, "__dict__", {})
     return (
         type(thing).__name__,
-        *((name, _described(value, inside)) for name, value in held.items()),
+        *((name, _described(value, seen)) for name, value in held.items()),
     )
 
 
-def _sequence(thing: Any, inside: tuple[int, ...]) -> Any:
-    return tuple(_described(each, inside) for each in thing)
+def _sequence(thing: Any, seen: dict[int, Any]) -> Any:
+    return tuple([x if type(x) in _ATOMS else _described(x, seen) for x in thing])
 
 
-def _mapping(thing: Any, inside: tuple[int, ...]) -> Any:
+def _mapping(thing: Any, seen: dict[int, Any]) -> Any:
     if "configurable" in thing:
         return "config"
-    return tuple((_described(k, inside), _described(v, inside)) for k, v in thing.items())
+    return tuple([(_described(k, seen), _described(v, seen)) for k, v in thing.items()])
 
 
-def _set(thing: Any, inside: tuple[int, ...]) -> Any:
-    return tuple(sorted((_described(each, inside) for each in thing), key=repr))
+def _set(thing: Any, seen: dict[int, Any]) -> Any:
+    return tuple(sorted((_described(each, seen) for each in thing), key=repr))
 
 
-def _partial(thing: Any, inside: tuple[int, ...]) -> Any:
+def _partial(thing: Any, seen: dict[int, Any]) -> Any:
     return (
-        _described(thing.func, inside),
-        _sequence(thing.args, inside),
-        _mapping(thing.keywords, inside),
+        _described(thing.func, seen),
+        _sequence(thing.args, seen),
+        _mapping(thing.keywords, seen),
     )
 
 
-def _method(thing: Any, inside: tuple[int, ...]) -> Any:
-    return (thing.__func__.__code__, _described(thing.__self__, inside))
+def _method(thing: Any, seen: dict[int, Any]) -> Any:
+    return (thing.__func__.__code__, _described(thing.__self__, seen))
 
 
-def _function(thing: Any, inside: tuple[int, ...]) -> Any:
-    if id(thing) in inside:
-        return "..."
-    inside = (*inside, id(thing))
+def _function(thing: Any, seen: dict[int, Any]) -> Any:
     cells = thing.__closure__ or ()
-    return (thing.__code__, *(_described(_cell(each), inside) for each in cells))
+    return (thing.__code__, *(_described(_cell(each), seen) for each in cells))
 
 
 def _cell(cell: Any) -> Any:
@@ -156,7 +159,7 @@ def _cell(cell: Any) -> Any:
         return "unset"
 
 
-def _builtin(thing: Any, inside: tuple[int, ...]) -> Any:
+def _builtin(thing: Any, seen: dict[int, Any]) -> Any:
     held = thing.__self__
     return (thing.__name__, None if isinstance(held, types.ModuleType) else "bound")
 
@@ -165,45 +168,45 @@ def _error(thing: Any, _: Any) -> Any:
     return (type(thing).__name__, str(thing))
 
 
-def _generator(thing: Any, inside: tuple[int, ...]) -> Any:
-    return _frame(thing.gi_frame, thing.gi_code, thing.gi_yieldfrom, inside)
+def _generator(thing: Any, seen: dict[int, Any]) -> Any:
+    return _frame(thing.gi_frame, thing.gi_code, thing.gi_yieldfrom, seen)
 
 
-def _coroutine(thing: Any, inside: tuple[int, ...]) -> Any:
-    return _frame(thing.cr_frame, thing.cr_code, thing.cr_await, inside)
+def _coroutine(thing: Any, seen: dict[int, Any]) -> Any:
+    return _frame(thing.cr_frame, thing.cr_code, thing.cr_await, seen)
 
 
-def _frame(frame: Any, code: Any, awaited: Any, inside: tuple[int, ...]) -> Any:
+def _frame(frame: Any, code: Any, awaited: Any, seen: dict[int, Any]) -> Any:
     if frame is None:
         return (code, "over")
     dead = _DEAD.get(code.co_name, ())
-    held = (
-        (name, _described(value, inside))
+    held = [
+        value if type(value) in _ATOMS else _described(value, seen)
         for name, value in frame.f_locals.items()
         if name not in dead
-    )
-    return (code, frame.f_lasti, tuple(held), _described(awaited, inside))
+    ]
+    return (code, frame.f_lasti, *frame.f_locals, *held, _described(awaited, seen))
 
 
-def _future(thing: Any, inside: tuple[int, ...]) -> Any:
+def _future(thing: Any, seen: dict[int, Any]) -> Any:
     if isinstance(thing, asyncio.Task):
-        return ("task", _described(thing.get_coro(), inside) if not thing.done() else "over")
+        return ("task", _described(thing.get_coro(), seen) if not thing.done() else "over")
     if not thing.done():
         return "future"
     if thing.cancelled():
         return "cancelled"
-    return _described(thing.exception() or thing.result(), inside)
+    return _described(thing.exception() or thing.result(), seen)
 
 
-def _model(thing: Any, inside: tuple[int, ...]) -> Any:
-    return (type(thing).__name__, _mapping(thing.__dict__, inside))
+def _model(thing: Any, seen: dict[int, Any]) -> Any:
+    return (type(thing).__name__, _mapping(thing.__dict__, seen))
 
 
 def _iterator(thing: Any, _: Any) -> Any:
     return thing.__length_hint__()
 
 
-_BASES: tuple[tuple[type, Callable[[Any, tuple[int, ...]], Any]], ...] = (
+_BASES: tuple[tuple[type, Callable[[Any, dict[int, Any]], Any]], ...] = (
     (BaseModel, _model),
     (BaseException, _error),
     (dict, _mapping),
@@ -225,15 +228,15 @@ _BASES: tuple[tuple[type, Callable[[Any, tuple[int, ...]], Any]], ...] = (
     (type(iter(range(0))), _iterator),
 )
 
-_KNOWN: dict[type, Callable[[Any, tuple[int, ...]], Any]] = {
-    Execution: lambda it, inside: (
+_KNOWN: dict[type, Callable[[Any, dict[int, Any]], Any]] = {
+    Execution: lambda it, seen: (
         it.key,
         it.remembered,
         it.again,
-        _described(it.trace, inside),
-        _described(it.questions, inside),
+        _described(it.trace, seen),
+        _described(it.questions, seen),
     ),
-    Call: lambda it, inside: (it.operation, it.path, _described(it.body, inside), it.limit),
+    Call: lambda it, seen: (it.operation, it.path, _described(it.body, seen), it.limit),
     Reply: lambda it, _: (it.status, it.content),
     Counter: lambda it, _: it.count,
 }

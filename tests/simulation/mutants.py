@@ -98,7 +98,7 @@ MUTANTS = (
         "acp_langgraph.nodes.langgraph",
         "yield from self._store(saver, list(scratchpad.resume))",
         "yield from ()",
-        "searches",
+        "without an answer",
     ),
     Mutant(
         "strict resume: an answer by id is for the question of that id",

@@ -33,6 +33,7 @@ Input: TypeAlias = tuple[Any, ...]
 """What a process is given: `enter` with an entry; the `reply` to an effect by its place; `cancel`; `drain`."""
 
 _MOST_ALIVE = 500
+_MOST_INPUTS = 100
 OPEN = "wait_for_run_output"
 """The operation of a request that began something and stays open until that is done."""
 
@@ -256,6 +257,10 @@ class Machine:
             self.looked_up += 1
             return stand
         self.worked_out += 1
+        if len(self._inputs[state]) > _MOST_INPUTS:
+            stand = Stand(state, ended=Ended("failed", "EndlessError", "it goes on and on"))
+            self._known[state, given] = stand
+            return stand
         process = self._alive.pop(state, None) or self.again(self._inputs[state])
         stand = process.feed(given)
         value = process.state()

@@ -75,7 +75,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     ),
     "on threads": lambda deep: acp("searches", TWO if deep else ONE, node={"use_threads": True}),
     "what somebody may do": lambda deep: acp("searches", ALL if deep else HUMAN),
-    "without an answer": lambda deep: acp("searches", Budget(nones=2, crashes=int(deep), faults=1)),
+    "without an answer": lambda deep: acp("searches", Budget(nones=2, crashes=1, faults=int(deep))),
     "by id": lambda deep: acp(
         "searches", Budget(crashes=1, faults=1, nones=1, repeats=1), by_id=True
     ),
