@@ -44,7 +44,15 @@ _OF_NO_ACCOUNT = re.compile(
 
 def told(trace: list[str]) -> list[str]:
     """A trace as it is told: without what always happens and changes nothing."""
-    return [line for line in trace if not _OF_NO_ACCOUNT.search(line)]
+    lines = [line for line in trace if not _OF_NO_ACCOUNT.search(line)]
+    for begin in range(len(lines)):
+        for length in range(1, 7):
+            first, *others = (
+                lines[begin + n * length : begin + (n + 1) * length] for n in range(3)
+            )
+            if first and all(each == first for each in others):
+                return [*lines[: begin + length], "and so on, again and again", lines[-1]]
+    return lines
 
 
 def story(trace: list[str]) -> str:

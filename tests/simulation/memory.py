@@ -44,10 +44,13 @@ from langgraph.pregel._retry import _should_retry_on
 from langgraph.runtime import ExecutionInfo, RunControl, Runtime
 from langgraph.types import Interrupt, RetryPolicy
 
-__all__ = ["NOTHING_STORED", "Ended", "Entry", "GraphModel", "Settings", "Store", "Write", "landed"]
+__all__ = ["NOTHING_STORED", "Ended", "Entry", "GraphModel", "Put", "Settings", "Store", "Write", "landed"]
 
 Write: TypeAlias = tuple[str, str, str]
 """By which task, where, and what, as JSON."""
+
+Put: TypeAlias = tuple[Write, ...]
+"""What is stored at once."""
 
 CHECKPOINT = ("", "checkpoint", "")
 
@@ -214,7 +217,7 @@ class GraphModel:
         self.task_id = f"00000000-0000-0000-0000-{entry.number:012}"
         self.namespace = f"remote:{self.task_id}"
         self.pending = [read(each) for each in entry.store.writes]
-        self.puts: list[Write] = []
+        self.puts: list[Put] = []
         self.attempts = ReadKey()
         self.attempt = 0
         self.resumes: dict[str, Any] | None = None
@@ -350,11 +353,10 @@ class GraphModel:
 
     def _put(self, task_id: str, writes: list[tuple[str, Any]]) -> None:
         self.pending[:] = [each for each in self.pending if each[0] != task_id]
-        for channel, value in writes:
-            text = written(channel, value)
-            self.pending.append(read((task_id, channel, text)))
-            self._store((task_id, channel, text))
+        last = {channel: (task_id, channel, written(channel, value)) for channel, value in writes}
+        self.pending += map(read, last.values())
+        self._store(*last.values())
 
-    def _store(self, write: Write) -> None:
+    def _store(self, *put: Write) -> None:
         if self.settings.remembers:
-            self.puts.append(write)
+            self.puts.append(put)

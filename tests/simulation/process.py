@@ -15,9 +15,10 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeAlias
 
 from simulation.local_state import described, opaque
-from simulation.memory import Ended, GraphModel, ModelSaver, Settings, Write
+from simulation.memory import Ended, GraphModel, ModelSaver, Put, Settings
 from simulation.virtual import VirtualLoop
 
+from acp_langgraph.core import retry
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Pause
 from acp_langgraph.errors import ApiConnectionError, ApiTimeoutError
@@ -33,7 +34,7 @@ Input: TypeAlias = tuple[Any, ...]
 """What a process is given: `enter` with an entry; the `reply` to an effect by its place; `cancel`; `drain`."""
 
 _MOST_ALIVE = 500
-_MOST_INPUTS = 100
+_MOST_INPUTS = 60
 OPEN = "wait_for_run_output"
 """The operation of a request that began something and stays open until that is done."""
 
@@ -70,7 +71,7 @@ class Stand(NamedTuple):
 
     state: int
     effects: tuple[Effect, ...] = ()
-    puts: tuple[Write, ...] = ()
+    puts: tuple[Put, ...] = ()
     ended: Ended | None = None
 
 
@@ -103,7 +104,8 @@ class ModelTransport:
         """It is finished here like all else."""
 
 
-opaque(ModelTransport, SimpleNamespace)
+opaque(ModelTransport)
+_NO_CHANCE = SimpleNamespace(random=lambda: 0.5)
 
 
 class Process:
@@ -148,6 +150,13 @@ class Process:
 
     def feed(self, given: Input) -> Stand:
         """Give it something, and let it run until it waits; where it stands, but for the number."""
+        chance, retry.random = retry.random, _NO_CHANCE  # type: ignore[attr-defined,assignment]
+        try:
+            return self._fed(given)
+        finally:
+            retry.random = chance  # type: ignore[attr-defined]
+
+    def _fed(self, given: Input) -> Stand:
         match given:
             case ("enter", entry):
                 self.graph = GraphModel(entry, self.settings, self.saver, self.loop)
@@ -172,7 +181,7 @@ class Process:
         self.loop.run()
         while not self.effects and self.loop.tasks and (due := self.loop.next_moment) is not None:
             self.loop.move_to(due)
-        puts: tuple[Write, ...] = ()
+        puts: tuple[Put, ...] = ()
         ended = None
         if self.graph is not None:
             puts = tuple(self.graph.puts)
@@ -277,6 +286,14 @@ class Machine:
             del self._alive[next(iter(self._alive))]
         stand = self._known[state, given] = stand._replace(state=number)
         return stand
+
+    def inputs_of(self, state: int) -> tuple[Input, ...]:
+        """All that a process in a state was given."""
+        return self._inputs[state]
+
+    def given_to(self, state: int) -> list[Input]:
+        """What processes in a state were given next."""
+        return [given for known, given in self._known if known == state]
 
     def again(self, inputs: tuple[Input, ...]) -> Process:
         """A process that was given all that."""

@@ -117,7 +117,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         Budget(faults=2 + deep),
         (),
         settings=Settings(remembers=False, survives=False),
-        stores=False,
+        in_memory=True,
     ),
 }
 
@@ -141,12 +141,14 @@ class Limit:
     Attributes:
         said: The README's words.
         scenario: Makes the world in which it shows.
-        promise: How the trace ends.
+        promise: What of the promise that is broken there is in its words.
+        cause: What must have happened.
     """
 
     said: str
     scenario: Callable[[], Scenario]
     promise: str
+    cause: str
 
 
 _FORGETS = Settings(durability="exit", survives=False)
@@ -157,28 +159,33 @@ LIMITS = (
         "a request that a proxy delays for longer than this side waits before it looks again may start "
         "a second run",
         lambda: acp("searches", Budget(lates=1), ()),
-        "run-2",
+        "2 runs",
+        "is held up, and given up",
     ),
     Limit(
         "a process that is killed forgets that it ever began, and a new `invoke` is a new task",
         lambda: acp("searches", Budget(crashes=1), (), settings=_FORGETS, stores=False),
         "run-1",
+        "dies",
     ),
     Limit(
         "one run as long as the process lives",
-        lambda: acp("searches", Budget(crashes=1), (), settings=_IN_MEMORY, stores=False),
+        lambda: acp("searches", Budget(crashes=1), (), settings=_IN_MEMORY, in_memory=True),
         "run-1",
+        "dies",
     ),
     Limit(
         "`UnknownOutcomeError` if the process died, or the answer was lost, between sending and "
         "remembering",
         lambda: acp("neither", Budget(faults=1), ()),
         "UnknownOutcomeError",
+        "create_stateless_run",
     ),
     Limit(
         "LangGraph lets two of them run one thread at the same time, and each would start a run",
         lambda: acp("searches", Budget(seconds=1), ()),
-        "run-2",
+        "2 runs",
+        "a second worker takes the thread",
     ),
     Limit(
         "unknown if an answer is lost",
@@ -187,8 +194,9 @@ LIMITS = (
             Budget(faults=1),
             (),
             settings=Settings(remembers=False, survives=False),
-            stores=False,
+            in_memory=True,
         ),
         "UnknownOutcomeError",
+        "create_and_wait_for_stateless_run_output",
     ),
 )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from langgraph._internal._constants import ERROR, INTERRUPT
-from simulation.memory import CHECKPOINT, NOTHING_STORED, Ended, Entry, Store, Write, landed
+from simulation.memory import CHECKPOINT, NOTHING_STORED, Ended, Entry, Put, Store, landed
 from simulation.process import OPEN, Input, Machine, Request, Stand
 
 __all__ = ["Budget", "Happening", "Scenario", "World"]
@@ -71,7 +71,7 @@ class Proc(NamedTuple):
 
     state: int
     effects: tuple[Any, ...] = ()
-    puts: tuple[Write, ...] = ()
+    puts: tuple[Put, ...] = ()
     number: int = 0
     ended: Ended | None = None
     told: bool = False
@@ -140,7 +140,9 @@ class Scenario:
         answers: What is answered to what.
         by_id: Whether answers are given by the ids of their questions.
         faults: How many of the kinds of faults there are, the first ones.
-        stores: Whether what is stored outlives a process that dies; not with durability `exit`.
+        stores: Whether what is stored on the way outlives a process that dies; not with durability
+            `exit`.
+        in_memory: Whether nothing does.
         errors: Errors of which somebody may be told, by their classes.
         finals: Those with which it may end.
         most_runs: How many runs may complete.
@@ -159,6 +161,7 @@ class Scenario:
     by_id: bool = False
     faults: int = 5
     stores: bool = True
+    in_memory: bool = False
     errors: frozenset[str] = frozenset()
     finals: frozenset[str] = frozenset()
     most_runs: int = 1
@@ -199,9 +202,9 @@ class Scenario:
                 case ("write", writes):
                     for said, after in self._caught_up(world, place, proc):
                         number = after.procs[place].number
-                        stored = after._replace(store=self._all(after.store, number, writes))
+                        stored = after._replace(store=self._all(after.store, number, (writes,)))
                         yield (
-                            f"{who} stores {_in_words(writes)}{said}",
+                            f"{who} stores {_in_words((writes,))}{said}",
                             self._given(stored, place, ("reply", index, ("value", None))),
                         )
                 case ("pause", seconds):
@@ -282,10 +285,10 @@ class Scenario:
         store = self._all(world.store, proc.number, proc.puts)
         caught_up = proc._replace(puts=(), lags=False)
         yield "", self._with(world._replace(store=store), place, caught_up)
-        late = tuple(each for each in proc.puts if each != CHECKPOINT)
+        late = tuple(each for each in proc.puts if each != (CHECKPOINT,))
         if late and (proc.lags or world.budget.stale):
             after = world if proc.lags else world.spending("stale")
-            there = tuple(each for each in proc.puts if each == CHECKPOINT)
+            there = tuple(each for each in proc.puts if each == (CHECKPOINT,))
             after = after._replace(store=self._all(after.store, proc.number, there))
             lagging = proc._replace(puts=late, lags=True)
             yield f", before {_in_words(late)} is there", self._with(after, place, lagging)
@@ -313,13 +316,17 @@ class Scenario:
                 server = self.model.respond(server, request)[0]
             for stored in _subsets(proc.puts if self.stores else ()):
                 store = self._all(world.store, proc.number, stored)
+                if self.in_memory:
+                    store = NOTHING_STORED
                 said = [f"{who} dies"]
                 said += [f"{each.operation} still arrives" for each in arriving]
                 lost = tuple(each for each in proc.puts if each not in stored)
                 if lost:
                     said.append(f"{_in_words(lost)} was not stored yet")
                 told = world.told or any(
-                    channel == ERROR and " " not in task for task, channel, _ in stored
+                    channel == ERROR and " " not in task
+                    for put in stored
+                    for task, channel, _ in put
                 )
                 after = world._replace(server=server, store=store, procs=others, human=human)
                 yield "; ".join(said), after._replace(told=told)
@@ -342,7 +349,7 @@ class Scenario:
     def _doing(self, world: World, human: Ended) -> Iterator[Happening]:
         if human.how in {"done", "left"}:
             return
-        if human.how == "start" or world.store.checkpoint < world.inputs:
+        if world.store.checkpoint < max(world.inputs, 1):
             yield "somebody invokes the graph", self._entered(world, "new")
             return
         task = f"00000000-0000-0000-0000-{world.store.checkpoint:012}"
@@ -398,7 +405,7 @@ class Scenario:
         if idle is None or fresh:
             idle, world = len(world.procs), world._replace(procs=(*world.procs, Proc(0)))
         world = self._with(world, idle, world.procs[idle]._replace(number=number, told=False))
-        world = world._replace(inputs=max(world.inputs, number))
+        world = world._replace(inputs=max(world.inputs, number), human=Ended("invoked"))
         return self._given(world, idle, ("enter", entry))
 
     # What they share
@@ -426,10 +433,10 @@ class Scenario:
         procs = (*world.procs[:place], proc, *world.procs[place + 1 :])
         return world._replace(procs=procs)
 
-    def _all(self, store: Store, number: int, writes: tuple[Write, ...]) -> Store:
+    def _all(self, store: Store, number: int, puts: tuple[Put, ...]) -> Store:
         if not self.machine.settings.remembers:
             return store
-        for write in writes:
+        for write in itertools.chain(*puts):
             store = landed(store, number, write)
         return store
 
@@ -449,7 +456,7 @@ def _subsets(things: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         yield things[:size]
 
 
-def _in_words(writes: tuple[Write, ...]) -> str:
+def _in_words(puts: tuple[Put, ...]) -> str:
     names = {
         "checkpoint": "the checkpoint",
         "__interrupt__": "the question",
@@ -458,7 +465,7 @@ def _in_words(writes: tuple[Write, ...]) -> str:
         "done": "the result",
     }
     said = []
-    for task, channel, _ in writes:
+    for task, channel, _ in itertools.chain(*puts):
         what = names.get(channel, f"what {task.split()[0] if task else task} came to")
         if what not in said:
             said.append(what)
