@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import threading
 import types
 from collections import deque
 from collections.abc import Callable
@@ -62,6 +63,7 @@ _OPAQUE: set[type] = {
     Runtime,
     VirtualLoop,
     Work,
+    type(threading.Lock()),
 }
 
 

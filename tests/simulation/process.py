@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeAlias
 
@@ -18,11 +19,14 @@ from simulation.local_state import described, opaque
 from simulation.memory import Ended, GraphModel, ModelSaver, Put, Settings
 from simulation.virtual import VirtualLoop
 
+from acp_langgraph.bridge import flow as bridge
 from acp_langgraph.core import retry
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Pause
 from acp_langgraph.errors import ApiConnectionError, ApiTimeoutError
+from acp_langgraph.jobs.once import Once
 from acp_langgraph.nodes.execution import _invocations
+from acp_langgraph.quant import polling
 
 __all__ = ["OPEN", "Input", "Machine", "Process", "Request", "Stand"]
 
@@ -92,7 +96,8 @@ class ModelTransport:
 
     async def exchange(self, call: Call[Any]) -> Reply:
         asked = tuple(sorted(call.query.items()))
-        effect = Request("call", call.operation, call.path, asked, call.encode(), call.limit)
+        limit = call.limit if self._process.timed else None
+        effect = Request("call", call.operation, call.path, asked, call.encode(), limit)
         reply: Reply = await self._process.perform(effect)
         return reply
 
@@ -105,7 +110,14 @@ class ModelTransport:
 
 
 opaque(ModelTransport)
-_NO_CHANCE = SimpleNamespace(random=lambda: 0.5)
+_NO_CHANCE = SimpleNamespace(random=lambda: 0.5, uniform=lambda least, _: least)
+_NO_TIME = SimpleNamespace(monotonic=lambda: 0.0, time=lambda: 0.0)
+_CERTAIN: tuple[tuple[Any, str, Any], ...] = (
+    (retry, "random", _NO_CHANCE),
+    (retry, "time", _NO_TIME),
+    (polling, "random", _NO_CHANCE),
+    (bridge, "Once", partial(Once, clock=lambda: 0.0)),
+)
 
 
 class Process:
@@ -150,11 +162,14 @@ class Process:
 
     def feed(self, given: Input) -> Stand:
         """Give it something, and let it run until it waits; where it stands, but for the number."""
-        chance, retry.random = retry.random, _NO_CHANCE  # type: ignore[attr-defined,assignment]
+        before = [(module, name, getattr(module, name)) for module, name, _ in _CERTAIN]
+        for module, name, value in _CERTAIN:
+            setattr(module, name, value)
         try:
             return self._fed(given)
         finally:
-            retry.random = chance  # type: ignore[attr-defined]
+            for module, name, value in before:
+                setattr(module, name, value)
 
     def _fed(self, given: Input) -> Stand:
         match given:
@@ -164,6 +179,8 @@ class Process:
                     self.graph.run(self.node), context=copy_context()
                 )
             case ("reply", place, outcome):
+                if outcome[0] == "passed":
+                    self.now += outcome[1]
                 _, future = self.effects.pop(place)
                 _settle(future, outcome)
             case ("cancel",):
@@ -227,7 +244,9 @@ opaque(Process)
 def _settle(future: asyncio.Future[Any], outcome: tuple[Any, ...]) -> None:
     match outcome:
         case ("http", status, content):
-            future.set_result(Reply(status, {"content-type": "application/json"}, content))
+            future.set_result(Reply(status, {"content-type": _media_type(content)}, content))
+        case ("passed", _):
+            future.set_result(None)
         case ("unsent",):
             future.set_exception(ApiConnectionError("connection refused", sent=False))
         case ("unanswered",):
@@ -236,6 +255,15 @@ def _settle(future: asyncio.Future[Any], outcome: tuple[Any, ...]) -> None:
             future.set_exception(ApiTimeoutError("no answer in time", sent=True))
         case ("value", value):
             future.set_result(value)
+
+
+def _media_type(content: bytes) -> str:
+    match content[:1]:
+        case b"{" | b"[" | b'"':
+            return "application/json"
+        case b"<":
+            return "text/html"
+    return "text/plain"
 
 
 class Machine:

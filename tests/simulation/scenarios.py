@@ -9,6 +9,7 @@ from typing import Any
 from langgraph.types import RetryPolicy
 from simulation.acp_model import KINDS, ACPModel, node_maker
 from simulation.memory import Settings
+from simulation.once_models import BridgeModel, QuantModel, bridge_maker, quant_maker
 from simulation.process import Machine
 from simulation.world import Budget, Scenario
 
@@ -18,6 +19,7 @@ __all__ = ["LIMITS", "SCENARIOS", "Limit", "scenario"]
 
 PASSING = frozenset({"ApiConnectionError", "ServiceException", "UnreadableAnswerException"})
 UNKNOWN = frozenset({"UnknownOutcomeError"})
+GATEWAY = frozenset({"GatewayError", "GatewayTimeoutError", "BridgeInternalError"})
 FAILED = frozenset({"ACPRunException"})
 PLAIN = RetryPolicy(max_attempts=3, jitter=False)
 ON_FAILURE = RetryPolicy(max_attempts=3, jitter=False, retry_on=ACPRunException)
@@ -53,6 +55,25 @@ def acp(
     return Scenario(kind, model, made, budget, **more)
 
 
+def bridge(
+    budget: Budget,
+    *,
+    retry: RetryPolicy | None = None,
+    node: dict[str, Any] | None = None,
+    **more: Any,
+) -> Scenario:
+    """A graph of one node of an API Bridge's."""
+    settings = Settings(state={"ask": {"query": "send it"}}, retry=retry)
+    machine = Machine(bridge_maker(**(node or {})), settings)
+    return Scenario("bridge", BridgeModel(), machine, budget, **more)
+
+
+def quant(budget: Budget, *, node: dict[str, Any] | None = None, **more: Any) -> Scenario:
+    """A graph of one node of Quant's tools."""
+    machine = Machine(quant_maker(**(node or {})), Settings(state={"ask": "make it"}), timed=True)
+    return Scenario("quant", QuantModel(), machine, budget, **more)
+
+
 ONE = Budget(crashes=1, faults=1)
 TWO = Budget(crashes=2, faults=2)
 HUMAN = Budget(crashes=1, nones=1, wrongs=1, repeats=1, handovers=1, waits=1)
@@ -71,7 +92,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     ),
     "AGNTCY's": lambda deep: acp("agntcy", TWO if deep else Budget(crashes=2, faults=1)),
     "AGNTCY's, on threads": lambda deep: acp(
-        "agntcy", TWO if deep else ONE, node={"use_threads": True}
+        "agntcy", TWO if deep else Budget(crashes=2, faults=1), node={"use_threads": True}
     ),
     "on threads": lambda deep: acp("searches", TWO if deep else ONE, node={"use_threads": True}),
     "what somebody may do": lambda deep: acp("searches", ALL if deep else HUMAN),
@@ -111,6 +132,25 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     ),
     "two workers with a lock": lambda deep: acp(
         "searches", Budget(seconds=1, crashes=1, faults=int(deep)), locked=True
+    ),
+    "API Bridge": lambda deep: bridge(
+        Budget(crashes=2, faults=3 + deep, agains=6),
+        errors=PASSING | GATEWAY,
+        finals=UNKNOWN,
+        leaves=True,
+    ),
+    "API Bridge, tried again at once": lambda deep: bridge(
+        Budget(crashes=2, faults=3 + deep, agains=6),
+        errors=PASSING | GATEWAY,
+        finals=UNKNOWN,
+        leaves=True,
+        retry=PLAIN,
+    ),
+    "Quant's tools": lambda deep: quant(
+        Budget(crashes=2, faults=1 + deep, waits=1, agains=5),
+        errors=PASSING,
+        finals=UNKNOWN,
+        leaves=True,
     ),
     "without a checkpointer": lambda deep: acp(
         "searches",

@@ -211,7 +211,7 @@ class Scenario:
                     _, after = next(self._caught_up(world, place, proc))
                     yield (
                         f"{who} pauses for {seconds:g} s",
-                        self._given(after, place, ("reply", index, ("value", None))),
+                        self._given(after, place, ("reply", index, ("passed", seconds))),
                     )
         if proc.ended is not None and not proc.told:
             yield from self._of_ending(world, place, proc, who)
