@@ -194,8 +194,8 @@ MUTANTS = (
     Mutant(
         "attempts that know of each other",
         "acp_langgraph.jobs.once",
-        'if before and self.look is None and self.on_unknown == "raise":',
-        "if False:",
+        'trace.begun, trace.since = True, intention["since"]',
+        "pass",
         "API Bridge, tried again at once",
     ),
     Mutant(

@@ -414,16 +414,19 @@ class Scenario:
         """The world after a process was given something."""
         proc = world.procs[place]
         stand: Stand = self.machine.step(proc.state, given)
-        effects = stand.effects
-        if given[0] == "reply":  # one that is open already stays so
-            others = proc.effects[: given[1]] + proc.effects[given[1] + 1 :]
-            effects = (*others, *effects[len(others) :])
+        effects = list(stand.effects)
+        known = proc.effects
+        if given[0] == "reply":
+            known = known[: given[1]] + known[given[1] + 1 :]
+        for index, (one, now) in enumerate(zip(known, effects, strict=False)):
+            if isinstance(one, Request) and one.operation == OPEN and "create_and" in now[1]:
+                effects[index] = one  # it is open already
         return self._with(
             world,
             place,
             proc._replace(
                 state=stand.state,
-                effects=effects,
+                effects=tuple(effects),
                 puts=(*proc.puts, *stand.puts),
                 ended=stand.ended,
             ),
