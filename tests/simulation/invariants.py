@@ -19,6 +19,10 @@ def broken(scenario: Scenario, world: World) -> str | None:
     human = world.human
     if human.how == "failed" and human.what not in scenario.errors | scenario.finals | _ALWAYS:
         return f"the graph fails with {human.what}: {human.more}"
+    if human.how == "failed" and human.what == "UnknownOutcomeError":
+        now, then = world.budget, scenario.budget
+        if (now.crashes, now.faults) == (then.crashes, then.faults):
+            return f"nothing happened, and the graph fails with {human.what}"
     if human.how == "asked" and model.was_answered(world.server, json.loads(human.what)):
         return f"{human.what} is asked again, and was answered"
     if human.how == "done":

@@ -13,7 +13,7 @@ import enum
 import threading
 import types
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from functools import partial
@@ -72,9 +72,14 @@ def opaque(*kinds: type) -> None:
     _OPAQUE.update(kinds)
 
 
-def described(thing: Any) -> Any:
-    """The thing as a hashable value."""
-    return _described(thing, {})
+def described(thing: Any, known: Mapping[int, Any] | None = None) -> Any:
+    """The thing as a hashable value.
+
+    Args:
+        thing: The thing.
+        known: The values of some things, by their `id`.
+    """
+    return _described(thing, dict(known or {}))
 
 
 def _described(thing: Any, seen: dict[int, Any]) -> Any:
@@ -181,13 +186,10 @@ def _coroutine(thing: Any, seen: dict[int, Any]) -> Any:
 def _frame(frame: Any, code: Any, awaited: Any, seen: dict[int, Any]) -> Any:
     if frame is None:
         return (code, "over")
-    dead = _DEAD.get(code.co_name, ())
-    held = [
-        value if type(value) in _ATOMS else _described(value, seen)
-        for name, value in frame.f_locals.items()
-        if name not in dead
-    ]
-    return (code, frame.f_lasti, *frame.f_locals, *held, _described(awaited, seen))
+    dead, now = _DEAD.get(code.co_name, ()), frame.f_locals
+    names = [name for name in now if name not in dead]
+    held = [_described(now[name], seen) for name in names]
+    return (code, frame.f_lasti, *names, *held, _described(awaited, seen))
 
 
 def _future(thing: Any, seen: dict[int, Any]) -> Any:

@@ -215,6 +215,7 @@ class Process:
         """All that matters to what it will do."""
         if self.is_idle:
             return ("idle", self.node.memory(), self.now)
+        waited_for = {id(future): place for place, (_, future) in enumerate(self.effects)}
         graph: Any = None
         if self.graph is not None:
             noted = _invocations.get(self.graph.attempts)
@@ -231,7 +232,7 @@ class Process:
             )
         return (
             tuple(effect for effect, _ in self.effects),
-            tuple(described(task.get_coro()) for task in self.loop.tasks),
+            tuple(described(task.get_coro(), waited_for) for task in self.loop.tasks),
             self.node.memory(),
             self.now,
             graph,

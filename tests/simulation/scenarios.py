@@ -22,6 +22,7 @@ UNKNOWN = frozenset({"UnknownOutcomeError"})
 GATEWAY = frozenset({"GatewayError", "GatewayTimeoutError", "BridgeInternalError"})
 FAILED = frozenset({"ACPRunException"})
 PLAIN = RetryPolicy(max_attempts=3, jitter=False)
+ON_EVERYTHING = RetryPolicy(max_attempts=3, jitter=False, retry_on=Exception)
 ON_FAILURE = RetryPolicy(max_attempts=3, jitter=False, retry_on=ACPRunException)
 
 
@@ -82,7 +83,9 @@ ASKS_ONCE = ("color?",)
 
 SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     "searches": lambda deep: acp("searches", TWO if deep else Budget(crashes=2, faults=1)),
-    "lists": lambda deep: acp("lists", TWO if deep else Budget(crashes=2, faults=1)),
+    "lists": lambda deep: acp(
+        "lists", TWO if deep else Budget(crashes=2, faults=1), errors=PASSING
+    ),
     "neither": lambda deep: acp(
         "neither",
         Budget(crashes=2, faults=2, agains=6) if deep else Budget(crashes=2, faults=1, agains=5),
@@ -90,9 +93,14 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         finals=UNKNOWN,
         leaves=True,
     ),
-    "AGNTCY's": lambda deep: acp("agntcy", TWO if deep else Budget(crashes=2, faults=1)),
+    "AGNTCY's": lambda deep: acp(
+        "agntcy", TWO if deep else Budget(crashes=2, faults=1), errors=PASSING
+    ),
     "AGNTCY's, on threads": lambda deep: acp(
-        "agntcy", TWO if deep else Budget(crashes=2, faults=1), node={"use_threads": True}
+        "agntcy",
+        TWO if deep else Budget(crashes=2, faults=1),
+        node={"use_threads": True},
+        errors=PASSING,
     ),
     "on threads": lambda deep: acp("searches", TWO if deep else ONE, node={"use_threads": True}),
     "what somebody may do": lambda deep: acp("searches", ALL if deep else HUMAN),
@@ -139,12 +147,20 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         finals=UNKNOWN,
         leaves=True,
     ),
+    "API Bridge, once a human said yes": lambda deep: bridge(
+        Budget(crashes=2, faults=1 + deep, nones=1, handovers=1, agains=5),
+        node={"confirm": True},
+        answers={"send it": "yes"},
+        errors=PASSING | GATEWAY,
+        finals=UNKNOWN,
+        leaves=True,
+    ),
     "API Bridge, tried again at once": lambda deep: bridge(
         Budget(crashes=2, faults=3 + deep, agains=6),
         errors=PASSING | GATEWAY,
         finals=UNKNOWN,
         leaves=True,
-        retry=PLAIN,
+        retry=ON_EVERYTHING,
     ),
     "Quant's tools": lambda deep: quant(
         Budget(crashes=2, faults=1 + deep, waits=1, agains=5),

@@ -445,8 +445,10 @@ class Scenario:
 
 
 def _plain(question: Any) -> str:
-    """A question's text, which AGNTCY's server wraps."""
-    return str(question["ask"] if isinstance(question, dict) else question)
+    """A question's text, which AGNTCY's server wraps, and what a bridge is asked."""
+    if not isinstance(question, dict):
+        return str(question)
+    return str(question.get("ask") or question["query"])
 
 
 def _subsets(things: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
