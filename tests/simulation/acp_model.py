@@ -107,9 +107,7 @@ class ACPModel:
 
     # What must hold
 
-    def broken(
-        self, server: ACPServer, answers: Mapping[str, str], most_runs: int
-    ) -> str | None:
+    def broken(self, server: ACPServer, answers: Mapping[str, str], most_runs: int) -> str | None:
         """What is wrong with what the runs were answered and came to."""
         done = [run.run_id for run in server.runs if run.status == "success"]
         if len(done) > most_runs:
@@ -320,7 +318,9 @@ class ACPModel:
 
 
 def _below(run: Run) -> str:
-    return f"/runs/{run.run_id}" if run.thread is None else f"/threads/{run.thread}/runs/{run.run_id}"
+    return (
+        f"/runs/{run.run_id}" if run.thread is None else f"/threads/{run.thread}/runs/{run.run_id}"
+    )
 
 
 def _with(server: ACPServer, index: int, run: Run) -> ACPServer:

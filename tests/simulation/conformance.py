@@ -166,7 +166,7 @@ class Saver(AsyncSqliteSaver):
         """All that was begun is stored, and nothing more."""
         for _ in range(50):  # what is submitted has not begun yet
             await asyncio.sleep(0)
-        while self.open:
+        while self.open:  # noqa: ASYNC110 - whoever stores is on this loop
             await asyncio.sleep(0)
         self.dead = True
 
@@ -252,7 +252,7 @@ async def _invoke(node: ACPNode, case: Case, database: Path, seen: Seen) -> str:
         graph: Any = builder.add_edge(START, "remote").compile(checkpointer=saver)
         state = await graph.aget_state(config)
         given: Any = None if state.created_at else {"ask": {"text": "hi"}}
-        if state.interrupts and seen.ends[-1] not in {"failed"}:
+        if state.interrupts and seen.ends[-1] != "failed":
             question = state.interrupts[0].value
             text = question["ask"] if isinstance(question, dict) else question
             given = Command(resume=ANSWERS[text])

@@ -12,23 +12,29 @@ __all__ = ["broken", "broken_at_the_end"]
 
 def broken(scenario: Scenario, world: World) -> str | None:
     """Which promise a world breaks."""
-    model = scenario.model
-    said: str | None = model.broken(world.server, scenario.answers, scenario.most_runs)
-    if said is not None:
-        return said
-    human = world.human
-    if human.how == "failed" and human.what not in scenario.errors | scenario.finals | _ALWAYS:
-        return f"the graph fails with {human.what}: {human.more}"
-    if human.how == "failed" and human.what == "UnknownOutcomeError":
-        now, then = world.budget, scenario.budget
-        if (now.crashes, now.faults) == (then.crashes, then.faults):
-            return f"nothing happened, and the graph fails with {human.what}"
-    if human.how == "asked" and model.was_answered(world.server, json.loads(human.what)):
-        return f"{human.what} is asked again, and was answered"
-    if human.how == "done":
-        return _wrong_result(scenario, world)
+    said: str | None = scenario.model.broken(world.server, scenario.answers, scenario.most_runs)
+    if said is None:
+        said = _of_what_was_told(scenario, world)
     # The attempts of one process count their steps on.
-    return None if scenario.machine.settings.retry else _two_steps_in_one_place(world)
+    if said is None and scenario.machine.settings.retry is None:
+        said = _two_steps_in_one_place(world)
+    return said
+
+
+def _of_what_was_told(scenario: Scenario, world: World) -> str | None:
+    human = world.human
+    match human.how:
+        case "failed" if human.what not in scenario.errors | scenario.finals | _ALWAYS:
+            return f"the graph fails with {human.what}: {human.more}"
+        case "failed" if human.what == "UnknownOutcomeError":
+            now, then = world.budget, scenario.budget
+            if (now.crashes, now.faults) == (then.crashes, then.faults):
+                return f"nothing happened, and the graph fails with {human.what}"
+        case "asked" if scenario.model.was_answered(world.server, json.loads(human.what)):
+            return f"{human.what} is asked again, and was answered"
+        case "done":
+            return _wrong_result(scenario, world)
+    return None
 
 
 _ALWAYS = frozenset({"UnprocessableEntityException"})
@@ -55,19 +61,16 @@ def _two_steps_in_one_place(world: World) -> str | None:
 
 def broken_at_the_end(scenario: Scenario, world: World) -> str | None:
     """Which promise a world breaks in which nothing more can happen."""
-    human = world.human
-    if human.how == "left":
-        left = scenario.model.at_work(world.server)
-        if human.what == "cancelled" and left:
-            return f"the graph was cancelled, and {left[0]} goes on"
-        return None
-    if human.how != "done":
-        if human.how == "failed" and human.what in scenario.finals:
+    human, at_work = world.human, scenario.model.at_work(world.server)
+    match human.how:
+        case "left" if human.what == "cancelled" and at_work:
+            return f"the graph was cancelled, and {at_work[0]} goes on"
+        case "done" if scenario.must_be_told and not world.told:
+            return "a run failed, and nobody was told"
+        case "done" if at_work:
+            return f"the graph is done, and {at_work[0]} is at work for nobody"
+        case "left" | "done":
             return None
-        return f"it does not end: {human.how} {human.what}"
-    if scenario.must_be_told and not world.told:
-        return "a run failed, and nobody was told"
-    left = scenario.model.at_work(world.server)
-    if left:
-        return f"the graph is done, and {left[0]} is at work for nobody"
-    return None
+        case "failed" if human.what in scenario.finals:
+            return None
+    return f"it does not end: {human.how} {human.what}"

@@ -21,6 +21,8 @@ from typing import Any
 
 from langgraph.runtime import RunControl, Runtime
 from pydantic import BaseModel
+from simulation.memory import Counter, GraphModel, ModelSaver
+from simulation.virtual import VirtualLoop
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Listen, Work
@@ -30,9 +32,6 @@ from acp_langgraph.nodes.execution import CheckpointBarrier, Execution
 from acp_langgraph.nodes.langgraph import GraphTask
 from acp_langgraph.nodes.ports import InputPort, OutputPort
 from acp_langgraph.nodes.streaming import EventSink
-
-from simulation.memory import Counter, GraphModel, ModelSaver
-from simulation.virtual import VirtualLoop
 
 __all__ = ["described", "opaque"]
 

@@ -44,7 +44,17 @@ from langgraph.pregel._retry import _should_retry_on
 from langgraph.runtime import ExecutionInfo, RunControl, Runtime
 from langgraph.types import Interrupt, RetryPolicy
 
-__all__ = ["NOTHING_STORED", "Ended", "Entry", "GraphModel", "Put", "Settings", "Store", "Write", "landed"]
+__all__ = [
+    "NOTHING_STORED",
+    "Ended",
+    "Entry",
+    "GraphModel",
+    "Put",
+    "Settings",
+    "Store",
+    "Write",
+    "landed",
+]
 
 Write: TypeAlias = tuple[str, str, str]
 """By which task, where, and what, as JSON."""
@@ -206,7 +216,7 @@ class GraphModel:
         checkpointer: The saver; by this name nodes find it on a loop.
     """
 
-    config: Mapping[str, Any] = {}  # noqa: RUF012 - of a graph that is in no other
+    config: Mapping[str, Any] = {}  # of a graph that is in no other
 
     def __init__(self, entry: Entry, settings: Settings, saver: Any, loop: Any) -> None:
         self.entry = entry

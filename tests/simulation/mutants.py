@@ -54,8 +54,8 @@ MUTANTS = (
     Mutant(
         "waiting for the stored checkpoint before anything is started",
         "acp_langgraph.jobs.life",
-        'partial(_create, job, entry), anchored=True)',
-        'partial(_create, job, entry))',
+        "partial(_create, job, entry), anchored=True)",
+        "partial(_create, job, entry))",
         "searches",
     ),
     Mutant(
@@ -139,7 +139,7 @@ MUTANTS = (
         "a cancel ends the remote run",
         "acp_langgraph.nodes.base",
         'if self.on_cancel == "cancel" and performer.key is not None:\n                self._end_in_background',
-        'if False:\n                self._end_in_background',
+        "if False:\n                self._end_in_background",
         "cancelled",
     ),
     Mutant(

@@ -154,7 +154,9 @@ class QuantProcessNode(_Remembering, QuantToolNode):
 def bridge_maker(**options: Any) -> Any:
     """Makes bridges' nodes for processes, all alike."""
     configuration = ApiClientConfiguration("http://bridge.invalid", retries=2)
-    template = BridgeProcessNode("remote", configuration, "mail", "ask", "answer", output_type=str, **options)
+    template = BridgeProcessNode(
+        "remote", configuration, "mail", "ask", "answer", output_type=str, **options
+    )
 
     def make(process: Process) -> Any:
         node = copy.copy(template)

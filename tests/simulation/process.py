@@ -175,9 +175,7 @@ class Process:
         match given:
             case ("enter", entry):
                 self.graph = GraphModel(entry, self.settings, self.saver, self.loop)
-                self.main = self.loop.create_task(
-                    self.graph.run(self.node), context=copy_context()
-                )
+                self.main = self.loop.create_task(self.graph.run(self.node), context=copy_context())
             case ("reply", place, outcome):
                 if outcome[0] == "passed":
                     self.now += outcome[1]

@@ -8,13 +8,13 @@ each is told in a line, so that the way to a world reads as a story.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
-from langgraph._internal._constants import ERROR, INTERRUPT
+from langgraph._internal._constants import ERROR
 from simulation.memory import CHECKPOINT, NOTHING_STORED, Ended, Entry, Put, Store, landed
+from simulation.people import what_people_do
 from simulation.process import OPEN, Input, Machine, Request, Stand
 
 __all__ = ["Budget", "Happening", "Scenario", "World"]
@@ -117,7 +117,6 @@ class World(NamedTuple):
 Happening: TypeAlias = tuple[str, World]
 """What happens, in a line, and the world then."""
 
-_REFUSED = "UnprocessableEntityException"
 _FAULTS: tuple[tuple[str, bool, tuple[Any, ...]], ...] = (
     ("is lost on the way", False, ("unanswered",)),
     ("is done, and its answer is lost", True, ("unanswered",)),
@@ -155,9 +154,7 @@ class Scenario:
     model: Any
     machine: Machine
     budget: Budget
-    answers: Mapping[str, str] = field(
-        default_factory=lambda: {"color?": "blue", "food?": "rice"}
-    )
+    answers: Mapping[str, str] = field(default_factory=lambda: {"color?": "blue", "food?": "rice"})
     by_id: bool = False
     faults: int = 5
     stores: bool = True
@@ -187,7 +184,7 @@ class Scenario:
                 f"a late {request.operation} arrives at the server",
                 world._replace(server=server, late=others),
             )
-        yield from self._of_human(world)
+        yield from what_people_do(self, world)
 
     # Processes
 
@@ -200,13 +197,7 @@ class Scenario:
                 case ("read",):
                     yield from self._of_reading(world, place, proc, index, who)
                 case ("write", writes):
-                    for said, after in self._caught_up(world, place, proc):
-                        number = after.procs[place].number
-                        stored = after._replace(store=self._all(after.store, number, (writes,)))
-                        yield (
-                            f"{who} stores {_in_words((writes,))}{said}",
-                            self._given(stored, place, ("reply", index, ("value", None))),
-                        )
+                    yield from self._of_writing(world, place, proc, index, writes, who)
                 case ("pause", seconds):
                     _, after = next(self._caught_up(world, place, proc))
                     yield (
@@ -218,12 +209,25 @@ class Scenario:
         if proc.effects or not proc.told:
             yield from self._of_dying(world, place, proc, who)
         if proc.ended is None and proc.effects:
-            if world.budget.cancels:
-                after = self._given(world.spending("cancels"), place, ("cancel",))
-                yield f"the graph in {who} is cancelled", after
-            if world.budget.drains:
-                after = self._given(world.spending("drains"), place, ("drain",))
-                yield f"the graph in {who} is drained", after
+            yield from self._of_stopping(world, place, who)
+
+    def _of_stopping(self, world: World, place: int, who: str) -> Iterator[Happening]:
+        if world.budget.cancels:
+            after = self._given(world.spending("cancels"), place, ("cancel",))
+            yield f"somebody cancels the graph in {who}", after
+        if world.budget.drains:
+            after = self._given(world.spending("drains"), place, ("drain",))
+            yield f"somebody drains the graph in {who}", after
+
+    def _of_writing(
+        self, world: World, place: int, proc: Proc, index: int, writes: Put, who: str
+    ) -> Iterator[Happening]:
+        for said, after in self._caught_up(world, place, proc):
+            stored = after._replace(store=self._all(after.store, proc.number, (writes,)))
+            yield (
+                f"{who} stores {_in_words((writes,))}{said}",
+                self._given(stored, place, ("reply", index, ("value", None))),
+            )
 
     def _of_request(
         self, world: World, place: int, proc: Proc, index: int, request: Request, who: str
@@ -331,74 +335,9 @@ class Scenario:
                 after = world._replace(server=server, store=store, procs=others, human=human)
                 yield "; ".join(said), after._replace(told=told)
 
-    # Whoever wants the graph done
+    # What they share
 
-    def _of_human(self, world: World) -> Iterator[Happening]:
-        if any(proc.is_at_work for proc in world.procs):
-            if world.budget.seconds and self.locked:
-                return
-            if world.budget.seconds and len(world.procs) == 1 and world.store.checkpoint:
-                after = world.spending("seconds")
-                yield (
-                    "a second worker takes the thread while the first is at work",
-                    self._entered(after, "none", fresh=True),
-                )
-            return
-        yield from self._doing(world, world.human)
-
-    def _doing(self, world: World, human: Ended) -> Iterator[Happening]:
-        if human.how in {"done", "left"}:
-            return
-        if world.store.checkpoint < max(world.inputs, 1):
-            yield "somebody invokes the graph", self._entered(world, "new")
-            return
-        task = f"00000000-0000-0000-0000-{world.store.checkpoint:012}"
-        shown = world.store.of(task, INTERRUPT)
-        failed = human.how == "failed" and human.what != _REFUSED
-        if human.how in {"failed", "cancelled"} and self.leaves:
-            yield "and it is left at that", world._replace(human=Ended("left", human.how, human.what))
-        if failed or human.how in {"cancelled", "drained"}:
-            if human.how == "drained" or world.budget.agains:
-                after = world if human.how == "drained" else world.spending("agains")
-                yield from self._entering(after, "somebody invokes the graph again", "none")
-            return
-        if shown is None:
-            yield from self._entering(world, "somebody invokes the graph again", "none")
-            return
-        ((question_id, question),) = json.loads(shown)
-        yield from self._answering(world, question_id, _plain(question))
-        if world.budget.nones:
-            said = "somebody invokes the graph without an answer"
-            yield from self._entering(world.spending("nones"), said, "none")
-
-    def _answering(self, world: World, question_id: str, question: str) -> Iterator[Happening]:
-        answer = json.dumps(self.answers[question])
-        by_id = json.dumps({question_id: self.answers[question]})
-        said = f"somebody answers {question!r} with {answer}"
-        if self.by_id:
-            yield from self._entering(world, f"{said}, by its id", "by_id", by_id)
-        else:
-            yield from self._entering(world, said, "plain", answer)
-        if world.budget.wrongs:
-            after = world.spending("wrongs")
-            said = f"somebody answers {question!r} wrongly"
-            yield from self._entering(after, said, "plain", json.dumps("wrong"))
-        first_id, first = world.asked
-        if world.budget.repeats and first_id and first_id != question_id:
-            again = self.answers[_plain(json.loads(first))]
-            said = f"somebody gives the answer {again!r} to the first question again, by its id"
-            given = json.dumps({first_id: again})
-            yield from self._entering(world.spending("repeats"), said, "by_id", given)
-
-    def _entering(
-        self, world: World, said: str, how: str, given: str = ""
-    ) -> Iterator[Happening]:
-        yield said, self._entered(world, how, given)
-        if world.budget.handovers and world.procs:
-            after = world.spending("handovers")._replace(procs=())
-            yield f"{said}, in another process", self._entered(after, how, given)
-
-    def _entered(self, world: World, how: str, given: str = "", *, fresh: bool = False) -> World:
+    def entered(self, world: World, how: str, given: str = "", *, fresh: bool = False) -> World:
         number = world.inputs + 1 if how == "new" else world.store.checkpoint
         entry = Entry(how, given, number, world.store)
         idle = next((i for i, p in enumerate(world.procs) if not p.is_at_work), None)
@@ -407,8 +346,6 @@ class Scenario:
         world = self._with(world, idle, world.procs[idle]._replace(number=number, told=False))
         world = world._replace(inputs=max(world.inputs, number), human=Ended("invoked"))
         return self._given(world, idle, ("enter", entry))
-
-    # What they share
 
     def _given(self, world: World, place: int, given: Input) -> World:
         """The world after a process was given something."""
@@ -442,13 +379,6 @@ class Scenario:
         for write in itertools.chain(*puts):
             store = landed(store, number, write)
         return store
-
-
-def _plain(question: Any) -> str:
-    """A question's text, which AGNTCY's server wraps, and what a bridge is asked."""
-    if not isinstance(question, dict):
-        return str(question)
-    return str(question.get("ask") or question["query"])
 
 
 def _subsets(things: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
