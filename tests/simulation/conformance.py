@@ -8,11 +8,13 @@ stored of steps, and what became of the runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 from langgraph._internal._constants import RETURN
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, StateGraph
@@ -21,6 +23,7 @@ from simulation.acp_model import KINDS, ACPModel, node_maker
 from simulation.memory import Settings
 from simulation.process import OPEN, Machine, Request
 from simulation.world import Budget, Scenario, World
+from support.agents import asking
 from support.counted import State
 
 from acp_langgraph.acp import order
@@ -30,7 +33,8 @@ from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.retry import Backoff
 from acp_langgraph.errors import ApiConnectionError
 from acp_langgraph.nodes.acp import ACPNode
-from acp_langgraph.testing import Answer, Ask, Fail, FakeACPServer
+from acp_langgraph.server import serve
+from acp_langgraph.testing import ACPBehavior, Answer, Ask, Fail, FakeACPServer
 
 __all__ = ["HAPPENINGS", "Case", "Seen", "in_reality", "in_the_model"]
 
@@ -53,7 +57,7 @@ class Case:
     """A schedule.
 
     Attributes:
-        kind: Of the server.
+        kind: Of the server; `own` for this project's.
         happenings: What becomes of exchanges, by their numbers from 0 on.
         questions: What the agent asks.
         failing: How many of its first runs fail.
@@ -88,7 +92,7 @@ class Seen:
 
 def in_the_model(case: Case) -> Seen:
     """What the model says."""
-    model = ACPModel(KINDS[case.kind], case.questions, failing=case.failing)
+    model = ACPModel(KINDS.get(case.kind, ACPBehavior()), case.questions, failing=case.failing)
     machine = Machine(node_maker(use_threads=case.threads), Settings(retry=case.retry))
     budget = Budget(crashes=9, faults=9, agains=9)
     scenario = Scenario("conformance", model, machine, budget, ANSWERS)
@@ -207,6 +211,22 @@ class Scripted:
 def in_reality(case: Case, folder: Path) -> Seen:
     """What LangGraph, SQLite, the node and a server do."""
     seen = Seen()
+    with _own(case) if case.kind == "own" else _fake(case) as (url, agent_id, runs):
+        node = _node(url, agent_id, case)
+        while len(seen.ends) < _MOST_ENTRIES:
+            ended = asyncio.run(_invoke(node, case, folder / "graph.sqlite", seen))
+            seen.ends.append(ended)
+            if ended == "done":
+                break
+            if ended == "died":
+                order._known.clear()
+                node = _node(url, agent_id, case)
+        seen.runs = runs()
+    return seen
+
+
+@contextmanager
+def _fake(case: Case) -> Iterator[tuple[str, str, Any]]:
     runs = iter(range(100))
 
     def script(run: Any) -> Any:
@@ -216,27 +236,34 @@ def in_reality(case: Case, folder: Path) -> Seen:
             yield Ask(question)
         yield Answer({"answers": run.answers, "by": run.run_id})
 
-    behavior = KINDS[case.kind]
-    with FakeACPServer(script, behavior=behavior) as server:
-        node = _node(server, case)
-        process: list[ACPNode] = [node]
-        while len(seen.ends) < _MOST_ENTRIES:
-            ended = asyncio.run(_invoke(process[0], case, folder / "graph.sqlite", seen))
-            seen.ends.append(ended)
-            if ended == "done":
-                break
-            if ended == "died":
-                order._known.clear()
-                process[0] = _node(server, case)
-        seen.runs = [(run.status, tuple(run.answers)) for run in server.runs]
-        assert all(KEY in run.metadata for run in server.runs)
-    return seen
+    with FakeACPServer(script, behavior=KINDS[case.kind]) as server:
+
+        def seen() -> Any:
+            assert all(KEY in run.metadata for run in server.runs)
+            return [(run.status, tuple(run.answers)) for run in server.runs]
+
+        yield server.url, server.agent_id, seen
 
 
-def _node(server: FakeACPServer, case: Case) -> ACPNode:
-    configuration = ApiClientConfiguration(server.url, retries=2)
+@contextmanager
+def _own(case: Case) -> Iterator[tuple[str, str, Any]]:
+    with serve({"agent": asking(*case.questions, exactly=True)}) as server:
+
+        def seen() -> Any:
+            found = httpx.post(f"{server.url}/runs/search", json={}).json()
+            waits = [httpx.get(f"{server.url}/runs/{run['run_id']}/wait").json() for run in found]
+            return [
+                (each["run"]["status"], tuple(each["output"].get("values", {}).get("answers", ())))
+                for each in waits
+            ]
+
+        yield server.url, server.agent_ids["agent"], seen
+
+
+def _node(url: str, agent_id: str, case: Case) -> ACPNode:
+    configuration = ApiClientConfiguration(url, retries=2)
     options: dict[str, Any] = {"use_threads": case.threads}
-    node = ACPNode("remote", server.agent_id, configuration, "ask", None, "answer", None, **options)
+    node = ACPNode("remote", agent_id, configuration, "ask", None, "answer", None, **options)
     node.policy = replace(node.policy, backoff=Backoff(jitter=0.0))
     return node
 

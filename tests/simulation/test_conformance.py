@@ -33,6 +33,14 @@ def test_something_happens_to_an_exchange(number: int, happening: str, tmp_path:
     compare(Case("searches", {number: happening}), tmp_path)
 
 
+@pytest.mark.parametrize("happening", [None, "unanswered", "dies before", "dies after"])
+@pytest.mark.parametrize("number", [0, 1, 4, 5])
+def test_something_happens_to_an_exchange_with_this_projects_server(
+    number: int, happening: str | None, tmp_path: Path
+) -> None:
+    compare(Case("own", {number: happening} if happening else {}), tmp_path)
+
+
 @pytest.mark.parametrize("happening", ["unanswered", "dies after"])
 @pytest.mark.parametrize("number", range(0, 9, 2))
 def test_something_happens_to_an_exchange_of_agntcys(
