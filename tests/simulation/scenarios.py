@@ -212,11 +212,22 @@ _IN_MEMORY = Settings(survives=False)
 
 LIMITS = (
     Limit(
-        "a request that a proxy delays for longer than this side waits before it looks again may start "
-        "a second run",
+        "a request that a proxy delays for longer than this side waits before it looks again",
         lambda: acp("searches", Budget(lates=1), ()),
         "2 runs",
         "is held up, and given up",
+    ),
+    Limit(
+        "or that a proxy sends twice, may start a second run",
+        lambda: acp("searches", Budget(doubles=1), ()),
+        "2 runs",
+        "arrives twice",
+    ),
+    Limit(
+        "An answer that is delayed like that may reach the run's next question",
+        lambda: acp("searches", Budget(lates=1), most_runs=2),
+        "was answered 'blue' to 'food?'",
+        "a late resume_stateless_run arrives",
     ),
     Limit(
         "a process that is killed forgets that it ever began, and a new `invoke` is a new task",
