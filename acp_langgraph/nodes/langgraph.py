@@ -296,7 +296,7 @@ class Questions:
         self._who = who
         self._asked = asked
         self._answers: Mapping[str, Any] = dict(task.configurable.get(CONFIG_KEY_RESUME_MAP) or {})
-        self._is_left = False  # the plain answer, where a later question would find it
+        self._is_left: bool | None = None  # the plain answer, where a later question would find it
 
     def put(self, ask: Ask) -> Flow[Any]:
         """Put a question as the graph's interrupt, or give the answer that the graph was resumed with.
@@ -311,7 +311,8 @@ class Questions:
         stored: list[Any] | None = None
         changes: dict[str, Any] = {"interrupt_counter": lambda: self._number(ask, scratchpad)}
         is_plain = scratchpad.get_null_resume(False) is not None
-        self._is_left = self._is_left or is_plain
+        if self._is_left is None:  # LangGraph goes on to hand out what was given
+            self._is_left = is_plain
         if self._answers or is_plain:
             found = yield from _read(saver, *self._task.places)
             stored, is_meant = self._meant(scratchpad, found, again=ask.again)

@@ -1,0 +1,76 @@
+"""What must hold in every world, and in every one where nothing more can happen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from simulation.world import Scenario, World
+
+__all__ = ["broken", "broken_at_the_end"]
+
+
+def broken(scenario: Scenario, world: World) -> str | None:
+    """Which promise a world breaks."""
+    said: str | None = scenario.model.broken(world.server, scenario.answers, scenario.most_runs)
+    if said is None:
+        said = _of_what_was_told(scenario, world)
+    # The attempts of one process count their steps on.
+    if said is None and scenario.machine.settings.retry is None:
+        said = _two_steps_in_one_place(world)
+    return said
+
+
+def _of_what_was_told(scenario: Scenario, world: World) -> str | None:
+    human = world.human
+    match human.how:
+        case "failed" if human.what not in scenario.errors | scenario.finals | _ALWAYS:
+            return f"the graph fails with {human.what}: {human.more}"
+        case "failed" if human.what == "UnknownOutcomeError":
+            now, then = world.budget, scenario.budget
+            if (now.crashes, now.faults) == (then.crashes, then.faults):
+                return f"nothing happened, and the graph fails with {human.what}"
+        case "asked" if scenario.model.was_answered(world.server, json.loads(human.what)):
+            return f"{human.what} is asked again, and was answered"
+        case "done":
+            return _wrong_result(scenario, world)
+    return None
+
+
+_ALWAYS = frozenset({"UnprocessableEntityException"})
+
+
+def _wrong_result(scenario: Scenario, world: World) -> str | None:
+    (result,) = json.loads(world.human.what).values()
+    results: list[Any] = scenario.model.results(world.server)
+    if result not in results:
+        return f"the graph's result is {result}, and no run's: {results}"
+    return None
+
+
+def _two_steps_in_one_place(world: World) -> str | None:
+    if world.store.checkpoint == 0:
+        return None
+    places: dict[str, str] = {}
+    for task, _, _ in world.store.writes:
+        name, _, number = task.rpartition(" ")
+        if name and places.setdefault(number, name) != name:
+            return f"two steps have one place: {places[number]} and {name}"
+    return None
+
+
+def broken_at_the_end(scenario: Scenario, world: World) -> str | None:
+    """Which promise a world breaks in which nothing more can happen."""
+    human, at_work = world.human, scenario.model.at_work(world.server)
+    match human.how:
+        case "left" if human.what == "cancelled" and at_work:
+            return f"the graph was cancelled, and {at_work[0]} goes on"
+        case "done" if scenario.must_be_told and not world.told:
+            return "a run failed, and nobody was told"
+        case "done" if at_work:
+            return f"the graph is done, and {at_work[0]} is at work for nobody"
+        case "left" | "done":
+            return None
+        case "failed" if human.what in scenario.finals:
+            return None
+    return f"it does not end: {human.how} {human.what}"

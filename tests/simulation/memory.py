@@ -1,0 +1,372 @@
+"""LangGraph as far as it matters to a node: what a graph of one node hands to it, and remembers of it.
+
+This is a model of `langgraph.pregel`: the loop, the runner, the retries and the saver. What it says is
+checked against the real ones (`test_conformance`). LangGraph's own functions are used where they are
+functions: `_scratchpad`, `interrupt`, the rule of what is retried.
+
+What is stored is a value: a checkpoint's number, and what was written by whom where, as JSON. A write is
+in the background until it has landed; who awaits one gives an effect, and the world says when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+from langchain_core.runnables.config import var_child_runnable_config
+from langgraph._internal._constants import (
+    CONFIG_KEY_CALL,
+    CONFIG_KEY_CHECKPOINT_MAP,
+    CONFIG_KEY_CHECKPOINT_NS,
+    CONFIG_KEY_CHECKPOINTER,
+    CONFIG_KEY_DURABILITY,
+    CONFIG_KEY_READ,
+    CONFIG_KEY_RESUME_MAP,
+    CONFIG_KEY_RESUMING,
+    CONFIG_KEY_RUNTIME,
+    CONFIG_KEY_SCRATCHPAD,
+    CONFIG_KEY_SEND,
+    ERROR,
+    INTERRUPT,
+    NULL_TASK_ID,
+    RESUME,
+    RETURN,
+)
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
+from langgraph.pregel._algo import _scratchpad
+from langgraph.pregel._retry import _should_retry_on
+from langgraph.runtime import ExecutionInfo, RunControl, Runtime
+from langgraph.types import Interrupt, RetryPolicy
+
+__all__ = [
+    "NOTHING_STORED",
+    "Ended",
+    "Entry",
+    "GraphModel",
+    "Put",
+    "Settings",
+    "Store",
+    "Write",
+    "landed",
+]
+
+Write: TypeAlias = tuple[str, str, str]
+"""By which task, where, and what, as JSON."""
+
+Put: TypeAlias = tuple[Write, ...]
+"""What is stored at once."""
+
+CHECKPOINT = ("", "checkpoint", "")
+
+
+class Store(NamedTuple):
+    """What a checkpointer holds of one thread.
+
+    Attributes:
+        checkpoint: Which input the latest checkpoint is of; 0 if there is none.
+        writes: What was written with it.
+        done: What the graph came to, as JSON.
+    """
+
+    checkpoint: int = 0
+    writes: tuple[Write, ...] = ()
+    done: str | None = None
+
+    def of(self, task: str, channel: str) -> str | None:
+        """What a task wrote."""
+        return next((v for t, c, v in self.writes if (t, c) == (task, channel)), None)
+
+
+NOTHING_STORED = Store()
+
+
+def landed(store: Store, number: int, write: Write) -> Store:
+    """The store after a write of an entry on a checkpoint has landed."""
+    if write == CHECKPOINT:
+        return Store(number) if number > store.checkpoint else store
+    if number != store.checkpoint:
+        return store  # of a checkpoint that was never stored, or that another input has replaced
+    if write[1] == "done":
+        return store._replace(done=write[2])
+    others = tuple(each for each in store.writes if each[:2] != write[:2])
+    return store._replace(writes=(*others, write))
+
+
+class Entry(NamedTuple):
+    """One invocation of the graph.
+
+    Attributes:
+        how: `new` with an input, `none`, `plain` with an answer, `by_id` with answers by their ids.
+        given: The answer, as JSON.
+        number: Which input it is of.
+        store: What is stored when it begins.
+    """
+
+    how: str
+    given: str
+    number: int
+    store: Store
+
+
+class Ended(NamedTuple):
+    """How an invocation ended.
+
+    Attributes:
+        how: `done`, `asked`, `failed`, `cancelled`, `drained`.
+        what: The result, the question or the error's class, as text.
+        more: The question's id, or the error's text.
+    """
+
+    how: str
+    what: str = ""
+    more: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a graph is compiled and invoked.
+
+    Attributes:
+        durability: LangGraph's.
+        survives: Whether what is stored outlives the process.
+        remembers: Whether there is a checkpointer.
+        retry: The node's retry policy.
+        state: What the graph is invoked with.
+    """
+
+    durability: str = "async"
+    survives: bool = True
+    remembers: bool = True
+    retry: RetryPolicy | None = None
+    state: Mapping[str, Any] = field(default_factory=lambda: {"ask": {"text": "hi"}})
+
+
+class Counter:
+    """LangGraph's counters, to be looked at."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+
+class Found:
+    """What a saver has found."""
+
+    def __init__(self, writes: tuple[Write, ...]) -> None:
+        self.pending_writes = [read(each) for each in writes]
+
+
+class ModelSaver(BaseCheckpointSaver[Any]):
+    """Reads and writes by effects."""
+
+    def __init__(self, perform: Any) -> None:
+        self._perform = perform
+
+    async def aget_tuple(self, config: Any) -> Any:
+        found = await self._perform(("read",))
+        return None if found is None else Found(found)
+
+    async def aput_writes(
+        self, config: Any, writes: Any, task_id: str, task_path: str = ""
+    ) -> None:
+        made = tuple((task_id, channel, written(channel, value)) for channel, value in writes)
+        await self._perform(("write", made))
+
+
+class ReadKey:
+    """One object per execution of a task."""
+
+
+def written(channel: str, value: Any) -> str:
+    """What is stored of a write."""
+    if channel == ERROR:
+        return json.dumps(repr(value))
+    if channel == INTERRUPT:
+        return json.dumps([[each.id, each.value] for each in value])
+    return json.dumps(value, sort_keys=True)
+
+
+def read(write: Write) -> tuple[str, str, Any]:
+    """What is loaded of a write."""
+    task, channel, text = write
+    value = json.loads(text)
+    if channel == INTERRUPT:
+        value = tuple(Interrupt(value=said, id=each) for each, said in value)
+    return task, channel, value
+
+
+class GraphModel:
+    """One invocation of a graph of one node.
+
+    Attributes:
+        entry: How it is invoked.
+        pending: What LangGraph's loop knows of writes.
+        puts: What it has begun to write since anybody looked.
+        scratchpad: The node's.
+        attempts: One object for all attempts at the node's task.
+        checkpointer: The saver; by this name nodes find it on a loop.
+    """
+
+    config: Mapping[str, Any] = {}  # of a graph that is in no other
+
+    def __init__(self, entry: Entry, settings: Settings, saver: Any, loop: Any) -> None:
+        self.entry = entry
+        self.settings = settings
+        self.checkpointer = saver if settings.remembers else None
+        self.loop = loop
+        self.control = RunControl()
+        self.task_id = f"00000000-0000-0000-0000-{entry.number:012}"
+        self.namespace = f"remote:{self.task_id}"
+        self.pending = [read(each) for each in entry.store.writes]
+        self.puts: list[Put] = []
+        self.attempts = ReadKey()
+        self.attempt = 0
+        self.resumes: dict[str, Any] | None = None
+        self.scratchpad: Any = None
+        self.writes: list[tuple[str, Any]] = []
+        self.ended: Ended | None = None
+
+    async def run(self, node: Any) -> None:
+        """Invoke the graph; how it ended is in `ended`."""
+        await asyncio.sleep(0)
+        self._begin()
+        if self.entry.how != "new" and self.entry.store.of(self.task_id, "done") is not None:
+            self._finish(str(self.entry.store.of(self.task_id, "done")))
+            return
+        try:
+            self._finish(written("", await self._attempts(node)))
+        except GraphInterrupt as asked:
+            (question,) = asked.args[0]
+            resumes = [each for each in self.writes if each[0] == RESUME]
+            self._put(self.task_id, [(INTERRUPT, [question]), *resumes])
+            self.ended = Ended("asked", json.dumps(question.value), question.id)
+        except GraphBubbleUp:
+            self.ended = Ended("drained")
+        except asyncio.CancelledError:
+            self.ended = Ended("cancelled")
+        except Exception as error:  # noqa: BLE001 - as LangGraph tells it
+            self._put(self.task_id, [*self.writes, (ERROR, error)])
+            self.ended = Ended("failed", type(error).__name__, str(error))
+
+    def _begin(self) -> None:
+        given = json.loads(self.entry.given) if self.entry.given else None
+        if self.entry.how == "new":
+            self._store(CHECKPOINT)
+        elif self.entry.how == "by_id":
+            self.resumes = given
+        elif self.entry.how == "plain":
+            self._put(NULL_TASK_ID, [(RESUME, given)])
+
+    def _finish(self, result: str) -> None:
+        self._store((self.task_id, "done", result))
+        self.ended = Ended("done", result)
+
+    async def _attempts(self, node: Any) -> Any:
+        scratchpad = _scratchpad(
+            None, self.pending, self.task_id, self.namespace, self.resumes, 1, 25
+        )
+        counters = ("call_counter", "interrupt_counter", "subgraph_counter")
+        self.scratchpad = replace(scratchpad, **{each: Counter() for each in counters})
+        while True:
+            self.attempt += 1
+            self.writes.clear()
+            config = self._config()
+            var_child_runnable_config.set(config)
+            try:
+                return await node.ainvoke(dict(self.settings.state), config)
+            except GraphBubbleUp:
+                raise
+            except Exception as error:
+                policy = self.settings.retry
+                if policy is None or not _should_retry_on(policy, error):
+                    raise
+                if self.attempt >= policy.max_attempts:
+                    raise
+            await asyncio.sleep(1)
+            self.scratchpad = replace(self.scratchpad, interrupt_counter=Counter())
+
+    def _config(self) -> Any:
+        call = partial(
+            self._call,
+            loop=self.loop,
+            schedule_task=self._schedule_task,
+            submit=lambda: self._schedule_task,
+            futures=dict,
+        )
+        configurable: dict[str, Any] = {
+            CONFIG_KEY_RUNTIME: self._runtime(self.task_id, self.namespace),
+            CONFIG_KEY_CALL: call,
+            CONFIG_KEY_CHECKPOINTER: self.checkpointer,
+            CONFIG_KEY_READ: self.attempts,
+            CONFIG_KEY_CHECKPOINT_MAP: {"": str(self.entry.number)},
+            CONFIG_KEY_CHECKPOINT_NS: self.namespace,
+            CONFIG_KEY_SCRATCHPAD: self.scratchpad,
+            CONFIG_KEY_SEND: self.writes.extend,
+            CONFIG_KEY_RESUME_MAP: self.resumes,
+            CONFIG_KEY_DURABILITY: self.settings.durability,
+            "thread_id": "1",
+        }
+        if self.entry.how != "new" or self.attempt > 1:
+            configurable[CONFIG_KEY_RESUMING] = True
+        return {"configurable": configurable, "callbacks": None, "metadata": {}, "tags": []}
+
+    def _runtime(self, task_id: str, namespace: str) -> Runtime[Any]:
+        thread = "1" if self.settings.remembers else None
+        info = ExecutionInfo(
+            str(self.entry.number), namespace, task_id, thread, node_attempt=self.attempt
+        )
+        return Runtime(execution_info=info, control=self.control)
+
+    def _schedule_task(self) -> None:
+        """By this method nodes find the loop that they are in."""
+
+    def _call(
+        self, function: Any, _: Any, *, loop: Any, schedule_task: Any, **__: Any
+    ) -> asyncio.Future[Any]:
+        name, number = function.__name__, self.scratchpad.call_counter()
+        task_id = f"{name} {number}"
+        future: asyncio.Future[Any] = self.loop.create_future()
+        known = [v for t, c, v in self.pending if (t, c) == (task_id, RETURN)]
+        if known:
+            future.set_result(json.loads(json.dumps(known[0])))
+            return future
+        context, config = copy_context(), dict(var_child_runnable_config.get() or {})
+        runtime = self._runtime(task_id, f"{self.namespace}|{name}:{task_id}")
+        config["configurable"] = {**config["configurable"], CONFIG_KEY_RUNTIME: runtime}
+        context.run(var_child_runnable_config.set, config)
+        task = self.loop.create_task(self._step(function, task_id, future), context=context)
+        future.add_done_callback(lambda done: task.cancel() if done.cancelled() else None)
+        return future
+
+    async def _step(self, function: Any, task_id: str, future: asyncio.Future[Any]) -> None:
+        try:
+            result = await function()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever waits for it is told
+            self._put(task_id, [(ERROR, error)])
+            if not future.done():
+                future.set_exception(error)
+        else:
+            self._put(task_id, [(RETURN, result)])
+            if not future.done():
+                future.set_result(json.loads(json.dumps(result)))
+
+    def _put(self, task_id: str, writes: list[tuple[str, Any]]) -> None:
+        self.pending[:] = [each for each in self.pending if each[0] != task_id]
+        last = {channel: (task_id, channel, written(channel, value)) for channel, value in writes}
+        self.pending += map(read, last.values())
+        self._store(*last.values())
+
+    def _store(self, *put: Write) -> None:
+        if self.settings.remembers:
+            self.puts.append(put)

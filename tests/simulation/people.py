@@ -1,0 +1,100 @@
+"""Those who want a graph done: they invoke it, answer what it asks, and do things nobody asked them to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from langgraph._internal._constants import INTERRUPT
+from simulation.memory import Ended
+
+if TYPE_CHECKING:
+    from simulation.world import Happening, Scenario, World
+
+__all__ = ["what_people_do"]
+
+_REFUSED = "UnprocessableEntityException"
+
+
+def what_people_do(scenario: Scenario, world: World) -> Iterator[Happening]:
+    """What whoever wants the graph done may do next."""
+    if any(proc.is_at_work for proc in world.procs):
+        if world.budget.seconds and scenario.locked:
+            return
+        if world.budget.seconds and len(world.procs) == 1 and world.store.checkpoint:
+            after = world.spending("seconds")
+            yield (
+                "a second worker takes the thread while the first is at work",
+                scenario.entered(after, "none", fresh=True),
+            )
+        return
+    yield from _doing(scenario, world)
+
+
+def _doing(scenario: Scenario, world: World) -> Iterator[Happening]:
+    human = world.human
+    if human.how in {"done", "left"}:
+        return
+    if world.store.checkpoint < max(world.inputs, 1):
+        yield "somebody invokes the graph", scenario.entered(world, "new")
+        return
+    task = f"00000000-0000-0000-0000-{world.store.checkpoint:012}"
+    shown = world.store.of(task, INTERRUPT)
+    failed = human.how == "failed" and human.what != _REFUSED
+    if human.how in {"failed", "cancelled"} and scenario.leaves:
+        yield (
+            "and it is left at that",
+            world._replace(human=Ended("left", human.how, human.what)),
+        )
+    if failed or human.how in {"cancelled", "drained"}:
+        if human.how == "drained" or world.budget.agains:
+            after = world if human.how == "drained" else world.spending("agains")
+            yield from _entering(scenario, after, "somebody invokes the graph again", "none")
+        return
+    if shown is None:
+        yield from _entering(scenario, world, "somebody invokes the graph again", "none")
+        return
+    ((question_id, question),) = json.loads(shown)
+    yield from _answering(scenario, world, question_id, _plain(question))
+    if world.budget.nones:
+        said = "somebody invokes the graph without an answer"
+        yield from _entering(scenario, world.spending("nones"), said, "none")
+
+
+def _answering(
+    scenario: Scenario, world: World, question_id: str, question: str
+) -> Iterator[Happening]:
+    answer = json.dumps(scenario.answers[question])
+    by_id = json.dumps({question_id: scenario.answers[question]})
+    said = f"somebody answers {question!r} with {answer}"
+    if scenario.by_id:
+        yield from _entering(scenario, world, f"{said}, by its id", "by_id", by_id)
+    else:
+        yield from _entering(scenario, world, said, "plain", answer)
+    if world.budget.wrongs:
+        after = world.spending("wrongs")
+        said = f"somebody answers {question!r} wrongly"
+        yield from _entering(scenario, after, said, "plain", json.dumps("wrong"))
+    first_id, first = world.asked
+    if world.budget.repeats and first_id and first_id != question_id:
+        again = scenario.answers[_plain(json.loads(first))]
+        said = f"somebody gives the answer {again!r} to the first question again, by its id"
+        given = json.dumps({first_id: again})
+        yield from _entering(scenario, world.spending("repeats"), said, "by_id", given)
+
+
+def _entering(
+    scenario: Scenario, world: World, said: str, how: str, given: str = ""
+) -> Iterator[Happening]:
+    yield said, scenario.entered(world, how, given)
+    if world.budget.handovers and world.procs:
+        after = world.spending("handovers")._replace(procs=())
+        yield f"{said}, in another process", scenario.entered(after, how, given)
+
+
+def _plain(question: Any) -> str:
+    """A question's text, which AGNTCY's server wraps, and what a bridge is asked."""
+    if not isinstance(question, dict):
+        return str(question)
+    return str(question.get("ask") or question["query"])

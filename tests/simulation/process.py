@@ -1,0 +1,330 @@
+"""A process as a function: from where it stands and what it is given, to where it stands then.
+
+In it is what users run: a node, its `ainvoke`, its flow and performer, on asyncio's own tasks. Nothing of
+that can be copied, so a process is made again of all that it was ever given. That is seldom needed: its
+state is a value (`simulation.local_state`), and what comes of an input in a state is worked out once and
+looked up from then on, in however many worlds it happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, NamedTuple, TypeAlias
+
+from simulation.local_state import described, opaque
+from simulation.memory import Ended, GraphModel, ModelSaver, Put, Settings
+from simulation.virtual import VirtualLoop
+
+from acp_langgraph.bridge import flow as bridge
+from acp_langgraph.core import retry
+from acp_langgraph.core.calls import Call, Reply
+from acp_langgraph.core.flow import Pause
+from acp_langgraph.errors import ApiConnectionError, ApiTimeoutError
+from acp_langgraph.jobs.once import Once
+from acp_langgraph.nodes.execution import _invocations
+from acp_langgraph.quant import polling
+
+__all__ = ["OPEN", "Input", "Machine", "Process", "Request", "Stand"]
+
+Effect: TypeAlias = tuple[Any, ...]
+"""What a process waits for: a `call` with operation, method, path and body; to `read` or to `write` the
+store; a `pause` of so many seconds."""
+
+Input: TypeAlias = tuple[Any, ...]
+"""What a process is given: `enter` with an entry; the `reply` to an effect by its place; `cancel`; `drain`."""
+
+_MOST_ALIVE = 500
+_MOST_INPUTS = 60
+OPEN = "wait_for_run_output"
+"""The operation of a request that began something and stays open until that is done."""
+
+
+class Request(NamedTuple):
+    """An exchange that a process wants.
+
+    Attributes:
+        kind: Tells it from other effects.
+        operation: Its name in the protocol.
+        path: Where it goes.
+        query: Its query parameters.
+        body: What it carries.
+        limit: Seconds after which it is broken off.
+    """
+
+    kind: str
+    operation: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    limit: float | None = None
+
+
+class Stand(NamedTuple):
+    """Where a process stands when it waits for the world.
+
+    Attributes:
+        state: Its state, by number; 0 is a process that was just started.
+        effects: What it waits for.
+        puts: What it has begun to store since the last time.
+        ended: How the invocation ended, if it did.
+    """
+
+    state: int
+    effects: tuple[Effect, ...] = ()
+    puts: tuple[Put, ...] = ()
+    ended: Ended | None = None
+
+
+class ModelTransport:
+    """Exchanges by effects.
+
+    Args:
+        process: The process that it is in.
+        configured: The node's own transport, for what the node reads of it.
+    """
+
+    shown = None
+
+    def __init__(self, process: Process, configured: Any) -> None:
+        self.endpoint = configured.endpoint
+        self.retries = configured.retries
+        self._process = process
+
+    async def exchange(self, call: Call[Any]) -> Reply:
+        asked = tuple(sorted(call.query.items()))
+        limit = call.limit if self._process.timed else None
+        effect = Request("call", call.operation, call.path, asked, call.encode(), limit)
+        reply: Reply = await self._process.perform(effect)
+        return reply
+
+    async def pause(self, pause: Pause) -> None:
+        if self._process.timed or self._process.pauses:
+            await self._process.perform(("pause", pause.seconds))
+
+    def finish(self, job: Any) -> None:
+        """It is finished here like all else."""
+
+
+opaque(ModelTransport)
+_NO_CHANCE = SimpleNamespace(random=lambda: 0.5, uniform=lambda least, _: least)
+_NO_TIME = SimpleNamespace(monotonic=lambda: 0.0, time=lambda: 0.0)
+_CERTAIN: tuple[tuple[Any, str, Any], ...] = (
+    (retry, "random", _NO_CHANCE),
+    (retry, "time", _NO_TIME),
+    (polling, "random", _NO_CHANCE),
+    (bridge, "Once", partial(Once, clock=lambda: 0.0)),
+)
+
+
+class Process:
+    """A process that runs a graph of one node.
+
+    Args:
+        make_node: Makes the node.
+        settings: How the graph is compiled and invoked.
+        timed: Whether time passes.
+        pauses: Whether the world is told of pauses.
+    """
+
+    def __init__(
+        self,
+        make_node: Callable[[Process], Any],
+        settings: Settings,
+        *,
+        timed: bool = False,
+        pauses: bool = False,
+    ) -> None:
+        self.loop = VirtualLoop()
+        self.effects: list[tuple[Effect, asyncio.Future[Any]]] = []
+        self.settings = settings
+        self.timed = timed
+        self.pauses = pauses
+        self.now = 0.0
+        self.saver = ModelSaver(self.perform)
+        self.graph: GraphModel | None = None
+        self.main: asyncio.Task[None] | None = None
+        self.node = make_node(self)
+
+    async def perform(self, effect: Effect) -> Any:
+        """Have the world do something."""
+        future = self.loop.create_future()
+        entry = (effect, future)
+        self.effects.append(entry)
+        try:
+            return await future
+        finally:
+            if entry in self.effects:
+                self.effects.remove(entry)
+
+    def feed(self, given: Input) -> Stand:
+        """Give it something, and let it run until it waits; where it stands, but for the number."""
+        before = [(module, name, getattr(module, name)) for module, name, _ in _CERTAIN]
+        for module, name, value in _CERTAIN:
+            setattr(module, name, value)
+        try:
+            return self._fed(given)
+        finally:
+            for module, name, value in before:
+                setattr(module, name, value)
+
+    def _fed(self, given: Input) -> Stand:
+        match given:
+            case ("enter", entry):
+                self.graph = GraphModel(entry, self.settings, self.saver, self.loop)
+                self.main = self.loop.create_task(self.graph.run(self.node), context=copy_context())
+            case ("reply", place, outcome):
+                if outcome[0] == "passed":
+                    self.now += outcome[1]
+                _, future = self.effects.pop(place)
+                _settle(future, outcome)
+            case ("cancel",):
+                assert self.main is not None
+                self.main.cancel()
+            case ("drain",):
+                assert self.graph is not None
+                self.graph.control.request_drain()
+                self.loop.run()
+                self.loop.move_to(self.loop.now + 1.5)
+            case ("time", now):
+                self.now = now
+            case ("restore", memory):
+                self.node.restore(memory)
+        self.loop.run()
+        while not self.effects and self.loop.tasks and (due := self.loop.next_moment) is not None:
+            self.loop.move_to(due)
+        puts: tuple[Put, ...] = ()
+        ended = None
+        if self.graph is not None:
+            puts = tuple(self.graph.puts)
+            self.graph.puts.clear()
+            ended = self.graph.ended
+        return Stand(-1, tuple(effect for effect, _ in self.effects), puts, ended)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of an invocation is left but what the node remembers."""
+        return not self.loop.tasks and (self.graph is None or self.graph.ended is not None)
+
+    def state(self) -> Any:
+        """All that matters to what it will do."""
+        if self.is_idle:
+            return ("idle", self.node.memory(), self.now)
+        waited_for = {id(future): place for place, (_, future) in enumerate(self.effects)}
+        graph: Any = None
+        if self.graph is not None:
+            noted = _invocations.get(self.graph.attempts)
+            graph = (
+                self.graph.entry.number,
+                self.graph.ended,
+                self.graph.attempt,
+                self.graph.control.drain_requested,
+                described(self.graph.resumes),
+                described(self.graph.pending),
+                described(self.graph.writes),
+                described(self.graph.scratchpad),
+                described(noted),
+            )
+        return (
+            tuple(effect for effect, _ in self.effects),
+            tuple(described(task.get_coro(), waited_for) for task in self.loop.tasks),
+            self.node.memory(),
+            self.now,
+            graph,
+        )
+
+
+opaque(Process)
+
+
+def _settle(future: asyncio.Future[Any], outcome: tuple[Any, ...]) -> None:
+    match outcome:
+        case ("http", status, content):
+            future.set_result(Reply(status, {"content-type": _media_type(content)}, content))
+        case ("passed", _):
+            future.set_result(None)
+        case ("unsent",):
+            future.set_exception(ApiConnectionError("connection refused", sent=False))
+        case ("unanswered",):
+            future.set_exception(ApiConnectionError("connection reset", sent=True))
+        case ("late",):
+            future.set_exception(ApiTimeoutError("no answer in time", sent=True))
+        case ("value", value):
+            future.set_result(value)
+
+
+def _media_type(content: bytes) -> str:
+    match content[:1]:
+        case b"{" | b"[" | b'"':
+            return "application/json"
+        case b"<":
+            return "text/html"
+    return "text/plain"
+
+
+class Machine:
+    """What processes of one kind do, each thing worked out once.
+
+    Attributes:
+        worked_out: How often something had to be worked out.
+        looked_up: How often it was known.
+    """
+
+    def __init__(
+        self, make_node: Callable[[Process], Any], settings: Settings, **options: bool
+    ) -> None:
+        self._make_node = make_node
+        self.settings = settings
+        self._options = options
+        self._inputs: list[tuple[Input, ...]] = [()]
+        self._numbers: dict[Any, int] = {self.again(()).state(): 0}
+        self._known: dict[tuple[int, Input], Stand] = {}
+        self._alive: dict[int, Process] = {}
+        self.worked_out = 0
+        self.looked_up = 0
+
+    def step(self, state: int, given: Input) -> Stand:
+        """Where a process stands that was given something in a state."""
+        stand = self._known.get((state, given))
+        if stand is not None:
+            self.looked_up += 1
+            return stand
+        self.worked_out += 1
+        if len(self._inputs[state]) > _MOST_INPUTS:
+            stand = Stand(state, ended=Ended("failed", "EndlessError", "it goes on and on"))
+            self._known[state, given] = stand
+            return stand
+        process = self._alive.pop(state, None) or self.again(self._inputs[state])
+        stand = process.feed(given)
+        value = process.state()
+        number = self._numbers.get(value)
+        if number is None:
+            number = self._numbers[value] = len(self._inputs)
+            before = self._inputs[state]
+            if process.is_idle:  # whatever it went through
+                self._inputs.append((("time", process.now), ("restore", process.node.memory())))
+            else:
+                self._inputs.append((*before, given))
+        self._alive[number] = process
+        if len(self._alive) > _MOST_ALIVE:
+            del self._alive[next(iter(self._alive))]
+        stand = self._known[state, given] = stand._replace(state=number)
+        return stand
+
+    def inputs_of(self, state: int) -> tuple[Input, ...]:
+        """All that a process in a state was given."""
+        return self._inputs[state]
+
+    def given_to(self, state: int) -> list[Input]:
+        """What processes in a state were given next."""
+        return [given for known, given in self._known if known == state]
+
+    def again(self, inputs: tuple[Input, ...]) -> Process:
+        """A process that was given all that."""
+        process = Process(self._make_node, self.settings, **self._options)
+        for given in inputs:
+            process.feed(given)
+        return process

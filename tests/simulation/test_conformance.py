@@ -1,0 +1,74 @@
+"""The models behave as what they are models of: short schedules in both, and the same is seen of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from langgraph.types import RetryPolicy
+from simulation.conformance import HAPPENINGS, Case, in_reality, in_the_model
+
+from acp_langgraph.errors import ACPRunException
+
+ON_FAILURE = RetryPolicy(
+    max_attempts=3, initial_interval=0.0, jitter=False, retry_on=ACPRunException
+)
+KINDS = ("searches", "lists", "agntcy")
+
+
+def compare(case: Case, folder: Path) -> None:
+    said, found = in_the_model(case), in_reality(case, folder)
+    assert said == found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("threads", [False, True], ids=["by itself", "on threads"])
+def test_undisturbed(kind: str, threads: bool, tmp_path: Path) -> None:
+    compare(Case(kind, threads=threads), tmp_path)
+
+
+@pytest.mark.parametrize("happening", HAPPENINGS)
+@pytest.mark.parametrize("number", range(9))
+def test_something_happens_to_an_exchange(number: int, happening: str, tmp_path: Path) -> None:
+    compare(Case("searches", {number: happening}), tmp_path)
+
+
+@pytest.mark.parametrize("happening", [None, "unanswered", "dies before", "dies after"])
+@pytest.mark.parametrize("number", [0, 1, 4, 5])
+def test_something_happens_to_an_exchange_with_this_projects_server(
+    number: int, happening: str | None, tmp_path: Path
+) -> None:
+    compare(Case("own", {number: happening} if happening else {}), tmp_path)
+
+
+@pytest.mark.parametrize("happening", ["unanswered", "dies after"])
+@pytest.mark.parametrize("number", range(0, 9, 2))
+def test_something_happens_to_an_exchange_of_agntcys(
+    number: int, happening: str, tmp_path: Path
+) -> None:
+    compare(Case("agntcy", {number: happening}), tmp_path)
+
+
+@pytest.mark.parametrize("happening", ["unanswered", "dies before", "dies after"])
+@pytest.mark.parametrize("number", range(0, 14, 2))
+def test_something_happens_to_an_exchange_of_agntcys_on_a_thread(
+    number: int, happening: str, tmp_path: Path
+) -> None:
+    compare(Case("agntcy", {number: happening}, threads=True), tmp_path)
+
+
+@pytest.mark.parametrize("happening", ["unanswered", "dies before", "dies after"])
+@pytest.mark.parametrize("number", range(7))
+def test_a_failed_run_is_done_again_by_a_retry_policy(
+    number: int, happening: str, tmp_path: Path
+) -> None:
+    """Here the attempts of one process count their steps on."""
+    case = Case("searches", {number: happening}, ("color?",), failing=1, retry=ON_FAILURE)
+    compare(case, tmp_path)
+
+
+@pytest.mark.parametrize("second", ["unanswered", "dies after"])
+@pytest.mark.parametrize("first", ["lost", "dies before", "dies after"])
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_two_things_happen(number: int, first: str, second: str, tmp_path: Path) -> None:
+    compare(Case("searches", {number: first, number + 1: second}), tmp_path)
