@@ -38,6 +38,9 @@ def write(path: str, value: Any, state: Any = None) -> Any:
         ("logs", ["one", "two"], {"logs": ["one", "two"]}),
         ("messages", AIMessage("x"), {"messages": [AIMessage("x")]}),
         ("messages", {"role": "user", "content": "x"}, {"messages": [HumanMessage("x")]}),
+        ("messages", ("user", "x"), {"messages": [HumanMessage("x")]}),
+        ("messages", [("ai", "x"), "y"], {"messages": [AIMessage("x"), HumanMessage("y")]}),
+        ("messages", ("x", "y"), {"messages": [HumanMessage("x"), HumanMessage("y")]}),
         ("own.x", 1, {"own": {"x": 1}}),
     ],
 )
