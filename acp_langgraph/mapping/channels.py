@@ -28,6 +28,7 @@ import copy
 import dataclasses
 import operator
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -200,7 +201,8 @@ def _judged(channel: _Channel, state: Any, before: Any, tree: Tree) -> Any:
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
         # Rules over the whole state are for LangGraph, which knows all that changes in it.
         if isinstance(error, ValidationError) and not all(each["loc"] for each in error.errors()):
-            return written(before, channel.type, tree, channel.at)
+            with suppress(StateWriteError):
+                return written(before, channel.type, tree, channel.at)
         raise refused(channel.at, channel.type, error) from None
     return getattr(owner, channel.name)
 

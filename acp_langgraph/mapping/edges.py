@@ -25,7 +25,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import END, START
 
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.mapping import channels, schema
+from acp_langgraph.mapping import channels, schema, typeinfo
 from acp_langgraph.mapping.asking import amake_delta, make_delta, refuse_without_model
 from acp_langgraph.mapping.graphs import (
     Graph,
@@ -39,6 +39,7 @@ from acp_langgraph.mapping.graphs import (
     unchanged_on_failure,
 )
 from acp_langgraph.mapping.metadata import EdgeMapping, IOMappingAgentMetadata
+from acp_langgraph.mapping.paths import StatePath, compile_path
 from acp_langgraph.mapping.plan import MappingPlan
 
 Config: TypeAlias = IOMappingAgentMetadata | Mapping[str, Any] | None
@@ -56,7 +57,8 @@ class MappingNode(Runnable[Any, dict[str, Any]]):
         connects: The nodes before and after.
 
     Attributes:
-        writes: The channels without a reducer that it writes.
+        writes: What nobody else may write in the same step: channels without a reducer, and lists
+            that a reducer replaces as a whole, with `[]` after their paths.
     """
 
     name: str
@@ -75,11 +77,8 @@ class MappingNode(Runnable[Any, dict[str, Any]]):
         self._model = model
         self._instructions = instructions
         self.connects = connects
-        names = {each.target.channel for each in plan.assignments} - {None}
         self.writes = frozenset(
-            str(name)
-            for name in names
-            if channels.reducer_of(schema.member_type(plan.target_schema, str(name))) is None
+            filter(None, (_alone(plan.target_schema, at) for at in plan.writes))
         )
         self._unchecked = graph
 
@@ -112,6 +111,23 @@ class MappingNode(Runnable[Any, dict[str, Any]]):
         if self._unchecked is not None:
             _check_once(self._unchecked)
             self._unchecked = None
+
+
+def _alone(declared: Any, target: StatePath) -> str:
+    """What of a target only one node can write in a step; empty if several can."""
+    if not target.steps:
+        return ""
+    channel = schema.member_type(declared, target.steps[0])
+    if channels.reducer_of(channel) is None:
+        return str(target.channel)
+    if channels.reducer_of(channel) is channels.merge:
+        for depth, step in enumerate(target.steps):
+            around = compile_path(declared, StatePath(target.steps[:depth])).type
+            kinds = typeinfo.alternatives(around)
+            maybe = any(typeinfo.is_list(kind) or typeinfo.is_unknown(kind) for kind in kinds)
+            if isinstance(step, int) and maybe:
+                return f"{StatePath(target.steps[:depth])}[]"
+    return ""
 
 
 def add_io_mapped_edge(

@@ -146,7 +146,7 @@ def refuse_common_writers(
 
     Args:
         edges: The graph's unconditional edges.
-        writes: By mapping node, the channels without a reducer that it writes.
+        writes: By mapping node, what it alone may write in a step; see `MappingNode.writes`.
         deferred: The nodes that wait until nothing else is to be done.
 
     Raises:
@@ -157,10 +157,15 @@ def refuse_common_writers(
         after.setdefault(start, set()).add(end)
     for one, other in sorted(_together(after, set(writes), deferred)):
         if common := sorted(writes[one] & writes[other]):
+            problem = (
+                f"channel {common[0]!r} in the same step, and LangGraph allows one writer. Declare "
+                f"{common[0]!r} as Annotated[..., merge] (acp_langgraph.mapping.merge), or map"
+            )
+            if common[0].endswith("[]"):
+                within = common[0].removesuffix("[]")
+                problem = f"in the list {within!r} in the same step, and one would be lost. Map"
             raise NodeConfigurationError(
-                f"{one!r} and {other!r} both write channel {common[0]!r} in the same step, and "
-                f"LangGraph allows one writer. Declare {common[0]!r} as Annotated[..., merge] "
-                "(acp_langgraph.mapping.merge), or map several starts in one edge: "
+                f"{one!r} and {other!r} both write {problem} several starts in one edge: "
                 "add_io_mapped_edge(graph, [start, other_start], end, ...)"
             )
 

@@ -50,14 +50,16 @@ class IOMappingAgentMetadata(BaseModel):
     """What a mapped edge maps.
 
     Attributes:
-        input_fields: What is read; what a model is shown and where fields are matched. Nothing
-            means the output of the start node if it has an `output_path`, else the whole state.
-        output_fields: What must be filled. Nothing means the input of the end node if it has an
-            `input_path`.
+        input_fields: What is read; what a model is shown and where fields are matched. Something
+            must be made of each. Nothing means the output of the start node if it has an
+            `output_path`, else the whole state.
+        output_fields: What must be filled, as paths in the state. Nothing means the input of the
+            end node if it has an `input_path`.
         input_schema: JSON Schema, or a type, that stands for the state's where it is read, or for
             the one input field's.
         output_schema: The same where it is written, or for the one output field's.
-        field_mapping: `{target path: source path, template, function or rule}`.
+        field_mapping: `{target path: source path, template, function or rule}`; both paths start
+            in the state.
         output_description_prompt: What a model is told about the whole, in the user's words.
     """
 

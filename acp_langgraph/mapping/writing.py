@@ -106,7 +106,7 @@ def _refused_inside(
     """The refusal of a value inside an object, the first that is to blame, or of the whole object."""
     if isinstance(error, ValidationError):
         names = {step: schema.names_of(kind, step) for step in tree}
-        for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        for fault in _faults(error):
             for step, known in names.items():
                 if fault["loc"] and fault["loc"][0] in known:
                     inside = schema.member_type(kind, step)
@@ -334,9 +334,24 @@ def _made(
     kind: Any, values: Mapping[Any, Any], tree: dict[Step, Tree], at: tuple[Step, ...]
 ) -> Any:
     try:
-        return validation.checker(kind)(values)
+        try:
+            return validation.validate(kind, values, plain=False)
+        except ValidationError as error:
+            # Of what was refused the JSON may do; the rest, which may be large, stays what it is.
+            blamed = {each["loc"][0] for each in _faults(error) if each["loc"]}
+            plain = {
+                name: validation.as_json(value)
+                if not blamed or blamed & {*schema.names_of(kind, name)}
+                else value
+                for name, value in values.items()
+            }
+            return validation.validate(kind, plain, plain=False)
     except Exception as error:  # noqa: BLE001 - a validator of the user's may raise anything
         raise _refused_inside(at, kind, error, tree) from None
+
+
+def _faults(error: ValidationError) -> list[Any]:
+    return error.errors(include_url=False, include_input=False, include_context=False)
 
 
 def _fitting(declared: Any, tree: dict[Step, Tree], at: tuple[Step, ...]) -> Any:

@@ -38,6 +38,9 @@ def write(path: str, value: Any, state: Any = None) -> Any:
         ("logs", ["one", "two"], {"logs": ["one", "two"]}),
         ("messages", AIMessage("x"), {"messages": [AIMessage("x")]}),
         ("messages", {"role": "user", "content": "x"}, {"messages": [HumanMessage("x")]}),
+        ("messages", ("user", "x"), {"messages": [HumanMessage("x")]}),
+        ("messages", [("ai", "x"), "y"], {"messages": [AIMessage("x"), HumanMessage("y")]}),
+        ("messages", ("x", "y"), {"messages": [HumanMessage("x"), HumanMessage("y")]}),
         ("own.x", 1, {"own": {"x": 1}}),
     ],
 )
@@ -101,3 +104,26 @@ def test_fields_that_are_written_together_are_judged_together():
     assert plan.delta({"l": "20", "h": "30"}, state=Ranges()) == {"range": Ordered(low=20, high=30)}
     with pytest.raises(ValueError, match="refused by its validator"):
         plan.delta({"l": 30, "h": 20}, state=Ranges())
+
+
+class Ruled(BaseModel):
+    word: str = ""
+    size: int = 0
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def of_text(cls, value: Any) -> Any:
+        return len(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def small(self) -> Ruled:
+        assert self.size < 4, "too large"
+        return self
+
+
+def test_a_states_rules_for_a_field_hold_and_those_for_all_of_it_are_langgraphs():
+    size = StatePath.parse("size")
+    assert size.write(Ruled(word="abc"), "abc") == {"size": 3}
+    assert size.write(Ruled(), 5) == {"size": 5}  # which LangGraph refuses, or not, with all else
+    with pytest.raises(StateWriteError, match="size, which is int: refused by its validator"):
+        size.write(Ruled(), "abcde")

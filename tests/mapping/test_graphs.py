@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import operator
 import sys
 from typing import Annotated, Any, TypedDict
 
@@ -17,7 +18,7 @@ from support.chat import ScriptedChat
 from support.mapped import both_colors, run_graph
 
 from acp_langgraph.errors import MappingError, NodeConfigurationError
-from acp_langgraph.mapping import compile_path, compile_plan, llm
+from acp_langgraph.mapping import call, compile_path, compile_plan, llm, merge
 from acp_langgraph.mapping.edges import add_io_mapped_conditional_edge, add_io_mapped_edge
 
 
@@ -213,6 +214,58 @@ def test_what_comes_after_a_deferred_node_is_in_no_known_step():
     add_io_mapped_edge(builder, "one", END, {"field_mapping": {"out": "text"}})
     add_io_mapped_edge(builder, "late", END, {"field_mapping": {"out": "{text}!"}})
     assert builder.compile().invoke({"text": "x"})["out"] == "x!"
+
+
+class Item(TypedDict, total=False):
+    a: str
+    b: str
+
+
+class Lists(TypedDict, total=False):
+    text: str
+    added: Annotated[list[Item], operator.add]
+    merged: Annotated[list[Item], merge]
+    box: Annotated[dict, merge]
+
+
+def branches_into(one: dict[str, Any], other: dict[str, Any]) -> Any:
+    builder = StateGraph(Lists)
+    for name in ("one", "other", "end"):
+        builder.add_node(name, lambda _: {})
+    builder.add_edge(START, "one")
+    builder.add_edge(START, "other")
+    add_io_mapped_edge(builder, "one", "end", {"field_mapping": one})
+    add_io_mapped_edge(builder, "other", "end", {"field_mapping": other})
+    return builder.compile()
+
+
+@both_colors
+def test_two_branches_add_to_one_list(color):
+    rules = [{"added": call(lambda text, k=key: {k: text}, "text")} for key in ("a", "b")]
+    result = run_graph(color, branches_into(*rules), {"text": "x"})
+    assert result["added"] == [{"a": "x"}, {"b": "x"}]
+
+
+@pytest.mark.parametrize("target", ["merged", "box.items"])
+def test_two_branches_in_one_list_that_is_replaced_as_a_whole_are_refused(target):
+    with pytest.raises(NodeConfigurationError, match=f"both write in the list '{target}'"):
+        branches_into({f"{target}.0.a": "text"}, {f"{target}.1.b": "text"})
+    branches_into({"box.x.y": "text"}, {"box.x.z": "text"})
+
+
+def test_of_what_a_model_refuses_only_that_is_made_json_again():
+    class Twin(BaseModel):
+        x: int = 1
+
+    class Large(BaseModel):
+        twin: Counted
+        pages: Any
+
+    pages = [Twin()]
+    plan = compile_plan({"twin": "twin", "pages": "pages"}, target_schema=Large, source_schema=None)
+    made = plan.value({"twin": Twin(), "pages": pages})
+    assert made.twin == Counted()
+    assert made.pages is pages
 
 
 @both_colors
