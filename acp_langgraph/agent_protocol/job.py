@@ -54,6 +54,7 @@ class GraphJob(Job):
     order: GraphOrder
     policy: JobPolicy = field(default_factory=JobPolicy)
     listening: Listening | None = None
+    _schemas: list[dict[str, Any]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def key(self) -> str:  # type: ignore[override]  # it is the order's
@@ -159,6 +160,11 @@ class GraphJob(Job):
             given_up = {"values": None, "as_node": "__end__"}
             yield from self.policy.repeat(calls.update_state(thread_id, given_up))
 
+    def answer_schema(self, _: Any) -> Flow[dict[str, Any] | None]:
+        """The JSON Schema of the answer to a question, which is told only to who has joined the run."""
+        yield from ()
+        return self._schemas[0] if self._schemas else None
+
     def failure(self, outcome: Outcome) -> RemoteGraphError:
         """What the server told of its failure."""
         return RemoteGraphError(
@@ -254,6 +260,7 @@ class GraphJob(Job):
             payload: Any = {"interrupts": questions}
             if len(questions) == 1:
                 (payload,) = questions.values()
+            self._schemas[:] = _schemas(said)
             asked = {"payload": payload, "asked_at": run.run_id}
             return {"type": "interrupt", "run_id": job_id, **asked}
         if run.status == "interrupted":
@@ -294,6 +301,14 @@ def _addressed(answer: Any, questions: Mapping[str, Any]) -> dict[str, Any]:
             f"{len(questions)} questions are open; give a dict by their ids, {named}"
         )
     return dict.fromkeys(questions, given)
+
+
+def _schemas(said: Any) -> list[dict[str, Any]]:
+    """The schema of the answer to the only question that is asked, if it is told."""
+    match said:
+        case {"__interrupt__": [{"response_schema": dict() as schema}]}:
+            return [schema]
+    return []
 
 
 def _why(run: Run, state: ThreadState, said: Any) -> tuple[str, tuple[str, ...]]:

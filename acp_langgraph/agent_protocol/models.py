@@ -7,7 +7,7 @@ everything but ids and statuses may be missing, and unknown fields are kept.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -16,8 +16,10 @@ from acp_langgraph.core.wire import Wire, with_zone
 KEY: Final = "acp_langgraph_key"
 """Under this name a run's metadata holds the key by which it is found again."""
 
+T = TypeVar("T")
 Moment: TypeAlias = Annotated[datetime, AfterValidator(with_zone)]
 Object: TypeAlias = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
+Listed: TypeAlias = Annotated[list[T], BeforeValidator(lambda value: value or [])]
 Text: TypeAlias = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 
 
@@ -58,17 +60,15 @@ class Task(Wire):
 
     name: Text = ""
     error: Text = ""
-    interrupts: Annotated[list[Question], BeforeValidator(lambda value: value or [])] = Field(
-        default=[]
-    )
+    interrupts: Listed[Question] = Field(default=[])
 
 
 class ThreadState(Wire):
     """The state of a thread, which is of its latest run."""
 
     values: Any = None
-    next: list[str] = Field(default=[])
-    tasks: list[Task] = Field(default=[])
+    next: Listed[str] = Field(default=[])
+    tasks: Listed[Task] = Field(default=[])
     metadata: Object = Field(default={})
 
     @property

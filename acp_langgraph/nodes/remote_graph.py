@@ -225,7 +225,8 @@ class RemoteGraphNode(AgentNode):
             node=self.name,
             stream_mode=listening.modes if listening is not None else (),
         )
-        outcome = yield from self._have_done(GraphJob(order, self.policy, listening), execution)
+        job = GraphJob(order, self.policy, listening)
+        outcome = yield from self._have_done(job, execution, job.answer_schema)
         return (yield from self.output.put(state, self._declared(outcome["values"]), config))
 
     def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:

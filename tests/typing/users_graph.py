@@ -44,6 +44,7 @@ from acp_langgraph import (
     QuantTaskNode,
     QuantToolNode,
     RemoteEvent,
+    RemoteGraphNode,
     RunError,
     TokenAuth,
     UnknownOutcomeError,
@@ -106,6 +107,10 @@ baker = A2ANode(
     "baker", configuration, "mail", Mail, output_path="pies", output_type=list[FilePart]
 )
 assert_type(A2ANode.from_card("https://baker.example", skill="bake", use_threads=True), A2ANode)
+shouter = RemoteGraphNode(
+    "shout", "shouter", configuration, "mail", Mail, context={"a": "mail.body"}
+)
+assert_type(RemoteGraphNode.from_assistant("http://localhost:2024", "a"), RemoteGraphNode)
 bridge = APIBridgeAgentNode("send", "http://localhost:8080", "sendgrid", "mail", "review", None)
 declared = ACPNode.from_agent(configuration, "reviewer", input_path="mail", use_threads=True)
 assert_type(declared, ACPNode)
@@ -119,6 +124,7 @@ assert_type(reviewer.invoke(State()), dict[str, Any])
 async def awaiting() -> None:
     assert_type(await ACPNode.afrom_agent("http://localhost:8000", "reviewer"), ACPNode)
     assert_type(await A2ANode.afrom_card("https://baker.example"), A2ANode)
+    assert_type(await RemoteGraphNode.afrom_assistant("http://a", "b"), RemoteGraphNode)
     assert_type(await acheck_graph(graph), GraphReport)
     assert_type(await reviewer.ainvoke(State()), dict[str, Any])
     assert_type(await bridge.ainvoke(State()), dict[str, Any])
