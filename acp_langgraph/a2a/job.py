@@ -49,6 +49,7 @@ from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sigh
 
 _NAMESPACE: Final = uuid.UUID("2d6a9c0e-3f0b-5b57-9a53-6f5f0a2a0a2a")
 _PAGES: Final = 100
+_FIRST_MESSAGES: Final = 10  # of a task that was begun a moment ago; `langgraph dev` gives no more
 _PASSING: Final = frozenset({502, 503, 504})
 _NO_LIST: Final = frozenset({"METHOD_NOT_FOUND", "UNSUPPORTED_OPERATION"})
 _NOT_TAKEN: Final = frozenset({"INVALID_PARAMS", "CONTENT_TYPE_NOT_SUPPORTED"})
@@ -314,7 +315,8 @@ class A2AJob(Job):
         peer, task, message = self.peer, answer.task, answer.message
         if task is not None:
             peer.makes_tasks = peer.makes_tasks is not False
-            peer.keeps_context = task.context_id == self.context_id
+            if task.context_id:
+                peer.keeps_context = task.context_id == self.context_id
             self._note(task)
             return task.id, self._seen.kept.get(task.id) or self._outcome_of(task)
         if message is None:
@@ -370,7 +372,7 @@ class A2AJob(Job):
         A server should refuse a context that it does not keep; one that makes its own instead is found
         out here.
         """
-        page, _ = yield from self._page("", "")
+        page, _ = yield from self._page("", "", _FIRST_MESSAGES)
         if page:
             self.peer.makes_tasks = True
         found = [task for task in page if self._has_message(task, self.message_id)]
@@ -378,10 +380,12 @@ class A2AJob(Job):
             self.peer.keeps_context = found[0].context_id == self.context_id
         return found
 
-    def _page(self, context_id: str, token: str) -> Flow[tuple[list[Task], str]]:
+    def _page(self, context_id: str, token: str, history: int = 0) -> Flow[tuple[list[Task], str]]:
         try:
             page = yield from self.peer.asked(
-                lambda binding: binding.list_tasks(context_id=context_id, page_token=token),
+                lambda binding: binding.list_tasks(
+                    context_id=context_id, page_token=token, history=history
+                ),
                 self.policy,
                 tells=False,
             )
