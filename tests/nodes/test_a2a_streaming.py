@@ -80,7 +80,7 @@ def test_what_comes_after_an_answer_is_shown_after_it(color: Color, spoken: Any)
         before = color.stream(graph, INPUT, ON_A_THREAD, stream_mode="custom")
         after = color.stream(graph, Command(resume="x"), ON_A_THREAD, stream_mode="custom")
         assert pieces(before) == ["a"]
-        assert pieces(after)[-2:] == ["b", "c"]
+        assert pieces(after) == ["b", "c"]
 
 
 def test_nothing_is_followed_or_shown_where_nothing_is_wanted(color: Color) -> None:
