@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.types import Command
 from support.a2a_graph import (
     ON_A_THREAD,
     SPOKEN,
@@ -138,3 +139,25 @@ def test_a_message_without_a_task_is_an_answer_that_is_remembered(
         graph = Processes(color, server.url, tmp_path)
         assert graph.invoke(INPUT)["answer"] == "only a message"
         assert server.requests.count("GetTask") == 0
+
+
+def test_an_answer_that_was_taken_is_not_sent_again_although_the_task_has_not_noticed(
+    color: Color,
+) -> None:
+    gate, looks = Gate(), []
+    script = [Ask("color?"), Work(gate), Answer(lambda run: run.answers)]
+    with FakeA2AServer(script, late=True) as server:
+
+        def look(request: Any) -> bool:
+            if request.operation == "GetTask" and server.tasks[0].answers:
+                looks.append(request)
+                if len(looks) == 3:
+                    gate.open()
+            return False
+
+        graph = remembering(server)
+        color.invoke(graph, INPUT, ON_A_THREAD)
+        server.faults.add(Fault.none(), on=look)
+        server.faults.add(Fault.lose_answer(), on="SendMessage")
+        answer = color.invoke(graph, Command(resume="blue"), ON_A_THREAD)["answer"]
+        assert (answer, server.task.answers, server.misplaced) == (["blue"], ["blue"], [])
