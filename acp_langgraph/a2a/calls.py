@@ -162,9 +162,11 @@ class Binding(ABC):
         """A task, with so many of the last messages."""
         return self._asked("GetTask", {"id": task_id, "historyLength": history}, Task)
 
-    def list_tasks(self, *, context_id: str = "", page_token: str = "") -> Operation[TaskList]:
-        """Tasks with their history, a hundred at a time."""
-        asked = {"contextId": context_id, "pageToken": page_token}
+    def list_tasks(
+        self, *, context_id: str = "", page_token: str = "", history: int = 0
+    ) -> Operation[TaskList]:
+        """Tasks with so many of their last messages, or all, a hundred at a time."""
+        asked = {"contextId": context_id, "pageToken": page_token, "historyLength": history}
         given = {name: value for name, value in asked.items() if value}
         return self._asked("ListTasks", {**given, "pageSize": 100}, TaskList)
 

@@ -272,4 +272,7 @@ def explained(error: ApiException, card: AgentCard | None) -> ApiException:
     """A refusal, with what the card says that the agent wants to be shown."""
     if card is None or not card.wants:
         return error
-    return error.retold(f"{error.reason or 'refused'}; the agent's card wants {card.wants}")
+    return error.retold(
+        f"{error.reason or 'refused'}; the agent's card wants {card.wants}. Give it with headers= or auth= "
+        "of the node, or with api_key or access_token of the client configuration"
+    )

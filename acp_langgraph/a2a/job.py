@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from acp_langgraph.a2a.calls import reason_of
-from acp_langgraph.a2a.listening import Listening, TaskCursor, follow, shown
+from acp_langgraph.a2a.listening import Listening, follow, shown
 from acp_langgraph.a2a.models import (
     ASKING,
     CANCELED,
@@ -49,6 +49,7 @@ from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sigh
 
 _NAMESPACE: Final = uuid.UUID("2d6a9c0e-3f0b-5b57-9a53-6f5f0a2a0a2a")
 _PAGES: Final = 100
+_FIRST_MESSAGES: Final = 10  # of a task that was begun a moment ago; `langgraph dev` gives no more
 _PASSING: Final = frozenset({502, 503, 504})
 _NO_LIST: Final = frozenset({"METHOD_NOT_FOUND", "UNSUPPORTED_OPERATION"})
 _NOT_TAKEN: Final = frozenset({"INVALID_PARAMS", "CONTENT_TYPE_NOT_SUPPORTED"})
@@ -71,19 +72,14 @@ class _Seen:
     Attributes:
         settled: The task as the answer to a message told it, if it was settled by then.
         kept: What was told so that cannot be had again.
-        cursors: What was heard of each.
         asking: How each was when it was last looked at for what it asks.
         trouble: What the server said when it failed.
     """
 
     settled: dict[str, Task] = field(default_factory=dict)
     kept: dict[str, Outcome] = field(default_factory=dict)
-    cursors: dict[str, TaskCursor] = field(default_factory=dict)
     asking: dict[str, Task] = field(default_factory=dict)
     trouble: str = ""
-
-    def cursor(self, task_id: str) -> TaskCursor:
-        return self.cursors.setdefault(task_id, TaskCursor(task_id))
 
 
 @dataclass(frozen=True)
@@ -170,7 +166,7 @@ class A2AJob(Job):
         task_id, seen = segment["run_id"], self._seen
         if "answer" in segment and not segment.get("heard"):
             seen.kept.setdefault(task_id, segment["answer"])
-        cursor = seen.cursor(task_id)
+        cursor = self.listening.cursor(task_id)
         cursor.asked_at = segment.get("heard") or cursor.asked_at
         cursor.is_settled = task_id in seen.kept or task_id in seen.settled
         if not self.listening.is_shown:
@@ -181,7 +177,7 @@ class A2AJob(Job):
             heard = yield from follow(self.peer, self.listening, cursor, quiet * 10, quiet=quiet)
             if heard:
                 budget.alive()
-            if seen.cursor(task_id).is_settled:
+            if self.listening.cursor(task_id).is_settled:
                 return
             # Its stream may be over because it is, or may have been lost with whoever worked at it.
             if (yield from self._looked_at(task_id)).is_settled:
@@ -201,7 +197,7 @@ class A2AJob(Job):
             if outcome is not None or left <= 0 or self.listening.is_shown:
                 return outcome
             if self.peer.streams:
-                cursor, seconds = self._seen.cursor(job_id), min(followed, left)
+                cursor, seconds = self.listening.cursor(job_id), min(followed, left)
                 yield from follow(self.peer, self.listening, cursor, seconds, quiet=seconds)
                 followed *= 2
                 if cursor.is_settled and not is_over:
@@ -243,7 +239,7 @@ class A2AJob(Job):
                 error.where, error.status, error.headers, error.body.encode()
             ) from None
         self._seen.kept.pop(job_id, None)
-        self._seen.cursor(job_id).asked_at = task.asked_at
+        self.listening.cursor(job_id).asked_at = task.asked_at
         if said.message is not None:
             self._seen.kept[job_id] = result(job_id, [dumped(said.message.parts)])
         elif said.task is not None:
@@ -268,9 +264,15 @@ class A2AJob(Job):
         said = outcome["description"] or self._seen.trouble
         return kind(outcome["state"], said, **self.ids(outcome["run_id"]))
 
-    def heard(self, segment: Segment, outcome: Outcome) -> Flow[dict[str, Any]]:  # noqa: ARG002 - the base's
+    def forget(self, job_id: str) -> None:
+        """Forget what was heard of it."""
+        self.listening.cursors.pop(job_id, None)
+
+    def heard(self, segment: Segment, outcome: Outcome) -> Flow[dict[str, Any]]:
         """The question, so that whoever goes on after its answer does not take it for another."""
         yield from ()
+        if outcome["type"] != "interrupt":
+            self.forget(segment["run_id"])
         return {"heard": outcome["asked_at"] or ""} if outcome["type"] == "interrupt" else {}
 
     def _made(self, what: str) -> str:
@@ -314,7 +316,8 @@ class A2AJob(Job):
         peer, task, message = self.peer, answer.task, answer.message
         if task is not None:
             peer.makes_tasks = peer.makes_tasks is not False
-            peer.keeps_context = task.context_id == self.context_id
+            if task.context_id:
+                peer.keeps_context = task.context_id == self.context_id
             self._note(task)
             return task.id, self._seen.kept.get(task.id) or self._outcome_of(task)
         if message is None:
@@ -337,7 +340,7 @@ class A2AJob(Job):
     def _looked_at(self, task_id: str) -> Flow[Task]:
         """The task, if need be from the server; what of it was not shown yet is."""
         task = self._seen.settled.pop(task_id, None) or (yield from self._task(task_id))
-        cursor = self._seen.cursor(task_id)
+        cursor = self.listening.cursor(task_id)
         yield from shown(self.listening, cursor, StreamResponse(task=task))
         return task
 
@@ -370,7 +373,7 @@ class A2AJob(Job):
         A server should refuse a context that it does not keep; one that makes its own instead is found
         out here.
         """
-        page, _ = yield from self._page("", "")
+        page, _ = yield from self._page("", "", _FIRST_MESSAGES)
         if page:
             self.peer.makes_tasks = True
         found = [task for task in page if self._has_message(task, self.message_id)]
@@ -378,10 +381,12 @@ class A2AJob(Job):
             self.peer.keeps_context = found[0].context_id == self.context_id
         return found
 
-    def _page(self, context_id: str, token: str) -> Flow[tuple[list[Task], str]]:
+    def _page(self, context_id: str, token: str, history: int = 0) -> Flow[tuple[list[Task], str]]:
         try:
             page = yield from self.peer.asked(
-                lambda binding: binding.list_tasks(context_id=context_id, page_token=token),
+                lambda binding: binding.list_tasks(
+                    context_id=context_id, page_token=token, history=history
+                ),
                 self.policy,
                 tells=False,
             )
@@ -408,7 +413,7 @@ class A2AJob(Job):
         """Whether the question that its status tells was answered, and it has not noticed yet."""
         if task.state not in ASKING or task.asked_at is None:
             return False
-        answered_here = self._seen.cursor(task.id).asked_at == task.asked_at
+        answered_here = self.listening.cursor(task.id).asked_at == task.asked_at
         return answered_here or self._has_message(task, self._answer_id(task))
 
     def _outcome_of(self, task: Task) -> Outcome | None:

@@ -29,27 +29,11 @@ from acp_langgraph.core.sse import SSEDecoder
 from acp_langgraph.core.wire import read_json
 from acp_langgraph.errors import ApiException, OpenApiException
 
+_TASKS_REMEMBERED: Final = 1000
 _MOST_SHOWN: Final = 100_000  # parts, and messages; of an endless stream the rest is not shown
 
 
 _Shown: TypeAlias = tuple[str, dict[str, Any]]  # the kind of a `RemoteEvent`, and its payload
-
-
-@dataclass(slots=True)
-class Listening:
-    """That and how a node's tasks are followed.
-
-    Attributes:
-        node: The node's name.
-        agent: The agent, as the node names it.
-        max_event_size: Characters that one event may have.
-        is_shown: Whether somebody wants to see what comes.
-    """
-
-    node: str
-    agent: str
-    max_event_size: int
-    is_shown: bool
 
 
 @dataclass(slots=True)
@@ -72,6 +56,32 @@ class TaskCursor:
     shown: dict[str, list[int]] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     said: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Listening:
+    """That and how a node's tasks are followed.
+
+    Attributes:
+        node: The node's name.
+        agent: The agent, as the node names it.
+        max_event_size: Characters that one event may have.
+        is_shown: Whether somebody wants to see what comes.
+        cursors: What was heard of the tasks that are not done, by their ids; the node's.
+    """
+
+    node: str
+    agent: str
+    max_event_size: int
+    is_shown: bool
+    cursors: dict[str, TaskCursor] = field(default_factory=dict)
+
+    def cursor(self, task_id: str) -> TaskCursor:
+        """What was heard of a task."""
+        cursor = self.cursors.setdefault(task_id, TaskCursor(task_id))
+        if len(self.cursors) > _TASKS_REMEMBERED:
+            self.cursors.pop(list(self.cursors)[0], None)  # noqa: RUF015 - safe among threads
+        return cursor
 
 
 def follow(

@@ -14,7 +14,7 @@ from acp_langgraph.a2a.calls import made
 from acp_langgraph.a2a.card import AgentCard, bindings_of
 from acp_langgraph.a2a.finding import FoundCard, descriptor_of, find_card, is_text
 from acp_langgraph.a2a.job import A2AJob
-from acp_langgraph.a2a.listening import Listening
+from acp_langgraph.a2a.listening import Listening, TaskCursor
 from acp_langgraph.a2a.outcomes import result_of
 from acp_langgraph.a2a.parts import parts_of
 from acp_langgraph.a2a.peer import Peer
@@ -152,6 +152,7 @@ class A2ANode(AgentNode):
         self._agent_id = card_path
         self._given: FoundCard | None = None
         self._peer: Peer | None = None
+        self._cursors: dict[str, TaskCursor] = {}
         if card is not None:
             self._given = self._as_given(card)
             self._meet(self._given.card)
@@ -281,7 +282,7 @@ class A2ANode(AgentNode):
         return A2AJob(
             execution.key,
             peer,
-            Listening(self.name, self.agent, size, watched),
+            Listening(self.name, self.agent, size, watched, self._cursors),
             parts,
             metadata,
             self._thread(execution),

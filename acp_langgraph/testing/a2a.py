@@ -354,15 +354,18 @@ class FakeA2AServer(FakeHTTPServer):
         if not self.behavior.streaming:
             raise _RefusedError(-32004, "Streaming is not supported")
         if operation == "SendStreamingMessage":
-            return self._stream(request, self._sent(params["message"]))
+            task = self._sent(params["message"])
+            return self._stream(request, task, task.run.leg, is_new=True)
         task = self._task(params["id"])
         if task.is_settled and not task.run.interrupted:
             raise _RefusedError(-32004, "Task is in a terminal state")
-        return self._stream(request, task)
+        return self._stream(request, task, len(task.run.updates), is_new=False)
 
-    def _stream(self, request: RecordedRequest, task: FakeA2ATask) -> Iterator[dict[str, Any]]:
-        position = len(task.run.updates)
-        yield self._wire.event("task", self._wire.task(task))
+    def _stream(
+        self, request: RecordedRequest, task: FakeA2ATask, position: int, *, is_new: bool
+    ) -> Iterator[dict[str, Any]]:
+        """How a task is, and then its updates from a position on, until it settles."""
+        yield self._wire.event("task", self._wire.task(task, is_new=is_new))
 
         def moved() -> bool:
             self._advance()

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
 from langgraph.types import Command, RetryPolicy
 from pydantic import BaseModel
-from support.a2a_graph import a2a_graph, a2a_node
+from support.a2a_graph import (
+    ON_A_THREAD,
+    SPOKEN,
+    Processes,
+    a2a_graph,
+    asked,
+    remembering,
+)
 from support.colors import Color
-from support.counted import answered
 
 from acp_langgraph.a2a.parts import FilePart
 from acp_langgraph.errors import (
@@ -25,16 +28,10 @@ from acp_langgraph.errors import (
     A2ATaskRejectedError,
     ApiException,
     CheckpointerRequiredError,
-    NodeConfigurationError,
     RunLostError,
     RunTimeoutError,
-    UnauthorizedException,
-    UnknownAgentError,
-    UnknownOutcomeError,
     UnprocessableEntityException,
-    UnreadableAnswerException,
 )
-from acp_langgraph.nodes.a2a import A2ANode
 from acp_langgraph.testing import (
     A2A_REJECTED,
     Answer,
@@ -48,10 +45,8 @@ from acp_langgraph.testing import (
     Work,
 )
 
-ON_A_THREAD: RunnableConfig = {"configurable": {"thread_id": "1"}}
 INPUT = {"ask": "pie"}
 TWICE = [Ask("color?"), Ask("food?"), Answer(lambda run: run.answers)]
-ANSWERS = {"color?": "blue", "food?": "rice"}
 AT_ONCE: dict[str, Any] = {"initial_interval": 0.0, "jitter": False}
 
 
@@ -60,33 +55,9 @@ class Pie(BaseModel):
     count: int = 1
 
 
-@pytest.fixture(params=["JSONRPC 1.0", "HTTP+JSON 1.0", "JSONRPC 0.3"])
-def spoken(request: pytest.FixtureRequest) -> dict[str, Any]:
-    binding, version = request.param.split()
-    return {"binding": binding, "version": version}
-
-
-def remembering(server: FakeA2AServer, **options: Any) -> Any:
-    return a2a_graph(server.url, **options).compile(checkpointer=InMemorySaver())
-
-
-def asked(state: Any) -> list[Any]:
-    return [each.value for each in state["__interrupt__"]]
-
-
-class Processes:
-    """A graph over one SQLite file; each time it is invoked, a process is new to it."""
-
-    def __init__(self, color: Color, url: str, folder: Path, **options: Any) -> None:
-        self._color = color
-        self._url = url
-        self._database = folder / "c.sqlite"
-        self._options = options
-
-    def invoke(self, value: Any) -> Any:
-        builder = a2a_graph(self._url, **self._options)
-        with self._color.graph_over(builder, self._database) as graph:
-            return self._color.invoke(graph, value, ON_A_THREAD)
+@pytest.fixture(params=SPOKEN, ids=str)
+def spoken(request: pytest.FixtureRequest) -> Any:
+    return request.param
 
 
 # What is sent, and what is read
@@ -356,263 +327,23 @@ def test_a_task_over_its_deadline_is_ended_or_left(
         assert server.count("canceled") == (on_timeout == "cancel")
 
 
-# Lost on the way
-
-FAULTS = [
-    Fault.lose_answer(),
-    Fault.drop_before_work(reset=True),
-    Fault.status(502),
-    Fault.status(504, after_work=True),
-    Fault.html(200, after_work=True),
-    Fault.drop_after(60),
-    Fault.truncated_json(),
-]
+# Drained
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-@pytest.mark.parametrize("use_threads", [False, True])
-@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
-def test_whatever_becomes_of_a_message_there_is_one_task(
-    color: Color, binding: Any, fault: Fault, use_threads: bool
-) -> None:
-    with FakeA2AServer(TWICE, binding=binding) as server:
-        graph = remembering(server, use_threads=use_threads)
-        server.faults.add(fault, fault, on="SendMessage")
-        state = answered(color, graph, INPUT, ON_A_THREAD, ANSWERS)
-        assert state["answer"] == ["blue", "rice"]
-        assert (server.created, server.misplaced) == (1, [])
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-@pytest.mark.parametrize("operation", ["GetTask", "SubscribeToTask", "get_agent_card"])
-def test_whatever_becomes_of_a_look_it_is_looked_again(
-    color: Color, spoken: Any, fault: Fault, operation: str
-) -> None:
-    with FakeA2AServer(TWICE, **spoken) as server:
-        server.faults.add(fault, fault, on=operation)
-        state = answered(color, remembering(server), INPUT, ON_A_THREAD, ANSWERS)
-        assert state["answer"] == ["blue", "rice"]
-        assert (server.created, server.misplaced) == (1, [])
-
-
-@pytest.mark.parametrize(
-    "options", [{"version": "0.3"}, {"lists": False}, {"tasks": False}], ids=str
-)
-def test_where_a_lost_answer_cannot_be_looked_up_the_outcome_is_unknown(
-    color: Color, options: Any
-) -> None:
-    with FakeA2AServer(**options) as server:
-        graph = remembering(server)
-        if options == {"tasks": False}:  # which is known once it was seen
-            color.invoke(graph, INPUT, {"configurable": {"thread_id": "0"}})
-        server.faults.add(Fault.lose_answer(), on="SendMessage")
-        begun = server.created
-        with pytest.raises(UnknownOutcomeError, match="on_unknown"):
-            color.invoke(graph, INPUT, ON_A_THREAD)
-        assert server.created == begun + 1
-
-
-def test_who_accepts_a_second_task_gets_one(color: Color) -> None:
-    with FakeA2AServer(version="0.3") as server:
-        server.faults.add(Fault.lose_answer(), on="SendMessage")
-        graph = remembering(server, on_unknown="rerun")
-        assert color.invoke(graph, INPUT, ON_A_THREAD)["answer"] == "pie"
-        assert server.created == 2
-
-
-def test_a_server_that_makes_contexts_of_its_own_is_found_out(color: Color) -> None:
-    with FakeA2AServer(TWICE, contexts="own") as server:
-        graph = remembering(server)
-        server.faults.add(Fault.lose_answer(), on="SendMessage")
-        state = answered(color, graph, INPUT, ON_A_THREAD, ANSWERS)
-        assert state["answer"] == ["blue", "rice"]
-        assert server.created == 1
-
-
-def test_a_server_that_refuses_contexts_says_so(color: Color, spoken: Any) -> None:
-    with FakeA2AServer(contexts="refused", **spoken) as server:
-        with pytest.raises(ApiException, match="Contexts are made here"):
-            color.invoke(remembering(server), INPUT, ON_A_THREAD)
-        assert server.created == 0
-
-
-def test_an_agent_that_neither_answers_in_time_nor_shows_a_task_may_be_at_work(
-    color: Color,
-) -> None:
-    with FakeA2AServer([Work(gate := Gate()), Answer("x")], tasks=False) as server:
-        server._listed = lambda _: {"tasks": []}  # type: ignore[method-assign]
-        node = a2a_node(server.url)
-        node.transport.endpoint.configuration.__dict__["timeout"] = 0.2
-        node.async_transport.endpoint.configuration.__dict__["timeout"] = 0.2
-        with pytest.raises(UnknownOutcomeError, match="has not answered in time"):
-            color.invoke(node, INPUT)
+@pytest.mark.parametrize("color_name", ["sync", "async"])
+async def test_a_drain_leaves_the_task_and_a_later_entry_rejoins_it(color_name: str) -> None:
+    gate = Gate()
+    with FakeA2AServer([Work(gate), Answer("done")], streaming=color_name == "async") as server:
+        graph, control = remembering(server), RunControl()
+        if color_name == "async":
+            run = graph.ainvoke(INPUT, ON_A_THREAD, control=control)
+        else:
+            run = asyncio.to_thread(graph.invoke, INPUT, ON_A_THREAD, control=control)
+        call = asyncio.create_task(run)
+        await asyncio.to_thread(server.requests.wait_for, "GetTask")
+        control.request_drain("deploy")
+        with pytest.raises(GraphDrained):
+            await call
         gate.open()
-        assert server.created == 1
-
-
-def test_a_message_without_a_task_is_an_answer_that_is_remembered(
-    color: Color, tmp_path: Path
-) -> None:
-    with FakeA2AServer([Answer("only a message")], tasks=False) as server:
-        graph = Processes(color, server.url, tmp_path)
-        assert graph.invoke(INPUT)["answer"] == "only a message"
-        assert server.requests.count("GetTask") == 0
-
-
-# Who the agent is
-
-
-def test_an_interface_that_says_0_3_where_1_0_is_spoken_is_understood(color: Color) -> None:
-    with FakeA2AServer(declares="0.3") as server:
-        assert color.invoke(remembering(server), INPUT, ON_A_THREAD)["answer"] == "pie"
-
-
-def test_an_interface_that_speaks_0_3_under_the_name_of_1_0s_field_is_understood(
-    color: Color,
-) -> None:
-    with FakeA2AServer(version="0.3", declares="0.3") as server:
-        graph = remembering(server)
-        for thread in "12":
-            config = {"configurable": {"thread_id": thread}}
-            assert color.invoke(graph, INPUT, config)["answer"] == "pie"
-        assert server.requests.count("SendMessage") == 3  # one of them in vain
-
-
-def test_what_the_agent_wants_to_be_shown_is_in_the_error(color: Color) -> None:
-    scheme = {"key": {"apiKeySecurityScheme": {"location": "header", "name": "X-API-Key"}}}
-    card = {"securitySchemes": scheme, "securityRequirements": [{"schemes": {"key": {}}}]}
-    with FakeA2AServer(api_key="s3cret-key", card=card) as server:
-        with pytest.raises(UnauthorizedException, match="an API key in the header X-API-Key"):
-            color.invoke(remembering(server), INPUT, ON_A_THREAD)
-        graph = remembering(server, headers={"x-api-key": "s3cret-key"})
-        assert color.invoke(graph, INPUT, ON_A_THREAD)["answer"] == "pie"
-
-
-def test_nothing_is_sent_where_the_card_points_to_another_host(color: Color) -> None:
-    with FakeA2AServer() as elsewhere:
-        card = elsewhere._card()
-        card["supportedInterfaces"][0]["url"] = "http://elsewhere.invalid/rpc"
-        with FakeA2AServer(card=card) as server:
-            graph = remembering(server, headers={"authorization": "Bearer s3cret"})
-            with pytest.raises(NodeConfigurationError, match=r"elsewhere\.invalid/rpc"):
-                color.invoke(graph, INPUT, ON_A_THREAD)
-            assert [each.operation for each in server.requests] == ["get_agent_card"]
-
-
-def test_a_server_without_a_card_is_no_agent(color: Color) -> None:
-    with FakeA2AServer() as server:
-        server.faults.add(Fault.status(404), on="get_agent_card", times=None)
-        with pytest.raises(UnknownAgentError, match="there is no agent card"):
-            color.invoke(remembering(server), INPUT, ON_A_THREAD)
-        server.faults.clear()
-        with pytest.raises(UnknownAgentError, match="no skill 'cook'; it has bake"):
-            color.invoke(remembering(server, skill="cook"), INPUT, ON_A_THREAD)
-
-
-def test_a_card_that_is_given_is_not_asked_for(color: Color) -> None:
-    with FakeA2AServer() as server:
-        graph = remembering(server, card=server._card())
-        assert color.invoke(graph, INPUT, ON_A_THREAD)["answer"] == "pie"
-        assert server.requests.count("get_agent_card") == 0
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"card": {"skills": 7}}, {"card": {}}, {"card_path": "card.json"}, {"run_timeout": 0}],
-    ids=str,
-)
-def test_a_node_that_can_never_work_is_refused(options: Any) -> None:
-    with pytest.raises(NodeConfigurationError):
-        A2ANode("baker", "http://agents.example", **options)
-
-
-@pytest.fixture
-def from_card(color: Color) -> Iterator[Any]:
-    def made(*args: Any, **options: Any) -> A2ANode:
-        if color.name == "sync":
-            return A2ANode.from_card(*args, **options)
-        return asyncio.run(A2ANode.afrom_card(*args, **options))
-
-    return made
-
-
-def test_a_node_from_a_card_has_its_name_and_takes_texts(color: Color, from_card: Any) -> None:
-    with FakeA2AServer() as server:
-        node = from_card(server.url, input_path="ask", output_path="answer")
-        assert (node.name, node.agent, node.input_type) == ("baker", "baker", str)
-        assert node.card.skills[0].id == "bake"
-        assert node.metadata["version"] == "1.2.3"
-        assert color.invoke(node, INPUT) == {"answer": "pie"}
-        assert server.requests.count("get_agent_card") == 1
-        assert from_card(server.url, "x", card=server._card(), input_type=Pie).input_type is Pie
-
-
-def test_the_card_for_those_who_have_signed_in_is_read_where_it_is_described(
-    color: Color,
-) -> None:
-    with FakeA2AServer(card={"capabilities": {"extendedAgentCard": True}}) as server:
-        node = a2a_node(server.url)
-        described = node.describe() if color.name == "sync" else asyncio.run(node.adescribe())
-        assert described.metadata.description == "Bakes pies, and more for friends."
-
-
-def test_an_agent_is_a_tool_for_a_model(color: Color) -> None:
-    with FakeA2AServer([Answer(lambda run: run.input.upper())]) as server:
-        tool = A2ANode.from_card(server.url, input_path="ask", output_path="answer").as_tool()
-        assert tool.description == "Bakes pies."
-        assert color.invoke(tool, {"input": "pie"}) == "PIE"
-
-
-def test_copies_of_a_node_work_by_themselves(color: Color) -> None:
-    with FakeA2AServer() as server:
-        node = A2ANode.from_card(server.url, input_path="ask", output_path="answer")
-        sent = pickle.loads(pickle.dumps(node))  # noqa: S301 - from here
-        for twin in (copy.copy(node), copy.deepcopy(node), sent):
-            assert color.invoke(twin, INPUT) == {"answer": "pie"}
-
-
-# Whatever comes over the wire
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        Response.json({"jsonrpc": "2.0", "id": "1"}),
-        Response.json({"jsonrpc": "2.0", "id": "1", "result": {}}),
-        Response.json({"jsonrpc": "2.0", "id": "1", "result": {"task": {"id": "", "status": {}}}}),
-        Response.json({"jsonrpc": "2.0", "id": "1", "result": {"task": None, "message": None}}),
-        Response.json([1]),
-        Response.text("[" * 100_000, content_type="application/json"),
-        Response.text('{"result":' * 5000 + "1" + "}" * 5000, content_type="application/json"),
-    ],
-)
-def test_an_answer_of_no_sense_begins_no_second_task(color: Color, told: Response) -> None:
-    with FakeA2AServer() as server:
-        server.faults.add(Fault.respond(told, after_work=True), on="SendMessage")
-        assert color.invoke(remembering(server), INPUT, ON_A_THREAD)["answer"] == "pie"
-        assert server.created == 1
-
-
-@pytest.mark.parametrize(
-    "card",
-    [
-        Response.text("[" * 100_000, content_type="application/json"),
-        Response.json([]),
-        Response.json({"supportedInterfaces": 7}),
-        Response.json({"capabilities": "all"}),
-    ],
-)
-def test_a_card_that_is_none_is_an_error(color: Color, card: Response) -> None:
-    with FakeA2AServer() as server:
-        server.faults.add(Fault.respond(card), on="get_agent_card", times=None)
-        with pytest.raises(UnreadableAnswerException):
-            color.invoke(remembering(server), INPUT, ON_A_THREAD)
-
-
-def test_an_error_of_no_known_code_is_an_error_all_the_same(color: Color) -> None:
-    error = {"code": "E7", "message": "strange", "data": 7}
-    told = Response.json({"jsonrpc": "2.0", "id": "1", "error": error})
-    with FakeA2AServer() as server:
-        server.faults.add(Fault.respond(told), on="SendMessage", times=None)
-        with pytest.raises(ApiException, match="strange"):
-            color.invoke(remembering(server), INPUT, ON_A_THREAD)
+        assert (await asyncio.to_thread(graph.invoke, None, ON_A_THREAD))["answer"] == "done"
+        assert (server.created, server.count("canceled")) == (1, 0)
