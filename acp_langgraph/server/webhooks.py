@@ -99,13 +99,7 @@ class WebhookPolicy:
                 raise ValueError(
                     f"webhooks: {each!r} is no origin; write 'public', '*' or http://host:port"
                 )
-        _ = self.keys
-
-    @property
-    def keys(self) -> list[bytes]:
-        """What notices are signed with."""
-        given = self.secret
-        return [key_of(each) for each in ([given] if isinstance(given, str) else given or ())]
+        _keys(self.secret)
 
     def check(self, url: str) -> None:
         """Refuse a URL that can be seen not to be allowed.
@@ -122,8 +116,9 @@ class WebhookPolicy:
         if not _may_be_public(URL(receiver).host or ""):
             raise invalid("webhook: this server sends notices only to public addresses")
 
-    def is_trusted(self, receiver: str) -> bool:
-        """Whether an origin may be called wherever it leads."""
+    def is_trusted(self, url: str) -> bool:
+        """Whether a URL may be called wherever it leads."""
+        receiver = receiver_of(url)
         return any(each == "*" or receiver_of(each) == receiver for each in self.allow)
 
 
@@ -177,7 +172,7 @@ class Webhooks:
         self._lanes: dict[str, _Lane] = {}
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether it goes anywhere
         self._well, self._ill = asyncio.Semaphore(_WELL), asyncio.Semaphore(_ILL)
-        self._keys = policy.keys
+        self._keys = _keys(policy.secret)
         self._closed = False
 
     def prepare(self, connection: sqlite3.Connection) -> None:
@@ -334,6 +329,10 @@ def receiver_of(url: str) -> str | None:
         return str(read.origin()) if read.port else None
     except ValueError:
         return None
+
+
+def _keys(secret: str | Sequence[str] | None) -> list[bytes]:
+    return [key_of(each) for each in ([secret] if isinstance(secret, str) else secret or ())]
 
 
 def _may_be_public(host: str) -> bool:
