@@ -79,6 +79,7 @@ class ACPModel:
         questions: What the agent asks before it answers.
         failing: How many of the runs fail, the first ones.
         says_cancelled: Whether it tells a cancelled run from one that failed.
+        stuck: Whether its agent never comes to anything.
     """
 
     def __init__(
@@ -88,11 +89,13 @@ class ACPModel:
         *,
         failing: int = 0,
         says_cancelled: bool = True,
+        stuck: bool = False,
     ) -> None:
         self.behavior = behavior
         self.questions = questions
         self.failing = failing
         self.says_cancelled = says_cancelled
+        self.stuck = stuck
         self._shown = lru_cache(None)(self._show)
 
     empty = ACPServer()
@@ -140,7 +143,7 @@ class ACPModel:
         """What the agent may do next, each in words."""
         found = []
         for index, run in enumerate(server.runs):
-            if run.status == "pending":
+            if run.status == "pending" and not self.stuck:
                 after = self._moved(run)
                 said = {"interrupted": "asks", "success": "is done", "error": "fails"}[after.status]
                 found.append((f"{run.run_id} {said}", _with(server, index, after)))

@@ -30,6 +30,8 @@ def _of_what_was_told(scenario: Scenario, world: World) -> str | None:
             now, then = world.budget, scenario.budget
             if (now.crashes, now.faults) == (then.crashes, then.faults):
                 return f"nothing happened, and the graph fails with {human.what}"
+        case "failed" | "done" if world.clock > scenario.deadline:
+            return f"a deadline was at {scenario.deadline:g} s, and it is {world.clock:g} s"
         case "asked" if scenario.model.was_answered(world.server, json.loads(human.what)):
             return f"{human.what} is asked again, and was answered"
         case "done":
@@ -37,6 +39,7 @@ def _of_what_was_told(scenario: Scenario, world: World) -> str | None:
     return None
 
 
+_NOT_ENDED = "could not be cancelled"
 _ALWAYS = frozenset({"UnprocessableEntityException"})
 
 
@@ -62,15 +65,16 @@ def _two_steps_in_one_place(world: World) -> str | None:
 def broken_at_the_end(scenario: Scenario, world: World) -> str | None:
     """Which promise a world breaks in which nothing more can happen."""
     human, at_work = world.human, scenario.model.at_work(world.server)
+    promise: str | None = None
     match human.how:
         case "left" if human.what == "cancelled" and at_work:
-            return f"the graph was cancelled, and {at_work[0]} goes on"
+            promise = f"the graph was cancelled, and {at_work[0]} goes on"
+        case "left" if human.what == "RunTimeoutError" and at_work and _NOT_ENDED not in human.more:
+            promise = f"a deadline was over, and {at_work[0]} goes on"
         case "done" if scenario.must_be_told and not world.told:
-            return "a run failed, and nobody was told"
+            promise = "a run failed, and nobody was told"
         case "done" if at_work:
-            return f"the graph is done, and {at_work[0]} is at work for nobody"
-        case "left" | "done":
-            return None
-        case "failed" if human.what in scenario.finals:
-            return None
-    return f"it does not end: {human.how} {human.what}"
+            promise = f"the graph is done, and {at_work[0]} is at work for nobody"
+        case how if how not in {"left", "done"} and human.what not in scenario.finals:
+            promise = f"it does not end: {human.how} {human.what}"
+    return promise

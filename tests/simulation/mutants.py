@@ -213,6 +213,27 @@ MUTANTS = (
         "Quant's tools",
     ),
     Mutant(
+        "a deadline over all of a wait",
+        "acp_langgraph.jobs.waiting",
+        "return (yield from within(left, _wait(job, entry, segment, left)))",
+        "return (yield from _wait(job, entry, segment, left))",
+        "over its deadline",
+    ),
+    Mutant(
+        "a run over its deadline is ended",
+        "acp_langgraph.jobs.waiting",
+        "became = yield from _ended(job, job_id, _TO_CANCEL_LATE)",
+        'yield from ()\n        became = "was cancelled"',
+        "over its deadline, with an agent that is stuck",
+    ),
+    Mutant(
+        "ending a run over its deadline takes no longer than it may",
+        "acp_langgraph.jobs.waiting",
+        "_TO_CANCEL_LATE: Final = 3.0  # seconds beyond a deadline",
+        "_TO_CANCEL_LATE: Final = 30.0",
+        "over its deadline",
+    ),
+    Mutant(
         "the lock that keeps a second worker from a thread",
         "simulation.world",
         "if world.budget.seconds and self.locked:",

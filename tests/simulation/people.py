@@ -45,7 +45,7 @@ def _doing(scenario: Scenario, world: World) -> Iterator[Happening]:
     if human.how in {"failed", "cancelled"} and scenario.leaves:
         yield (
             "and it is left at that",
-            world._replace(human=Ended("left", human.how, human.what)),
+            world._replace(human=Ended("left", human.what or human.how, human.more)),
         )
     if failed or human.how in {"cancelled", "drained"}:
         if human.how == "drained" or world.budget.agains:

@@ -177,7 +177,7 @@ class Process:
                 self.graph = GraphModel(entry, self.settings, self.saver, self.loop)
                 self.main = self.loop.create_task(self.graph.run(self.node), context=copy_context())
             case ("reply", place, outcome):
-                if outcome[0] == "passed":
+                if outcome[0] in {"passed", "silence"}:
                     self.now += outcome[1]
                 _, future = self.effects.pop(place)
                 _settle(future, outcome)
@@ -250,7 +250,7 @@ def _settle(future: asyncio.Future[Any], outcome: tuple[Any, ...]) -> None:
             future.set_exception(ApiConnectionError("connection refused", sent=False))
         case ("unanswered",):
             future.set_exception(ApiConnectionError("connection reset", sent=True))
-        case ("late",):
+        case ("late",) | ("silence", _):
             future.set_exception(ApiTimeoutError("no answer in time", sent=True))
         case ("value", value):
             future.set_result(value)
@@ -313,6 +313,11 @@ class Machine:
             del self._alive[next(iter(self._alive))]
         stand = self._known[state, given] = stand._replace(state=number)
         return stand
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether time passes."""
+        return self._options.get("timed", False)
 
     def inputs_of(self, state: int) -> tuple[Input, ...]:
         """All that a process in a state was given."""

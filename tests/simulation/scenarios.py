@@ -20,6 +20,8 @@ __all__ = ["LIMITS", "SCENARIOS", "Limit", "scenario"]
 PASSING = frozenset({"ApiConnectionError", "ServiceException", "UnreadableAnswerException"})
 UNKNOWN = frozenset({"UnknownOutcomeError"})
 GATEWAY = frozenset({"GatewayError", "GatewayTimeoutError", "BridgeInternalError"})
+OUTPUT = frozenset({"RunOutputError"})
+LATE = frozenset({"RunTimeoutError"})
 FAILED = frozenset({"ACPRunException"})
 PLAIN = RetryPolicy(max_attempts=3, jitter=False)
 ON_EVERYTHING = RetryPolicy(max_attempts=3, jitter=False, retry_on=Exception)
@@ -33,8 +35,10 @@ def acp(
     *,
     failing: int = 0,
     says_cancelled: bool = True,
+    stuck: bool = False,
     settings: Settings | None = None,
     node: dict[str, Any] | None = None,
+    policy: dict[str, Any] | None = None,
     machine: dict[str, bool] | None = None,
     **more: Any,
 ) -> Scenario:
@@ -46,13 +50,17 @@ def acp(
         questions: What the agent asks.
         failing: How many of its first runs fail.
         says_cancelled: Whether the server tells a cancelled run from one that failed.
+        stuck: Whether its agent never comes to anything.
         settings: Of the graph.
         node: Options of the node.
+        policy: Settings of the node's job policy.
         machine: Options of the machine.
         **more: Fields of the scenario.
     """
-    model = ACPModel(KINDS[kind], questions, failing=failing, says_cancelled=says_cancelled)
-    made = Machine(node_maker(**(node or {})), settings or Settings(), **(machine or {}))
+    model = ACPModel(
+        KINDS[kind], questions, failing=failing, says_cancelled=says_cancelled, stuck=stuck
+    )
+    made = Machine(node_maker(policy, **(node or {})), settings or Settings(), **(machine or {}))
     return Scenario(kind, model, made, budget, **more)
 
 
@@ -137,6 +145,29 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     ),
     "cancelled, on a server that does not say so": lambda _: acp(
         "searches", Budget(cancels=1), (), most_runs=2, says_cancelled=False
+    ),
+    "over its deadline": lambda deep: acp(
+        "searches",
+        Budget(silences=2, faults=int(deep), agains=0),
+        (),
+        policy={"run_timeout": 60.0},
+        machine={"timed": True},
+        errors=PASSING | OUTPUT,
+        finals=LATE | PASSING | OUTPUT,
+        leaves=True,
+        deadline=60.0 + 3.0,
+    ),
+    "over its deadline, with an agent that is stuck": lambda deep: acp(
+        "searches",
+        Budget(silences=4, faults=1 + deep, agains=0),
+        (),
+        stuck=True,
+        policy={"run_timeout": 60.0},
+        machine={"timed": True},
+        errors=PASSING,
+        finals=LATE,
+        leaves=True,
+        deadline=60.0 + 3.0,
     ),
     "two workers with a lock": lambda deep: acp(
         "searches", Budget(seconds=1, crashes=1, faults=int(deep)), locked=True

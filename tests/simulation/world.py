@@ -28,6 +28,7 @@ class Budget(NamedTuple):
         faults: Exchanges that fail.
         lates: Requests that arrive after their senders gave them up, whenever that is.
         doubles: Requests that arrive twice.
+        silences: Exchanges to which nobody answers for as long as anybody waits; where time passes.
         waits: Waits that the server ends before there is anything to say.
         stale: Looks at the checkpointer before what was written in the background is there.
         nones: Times that somebody invokes the graph without an answer although it asks.
@@ -44,6 +45,7 @@ class Budget(NamedTuple):
     faults: int = 0
     lates: int = 0
     doubles: int = 0
+    silences: int = 0
     waits: int = 0
     stale: int = 0
     nones: int = 0
@@ -96,6 +98,7 @@ class World(NamedTuple):
         budget: What may happen yet.
         asked: By id, the question that was shown first.
         told: Whether somebody was told of a failure, or whoever looks finds it stored.
+        clock: The time, in seconds.
     """
 
     server: Any
@@ -107,6 +110,7 @@ class World(NamedTuple):
     budget: Budget = Budget()
     asked: tuple[str, str] = ("", "")
     told: bool = False
+    clock: float = 0.0
 
     def spending(self, what: str) -> World:
         """The world with one less of something in its budget."""
@@ -117,6 +121,7 @@ class World(NamedTuple):
 Happening: TypeAlias = tuple[str, World]
 """What happens, in a line, and the world then."""
 
+_PATIENCE = 60.0  # seconds that this side waits for an answer at most
 _FAULTS: tuple[tuple[str, bool, tuple[Any, ...]], ...] = (
     ("is lost on the way", False, ("unanswered",)),
     ("is done, and its answer is lost", True, ("unanswered",)),
@@ -148,6 +153,7 @@ class Scenario:
         leaves: Whether somebody may leave it at a cancel, or an error.
         locked: Whether workers lock the thread that they are at work on.
         must_be_told: Whether somebody must have been told of a failure.
+        deadline: Until when whoever is told of a deadline must have been, in seconds.
     """
 
     name: str
@@ -165,6 +171,7 @@ class Scenario:
     leaves: bool = False
     locked: bool = False
     must_be_told: bool = False
+    deadline: float = float("inf")
 
     @property
     def beginning(self) -> World:
@@ -200,6 +207,8 @@ class Scenario:
                     yield from self._of_writing(world, place, proc, index, writes, who)
                 case ("pause", seconds):
                     _, after = next(self._caught_up(world, place, proc))
+                    if self.machine.is_timed:
+                        after = after._replace(clock=after.clock + seconds)
                     yield (
                         f"{who} pauses for {seconds:g} s",
                         self._given(after, place, ("reply", index, ("passed", seconds))),
@@ -234,7 +243,6 @@ class Scenario:
     ) -> Iterator[Happening]:
         name, model = request.operation, self.model
         reply: Any = ("reply", index)
-        changes = model.changes(request)
         server, status, content = model.respond(world.server, request)
         done = world._replace(server=server)
         if isinstance(content, Request):  # it is answered when what it began is done
@@ -253,6 +261,14 @@ class Scenario:
                 f"{who}: {name} -> {status}, before there is anything to tell",
                 self._given(done.spending("waits"), place, (*reply, ("http", status, content))),
             )
+        yield from self._of_network(world, done, place, index, request, who)
+
+    def _of_network(
+        self, world: World, done: World, place: int, index: int, request: Request, who: str
+    ) -> Iterator[Happening]:
+        """What goes wrong on the way; `done` is the world in which the request did what it asks for."""
+        name, changes = request.operation, self.model.changes(request)
+        reply: Any = ("reply", index)
         if world.budget.faults:
             for said, arrives, outcome in _FAULTS[: self.faults]:
                 if arrives and not changes:
@@ -261,13 +277,22 @@ class Scenario:
                     continue
                 after = (done if arrives else world).spending("faults")
                 yield f"{who}: {name} {said}", self._given(after, place, (*reply, outcome))
+        if world.budget.silences:
+            seconds = _PATIENCE if request.limit is None else min(_PATIENCE, request.limit)
+            for said, heard in (("does not arrive", world), ("arrives", done)):
+                if heard is world or changes:
+                    after = heard.spending("silences")
+                    after = after._replace(clock=world.clock + seconds)
+                    told = f"{who}: {name} {said}, and there is no answer for {seconds:g} s"
+                    yield told, self._given(after, place, (*reply, ("silence", seconds)))
         if changes and world.budget.lates:
             after = world.spending("lates")._replace(late=(*world.late, request))
             said = f"{who}: {name} is held up, and given up"
             yield said, self._given(after, place, (*reply, ("late",)))
-        if changes and world.budget.doubles and not isinstance(content, Request):
+        if changes and world.budget.doubles:
+            server, status, content = self.model.respond(world.server, request)
             twice = done.spending("doubles")
-            twice = twice._replace(server=model.respond(server, request)[0])
+            twice = twice._replace(server=self.model.respond(server, request)[0])
             yield (
                 f"{who}: {name} arrives twice -> {status}",
                 self._given(twice, place, (*reply, ("http", status, content))),
@@ -345,6 +370,8 @@ class Scenario:
             idle, world = len(world.procs), world._replace(procs=(*world.procs, Proc(0)))
         world = self._with(world, idle, world.procs[idle]._replace(number=number, told=False))
         world = world._replace(inputs=max(world.inputs, number), human=Ended("invoked"))
+        if self.machine.is_timed:
+            world = self._given(world, idle, ("time", world.clock))
         return self._given(world, idle, ("enter", entry))
 
     def _given(self, world: World, place: int, given: Input) -> World:
