@@ -135,7 +135,11 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         "searches", Budget(crashes=1, agains=0), (), failing=1, finals=FAILED, must_be_told=True
     ),
     "tried again at once": lambda deep: acp(
-        "searches", Budget(crashes=1, faults=2 + deep), ASKS_ONCE, settings=Settings(retry=PLAIN)
+        "searches",
+        Budget(crashes=1, faults=2 + deep),
+        ASKS_ONCE,
+        settings=Settings(retry=PLAIN),
+        errors=OUTPUT,
     ),
     "cancelled": lambda deep: acp(
         "searches", Budget(cancels=1, faults=1 + deep, agains=0), ASKS_ONCE, leaves=True
