@@ -47,7 +47,7 @@ MUTANTS = (
     Mutant(
         "look-up after the answer to a start was lost",
         "acp_langgraph.jobs.life",
-        "found = yield from _find_after_failure(job, next(waits))",
+        "found = yield from _find_after_failure(job, max(next(waits), asked_to_wait(error)))",
         "found = next(waits) and None",
         "searches",
     ),
@@ -235,8 +235,8 @@ MUTANTS = (
     ),
     Mutant(
         "the lock that keeps a second worker from a thread",
-        "simulation.world",
-        "if world.budget.seconds and self.locked:",
+        "simulation.people",
+        "if world.budget.seconds and scenario.locked:",
         "if False:",
         "two workers with a lock",
     ),
