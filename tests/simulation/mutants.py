@@ -213,6 +213,13 @@ MUTANTS = (
         "Quant's tools",
     ),
     Mutant(
+        "making a thread again whose making got no answer",
+        "acp_langgraph.acp.job",
+        "yield from self.policy.repeat(replace(making, repeatable=True))",
+        "yield from self.policy.repeat(making)",
+        "on threads",
+    ),
+    Mutant(
         "a deadline over all of a wait",
         "acp_langgraph.jobs.waiting",
         "return (yield from within(left, _wait(job, entry, segment, left)))",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from simulation.explorer import explore
+from simulation.explorer import explore, walk
 from simulation.scenarios import Budget, acp
 
 
@@ -51,3 +51,8 @@ def test_more_that_may_go_wrong_is_more_schedules() -> None:
         for crashes, faults in ((0, 0), (1, 0), (1, 1), (2, 1))
     ]
     assert counts == sorted(set(counts))
+
+
+def test_nobody_pauses_for_an_answer_that_is_stored_by_then() -> None:
+    trace = walk(acp("searches", Budget(), machine={"pauses": True}), 0)
+    assert [line for line in trace if "pauses" in line] == []
