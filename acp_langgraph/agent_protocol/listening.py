@@ -4,11 +4,15 @@ LangGraph's own server gives its events the millisecond as an id, and events of 
 one. It goes on after the last of these; so whoever has heard the first of two cannot ask for the second.
 Here a stream is joined again after the id *before* the last, and as many events of the last id are left
 out as were heard. Servers whose ids are unique send one event in vain.
+
+And whoever joins while the run is at work may be sent the same events twice: it first subscribes to what
+comes, then sends what there was, and then what has come since, which is partly the same (`Overlap`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,7 +32,10 @@ MODES: Final = {"values": "values", "custom": "custom", "messages": "messages-tu
 """What a run is asked to stream, by the kind that is shown."""
 
 _FROM_THE_START: Final = "-1"
+_FROM_THE_START_AGAIN: Final = "0"
 _DEEPEST: Final = 100  # subgraphs within each other
+_JOINED_WITHIN: Final = 2.0  # seconds, within which a server sends what there was
+_MOMENT: Final = re.compile(r"([0-9]{1,15})-0", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -57,7 +64,8 @@ class GraphCursor(StreamCursor):
     def headers(self) -> dict[str, str]:
         """What asks a server to go on before the last id that was heard."""
         asked = StreamCursor.headers(self)
-        return {**asked, "last-event-id": self.before or _FROM_THE_START}
+        start = _FROM_THE_START_AGAIN if self.last_id else _FROM_THE_START
+        return {**asked, "last-event-id": self.before or start}
 
     @override
     def join(self) -> None:
@@ -118,9 +126,13 @@ class GraphStream:
         """What is answered with the stream."""
         return calls.stream_run(self.order.thread_id, self.run_id, self.policy.long_poll)
 
-    def decoder(self, _: Call[Any], max_event_size: int) -> GraphDecoder:
-        """A fresh decoder."""
-        return GraphDecoder(SSEDecoder(max_event_size=max_event_size))
+    def decoder(self, call: Call[Any], max_event_size: int) -> GraphDecoder:
+        """A fresh decoder for the answer to a call."""
+        clock = self.policy.clock
+        until = clock() + _JOINED_WITHIN
+        again = call.headers.get("last-event-id") != _FROM_THE_START
+        overlap = Overlap(lambda: again and clock() < until)
+        return GraphDecoder(SSEDecoder(max_event_size=max_event_size), overlap)
 
     def is_at_work(self) -> Flow[bool]:
         """Whether the server says that the run is at work."""
@@ -132,21 +144,79 @@ class GraphStream:
         return run.is_at_work
 
 
+@dataclass(slots=True)
+class Overlap:
+    """Tells what a server sends a second time on one connection, where it goes from old to new.
+
+    That is a row of events, up to the last of the old ones. If an id is less than the one before, it has
+    begun. If an id is the same, the events with it tell: those that come must be the same to the last. One
+    that is the same as the last may be either, and is taken for sent twice as long as that `may_be`.
+
+    Attributes:
+        may_be: Whether the connection is young enough for it.
+    """
+
+    may_be: Callable[[], bool]
+    _last: int = -1
+    _group: list[int] = field(default_factory=list)
+    _expected: int = 0
+    _held: list[ServerSentEvent] = field(default_factory=list)
+    _is_certain: bool = False
+
+    def without(self, event: ServerSentEvent) -> list[ServerSentEvent]:
+        """The events that are known to be new, now that this one has come; perhaps held back before."""
+        number = _milliseconds(event.id)
+        if number is None:
+            return [event]
+        if number < self._last:
+            self._is_certain, self._expected = True, 0
+            return []
+        said = hash(event.data)
+        if number == self._last and (self._held or self._is_certain):
+            if self._group[self._expected : self._expected + 1] == [said]:
+                return self._goes_on(event)
+        elif number == self._last and said in self._group and self.may_be():
+            self._expected = self._group.index(said)
+            return self._goes_on(event)
+        held, self._held, self._is_certain = self._held, [], False
+        if number != self._last:
+            self._last, self._group = number, []
+        self._group += [*(hash(each.data) for each in held), said] if self._group else [said]
+        return [*held, event]
+
+    def _goes_on(self, event: ServerSentEvent) -> list[ServerSentEvent]:
+        self._expected += 1
+        self._held.append(event)
+        if self._is_certain or self._expected == len(self._group):
+            self._held = []
+        if self._expected == len(self._group):
+            self._is_certain = False
+        return []
+
+
 @dataclass(frozen=True, slots=True)
 class GraphDecoder:
     """Reads one connection of a run's stream."""
 
     events: SSEDecoder
+    overlap: Overlap
 
     def read(self, chunk: bytes) -> Iterator[Told]:
         """The events that are complete now."""
-        for event in self.events.feed(chunk):
-            kind, *namespace = event.event.split("|", _DEEPEST)
-            try:
-                data = read_json(event.data)
-            except ValueError:
-                continue
-            yield Told(event, _shown(kind, data, namespace), kind in {"end", "error"})
+        for came in self.events.feed(chunk):
+            for event in self.overlap.without(came):
+                kind, *namespace = event.event.split("|", _DEEPEST)
+                try:
+                    data = read_json(event.data)
+                except ValueError:
+                    continue
+                yield Told(event, _shown(kind, data, namespace), kind in {"end", "error"})
+
+
+def _milliseconds(event_id: str | None) -> int | None:
+    """The moment that an id of LangGraph's own server is; other servers' ids are no moments."""
+    found = _MOMENT.fullmatch(event_id or "")
+    return int(found[1]) if found else None
 
 
 def _shown(kind: str, data: Any, namespace: list[str]) -> list[Shown]:

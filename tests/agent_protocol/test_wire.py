@@ -9,7 +9,7 @@ import pytest
 from support.byhand import Hand, reply
 
 from acp_langgraph.agent_protocol.job import GraphJob
-from acp_langgraph.agent_protocol.listening import GraphDecoder
+from acp_langgraph.agent_protocol.listening import GraphDecoder, Overlap
 from acp_langgraph.agent_protocol.order import GraphOrder
 from acp_langgraph.core.flow import Ask
 from acp_langgraph.core.sse import SSEDecoder
@@ -19,7 +19,7 @@ from acp_langgraph.jobs.life import run_job
 
 def told(text: str, size: int = 1000) -> list[Any]:
     """What is shown of a stream."""
-    decoder = GraphDecoder(SSEDecoder(max_event_size=size))
+    decoder = GraphDecoder(SSEDecoder(max_event_size=size), Overlap(lambda: True))
     return [shown for each in decoder.read(text.encode()) for shown in each.shown]
 
 
@@ -123,3 +123,38 @@ def test_what_answers_a_question_is_told_with_it_where_the_server_tells_that() -
     task = {"name": "ask", "interrupts": [{"id": "q", "value": "?"}]}
     hand.give(reply({"values": {}, "next": ["ask"], "tasks": [task]}))
     assert hand.next == Ask("?", schema)
+
+
+def sent(row: str, young: bool = True) -> str:
+    """What is left of a row of events, each a letter in its millisecond: `1a 2b 2c`."""
+    overlap = Overlap(lambda: young)
+    decoder = GraphDecoder(SSEDecoder(max_event_size=1000), overlap)
+    left = []
+    for each in row.split():
+        text = f"event: custom\ndata: {json.dumps(each)}\nid: {each[:-1]}-0\n\n"
+        left += [shown.payload for told in decoder.read(text.encode()) for shown in told.shown]
+    return " ".join(left)
+
+
+@pytest.mark.parametrize(
+    ("row", "left"),
+    [
+        ("1a 2b 3c", "1a 2b 3c"),
+        ("1a 2b 2c 3d", "1a 2b 2c 3d"),
+        ("1a 2b 1a 2b 3c", "1a 2b 3c"),
+        ("1a 2b 2c 1a 2b 2c 2d 3e", "1a 2b 2c 2d 3e"),
+        ("1a 2b 2c 2b 2c 2d 3e", "1a 2b 2c 2d 3e"),
+        ("1a 2b 2c 2d 2c 2d 3e", "1a 2b 2c 2d 3e"),
+        ("1a 2b 2c 2c 3d", "1a 2b 2c 3d"),
+        ("1a 2b 2c 2b 3d", "1a 2b 2c 2b 3d"),
+        ("1a 2b 2c 2b 2d", "1a 2b 2c 2b 2d"),
+        ("1a 2b 2c 1a 2b 2c 2b 3d", "1a 2b 2c 2b 3d"),
+    ],
+)
+def test_what_a_server_sends_twice_where_old_and_new_meet_is_left_out(row: str, left: str) -> None:
+    assert sent(row) == left
+
+
+def test_later_on_a_connection_the_same_may_come_twice_in_a_millisecond() -> None:
+    assert sent("1a 2b 2b 3c", young=False) == "1a 2b 2b 3c"
+    assert sent("1a 2b 1a 2b 3c", young=False) == "1a 2b 3c"
