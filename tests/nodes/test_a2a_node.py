@@ -16,6 +16,7 @@ from support.a2a_graph import (
     SPOKEN,
     Processes,
     a2a_graph,
+    a2a_node,
     asked,
     remembering,
 )
@@ -298,20 +299,24 @@ async def test_a_cancelled_call_ends_the_task(spoken: Any) -> None:
         await asyncio.to_thread(server.wait_until, lambda: server.count("canceled") == 1)
 
 
-async def test_a_task_that_is_ended_already_needs_no_ending() -> None:
-    gate = Gate()
+async def test_a_task_that_is_ended_already_needs_no_ending(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate, held = Gate(), Gate()
     with FakeA2AServer([Work(gate), Answer("done")]) as server:
-        call = asyncio.create_task(remembering(server).ainvoke(INPUT, ON_A_THREAD))
-        await asyncio.to_thread(server.requests.wait_for, "SubscribeToTask")
-        server.faults.add(Fault.hold(held := Gate(), at="work"), on="CancelTask")
+        node = a2a_node(server.url)
+        call = asyncio.create_task(node.ainvoke(INPUT, ON_A_THREAD))
+        await asyncio.to_thread(server.wait_until, lambda: server.created == 1)
+        server.faults.add(Fault.hold(held, at="work"), on="CancelTask")
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
         await asyncio.to_thread(held.wait_arrival)
         gate.open()
         held.open()
-        await asyncio.to_thread(server.requests.wait_for, lambda each: each.status is not None)
+        await asyncio.wait(node._ending.values())
         assert server.count("canceled") == 0
+        assert "goes on" not in caplog.text
 
 
 @pytest.mark.parametrize("on_timeout", ["cancel", "leave"])
