@@ -203,9 +203,9 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         finals=UNKNOWN,
         leaves=True,
     ),
-    "without a checkpointer": lambda deep: acp(
+    "without a checkpointer": lambda _: acp(
         "searches",
-        Budget(faults=2 + deep),
+        Budget(faults=2),
         (),
         settings=Settings(remembers=False, survives=False),
         in_memory=True,
