@@ -12,12 +12,11 @@ from typing_extensions import Unpack, override
 
 from acp_langgraph.a2a.calls import made
 from acp_langgraph.a2a.card import AgentCard, bindings_of
-from acp_langgraph.a2a.finding import FoundCard, descriptor_of, find_card, is_text
 from acp_langgraph.a2a.job import A2AJob
 from acp_langgraph.a2a.listening import Listening, TaskCursor
 from acp_langgraph.a2a.outcomes import result_of
 from acp_langgraph.a2a.parts import parts_of
-from acp_langgraph.a2a.peer import Peer
+from acp_langgraph.a2a.peer import FoundCard, Peer, descriptor_of, find_card, is_text
 from acp_langgraph.acp.agents import FoundAgent
 from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.config import ApiClientConfiguration

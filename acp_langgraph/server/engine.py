@@ -38,7 +38,7 @@ from uuid import uuid4
 from acp_langgraph.acp.models import RunCreate, RunStatus
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent, Registry
-from acp_langgraph.server.containing import contain_tasks, contained
+from acp_langgraph.server.containing import NodeThreads, contain_tasks, contained
 from acp_langgraph.server.database import DatabaseError
 from acp_langgraph.server.execution import (
     Outcome,
@@ -46,10 +46,8 @@ from acp_langgraph.server.execution import (
     cancelled,
     failed,
 )
-from acp_langgraph.server.executor import NodeThreads
-from acp_langgraph.server.live import Live
 from acp_langgraph.server.middleware import caller
-from acp_langgraph.server.queues import ThreadQueues
+from acp_langgraph.server.pending import Live, ThreadQueues
 from acp_langgraph.server.recorder import RunRecorder
 from acp_langgraph.server.records import RunRecord, ThreadRecord, moment_after
 from acp_langgraph.server.recovery import ENDED_THE_SERVER, Verdict, judged

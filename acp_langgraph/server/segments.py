@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import Registry
+from acp_langgraph.server.containing import at_work_for
 from acp_langgraph.server.execution import Outcome, execute, timed_out
-from acp_langgraph.server.executor import at_work_for
-from acp_langgraph.server.live import Live
 from acp_langgraph.server.middleware import within
+from acp_langgraph.server.pending import Live
 from acp_langgraph.server.recorder import RunRecorder
 from acp_langgraph.server.records import RunRecord, moment_after
 from acp_langgraph.server.wire import Limits

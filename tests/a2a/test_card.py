@@ -8,7 +8,7 @@ import pytest
 
 from acp_langgraph.a2a.calls import HttpJson, JsonRpc, OldJsonRpc, made
 from acp_langgraph.a2a.card import AgentCard, bindings_of
-from acp_langgraph.a2a.finding import descriptor_of
+from acp_langgraph.a2a.peer import descriptor_of
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 
 BASE = "https://agents.example/baker"
