@@ -28,6 +28,7 @@ from acp_langgraph.server.browser import PUBLIC, BrowserGuard, check_hosts, refu
 from acp_langgraph.server.containing import ExitError
 from acp_langgraph.server.database import Database
 from acp_langgraph.server.engine import Engine
+from acp_langgraph.server.keeping import health as how_it_is
 from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest, TraceTaker
 from acp_langgraph.server.openapi import by_path, openapi
 from acp_langgraph.server.operations import Operations, endpoint_of
@@ -165,7 +166,7 @@ def create_app(
     async def health(_: Request) -> Response:
         if not lifecycle.started:
             await lifecycle.start()
-        found = await engine.health()
+        found = await how_it_is(engine)
         return JSONResponse(found, status_code=200 if found["status"] == "ok" else 503)
 
     middleware = []

@@ -26,12 +26,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections import Counter
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -46,18 +43,19 @@ from acp_langgraph.server.execution import (
     cancelled,
     failed,
 )
+from acp_langgraph.server.keeping import sweep
 from acp_langgraph.server.middleware import caller
-from acp_langgraph.server.pending import Live, ThreadQueues
+from acp_langgraph.server.pending import Live
 from acp_langgraph.server.recorder import RunRecorder
 from acp_langgraph.server.records import RunRecord, ThreadRecord, moment_after
 from acp_langgraph.server.recovery import ENDED_THE_SERVER, Verdict, judged
+from acp_langgraph.server.roster import Roster
 from acp_langgraph.server.segments import Segments
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Feed, Journal, Subscription
 from acp_langgraph.server.webhooks import Webhooks
 from acp_langgraph.server.wire import (
     Limits,
-    Problem,
     busy,
     conflict,
     invalid,
@@ -71,8 +69,6 @@ _log = logging.getLogger(__name__)
 
 _GRACE: Final = 10.0  # seconds that a cancelled graph has to clean up when the server stops
 _LOOK_AGAIN: Final = 0.01  # seconds
-_SWEEP_EVERY: Final = 60.0  # seconds
-_PATIENCE: Final = 5.0  # seconds, with the database
 
 
 class Engine:
@@ -102,13 +98,11 @@ class Engine:
         self.limits = limits
         self.threads = NodeThreads(limits.held_threads)
         self.checks = ThreadPoolExecutor(2, thread_name_prefix="acp-checks")  # of large inputs
-        self._owners: Counter[str] = Counter()
         self._segments = Segments(agents, self._recorder, limits)
         self._sweeper: asyncio.Task[None] | None = None
-        self._live: dict[str, Live] = {}
-        self._queues = ThreadQueues()
+        self._live = Roster(limits, self.threads)
+        self._queues = self._live.queues
         self._endings: set[asyncio.Task[Any]] = set()
-        self._removed: set[str] = set()  # threads that are just being deleted
         self._stopping = False  # nothing is begun any more
         self._closed = False  # nor waited for
 
@@ -122,7 +116,7 @@ class Engine:
         for agent in self.agents:
             await checkpoints.check_usable(agent)
         await self._webhooks.start()
-        self._sweeper = asyncio.create_task(self._sweep(), name="acp-sweeper")
+        self._sweeper = asyncio.create_task(sweep(self), name="acp-sweeper")
         unfinished = await self.storage.unfinished_runs()
         for run in unfinished:
             self._queues.enter(run.run_id, run.thread_id)
@@ -152,7 +146,7 @@ class Engine:
             self._queues.leave(run.run_id, run.thread_id)
             return
         live.alone = verdict.alone
-        self._live[run.run_id] = live
+        self._live.add(live)
 
     async def create(
         self,
@@ -178,9 +172,11 @@ class Engine:
                 422, if its webhook is not allowed; 503, if too many runs are pending.
         """
         self._refuse_when_closed()
-        if thread_id in self._removed:
+        if thread_id in self._live.removed:
             raise not_found("thread", thread_id)
-        self._refuse_when_full(thread_id)
+        if self.storage.lost:
+            raise busy("the database file is gone")
+        self._live.refuse_when_full(thread_id)
         if body.webhook is not None and self._webhooks.policy.allow:
             self._webhooks.policy.check(body.webhook)
         # Then that is on file as soon as the run is. Others are noted when they begin.
@@ -209,17 +205,15 @@ class Engine:
         if thread_id is None:
             checkpoints.announce_thread(agent, record.thread_id)
         self._queues.enter(record.run_id, record.thread_id)
-        self._live[record.run_id] = live
         live.owner = caller()
-        if live.owner:
-            self._owners[live.owner] += 1
+        self._live.add(live)
         try:
             live.stored = self._recorder.add(record)
             if told:
                 await live.stored
         except BaseException:
             self._leave_lane(record)
-            self._forget(live)
+            self._live.forget(live)
             self.storage.discard(record.run_id)  # nobody knows of it
             raise
         if self._displaces(record):
@@ -231,21 +225,6 @@ class Engine:
         if live.settled.is_set():  # it could not begin
             return await self.storage.get_run(record.run_id) or record
         return record
-
-    def _refuse_when_full(self, thread_id: str | None) -> None:
-        limits = self.limits
-        if self.storage.lost:
-            raise busy("the database file is gone")
-        if len(self._live) >= limits.pending:
-            raise busy()
-        if thread_id and self._queues.count(thread_id) >= limits.pending_on_thread:
-            raise busy("too many runs are pending on this thread")
-        if self._owners[caller() or ""] >= limits.pending_of_key:
-            raise busy("too many runs of this API key are pending")
-        if self.threads.exhausted:
-            raise busy(
-                f"{self.threads.disowned} nodes of runs that have ended still hold their threads"
-            )
 
     async def wait(self, run_id: str) -> RunRecord | None:
         """The run as soon as it is no longer pending; `None` if it is deleted meanwhile.
@@ -303,7 +282,7 @@ class Engine:
             Problem: 409, if it was answered by somebody else just now.
         """
         self._refuse_when_closed()
-        if run.run_id in self._live or run.thread_id in self._removed:
+        if run.run_id in self._live or run.thread_id in self._live.removed:
             raise conflict(f"run {run.run_id} was changed by somebody else just now")
         counted = not self._segments.full
         resumed = run.changed(
@@ -314,8 +293,9 @@ class Engine:
             attempts=int(counted),
         )
         # Whoever listened before may ask for what it missed, so events are kept.
-        live = self._live[run.run_id] = Live(resumed, Feed(resumed, self.journal, heard=True))
+        live = Live(resumed, Feed(resumed, self.journal, heard=True))
         live.counted = counted
+        self._live.add(live)
         # Also if the client goes meanwhile: what is on file as pending must be executed.
         if not await asyncio.shield(self._seen_to(self._resume(live, run))):
             raise conflict(f"run {run.run_id} was changed by somebody else just now")
@@ -327,7 +307,7 @@ class Engine:
             won = await self._recorder.replace(run, live.record)
         finally:
             if not won:
-                self._forget(live)
+                self._live.forget(live)
         if won and not self._closed:
             self._start(live)
         return won
@@ -362,34 +342,13 @@ class Engine:
         await self.storage.delete_run(run.run_id)
         await self._recorder.tidy(run)
 
-    def is_busy(self, thread_id: str) -> bool:
-        """Whether a run is pending on a thread."""
-        return any(run_id in self._live for run_id in self._queues.on(thread_id))
-
     @contextmanager
     def holding(self, thread_id: str, *, removing: bool = False) -> Iterator[None]:
-        """Let no run begin on a thread for as long as the block lasts.
-
-        Args:
-            thread_id: The thread.
-            removing: Whether it is no more afterwards.
-
-        Raises:
-            Problem: 422, if a run is pending on it; 404, if it is just being removed.
-        """
-        if self.is_busy(thread_id):
-            raise invalid(f"thread {thread_id} has a pending run; cancel it or wait for it first")
-        if thread_id in self._removed:
-            raise not_found("thread", thread_id)
-        if removing:
-            self._removed.add(thread_id)
+        """Let no run begin on a thread for as long as the block lasts; see `Roster.holding`."""
         try:
-            with self._queues.hold(thread_id):
+            with self._live.holding(thread_id, removing=removing):
                 yield
-                if removing:
-                    self._queues.clear(thread_id)
         finally:
-            self._removed.discard(thread_id)
             self._advance(thread_id)
 
     async def remove_thread(self, thread: ThreadRecord) -> None:
@@ -404,49 +363,23 @@ class Engine:
                 await checkpoints.drop_thread(agent, thread.thread_id)
             await self.storage.delete_thread(thread.thread_id)
 
-    async def _sweep(self) -> None:
-        """Forget, every now and then, what ended long ago."""
-        limits, started, ticked = self.limits, moment_after(), time.monotonic()
-        while True:
-            # A clock that is put forward makes nothing older.
-            now = started + timedelta(seconds=time.monotonic() - ticked)
-            try:
-                await self.storage.forget_runs(limits.kept_seconds, limits.kept_runs, now)
-                if limits.kept_thread_seconds is not None:
-                    before = now - timedelta(seconds=limits.kept_thread_seconds)
-                    for thread in await self.storage.old_threads(before):
-                        with suppress(Problem):  # a run has come
-                            await self.remove_thread(thread)
-            except Exception:  # noqa: BLE001 - the next time it may work
-                _log.exception("what is old could not be forgotten")
-            await asyncio.sleep(_SWEEP_EVERY)
+    @property
+    def pending(self) -> int:
+        """How many runs are pending."""
+        return len(self._live)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing is begun any more."""
+        return self._stopping
 
     def subscribe(self, run_id: str) -> Subscription | None:
         """Listen to a pending run; `None` if it is not pending."""
-        live = self._live.get(run_id)
-        return live.feed.subscribe() if live else None
+        return self._live.subscribe(run_id)
 
     def unsubscribe(self, run_id: str, subscription: Subscription) -> None:
         """Listen no longer."""
-        if live := self._live.get(run_id):
-            live.feed.unsubscribe(subscription)
-
-    async def health(self) -> dict[str, Any]:
-        """How the server is; nothing that is anybody's business."""
-        words = "ok"
-        if self._stopping:
-            words = "the server is stopping"
-        elif not await self.storage.answers(_PATIENCE):
-            words = "the database does not answer"
-        elif self.storage.lost:
-            words = "the database file is gone"
-        elif self.threads.exhausted:
-            words = "blocking nodes hold all threads"
-        return {
-            "status": words,
-            "runs": {"pending": len(self._live), "most": self.limits.pending},
-            "threads": {"busy": self.threads.busy, "disowned": self.threads.disowned},
-        }
+        self._live.unsubscribe(run_id, subscription)
 
     async def count_runs(self) -> dict[str, int]:
         """How many runs of which status there are, stateless and on threads."""
@@ -455,21 +388,25 @@ class Engine:
     async def drain(self) -> None:
         """Begin nothing more, and give what is at work its time to end."""
         self._stopping = True
-        at_work = [live.worker for live in self._live.values() if live.segment and live.worker]
+        at_work = [live.worker for live in self._live if live.segment and live.worker]
         if self.limits.grace_seconds and at_work:
             await asyncio.wait(at_work, timeout=self.limits.grace_seconds)
 
     async def close(self) -> None:
         """Cancel everything that runs and release everybody who waits. Records stay as they are."""
         self._stopping = self._closed = True
-        lives = list(self._live.values())
-        with suppress(DatabaseError):  # which was not opened
+        lives = list(self._live)
+        try:
             await self.storage.note_stop([each.record for each in lives if each.record.attempts])
+        except DatabaseError:
+            pass  # it was not opened
+        except Exception:  # noqa: BLE001 - what ends must end
+            _log.exception("that the server stops in order could not be stored")
         tasks = [task for live in lives for task in (live.worker, live.segment) if task]
         for task in tasks:
             task.cancel()  # workers first: what a segment comes to now is no outcome
         for live in lives:
-            self._forget(live)
+            self._live.forget(live)
         if stubborn := (await _ended([*tasks, *self._endings])):
             _log.warning("%d tasks did not end within %d s", len(stubborn), _GRACE)
         if self._sweeper:
@@ -506,7 +443,7 @@ class Engine:
         """Start the first run of a queue, unless it runs already, asks, or is being stored."""
         if self._stopping or self._queues.is_held(thread_id):
             return
-        live = self._live.get(self._queues.first(thread_id) or "")
+        live = self._live.first(thread_id)
         if live and live.ready and live.worker is None:
             self._start(live)
 
@@ -546,7 +483,7 @@ class Engine:
             _log.exception("the outcome of run %s could not be stored", old.run_id)
             live.unstored = True
         finally:
-            self._forget(live)
+            self._live.forget(live)
             if new.finished:
                 self._leave_lane(new)
         if new.finished:
@@ -571,7 +508,7 @@ class Engine:
             elif run.status is RunStatus.INTERRUPTED:
                 # Nobody answers it from now on, nor cancels it once more.
                 live = Live(run, Feed(run, self.journal, heard=True))
-                self._live[run_id] = live
+                self._live.add(live)
                 await self._cancel_pending(live, rollback=rollback)
             elif run.finished:
                 if rollback:
@@ -595,7 +532,7 @@ class Engine:
         if run.stateless or run.base_checkpoint is None:
             await self._recorder.roll_back(run, told=False)
             return
-        first = self._live.get(self._queues.first(run.thread_id) or "")
+        first = self._live.first(run.thread_id)
         with self._queues.hold(run.thread_id):
             if (first and first.worker) or await self.storage.has_later(run):
                 raise invalid(
@@ -609,14 +546,6 @@ class Engine:
         """Take a run out of its thread's queue and let the next one in."""
         self._queues.leave(run.run_id, run.thread_id)
         self._advance(run.thread_id)
-
-    def _forget(self, live: Live) -> None:
-        if self._live.get(live.record.run_id) is live:
-            del self._live[live.record.run_id]
-            if live.owner:
-                self._owners[live.owner] -= 1
-        live.feed.close()
-        live.settled.set()
 
 
 async def _ended(tasks: list[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
-from support.graphs import echo
+from support.graphs import Gate, echo, held
+
+from acp_langgraph.server import serve
 
 
 @pytest.fixture
@@ -29,3 +32,16 @@ def test_what_was_stored_before_is_still_read(full):
     [run] = full.post("/runs/search", json={}).json()
 
     assert full.wait(run)["output"]["values"] == {"text": "HI"}
+
+
+def test_a_server_whose_database_takes_no_more_stops_in_order(tmp_path, caplog):
+    gate = Gate()
+    with serve({"held": held(gate)}, database=tmp_path / "db") as server:
+        httpx.post(f"{server.url}/runs", json={"input": {"text": "hi"}}).raise_for_status()
+        assert gate.entered.acquire(timeout=10)
+        webhooks = server.app.state.engine._webhooks
+        database = server.app.state.lifecycle._database
+        database.call(lambda connection: connection.execute("PRAGMA query_only=1").fetchone())
+
+    assert all(session.closed for session in webhooks._sessions.values())
+    assert "could not be stored" in caplog.text

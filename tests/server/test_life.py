@@ -16,7 +16,8 @@ import httpx
 import pytest
 from support.graphs import Gate, echo, held
 
-from acp_langgraph.server import Limits, engine, serve
+from acp_langgraph.server import Limits, engine, keeping, records, serve, storage
+from acp_langgraph.server.storage import Storage
 
 
 @pytest.fixture
@@ -104,22 +105,26 @@ def test_a_database_file_that_goes_is_noticed(serving, tmp_path, how, caplog):
 
 
 def test_a_clock_that_is_put_forward_deletes_nothing(serving, monkeypatch):
-    monkeypatch.setattr(engine, "_SWEEP_EVERY", 0.01)
+    monkeypatch.setattr(keeping, "_SWEEP_EVERY", 0.01)
     later, swept = threading.Event(), threading.Event()
-    real = engine.moment_after
+    moment, forget = records.moment_after, Storage.forget_runs
 
-    def moment(*earlier: Any) -> Any:
-        if later.is_set():
+    def late(*earlier: Any) -> Any:
+        return moment(*earlier) + (timedelta(days=8) if later.is_set() else timedelta())
+
+    async def forgetting(*arguments: Any) -> None:
+        was_later = later.is_set()
+        await forget(*arguments)
+        if was_later:
             swept.set()
-        return real(*earlier) + (timedelta(days=8) if later.is_set() else timedelta())
 
-    monkeypatch.setattr(engine, "moment_after", moment)
-    monkeypatch.setattr("acp_langgraph.server.storage.moment_after", moment)
+    for module in (keeping, storage, engine):
+        monkeypatch.setattr(module, "moment_after", late)
+    monkeypatch.setattr(Storage, "forget_runs", forgetting)
     client = serving({"echo": echo()})
     run = client.outcome("echo", input={"text": "hi"})["run"]
 
     later.set()
-    client.outcome("echo", input={"text": "hi"})
     assert swept.wait(10)
 
     assert client.get(f"/runs/{run['run_id']}").status_code == 200
