@@ -332,7 +332,8 @@ class _Reader:
             made["properties"] = {
                 printable(name): self.read(below, depth + 1) for name, below in properties.items()
             }
-            needed = required if isinstance(required, list) else []
+            names = required if isinstance(required, list) else ()
+            needed = {each for each in names if isinstance(each, str)}
             made["required"] = [name for name in made["properties"] if name in needed]
         further = form.get("additionalProperties")
         if isinstance(further, bool) or not (made or further):

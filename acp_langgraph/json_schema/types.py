@@ -104,7 +104,8 @@ class _Types:
             values = form.get("additionalProperties")
             return dict[str, self.read(values, name) if values else Any]  # type: ignore[misc]  # made at run time
         required = form.get("required")
-        needed = required if isinstance(required, list) else ()
+        names = required if isinstance(required, list) else ()
+        needed = {each for each in names if isinstance(each, str)}
         body = {}
         for key, below in properties.items():
             kind = self.read(below, key)
