@@ -173,7 +173,7 @@ class Webhooks:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether it goes anywhere
         self._well, self._ill = asyncio.Semaphore(_WELL), asyncio.Semaphore(_ILL)
         self._keys = _keys(policy.secret)
-        self._closed = False
+        self._started = self._closed = False
 
     def prepare(self, connection: sqlite3.Connection) -> None:
         """Make the tables, or bring them up to date; to be done while the database is opened."""
@@ -201,13 +201,7 @@ class Webhooks:
 
     async def start(self) -> None:
         """Send what is due, from now on."""
-        for trusted in (True, False):
-            self._sessions[trusted] = aiohttp.ClientSession(
-                connector=connector(public_only=not trusted),
-                timeout=aiohttp.ClientTimeout(total=self.policy.timeout),
-                headers={"content-type": "application/json", "user-agent": "acp-langgraph"},
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
+        self._started = True
         waiting = await self._database.run(
             lambda connection: connection.execute(
                 "SELECT DISTINCT receiver FROM webhooks"
@@ -218,7 +212,7 @@ class Webhooks:
 
     def wake(self, receiver: str) -> None:
         """Say that a notice was stored."""
-        if self._closed or not self._sessions:
+        if self._closed or not self._started:
             return
         if receiver not in self._lanes:
             lane = self._lanes[receiver] = _Lane(receiver)
@@ -288,13 +282,24 @@ class Webhooks:
             return False, True  # stored under another policy
         headers = signed(self._keys, f"msg_{sha256(body).hexdigest()[:32]}", body)
         try:
-            async with self._sessions[trusted].post(
+            async with self._session(trusted=trusted).post(
                 URL(url), data=body, headers=headers, allow_redirects=False
             ) as answer:
                 return 200 <= answer.status < 300, answer.status == 410  # noqa: PLR2004 - HTTP
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             _log.info("a webhook was not reached: %s", type(error).__name__)
             return False, isinstance(error, aiohttp.InvalidURL)
+
+    def _session(self, *, trusted: bool) -> aiohttp.ClientSession:
+        """Connections to those that may be anywhere, or to public addresses; made when they are needed."""
+        if trusted not in self._sessions:
+            self._sessions[trusted] = aiohttp.ClientSession(
+                connector=connector(public_only=not trusted),
+                timeout=aiohttp.ClientTimeout(total=self.policy.timeout),
+                headers={"content-type": "application/json", "user-agent": "acp-langgraph"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._sessions[trusted]
 
     def _may_go_to(self, receiver: str) -> bool:
         return "public" in self.policy.allow and _may_be_public(URL(receiver).host or "")
