@@ -109,12 +109,18 @@ def run_job(
 def _done_with_questions(
     job: Job, entry: Entry, answer_schema: AnswerSchema | None
 ) -> Flow[Outcome]:
+    # The attempts of one process count their steps on. In the next process a step may therefore have the
+    # place of one of the same name that was about another job: that is passed over.
     create = Step("create_run", partial(_create, job, entry), anchored=True)
-    segment = yield from _of_this(create, lambda found: found.get("key", job.key) == job.key)
+    segment = yield from create
+    while segment.get("key", job.key) != job.key:
+        segment = yield from create
     job_id = segment["run_id"]
     yield Progress("running", job_id)
     wait = Step("wait_for_run", partial(wait_for_job, job, entry, segment))
-    outcome = yield from _of_this(wait, lambda found: found["run_id"] == job_id)
+    outcome = yield from wait
+    while outcome["run_id"] != job_id:
+        outcome = yield from wait
     refused = 0
     while outcome["type"] == "interrupt":
         payload = outcome["payload"]
@@ -137,27 +143,14 @@ def _done_with_questions(
 
 
 def _next_outcome(job: Job, entry: Entry, segment: Segment, answered: Outcome) -> Flow[Outcome]:
-    """What the job comes to after an answer: not the question that was answered."""
+    """What the job comes to after an answer; the question that was answered may be in a step's place."""
     about = ("type", "run_id", "asked_at", "payload")
-
-    def is_next(found: Outcome) -> bool:
-        return any(found.get(each) != answered.get(each) for each in about)
-
-    wait = Step("wait_for_run", partial(wait_for_job, job, entry, segment))
-    return (yield from _of_this(wait, is_next))
-
-
-def _of_this(step: Step[T], is_ours: Callable[[T], bool]) -> Flow[T]:
-    """What a step comes to; what another attempt has left in its place is passed over.
-
-    The attempts of one process count their steps on. In the next process a step may therefore have the
-    place of one of the same name that was about another job, or about an earlier question.
-    """
     while True:
-        noted, ran_here = noting(step)
-        found = yield from noted
-        if ran_here or is_ours(found):
-            return found
+        wait = partial(wait_for_job, job, entry, segment)
+        step, ran_here = noting(Step("wait_for_run", wait))
+        outcome = yield from step
+        if ran_here or any(outcome.get(each) != answered.get(each) for each in about):
+            return outcome
 
 
 def _refuse_to_ask(job: Job, job_id: str | None, advice: str) -> Flow[NoReturn]:

@@ -128,6 +128,7 @@ def _wait(job: Job, entry: Entry, segment: Segment, left: Left) -> Flow[Outcome]
             problem = error
         else:
             if outcome is not None:
+                outcome = {**outcome, "run_id": job_id}  # whatever the server calls it
                 heard = yield from job.heard(segment, outcome)
                 found = yield from judged(job, entry, outcome)
                 return {**found, **heard}

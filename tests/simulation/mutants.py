@@ -117,8 +117,8 @@ MUTANTS = (
     Mutant(
         "replay of steps by what they are about, and not by their place alone",
         "acp_langgraph.jobs.life",
-        "if ran_here or is_ours(found):",
-        "if True:",
+        'while segment.get("key", job.key) != job.key:',
+        "while False:",
         "fails once, and is tried again at once",
     ),
     Mutant(
