@@ -46,11 +46,11 @@ from acp_langgraph.errors import (
     UnreadableAnswerException,
 )
 from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sighting, WaitBudget
+from acp_langgraph.jobs.listening import PASSING
 
 _NAMESPACE: Final = uuid.UUID("2d6a9c0e-3f0b-5b57-9a53-6f5f0a2a0a2a")
 _PAGES: Final = 100
 _FIRST_MESSAGES: Final = 10  # of a task that was begun a moment ago; `langgraph dev` gives no more
-_PASSING: Final = frozenset({502, 503, 504})
 _NO_LIST: Final = frozenset({"METHOD_NOT_FOUND", "UNSUPPORTED_OPERATION"})
 _NOT_TAKEN: Final = frozenset({"INVALID_PARAMS", "CONTENT_TYPE_NOT_SUPPORTED"})
 _NOTHING_SAID: Final = (
@@ -393,7 +393,7 @@ class A2AJob(Job):
         except (UnauthorizedException, ForbiddenException, TooManyRequestsException):
             raise
         except ApiException as error:
-            if isinstance(error, ServiceException) and error.status in _PASSING:
+            if isinstance(error, ServiceException) and error.status in PASSING:
                 raise
             if reason_of(error) in _NO_LIST:
                 self.peer.lists = False

@@ -103,7 +103,7 @@ def _repeated(
     raise AssertionError("the last try returns or raises")  # pragma: no cover
 
 
-def asked_to_wait(error: Exception) -> float:
+def asked_to_wait(error: Exception | None) -> float:
     """Seconds that a server asked to wait when it refused; 0 if it asked nothing, or did not answer."""
     return (retry_after(error.headers) or 0.0) if isinstance(error, ApiException) else 0.0
 

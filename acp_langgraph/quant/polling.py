@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, Literal, NoReturn, TypeVar
 
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, OutOfTimeError, Pause, Progress, left_until, within
-from acp_langgraph.core.retry import retry_after
+from acp_langgraph.core.retry import asked_to_wait
 from acp_langgraph.errors import (
     ApiException,
     NotFoundException,
@@ -207,7 +207,7 @@ def _until_settled(look: _Looks[T], watcher: Watcher, policy: QuantPolicy) -> Fl
         settled = yield from look.once()
         if settled:
             return settled[0]
-        watcher.looked(not_before=_asked_to_wait(look.problem))
+        watcher.looked(not_before=asked_to_wait(look.problem))
         look.raise_if_hopeless()
 
 
@@ -235,19 +235,13 @@ def _list(polling: SharedPolling, policy: QuantPolicy) -> Flow[None]:
     try:
         page = yield from calls.list_ai_tool_executions(limit=_PAGE)
     except NOT_YET as error:
-        polling.postpone(max(policy.pace.longest, _asked_to_wait(error)))
+        polling.postpone(max(policy.pace.longest, asked_to_wait(error)))
     except ApiException:
         polling.do_without()
     else:
         polling.learn(page)
     finally:
         polling.give_up_turn()  # also when this flow is closed in the middle
-
-
-def _asked_to_wait(problem: OpenApiException | None) -> float:
-    if not isinstance(problem, ApiException):
-        return 0.0
-    return retry_after(problem.headers) or 0.0
 
 
 def _raise_expired(subject: Subject[Any]) -> NoReturn:

@@ -19,7 +19,7 @@ called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -76,38 +76,6 @@ class FakeACPServer(ACPOperations):
         """The id of the first agent."""
         return self.agents[0].agent_id
 
-    @property
-    def run(self) -> FakeRun:
-        """The only run there ever was.
-
-        Raises:
-            AssertionError: If there were none or several.
-        """
-        if len(self.runs) != 1:
-            raise AssertionError(f"expected one run, there were {len(self.runs)}: {self.runs}")
-        self._advance()
-        return self.runs[0]
-
-    @property
-    def created(self) -> int:
-        """How many runs were ever created."""
-        return len(self.runs)
-
-    @property
-    def completed(self) -> int:
-        """How many runs came to a result."""
-        return self._count(lambda run: run.completed)
-
-    @property
-    def running(self) -> int:
-        """How many runs are at work."""
-        return self._count(lambda run: run.running)
-
-    @property
-    def interrupted(self) -> int:
-        """How many runs wait for an answer."""
-        return self._count(lambda run: run.interrupted)
-
     def runs_with(self, status: str | None = None, **metadata: Any) -> list[FakeRun]:
         """The runs of a status, or with these entries in their metadata."""
         self._advance()
@@ -128,11 +96,3 @@ class FakeACPServer(ACPOperations):
             if not runs:
                 self.threads.clear()
             self.changed.notify_all()
-
-    def next_change_due(self) -> float | None:
-        """When the next run goes on by itself."""
-        return min((run.due for run in self.runs if run.due is not None), default=None)
-
-    def _count(self, counts: Callable[[FakeRun], bool]) -> int:
-        self._advance()
-        return sum(map(counts, self.runs))

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final, Self
 
-from acp_langgraph.testing.http import FakeHTTPServer
 from acp_langgraph.testing.requests import RecordedRequest
 from acp_langgraph.testing.responses import Response
 from acp_langgraph.testing.runs import Answer, Clock, FakeAgent, FakeRun, Script
+from acp_langgraph.testing.scripted import ScriptedRuns
 from acp_langgraph.testing.threads import (
     AEGRA,
     GraphBehavior,
@@ -45,7 +45,7 @@ class _Refusal(Exception):
         self.response = Response.json({"detail": detail}, status)
 
 
-class FakeLangGraphServer(FakeHTTPServer):
+class FakeLangGraphServer(ScriptedRuns):
     """A server of LangGraph's Agent Protocol with scripted graphs.
 
     Attributes:
@@ -112,37 +112,6 @@ class FakeLangGraphServer(FakeHTTPServer):
         """The id of the first graph's assistant."""
         return self.graphs[0].agent_id
 
-    @property
-    def run(self) -> FakeRun:
-        """The only one that was ever started.
-
-        Raises:
-            AssertionError: If there were none or several.
-        """
-        if len(self.runs) != 1:
-            raise AssertionError(f"expected one run, there were {len(self.runs)}: {self.runs}")
-        return self.runs[0]
-
-    @property
-    def created(self) -> int:
-        """How many were ever started."""
-        return len(self.runs)
-
-    @property
-    def completed(self) -> int:
-        """How many came to a result."""
-        return self._count(lambda run: run.completed)
-
-    @property
-    def running(self) -> int:
-        """How many are at work."""
-        return self._count(lambda run: run.running)
-
-    @property
-    def interrupted(self) -> int:
-        """How many wait for an answer."""
-        return self._count(lambda run: run.interrupted)
-
     def forget(self) -> None:
         """Lose all threads; a client gets 404 about them. The records stay in `runs`."""
         with self.changed:
@@ -150,15 +119,6 @@ class FakeLangGraphServer(FakeHTTPServer):
                 run.lose()
             self.threads.clear()
             self.changed.notify_all()
-
-    def next_change_due(self) -> float | None:
-        """When the next run goes on by itself."""
-        return min((run.due for run in self.runs if run.due is not None), default=None)
-
-    def _count(self, counts: Callable[[FakeRun], bool]) -> int:
-        with self.changed:
-            self._advance()
-            return sum(map(counts, self.runs))
 
     # The operations
 

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from acp_langgraph.testing.behavior import ACP_OPERATIONS, ACPBehavior, Wire
 from acp_langgraph.testing.connection import PeerGone
-from acp_langgraph.testing.http import FakeHTTPServer
 from acp_langgraph.testing.requests import RecordedRequest
 from acp_langgraph.testing.responses import Response
 from acp_langgraph.testing.runs import Clock, FakeAgent, FakeRun, FakeThread
+from acp_langgraph.testing.scripted import ScriptedRuns
 
 _KEEP_ALIVE = 10.0
 _MODES = frozenset({"values", "custom"})
@@ -72,7 +72,7 @@ class _Refusal(Exception):
         self.response = response
 
 
-class ACPOperations(FakeHTTPServer):
+class ACPOperations(ScriptedRuns):
     """What an ACP server does with each operation; `FakeACPServer` is the one to use.
 
     Attributes:
