@@ -23,6 +23,7 @@ T = TypeVar("T")
 WORTH_REPEATING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 # These say that the request was not taken up, whatever its method.
 NOT_TAKEN_UP: Final = frozenset({425, 429})
+_MOST_DOUBLINGS: Final = 60  # a float holds no end of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,17 @@ class Backoff:
     limit: float = 10.0
     jitter: float = 0.5
 
+    def wait(self, tried: int) -> float:
+        """Seconds to wait after so many tries, at least one."""
+        wait = min(self.limit, self.first * 2.0 ** min(tried - 1, _MOST_DOUBLINGS))
+        return wait * (1 - self.jitter * random.random())
+
     def waits(self) -> Iterator[float]:
         """The waits, without end."""
-        wait = self.first
+        tried = 0
         while True:
-            yield wait * (1 - self.jitter * random.random())
-            wait = min(self.limit, wait * 2)
+            tried += 1
+            yield self.wait(tried)
 
 
 def with_retries(
@@ -77,11 +83,11 @@ def _repeated(
     *,
     is_read: bool,
 ) -> Flow[Any]:
-    waits = (backoff or Backoff()).waits()
+    backoff = backoff or Backoff()
     until = float("inf") if seconds is None else time.monotonic() + seconds
-    for tries_left in range(retries, -1, -1):
-        wait = next(waits)
-        left = tries_left if time.monotonic() + wait < until else 0
+    for tried in range(1, retries + 2):
+        wait = backoff.wait(tried)
+        left = tried <= retries and time.monotonic() + wait < until
         try:
             reply: Reply = (
                 yield call if seconds is None else call.within(max(0.001, until - time.monotonic()))

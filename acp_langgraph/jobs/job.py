@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
@@ -159,13 +159,13 @@ class Entry:
 
     Attributes:
         again: Whether the job may have been started before, so that it is looked up first.
-        was_cancelled: Tells whether a job is known to have been cancelled from here.
+        cancelled: The ids of the jobs that are known to have been cancelled from here.
         failures: Which jobs' failures were told before.
         seen_alive: Whether the job was started, answered or seen at work during this entry.
     """
 
     again: bool = False
-    was_cancelled: Callable[[str], bool] = lambda _: False
+    cancelled: Container[str] = ()
     failures: Failures = field(default_factory=Failures)
     seen_alive: bool = False
 
@@ -196,7 +196,7 @@ class WaitBudget:
         self.seconds_left = left
         self.misses = 0
         self._alive = policy.clock()
-        self._waits = policy.backoff.waits()
+        self._pauses = 0
 
     def alive(self) -> None:
         """The server gave a sign of life."""
@@ -208,13 +208,14 @@ class WaitBudget:
 
     def next_pause(self, asked: float) -> float:
         """Seconds to pause before the next wait, at least those that the server asked for."""
-        return max(next(self._waits), asked)
+        self._pauses += 1
+        return max(self.policy.backoff.wait(self._pauses), asked)
 
     def was_long_since(self, began: float) -> bool:
         """Whether a wait that is over was open for long, so that the next one may follow at once."""
         if self.policy.clock() - began < min(_LONG, self.policy.long_poll):
             return False
-        self._waits = self.policy.backoff.waits()
+        self._pauses = 0
         return True
 
 

@@ -67,7 +67,7 @@ def run_job(
     can_ask: bool,
     entry: Entry | None = None,
     answer_schema: AnswerSchema | None = None,
-    advice: Callable[[], str] = how_to_remember,
+    advice: str | None = None,
 ) -> Flow[Outcome]:
     """Have a job done once, however often this flow is entered.
 
@@ -77,7 +77,7 @@ def run_job(
             and the job is started and awaited in one request where its protocol can.
         entry: What is known of this entry; by default that it is the first.
         answer_schema: Finds the JSON Schema of the answer to a question.
-        advice: Tells what to do so that a question can wait; a sentence without its full stop.
+        advice: What to do so that a question can wait, as `how_to_remember` says it.
 
     Returns:
         The outcome, of the type `result`.
@@ -97,9 +97,9 @@ def run_job(
         if can_ask:
             outcome = yield from _done_with_questions(job, entry, answer_schema)
         else:
-            outcome = yield from Step("run", partial(_start_and_wait, job, entry))
+            outcome = yield from _start_and_wait(job, entry)
         if outcome["type"] == "interrupt":
-            yield from _refuse_to_ask(job, outcome["run_id"], advice())
+            yield from _refuse_to_ask(job, outcome["run_id"], advice or how_to_remember())
         if outcome["type"] != "cancelled":
             yield Progress("ended", outcome["run_id"])
             return outcome

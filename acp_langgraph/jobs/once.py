@@ -58,21 +58,21 @@ class Trace:
     Attributes:
         begun: Whether an attempt began the work and does not know what came of it.
         since: When it began, on the clock of `Once`.
-        done: The work's result, in a list, once there is one.
+        done: The work's result, by itself, once there is one.
         told: The ids of remote jobs whose failure was told.
         later: Those of the jobs that took a failed one's place.
     """
 
     begun: bool = False
     since: float = 0.0
-    done: list[Any] = field(default_factory=list)
-    told: set[str] = field(default_factory=set)
-    later: list[Trace] = field(default_factory=list)
+    done: tuple[Any, ...] = ()
+    told: frozenset[str] = frozenset()
+    later: tuple[Trace, ...] = ()
 
     def of_life(self, attempt: int) -> Trace:
         """The trace of the job after `life - 1` of them failed."""
         while len(self.later) < attempt - 1:
-            self.later.append(Trace())
+            self.later += (Trace(),)
         return self if attempt == 1 else self.later[attempt - 2]
 
 
@@ -85,14 +85,18 @@ class Failures:
 
     Attributes:
         again: Whether there may have been an earlier entry.
-        told: The ids of the jobs whose failure was told in this process.
+        trace: What was told in this process.
         look: Gives the errors that an earlier entry ended with, where the graph remembers them, each as
             its `repr`.
     """
 
     again: bool = False
-    told: set[str] = field(default_factory=set)
+    trace: Trace = field(default_factory=Trace)
     look: Callable[[], Flow[list[str]]] | None = None
+
+    def tell(self, job_id: str) -> None:
+        """Note that the failure of a job is told now."""
+        self.trace.told |= {job_id}
 
     def were_told_of(self, job_id: str, failure: RunError) -> Flow[bool]:
         """Whether an earlier entry has ended with the failure of a job, or with its deadline.
@@ -103,8 +107,8 @@ class Failures:
         """
         if not self.again:
             return False
-        if job_id in self.told or self.look is None:
-            return job_id in self.told
+        if job_id in self.trace.told or self.look is None:
+            return job_id in self.trace.told
         ends = tuple(f"{each.__name__}(" for each in (type(failure), RunTimeoutError))
         return any(each.startswith(ends) and job_id in each for each in (yield from self.look()))
 
@@ -163,7 +167,7 @@ class Once:
             outcome = yield from Step(self.name, attempt)
             trace.begun = False
             if "result" in outcome:
-                trace.done.append(outcome["result"])
+                trace.done = (outcome["result"],)
             elif failures:
                 raise failures[0]
         return trace.done[0]  # type: ignore[no-any-return]  # what the work returned

@@ -36,7 +36,7 @@ _AT_WORK: Final = "pending"
 def wait_for_job(job: Job, entry: Entry, segment: Segment) -> Flow[Outcome]:
     """Wait until the job ends or asks."""
     job_id = segment["run_id"]
-    if entry.was_cancelled(job_id):
+    if job_id in entry.cancelled:
         done = yield from _result_of(job, job_id)
         return done or {"type": "cancelled", "run_id": job_id}
     yield Progress("waiting", job_id, at_work_since(segment))
@@ -49,7 +49,7 @@ def wait_for_job(job: Job, entry: Entry, segment: Segment) -> Flow[Outcome]:
     try:
         return (yield from within(left, _wait(job, entry, segment, left)))
     except OutOfTimeError as error:
-        entry.failures.told.add(job_id)
+        entry.failures.tell(job_id)
         job.forget(job_id)
         trouble = str(error)
     return (yield from give_up(job, job_id, trouble))
@@ -73,7 +73,7 @@ def judged(job: Job, entry: Entry, outcome: Outcome) -> Flow[Outcome]:
         # 0.2.0 knows this result too, and starts a job of its own as well.
         return {"type": "cancelled", "run_id": job_id, "failed": True}
     if job_id is not None:
-        entry.failures.told.add(job_id)
+        entry.failures.tell(job_id)
     raise failure
 
 

@@ -275,7 +275,8 @@ class ACPNode(AgentNode):
         order = self._order(value, run_config, agent_id, execution, config)
         listening = (yield from self._listen()) if execution.sink.is_there else None
         job = ACPJob(order, self.policy, self._habits, listening)
-        outcome = yield from self._have_done(job, execution, self._answer_schema)
+        schema = self._answer_schema if execution.remembered else None
+        outcome = yield from self._have_done(job, execution, schema)
         return (yield from self.output.put(state, _answer(outcome), config))
 
     def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:

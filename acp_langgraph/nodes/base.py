@@ -148,7 +148,7 @@ class RemoteNode(Described):
         """Have a remote job done once, however often the execution is entered; see `run_job`."""
         entry = Entry(
             again=execution.again,
-            was_cancelled=self.was_cancelled,
+            cancelled=self._ended,
             failures=execution.failures,
         )
         return run_job(
@@ -156,7 +156,7 @@ class RemoteNode(Described):
             can_ask=execution.remembered,
             entry=entry,
             answer_schema=answer_schema,
-            advice=execution.how_to_remember,
+            advice=execution.how_to_remember(),
         )
 
     def was_cancelled(self, run_id: str) -> bool:

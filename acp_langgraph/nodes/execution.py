@@ -21,7 +21,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -118,17 +118,20 @@ _NAMESPACE: Final = uuid.UUID("5f1c5f6b-1d60-5ef8-9b1a-2b6c1f3f0a44")
 _TASK_ID: Final = re.compile(r":[0-9a-f-]{36}(?=\||$)")
 
 
+_NONE: Final[Mapping[Any, Any]] = {}  # shared, for nothing of the kind happens to most tasks
+
+
 class _Invocations:
     """Of nodes, within one execution of a task."""
 
-    __slots__ = ("counts", "failed", "put", "questions", "traces")
+    __slots__ = ("asked", "counts", "failed", "put", "traces")
 
     def __init__(self) -> None:
         self.counts: dict[tuple[str, int], int] = {}
         self.traces: dict[tuple[str, int], Trace] = {}
-        self.questions = Asked()
-        self.put: dict[int, GraphInterrupt] = {}
-        self.failed: dict[tuple[str, int], list[tuple[_Given, int]]] = {}
+        self.asked: Asked | None = None
+        self.put: Mapping[int, GraphInterrupt] = _NONE
+        self.failed: Mapping[tuple[str, int], tuple[tuple[_Given, int], ...]] = _NONE
 
     def failed_with(self, node: str, attempt: int, state: Any) -> int | None:
         """Which invocation failed that was given the same, if one did; it is no longer noted as failed."""
@@ -136,7 +139,8 @@ class _Invocations:
         found = next((each for each in failed if each[0].is_again(state)), None)
         if found is None:
             return None
-        self.failed[node, attempt].remove(found)
+        left = tuple(each for each in failed if each is not found)
+        self.failed = {**self.failed, (node, attempt): left}
         return found[1]
 
 
@@ -171,7 +175,6 @@ class Execution:
         again: Whether the node may have been at work on this before.
         runtime: LangGraph's runtime; `None` outside of a graph.
         task: What LangGraph tells of it; `None` outside of a graph.
-        questions: Puts its questions; `None` outside of a graph.
         barrier: Where what is remembered is stored, if a crash does not erase it.
         sink: Who watches.
         trace: What its attempts in this process know of each other.
@@ -187,7 +190,6 @@ class Execution:
     again: bool = False
     runtime: Runtime[Any] | None = None
     task: GraphTask | None = None
-    questions: Questions | None = None
     barrier: CheckpointBarrier | None = None
     trace: Trace = field(default_factory=Trace)
     credentials: Credentials | None = field(default=None, repr=False)
@@ -241,7 +243,6 @@ class Execution:
             again=invocation.repeated or task.may_have_run,
             runtime=task.runtime,
             task=task,
-            questions=Questions(task, key, invocation.asked),
             barrier=CheckpointBarrier.of(task),
             trace=trace,
             invocation=invocation,
@@ -251,6 +252,12 @@ class Execution:
         """Note how it was left, if not by its result."""
         if self.invocation is not None:
             self.invocation.left(error)
+
+    def questions(self) -> Questions | None:
+        """Puts the questions of this entry into it; `None` outside of a graph."""
+        if self.task is None or self.invocation is None:
+            return None
+        return Questions(self.task, self.key, self.invocation.asked)
 
     def how_to_remember(self) -> str:
         """What to do so that questions can wait; a sentence without its full stop."""
@@ -270,11 +277,11 @@ class Execution:
     @property
     def failures(self) -> Failures:
         """Which failures of remote jobs were told before."""
-        if self.task is None:
-            return Failures()
+        if self.task is None or not self.again:
+            return Failures(trace=self.trace)
         call: Call | None = self.task.configurable.get(CALL)
         look = partial(failures_told, self.task, call.task if call else self.task)
-        return Failures(self.again, self.trace.told, look)
+        return Failures(self.again, self.trace, look)
 
     def remote_thread_id(self) -> str:
         """The id of the node's own remote thread: one per graph thread and place in the graph."""
@@ -298,14 +305,13 @@ class _Invocation:
             function invokes it, e.g. in the functional API.
         repeated: Whether this is again what failed before, as a wrapper that retries has it.
         trace: Shared by the attempts of one such invocation; by all of them if they are said to be one.
-        asked: Shared by all that the task invokes.
 
     Raises:
         GraphInterrupt: If a question of this attempt was caught, as wrappers do that take it for a
             failure: it is raised again.
     """
 
-    __slots__ = ("_among", "_attempt", "_node", "_state", "asked", "count", "repeated", "trace")
+    __slots__ = ("_among", "_attempt", "_node", "_state", "count", "repeated", "trace")
 
     def __init__(
         self, among: _Invocations | None, node: str, attempt: int, state: Any, *, is_one: bool
@@ -313,7 +319,7 @@ class _Invocation:
         self._among, self._node, self._attempt, self._state = among, node, attempt, state
         self.count, self.repeated = 0, False
         if among is None:
-            self.trace, self.asked = Trace(), Asked()
+            self.trace = Trace()
             return
         with _lock.here():
             if not is_one and (put := among.put.get(attempt)) is not None:
@@ -325,7 +331,15 @@ class _Invocation:
                 self.count = 0 if is_one else among.counts.get((node, attempt), 0)
                 among.counts[node, attempt] = self.count + 1
             self.trace = among.traces.setdefault((node, self.count), Trace())
-        self.asked = among.questions
+
+    @property
+    def asked(self) -> Asked:
+        """What was asked by all that the task invokes."""
+        if self._among is None:
+            return Asked()
+        with _lock.here():
+            self._among.asked = self._among.asked or Asked()
+            return self._among.asked
 
     def left(self, error: BaseException) -> None:
         """Note how it was left, if not by its result."""
@@ -333,10 +347,11 @@ class _Invocation:
             return
         with _lock.here():
             if isinstance(error, GraphInterrupt):
-                self._among.put[self._attempt] = error
+                self._among.put = {**self._among.put, self._attempt: error}
             elif isinstance(error, Exception):
-                failed = self._among.failed.setdefault((self._node, self._attempt), [])
-                failed.append((_Given(self._state), self.count))
+                key = self._node, self._attempt
+                failed = (*self._among.failed.get(key, ()), (_Given(self._state), self.count))
+                self._among.failed = {**self._among.failed, key: failed}
 
 
 def _of_task(task: GraphTask) -> _Invocations | None:

@@ -46,7 +46,7 @@ from acp_langgraph.core.flow import (
     drive,
 )
 from acp_langgraph.nodes.execution import Execution
-from acp_langgraph.nodes.langgraph import arun_as_task, run_as_task
+from acp_langgraph.nodes.langgraph import Questions, arun_as_task, run_as_task
 from acp_langgraph.nodes.reporting import ProgressTeller, Report
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.exchange import refuse_to_ask
@@ -214,10 +214,20 @@ class _Performer:
         report: What tells of the execution, if anybody wants to know.
     """
 
-    __slots__ = ("_teller", "_transport", "execution", "key", "report", "run_id", "shown")
+    __slots__ = (
+        "_questions",
+        "_teller",
+        "_transport",
+        "execution",
+        "key",
+        "report",
+        "run_id",
+        "shown",
+    )
 
     def __init__(self, execution: Execution, agent: str) -> None:
         self.execution = execution
+        self._questions: Questions | None = None
         self._teller: ProgressTeller | None = None
         if execution.sink.is_there:
             self._teller = ProgressTeller(execution.place[1], agent)
@@ -227,9 +237,9 @@ class _Performer:
 
     def asking(self, ask: Ask) -> Flow[Any]:
         """Interrupt the graph, or give the answer that it was resumed with."""
-        if self.execution.questions is None:
-            return refuse_to_ask(ask)
-        return self.execution.questions.put(ask)
+        if self._questions is None:
+            self._questions = self.execution.questions()
+        return refuse_to_ask(ask) if self._questions is None else self._questions.put(ask)
 
     def note(self, progress: Progress) -> RemoteEvent | None:
         """Remember which job this is about, and give a sign of life; what to tell who watches."""
@@ -303,6 +313,9 @@ class GraphPerformer(_Performer):
         """Run the step as a task, whose result the checkpointer remembers."""
         if not self.execution.remembered:
             return drive(step.body(), self)
+        return self._remembered(step)
+
+    def _remembered(self, step: Step[Any]) -> Any:
         barrier = self.execution.barrier
 
         def body() -> Any:
@@ -377,6 +390,9 @@ class AsyncGraphPerformer(_Performer):
         """Run the step as a task, whose result the checkpointer remembers."""
         if not self.execution.remembered:
             return await adrive(step.body(), self)
+        return await self._remembered(step)
+
+    async def _remembered(self, step: Step[Any]) -> Any:
         barrier = self.execution.barrier
 
         async def body() -> Any:

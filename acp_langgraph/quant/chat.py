@@ -146,7 +146,7 @@ def _wait_again(
     except QuantRunError as error:
         if (yield from failures.were_told_of(request_id, error)):
             return {"status": _AGAIN}
-        failures.told.add(request_id)
+        failures.tell(request_id)
         raise
 
 

@@ -154,7 +154,7 @@ def _or_again(work: Callable[[], Flow[dict[str, Any]]], failures: Failures) -> F
         if error.run_id is not None:
             if (yield from failures.were_told_of(error.run_id, error)):
                 return _AGAIN
-            failures.told.add(error.run_id)
+            failures.tell(error.run_id)
         raise
 
 

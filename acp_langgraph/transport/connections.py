@@ -101,21 +101,21 @@ class Connections:
         for session in (self._session, *self._by_socks.values()):
             await session.close()
 
-    async def _request(
+    def _request(
         self,
         method: str,
         url: str,
         headers: Mapping[str, str],
         body: bytes | None,
-        timeout: httpx.Timeout,  # noqa: ASYNC109 - for each wait within, as httpx means it
-    ) -> aiohttp.ClientResponse:
+        timeout: httpx.Timeout,
+    ) -> Awaitable[aiohttp.ClientResponse]:
         where = URL(url, encoded=True)
         way = self._ways.get(where.origin())
         if way is None:
             way = self._ways[where.origin()] = self._way_to(where.origin())
         # Through a tunnel, what is for the proxy is said when it is built, and not within.
         tunnels = where.scheme == "https"
-        return await way.session.request(
+        return way.session.request(
             method,
             where,
             headers={**headers, **way.for_proxy} if way.for_proxy and not tunnels else headers,

@@ -183,8 +183,14 @@ class AsyncTransport(Copied, AsyncClosing):
         """Run the step's body."""
         return await adrive(step.body(), self)
 
-    async def _open(self, call: Call[Any]) -> Answer:
+    def _open(self, call: Call[Any]) -> Awaitable[Answer]:
         """Send a call's request; the body of the answer is still to be read."""
+        if self._given is None and self._auth is None:
+            return self._connections().open(call)
+        return self._open_otherwise(call)
+
+    async def _open_otherwise(self, call: Call[Any]) -> Answer:
+        """By a client of the caller's own, or with an authentication of its own."""
         if self._given is not None:
             auth = httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth
             refuse_forked(self._given)
@@ -195,12 +201,10 @@ class AsyncTransport(Copied, AsyncClosing):
             )
             self.endpoint.note(response.request)
             return answer_of(response)
-        connections = self._connections()
-        if self._auth is None:
-            return await connections.open(call)
-        request = self.endpoint.request(call)
+        assert self._auth is not None  # noqa: S101 - the caller has checked
+        request, send = self.endpoint.request(call), self._connections().send
         signed = await asend_signed(
-            self._auth, request, connections.send, lambda: self.endpoint.body(call).count
+            self._auth, request, send, lambda: self.endpoint.body(call).count
         )
         return answer_of(signed)
 

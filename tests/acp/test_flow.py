@@ -518,7 +518,7 @@ def test_a_run_that_is_cancelled_after_it_was_seen_at_work_has_failed() -> None:
 
 @pytest.mark.parametrize("can_ask", [True, False])
 def test_a_run_that_is_known_to_be_cancelled_is_not_awaited(can_ask: bool) -> None:
-    entry = Entry(again=True, was_cancelled=lambda run_id: run_id == RUN)
+    entry = Entry(again=True, cancelled={RUN})
     hand = Hand(run_job(ACPJob(ORDER, policy()), can_ask=can_ask, entry=entry))
     hand.wants("search_stateless_runs")
     hand.give(reply([run()]))
@@ -540,7 +540,7 @@ def test_a_run_that_comes_late_is_still_found_and_cancelled() -> None:
 def test_a_run_that_was_done_before_its_cancelling_came_is_not_done_again(
     came_through: bool,
 ) -> None:
-    entry = Entry(again=True, was_cancelled=lambda _: True)
+    entry = Entry(again=True, cancelled={RUN})
     flow = run_job(ACPJob(ORDER, policy()), can_ask=True, entry=entry)
     hand = Hand(flow, remembered=[{"run_id": RUN, "since": 1000.0}])
     hand.wants("get_stateless_run")

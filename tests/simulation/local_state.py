@@ -237,7 +237,6 @@ _KNOWN: dict[type, Callable[[Any, dict[int, Any]], Any]] = {
         it.remembered,
         it.again,
         _described(it.trace, seen),
-        _described(it.questions, seen),
     ),
     Call: lambda it, seen: (it.operation, it.path, _described(it.body, seen), it.limit),
     Reply: lambda it, _: (it.status, it.content),

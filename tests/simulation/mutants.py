@@ -145,7 +145,7 @@ MUTANTS = (
     Mutant(
         "a run that was cancelled is not waited for again",
         "acp_langgraph.jobs.waiting",
-        "if entry.was_cancelled(job_id):",
+        "if job_id in entry.cancelled:",
         "if False:",
         "cancelled, on a server that does not say so",
     ),
