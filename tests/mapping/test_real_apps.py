@@ -10,17 +10,22 @@ from __future__ import annotations
 import dataclasses
 import enum
 import operator
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph, add_messages
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 from support.chat import ScriptedChat
+from support.declaring import descriptor
+from support.imported import imported
 from support.mapped import both_colors, run_graph
 from typing_extensions import TypedDict
 
+from acp_langgraph.acp.agents import FoundAgent
+from acp_langgraph.acp.models import AgentACPDescriptor
+from acp_langgraph.codegen import models_of
 from acp_langgraph.mapping import StatePath, call, coalesce, const, copy, each, merge
 from acp_langgraph.mapping.edges import add_io_mapped_conditional_edge, add_io_mapped_edge
 
@@ -349,15 +354,47 @@ def test_free_text_becomes_an_object_by_a_model_each_time(color):
         assert result["recipe"] == Recipe(title=f"Mail {turn}", steps=[Step(text="x")])
 
 
-def campaign() -> Any:
+class Models(NamedTuple):
+    """The state of a campaign, and what two of its agents give."""
+
+    state: type[State]
+    composed: type[BaseModel]
+    reviewed: type[BaseModel]
+
+
+def generated() -> Models:
+    """The models that `acp-langgraph types` writes of the three agents, each agent's a module of its own."""
+    agents = {
+        "composer": (ComposerInput.model_json_schema(), ComposerOutput.model_json_schema()),
+        "reviewer": (ReviewerInput.model_json_schema(), ReviewerOutput.model_json_schema()),
+        "sendgrid": (Query.model_json_schema(), {"type": "string"}),
+    }
+    outputs: list[Any] = []
+    channels: dict[str, Any] = {}
+    for name, (takes, gives) in agents.items():
+        wire = descriptor(name, input=takes, output=gives)
+        agent = FoundAgent(name, AgentACPDescriptor.model_validate(wire))
+        module = imported(models_of(agent, "http://host"))
+        outputs.append(str if name == "sendgrid" else module.Output)
+        own = create_model(
+            name, input=(module.Input | None, None), output=(outputs[-1] | None, None)
+        )
+        channels[name] = (own, own())
+    return Models(create_model("Generated", __base__=State, **channels), outputs[0], outputs[1])
+
+
+BY_HAND = Models(State, ComposerOutput, ReviewerOutput)
+
+
+def campaign(models: Models) -> Any:
     """Composer, reviewer and bridge, each reading the input that is mapped for it."""
 
-    def compose(state: State) -> Any:
+    def compose(state: Any) -> Any:
         assert state.composer is not None
         assert state.composer.input is not None
         said = [message.content for message in state.composer.input.messages]
         done = said[-1].endswith("please")
-        output = ComposerOutput(final_email=f"Mail of {said[-1]}" if done else None)
+        output = models.composed(final_email=f"Mail of {said[-1]}" if done else None)
         answer = AIMessage("Done" if done else "What else?")
         return {
             "composer": state.composer.model_copy(update={"output": output}),
@@ -365,20 +402,21 @@ def campaign() -> Any:
             "messages": [answer],
         }
 
-    def review(state: State) -> Any:
+    def review(state: Any) -> Any:
         assert state.reviewer.input is not None
-        assert state.reviewer.input.target_audience is TargetAudience.technical
+        audience = state.reviewer.input.target_audience
+        assert audience in {TargetAudience.technical, TargetAudience.technical.value}
         better = state.reviewer.input.email.upper() if "2" in state.reviewer.input.email else None
-        output = ReviewerOutput(corrected_email=better)
+        output = models.reviewed(corrected_email=better)
         return {"reviewer": state.reviewer.model_copy(update={"output": output})}
 
-    def send(state: State) -> Any:
+    def send(state: Any) -> Any:
         assert state.sendgrid is not None
         assert state.sendgrid.input is not None
         output = f"sent {state.sendgrid.input.query}"
         return {"sendgrid": state.sendgrid.model_copy(update={"output": output})}
 
-    builder = StateGraph(State)
+    builder = StateGraph(models.state)
     builder.add_node("process_inputs", lambda _: {})
     builder.add_node("mailcomposer", compose)
     builder.add_node("email_reviewer", review)
@@ -402,9 +440,10 @@ def campaign() -> Any:
     return builder
 
 
+@pytest.mark.parametrize("models", [BY_HAND, generated()], ids=["written by hand", "generated"])
 @both_colors
-def test_a_campaign_is_a_chat_of_five_mails_in_one_thread(color):
-    graph = campaign().compile(checkpointer=InMemorySaver())
+def test_a_campaign_is_a_chat_of_five_mails_in_one_thread(color, models):
+    graph = campaign(models).compile(checkpointer=InMemorySaver())
     thread = {"configurable": {"thread_id": "chat"}}
     for turn in range(1, 6):
         asked = run_graph(color, graph, {"messages": [("user", f"mail {turn}")]}, thread)
