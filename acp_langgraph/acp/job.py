@@ -428,7 +428,9 @@ def _outcome_of(answer: RunWaitResponse, run_id: str | None) -> Outcome | None:
     run, output = answer.run, answer.output
     match output:
         case RunResult():
-            result = output.model_dump(mode="json", include={"type", "values", "messages"})
+            result = {"type": "result", "values": output.values, "messages": output.messages}
+            if output.messages:
+                result |= output.model_dump(mode="json", include={"messages"})
             return {**result, "run_id": run_id}
         case RunInterrupt():
             at = run.updated_at.isoformat() if run is not None and run.updated_at else None

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Self, TypeAlias
 
 from acp_langgraph.acp import calls
 from acp_langgraph.acp.models import RunStateful, RunStateless, RunWaitResponse
-from acp_langgraph.core.calls import Call
+from acp_langgraph.core.calls import ABSENT, Call
 from acp_langgraph.core.operations import Ready
 
 AnyRun: TypeAlias = RunStateless | RunStateful
@@ -82,12 +82,10 @@ class RunOrder:
 
     def create_and_wait(self, seconds: float) -> Call[RunWaitResponse]:
         """Start the run and wait so long for what it comes to."""
-        call: Call[Any]
         if self.thread_id is None:
-            call = calls.create_and_wait_for_stateless_run_output(self.body())
-        else:
-            call = calls.create_and_wait_for_thread_run_output(self.thread_id, self.body())
-        return _brief(call, seconds)
+            return _brief("create_and_wait_for_stateless_run_output", seconds, body=self.body())
+        create_and_wait = "create_and_wait_for_thread_run_output"
+        return _brief(create_and_wait, seconds, self.thread_id, body=self.body())
 
     def stream(self, run_id: str) -> Call[Any]:
         """Join the run's stream."""
@@ -103,12 +101,9 @@ class RunOrder:
 
     def wait(self, run_id: str, seconds: float) -> Call[RunWaitResponse]:
         """Wait so long for what the run comes to."""
-        call: Call[Any]
         if self.thread_id is None:
-            call = calls.wait_for_stateless_run_output(run_id)
-        else:
-            call = calls.wait_for_thread_run_output(self.thread_id, run_id)
-        return _brief(call, seconds)
+            return _brief("wait_for_stateless_run_output", seconds, run_id)
+        return _brief("wait_for_thread_run_output", seconds, self.thread_id, run_id)
 
     def resume(self, run_id: str, answer: Any) -> Call[Any]:
         """Answer the run's question."""
@@ -127,9 +122,11 @@ class RunOrder:
         return calls.cancel_thread_run(self.thread_id, run_id)
 
 
-def _brief(call: Call[Any], seconds: float) -> Call[RunWaitResponse]:
-    """The same call, answered without what the run was created from: that is known here."""
-    return replace(call, returns=RunWaitResponse, timeout=seconds, may_leave=True)
+def _brief(operation: str, seconds: float, *ids: str, body: Any = ABSENT) -> Call[RunWaitResponse]:
+    """A call that waits, answered without what the run was created from: that is known here."""
+    return calls.OPERATIONS[operation].call(
+        ids, body, {}, {}, returns=RunWaitResponse, timeout=seconds, may_leave=True
+    )
 
 
 _KNOWN_FOR: Final = 600.0  # seconds

@@ -102,7 +102,13 @@ class Operation:
         return _PARAMETER.findall(self.path)
 
     def call(
-        self, ids: Sequence[Any], body: Any, query: Mapping[str, str], options: Options
+        self,
+        ids: Sequence[Any],
+        body: Any,
+        query: Mapping[str, str],
+        options: Options,
+        returns: Any = None,
+        **more: Any,
     ) -> Call[Any]:
         """The call that performs it.
 
@@ -111,6 +117,8 @@ class Operation:
             body: The JSON to send, or `ABSENT`.
             query: What `queried` made of its query parameters.
             options: Those of the one call.
+            returns: The type of its result, if less of it is wanted than it gives.
+            **more: What else is to be said of the call.
 
         Raises:
             ApiTypeError, ApiValueError: If an id or an option cannot be used.
@@ -119,12 +127,13 @@ class Operation:
             self.name,
             self.method,
             path(self.path, **dict(zip(self.parameters, ids, strict=True))) if ids else self.path,
-            self.gives,
+            returns or self.gives,
             query=query,
             body=body,
             headers=_STREAM if self.streams else _NO_HEADERS,
             repeatable=self.repeatable,
             lasts=self.lasts,
+            **more,
         )
         return call.with_options(**checked_options(options)) if options else call
 

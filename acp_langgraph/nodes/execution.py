@@ -163,7 +163,7 @@ class Call:
     task: GraphTask
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Execution:
     """One execution of a node.
 

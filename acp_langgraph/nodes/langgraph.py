@@ -102,7 +102,7 @@ _TO_BE_STORED = (0.001, 0.01, 0.1, 1.0)
 """Seconds between looks for what LangGraph has begun to store."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GraphTask:
     """What LangGraph tells of the task that a node is executed as.
 

@@ -20,10 +20,9 @@ listened to, be it of this graph or of those around it. Which loops run these gr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -50,6 +49,8 @@ from acp_langgraph.nodes.langgraph import Questions, arun_as_task, run_as_task
 from acp_langgraph.nodes.reporting import ProgressTeller, Report
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.exchange import refuse_to_ask
+
+T = TypeVar("T")
 
 
 class ended_with_the_graph:  # noqa: N801 - reads as a function
@@ -130,43 +131,33 @@ def leave_if_drained(runtime: Runtime[Any] | None) -> None:
         raise GraphDrained(runtime.drain_reason or "shutdown")
 
 
-class until_drained:  # noqa: N801 - reads as a function
-    """Leave what is awaited inside if the graph is to stop, at the next look.
+async def until_drained(
+    runtime: Runtime[Any] | None, work: Callable[..., Awaitable[T]], *about: Any
+) -> T:
+    """Await something, and leave it at the next look if the graph is to stop.
 
-    No async generator: none may begin while an event loop ends, and remote jobs are ended then.
+    Args:
+        runtime: The graph's; `None` if nobody can stop it.
+        work: What is awaited.
+        *about: Its arguments.
 
     Raises:
         GraphDrained: See `leave_if_drained`.
     """
-
-    __slots__ = ("_runtime", "_wait")
-
-    def __init__(self, runtime: Runtime[Any] | None) -> None:
-        self._runtime = runtime
-
-    async def __aenter__(self) -> None:
-        if self._runtime is None:
-            return
-        leave_if_drained(self._runtime)
-        self._wait = asyncio.timeout(None)
-        await self._wait.__aenter__()
-        watch = _watches.setdefault(asyncio.get_running_loop(), _DrainWatch())
-        watch.begin(self._wait, self._runtime)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._runtime is None:
-            return
-        _watches[asyncio.get_running_loop()].end(self._wait)
-        try:
-            await self._wait.__aexit__(kind, error, trace)
-        except TimeoutError:
-            leave_if_drained(self._runtime)
-            raise
+    if runtime is None:
+        return await work(*about)
+    leave_if_drained(runtime)
+    watch = _watches.setdefault(asyncio.get_running_loop(), _DrainWatch())
+    wait = asyncio.timeout(None)
+    try:
+        async with wait:
+            watch.begin(wait, runtime)
+            return await work(*about)
+    except TimeoutError:
+        leave_if_drained(runtime)
+        raise
+    finally:
+        watch.end(wait)
 
 
 class _DrainWatch:
@@ -348,18 +339,17 @@ class AsyncGraphPerformer(_Performer):
         self.shown = transport.shown
         self._transport = transport
 
-    async def call(self, call: Call[Any]) -> Reply:
+    def call(self, call: Call[Any]) -> Coroutine[Any, Any, Reply]:
         """Exchange one request for one reply; one that may take long is left when draining."""
-        if not call.may_leave:
-            return await self._transport.exchange(call)
-        async with until_drained(self.execution.runtime):
-            return await self._transport.exchange(call)
+        if not call.may_leave or self.execution.runtime is None:
+            return self._transport.exchange(call)
+        return until_drained(self.execution.runtime, self._transport.exchange, call)
 
     async def listen(self, listen: Listen) -> None:
         """Read a stream, showing what it brings; it is left when draining."""
         try:
-            async with until_drained(self.execution.runtime):
-                await self._transport.listen(listen, self.progress)
+            listening = self._transport.listen
+            await until_drained(self.execution.runtime, listening, listen, self.progress)
         finally:
             await self.execution.sink.ahush()
 
@@ -369,8 +359,8 @@ class AsyncGraphPerformer(_Performer):
 
     async def pause(self, pause: Pause) -> None:
         """Sleep; where nothing is lost by it, not while draining."""
-        async with until_drained(self.execution.runtime if pause.may_leave else None):
-            await self._transport.pause(pause)
+        runtime = self.execution.runtime if pause.may_leave else None
+        await until_drained(runtime, self._transport.pause, pause)
 
     async def begin(self, begin: Begin) -> None:
         """Know what to end, should the node be cancelled."""

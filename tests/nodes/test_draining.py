@@ -29,11 +29,17 @@ def drain(*runtimes: Runtime[None]) -> None:
         each.control.request_drain("deploy")
 
 
+async def for_ever(entered: asyncio.Event) -> None:
+    entered.set()
+    await asyncio.Event().wait()
+
+
+async def at_once() -> None:
+    await asyncio.sleep(0)
+
+
 async def wait(runtime: Runtime[None], entered: asyncio.Event | None = None) -> None:
-    async with until_drained(runtime):
-        if entered is not None:
-            entered.set()
-        await asyncio.Event().wait()
+    await until_drained(runtime, for_ever, entered or asyncio.Event())
 
 
 async def test_a_drain_ends_the_waits_of_its_graph_and_no_others() -> None:
@@ -54,16 +60,17 @@ async def test_what_is_drained_already_is_not_begun() -> None:
     drained = runtime()
     drain(drained)
     with pytest.raises(GraphDrained):
-        async with until_drained(drained):
-            pytest.fail("begun")
+        await until_drained(drained, pytest.fail, "begun")
     with pytest.raises(GraphDrained):
         leave_if_drained(drained)
 
 
 async def test_a_time_out_of_what_is_awaited_stays_one() -> None:
+    async def late() -> None:
+        raise TimeoutError("its own")
+
     with pytest.raises(TimeoutError, match="its own"):
-        async with until_drained(runtime()):
-            raise TimeoutError("its own")
+        await until_drained(runtime(), late)
 
 
 async def test_a_cancelled_wait_is_cancelled_and_not_drained() -> None:
@@ -76,13 +83,11 @@ async def test_a_cancelled_wait_is_cancelled_and_not_drained() -> None:
 
 
 async def test_what_is_awaited_ends_by_itself_where_nothing_is_drained() -> None:
-    async with until_drained(runtime()), until_drained(None):
-        await asyncio.sleep(0)
+    await until_drained(runtime(), until_drained, None, at_once)
 
 
 async def test_after_a_pause_without_waits_a_drain_is_seen_again() -> None:
-    async with until_drained(runtime()):
-        pass
+    await until_drained(runtime(), at_once)
     watch = performers._watches[asyncio.get_running_loop()]
     while watch._looks:  # noqa: ASYNC110 - what ends it is a timer of its own
         await asyncio.sleep(0)

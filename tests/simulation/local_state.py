@@ -30,6 +30,7 @@ from acp_langgraph.jobs.job import JobPolicy
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import CheckpointBarrier, Execution
 from acp_langgraph.nodes.langgraph import GraphTask
+from acp_langgraph.nodes.performers import _DrainWatch
 from acp_langgraph.nodes.ports import InputPort, OutputPort
 from acp_langgraph.nodes.streaming import EventSink
 
@@ -241,4 +242,6 @@ _KNOWN: dict[type, Callable[[Any, dict[int, Any]], Any]] = {
     Call: lambda it, seen: (it.operation, it.path, _described(it.body, seen), it.limit),
     Reply: lambda it, _: (it.status, it.content),
     Counter: lambda it, _: it.count,
+    asyncio.Timeout: lambda it, _: it.expired(),
+    _DrainWatch: lambda _, __: "of the loop",
 }
