@@ -33,6 +33,7 @@ def on_post_build(config: Any, **_: Any) -> None:
 
 def _first_sentence(markdown: str) -> str:
     """What a page says first, below its heading."""
-    prose = re.search(r"\n\n(?=[\w*`\"])(.+?)\n(?:\n|$)", markdown, re.DOTALL)
-    plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", " ".join(prose[1].split()) if prose else "")
-    return re.split(r"(?<=[.!?:])\s", plain)[0]
+    prose = re.sub(r"^```.*?^```$|^:::.*$", "", markdown, flags=re.DOTALL | re.MULTILINE)
+    found = re.search(r"\n\n(?=[\w*`\"])(.+?)(?:\n\n|$)", prose, re.DOTALL)
+    plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", " ".join(found[1].split()) if found else "")
+    return re.split(r"(?<=[.!?])\s", plain)[0]

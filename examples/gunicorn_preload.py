@@ -57,13 +57,19 @@ def main() -> None:
         options = ["--preload", "-w", "2", "--no-control-socket", "--log-level", "critical"]
         command = [sys.executable, "-m", "gunicorn", *options, f"{Path(__file__).stem}:app"]
         bind = ["--bind", f"fd://{listening.fileno()}"]
-        here = {"AGENTS": server.url, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+        here = {
+            "AGENTS": server.url,
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
+        }
         with subprocess.Popen(
             [*command, *bind], env={**os.environ, **here}, pass_fds=[listening.fileno()]
         ) as workers:
             try:
                 url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-                with httpx.Client(base_url=url, timeout=60) as client, ThreadPoolExecutor(8) as threads:
+                with (
+                    httpx.Client(base_url=url, timeout=60) as client,
+                    ThreadPoolExecutor(8) as threads,
+                ):
                     answers = list(threads.map(lambda user: client.get(f"/?{user}"), users))
             finally:
                 workers.terminate()

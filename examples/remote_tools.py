@@ -46,7 +46,7 @@ class Mail(TypedDict, total=False):
 class ScriptedModel(GenericFakeChatModel):
     """Says what it was told to say, whatever tools it is given."""
 
-    def bind_tools(self, tools: Any, **_: Any) -> Any:
+    def bind_tools(self, *_: Any, **__: Any) -> Any:
         """Leave the tools be."""
         return self
 

@@ -18,9 +18,8 @@ from typing import Any
 
 import pytest
 import typer
-from typer.main import get_command
-
 from support.commands_page import page as commands_page
+from typer.main import get_command
 
 from acp_langgraph.cli import app
 from acp_langgraph.server import serve
@@ -30,7 +29,9 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 START = (DOCS / "start.md").read_text(encoding="utf-8")
 SERVED = "http://127.0.0.1:8000"
-BLOCK = re.compile(r"^( *)```python(?: title=\"(.*)\")?\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^( *)```python(?: title=\"([^\"\n]*)\")?\n(.*?)^ *```$", re.DOTALL | re.MULTILINE
+)
 
 
 def name_of(page: Path) -> str:
@@ -131,7 +132,10 @@ def links_of(page: Path) -> set[tuple[Path, str]]:
 
 def anchors_of(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", each.lower())).strip("-") for each in headings}
+    return {
+        re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", each.lower())).strip("-")
+        for each in headings
+    }
 
 
 QUESTIONS = {

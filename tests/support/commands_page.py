@@ -29,20 +29,13 @@ def page() -> Iterator[str]:
         yield ""
         yield f"## acp-langgraph {name}"
         yield ""
-        yield from _described(command)
+        yield from inspect.cleandoc(command.help.replace("\f", "")).splitlines()
         yield ""
         yield "| argument or option | what it is |"
         yield "| --- | --- |"
         for each in command.params:
             if each.name != "help":
                 yield f"| {_named(each)} | {_told(each)} |"
-
-
-def _described(command: Any) -> Iterator[str]:
-    """A command's help, with its examples as console."""
-    for line in inspect.cleandoc(command.help.replace("\f", "")).splitlines():
-        yield line
-    # The help's fences have no language.
 
 
 def _named(parameter: Any) -> str:
