@@ -25,10 +25,15 @@ def on_post_build(config: Any, **_: Any) -> None:
         if page.parent and page.parent.title != section:
             section = page.parent.title
             lines += ["", f"## {section}", ""]
-        (site / page.file.src_uri).write_text(page.markdown, encoding="utf-8")
-        said = _first_sentence(page.markdown)
+        text = re.sub(r'^--8<-- "(.*)"$', _included, page.markdown, flags=re.MULTILINE)
+        (site / page.file.src_uri).write_text(text, encoding="utf-8")
+        said = _first_sentence(text)
         lines.append(f"- [{page.title}]({page.file.src_uri})" + (f": {said}" if said else ""))
     (site / "llms.txt").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def _included(line: re.Match[str]) -> str:
+    return Path(line[1]).read_text(encoding="utf-8")
 
 
 def _first_sentence(markdown: str) -> str:
