@@ -6,6 +6,7 @@ served as it says. `mkdocs build --strict`, which `.ci/run` does, checks links b
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import sys
 import textwrap
@@ -117,6 +118,33 @@ def test_extras_that_are_named_are_there(page: Path) -> None:
     extras = set(project["project"]["optional-dependencies"])
     named = re.findall(r'pip install "\.\[([\w,]+)\]"', page.read_text(encoding="utf-8"))
     assert {extra for each in named for extra in each.split(",")} <= extras
+
+
+def there(name: str) -> bool:
+    """Whether a dotted name is there, or a file, or an option of a command."""
+    if name.startswith("--"):
+        commands = get_command(app).commands.values()  # type: ignore[attr-defined]
+        return any(name in each.opts for command in commands for each in command.params)
+    if "/" in name:
+        return (ROOT / name).exists()
+    try:
+        found: Any = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return found is not None
+
+
+NAMED = re.compile(
+    r"`((?:examples|tests|docs|acp_langgraph)/[\w./]+|acp_langgraph\.[\w.]+\w|--[a-z][a-z-]+)[ `(]"
+)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
+def test_what_a_page_names_is_there(page: Path) -> None:
+    named = set(NAMED.findall(page.read_text(encoding="utf-8")))
+    loggers = {"acp_langgraph.runs", "acp_langgraph.http"}
+    others = {"--preload", "--kills", "--mutants", "--limits", "--real", "--json"}
+    assert [each for each in sorted(named - loggers - others) if not there(each)] == []
 
 
 # What a reader asks
