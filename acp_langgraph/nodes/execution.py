@@ -218,7 +218,7 @@ class Execution:
         info = task.info
         call: Call | None = task.configurable.get(CALL) if is_tool else None
         invoked = f"{node}\n{call.key}" if call else node
-        attempt = info.node_attempt
+        attempt = task.attempt
         invocation = _Invocation(_of_task(task), invoked, attempt, state, is_one=call is not None)
         trace = invocation.trace
         if call is not None:  # which a wrapper may repeat within the task around

@@ -28,6 +28,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextvars import Context, copy_context
@@ -134,6 +135,8 @@ class GraphTask:
                 be lost, or a run started twice.
         """
         configurable: Mapping[str, Any] = config.get(CONF, {})
+        if CONFIG_KEY_RUNTIME not in configurable:
+            configurable = _around()
         runtime = configurable.get(CONFIG_KEY_RUNTIME)
         info = runtime.execution_info if isinstance(runtime, Runtime) else None
         if info is None:
@@ -153,6 +156,14 @@ class GraphTask:
         return cls(configurable, runtime, info, saver, loops)  # type: ignore[arg-type]  # it is one
 
     @property
+    def attempt(self) -> int:
+        """Which attempt at the task it is, from 1; of Temporal's, where that has the task done."""
+        temporal = None if self.loops else sys.modules.get("temporalio.activity")
+        if temporal is not None and temporal.in_activity():
+            return int(temporal.info().attempt)
+        return self.info.node_attempt
+
+    @property
     def is_kept_from_remembering(self) -> bool:
         """Whether a graph around the task was compiled with `checkpointer=False` in one that remembers."""
         savers = [getattr(loop, "checkpointer", None) for loop in self.loops]
@@ -168,7 +179,7 @@ class GraphTask:
     def may_have_run(self) -> bool:
         """Whether the task may have been at work before; certain only where LangGraph runs it."""
         again = self.configurable.get(CONFIG_KEY_RESUMING) is True
-        return again or self.info.node_attempt > 1 or not self.loops
+        return again or self.attempt > 1 or not self.loops
 
     @property
     def survives(self) -> bool:
@@ -209,6 +220,17 @@ class GraphTask:
                 if error is not None:
                     raise error
             configurable = loop.config.get(CONF, {})
+
+
+def _around() -> Mapping[str, Any]:
+    """What the task was given around whoever invokes the node with a configuration of its own.
+
+    Temporal's plugin hands its functions one without the runtime, and has the whole in the context.
+    """
+    try:
+        return get_config().get(CONF, {})
+    except RuntimeError:
+        return {}
 
 
 def _refuse_this_version(what: str, node: str) -> NoReturn:
