@@ -86,13 +86,8 @@ def demo(
     again = _again(outbox, model, agents, protocol, page=page)
     campaign = running.Demo(outbox, screen, answer, model, agents, protocol)
     try:
-        if page:
-            order = None if resume else briefs.read_brief(brief, sender=sender, recipient=to)
-            needing("demo", "acp_langgraph.demo.paged").show(campaign, order)
-        elif resume:
-            campaign.resume()
-        else:
-            campaign.start(briefs.read_brief(brief, sender=sender, recipient=to))
+        order = None if resume else briefs.read_brief(brief, sender=sender, recipient=to)
+        _run(campaign, order, page=page)
     except (briefs.BriefError, running.OutboxError, running.NothingToResumeError) as error:
         fail(str(error), 2)
     except acp_langgraph.AcpLangGraphError as error:
@@ -103,6 +98,15 @@ def demo(
     except KeyboardInterrupt:
         screen.stops("Stopped.", again)
         raise typer.Exit(130) from None
+
+
+def _run(campaign: Any, order: Any, *, page: bool) -> None:
+    if page:
+        needing("demo", "acp_langgraph.demo.paged").show(campaign, order)
+    elif order is None:
+        campaign.resume()
+    else:
+        campaign.start(order)
 
 
 def _again(

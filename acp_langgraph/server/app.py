@@ -141,12 +141,8 @@ def create_app(
     if isinstance(allow_hosts, str):
         allow_hosts = [allow_hosts]
     check_hosts(allow_hosts)
-    if isinstance(api_key, str) and not api_key.strip():
-        raise ValueError("api_key is empty; leave it out to serve without one")
-    if isinstance(api_key, str) and not (api_key.isascii() and api_key.isprintable()):
-        raise ValueError(
-            "api_key has characters that no header can carry; use ASCII without blanks"
-        )
+    if isinstance(api_key, str):
+        _check_key(api_key)
     kept_in = Database(database)
     limits = limits or Limits()
     saver, storage = DatabaseSaver(kept_in), Storage(kept_in, limits.answer)
@@ -212,6 +208,15 @@ def create_app(
     app.state.lifecycle = lifecycle
     app.state.limits = limits
     return app
+
+
+def _check_key(api_key: str) -> None:
+    if not api_key.strip():
+        raise ValueError("api_key is empty; leave it out to serve without one")
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise ValueError(
+            "api_key has characters that no header can carry; use ASCII without blanks"
+        )
 
 
 async def _document(_: Request) -> Response:

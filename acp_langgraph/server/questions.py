@@ -80,10 +80,13 @@ def allowed_decisions(value: dict[str, Any]) -> list[list[str]]:
         for review in value["review_configs"]
         if isinstance(review, dict)
     }
-    names = [each.get("name") if isinstance(each, dict) else None for each in value["action_requests"]]
+    names = [
+        each.get("name") if isinstance(each, dict) else None for each in value["action_requests"]
+    ]
     kinds = [allowed.get(str(each)) for each in names]
     return [
-        [str(kind) for kind in each] if isinstance(each, list) else list(DECISIONS) for each in kinds
+        [str(kind) for kind in each] if isinstance(each, list) else list(DECISIONS)
+        for each in kinds
     ]
 
 

@@ -204,7 +204,8 @@ class Check:
             path = tuple(error.absolute_path)
             if error.validator == "required":
                 wanted: Any = error.validator_value
-                missing = [name for name in wanted if name not in error.instance]
+                instance: Any = error.instance
+                missing = [name for name in wanted if name not in instance]
                 found |= {((*path, name), "is required"): None for name in missing}
             else:
                 found[path, _rule(error)] = None

@@ -1,6 +1,6 @@
 """The server's page with many runs: until it can be used, how long a frame takes, how much memory it has.
 
-    python tests/benchmarks/bench_page.py --runs 1000
+python tests/benchmarks/bench_page.py --runs 1000
 """
 
 from __future__ import annotations

@@ -176,4 +176,7 @@ def test_of_many_runs_only_the_row_that_changed_is_made_anew(serving, opened):
         client.post(f"/runs/{runs[MANY // 2]['run_id']}", json="yes")
 
         expect(page.locator(".badge[data-status=success]")).to_have_count(1)
-    assert page.evaluate("[...document.querySelectorAll('.run')].filter((e) => e.seen).length") == MANY - 1
+    assert (
+        page.evaluate("[...document.querySelectorAll('.run')].filter((e) => e.seen).length")
+        == MANY - 1
+    )

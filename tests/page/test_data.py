@@ -142,7 +142,9 @@ def test_an_answer_is_checked_before_any_is_sent(serving):
 
 def test_of_a_run_that_asks_nothing_no_answer_is_checked(serving):
     client = serving({"shop": ordering()})
-    done = client.post("/runs/wait", json={"input": {"title": "x", "urgent": True, "way": {"street": "x"}}})
+    done = client.post(
+        "/runs/wait", json={"input": {"title": "x", "urgent": True, "way": {"street": "x"}}}
+    )
     run_id = done.json()["run"]["run_id"]
 
     assert client.post(f"{DATA}/{run_id}/check", json={"answers": {}}).status_code == 409

@@ -33,7 +33,9 @@ def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def graphs(draw: Any) -> tuple[dict[str, str], list[Edge]]:
     nodes = named(*(f"n{number}" for number in range(draw(st.integers(1, 12)))))
     ends = st.sampled_from(list(nodes))
-    return nodes, draw(st.lists(st.builds(Edge, ends, ends, st.sampled_from(["", "yes"])), max_size=24))
+    return nodes, draw(
+        st.lists(st.builds(Edge, ends, ends, st.sampled_from(["", "yes"])), max_size=24)
+    )
 
 
 @settings(max_examples=150, deadline=None)

@@ -20,6 +20,8 @@ from support.page_agents import (
     writing,
 )
 
+from acp_langgraph.server import Limits
+
 pytestmark = pytest.mark.browser
 
 
@@ -246,7 +248,7 @@ def test_what_is_copied_does_the_same_elsewhere(serving, opened, thread):
     server = serving({"friend": chatting()})
     page = opened(server)
     start(page, "friend")
-    page.get_by_label("Message", exact=True).fill("it's \"quoted\" $HOME \\ \u2028 😀")
+    page.get_by_label("Message", exact=True).fill('it\'s "quoted" $HOME \\ \u2028 😀')
     page.get_by_label("On", exact=True).select_option(thread)
 
     page.get_by_role("button", name="Copy as curl").click()
@@ -264,3 +266,24 @@ def test_what_is_copied_does_the_same_elsewhere(serving, opened, thread):
     ]
     assert sent[0]["input"] == sent[1]["input"]
     assert sent[0]["input"]["messages"][0]["content"].endswith("\\ \u2028 😀")
+
+
+def test_threads_that_are_too_large_for_one_list_come_a_few_at_a_time(serving, opened):
+    server = serving({"friend": chatting()}, limits=Limits(answer=3000))
+    for number in range(4):
+        thread = httpx.post(f"{server.url}/threads", json={}).json()["thread_id"]
+        said = {"messages": [{"role": "user", "content": f"{number}" * 500}]}
+        httpx.post(f"{server.url}/threads/{thread}/runs/wait", json={"input": said})
+    page = opened(server, "#/threads")
+    expect(page.locator(".run").first).to_be_visible()
+    assert page.locator(".run").count() < 4
+
+    more = page.get_by_role("button", name="Show more")
+    for _ in range(4):
+        before = page.locator(".run").count()
+        if before == 4:
+            break
+        more.click()
+        expect(page.locator(".run")).not_to_have_count(before)
+
+    expect(page.locator(".run")).to_have_count(4)

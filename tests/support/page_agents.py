@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
+from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AnyMessage
 from langchain_core.tools import tool
@@ -181,9 +183,6 @@ def ask_user(question: str) -> str:
 
 def with_middleware(*, mode: str = "batched") -> Any:
     """LangChain's agent with its human-in-the-loop middleware: two calls, both to be decided on."""
-    from langchain.agents import create_agent
-    from langchain.agents.middleware import HumanInTheLoopMiddleware
-
     calls = [
         {"name": "send_mail", "args": {"to": "ann@example.org", "body": "hi"}, "id": "c1"},
         {"name": "ask_user", "args": {"question": "which colour?"}, "id": "c2"},

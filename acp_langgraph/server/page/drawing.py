@@ -21,7 +21,12 @@ def drawing(graph: Graph) -> dict[str, Any]:
         known = graph.get_graph()
         nodes = {id_: str(node.name) for id_, node in known.nodes.items()}
         edges = [
-            Edge(each.source, each.target, str(each.data or ""), each.conditional)
+            Edge(
+                each.source,
+                each.target,
+                "" if each.data is None else str(each.data),
+                each.conditional,
+            )
             for each in known.edges
         ]
         if not nodes or len(nodes) > MOST_NODES or len(edges) > MOST_EDGES:

@@ -72,7 +72,8 @@ def drawn(nodes: Mapping[str, str], edges: Sequence[Edge]) -> dict[str, Any]:
     loops = [_loop(each, plan) for each in edges if each.source == each.target]
     lines = [*routes, *loops]
     left = min(
-        [each["x"] - each["width"] / 2 for each in shown] + [x for e in lines for x, _ in e["points"]]
+        [each["x"] - each["width"] / 2 for each in shown]
+        + [x for e in lines for x, _ in e["points"]]
     )
     right = max(
         [each["x"] + each["width"] / 2 for each in shown]
@@ -139,13 +140,13 @@ class _Plan:
             open_.add(root)
             while stack:
                 node, left = stack[-1]
-                index = next(left, None)
-                if index is None:
+                found = next(left, None)
+                if found is None:
                     stack.pop()
                     open_.discard(node)
                     done.add(node)
-                elif (target := self.edges[index].target) in open_:
-                    self.turned.add(index)
+                elif (target := self.edges[found].target) in open_:
+                    self.turned.add(found)
                 elif target not in done:
                     open_.add(target)
                     stack.append((target, iter(leaving[target])))
@@ -167,17 +168,21 @@ class _Plan:
                     for at, node in enumerate(layer)
                 }
                 nearer = number - 1 if down else number + 1
-
-                def mean(
-                    node: str, place: dict[str, float] = place, nearer: int = nearer
-                ) -> float:
-                    found = [place[each] for each in beside[node] if self.depth[each] == nearer]
-                    return fmean(found) if found else place[node]
-
-                self.layers[number].sort(key=mean)
+                means = {
+                    node: self._mean(node, beside[node], nearer, place)
+                    for node in self.layers[number]
+                }
+                self.layers[number].sort(key=means.__getitem__)
             if (crossings := self._crossings()) < fewest:
                 best, fewest = [list(each) for each in self.layers], crossings
         self.layers = best
+
+    def _mean(
+        self, node: str, beside: Sequence[str], layer: int, place: Mapping[str, float]
+    ) -> float:
+        """The middle of a node's neighbours in a layer; without any it stays."""
+        found = [place[each] for each in beside if self.depth[each] == layer]
+        return fmean(found) if found else place[node]
 
     def _beside(self) -> dict[str, list[str]]:
         beside = defaultdict[str, list[str]](list)
@@ -188,7 +193,7 @@ class _Plan:
         return beside
 
     def _crossings(self) -> int:
-        at = {node: place for layer in self.layers for place, node in enumerate(layer)}
+        at = {node: number for layer in self.layers for number, node in enumerate(layer)}
         gaps = defaultdict[int, list[tuple[int, int]]](list)
         for way in self.ways:
             for upper, lower in pairwise(way):
@@ -196,9 +201,9 @@ class _Plan:
         crossings = 0
         for pairs in gaps.values():
             passed = list[int]()  # lower ends so far, sorted; those further right are crossed
-            for _, lower in sorted(pairs):
-                crossings += len(passed) - bisect_right(passed, lower)
-                insort(passed, lower)
+            for _, place in sorted(pairs):
+                crossings += len(passed) - bisect_right(passed, place)
+                insort(passed, place)
         return crossings
 
     def place(self) -> None:
@@ -233,9 +238,7 @@ class _Plan:
                 other, room, before = groups.pop()
                 few, many = len(before), len(nodes)
                 # Both keep to where they wanted to be, in proportion.
-                middle = (
-                    few * (other + width / 2) + many * (middle - room / 2)
-                ) / (few + many)
+                middle = (few * (other + width / 2) + many * (middle - room / 2)) / (few + many)
                 width, nodes = width + room, [*before, *nodes]
             groups.append((middle, width, nodes))
         for middle, width, nodes in groups:

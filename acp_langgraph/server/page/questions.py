@@ -72,7 +72,7 @@ def _kinds_in(schema: Any) -> list[str]:
     if not isinstance(schema, dict):
         return list(_EVERYTHING)
     definitions = schema.get("$defs", {})
-    found = []
+    found = list[str]()
     for form in schema.get("oneOf") or schema.get("anyOf") or [schema]:
         ref = str(form.get("$ref", "")).removeprefix("#/$defs/")
         kind = definitions.get(ref, form).get("properties", {}).get("type", {})

@@ -134,9 +134,7 @@ class PageData:
         """Tell where the nodes of an agent's graph stand in a drawing."""
         agent = self._engine.agents.get(path_id(request, "agent"))
         loop = asyncio.get_running_loop()
-        return answer(
-            await loop.run_in_executor(self._engine.checks, self._drawn, agent.agent_id)
-        )
+        return answer(await loop.run_in_executor(self._engine.checks, self._drawn, agent.agent_id))
 
     async def _run(self, request: Request) -> RunRecord:
         run_id = path_id(request, "run")

@@ -21,6 +21,7 @@ export function questionsKey(found) {
 /** The questions of a run with a form that answers them. */
 export function answerForm(found) {
   const { run, questions } = found;
+  if (!questions.length) return el('p', { class: 'hint' }, 'Its agent is not served, so it cannot be answered.');
   const fault = el('p', { class: 'fault', role: 'alert', hidden: true });
   const parts = questions.map((each, at) =>
     part(each, questions.length > 1 ? `Question ${at + 1} of ${questions.length}` : '', (answer) =>

@@ -43,7 +43,7 @@ export function asPython(body, thread) {
 }
 
 /** An id for a thread that is not there yet: a UUID of version 4. */
-function freshThread() {
+export function freshThread() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;

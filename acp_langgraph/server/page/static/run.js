@@ -21,6 +21,7 @@ export async function runView(runId) {
   const log = eventLog();
   let asked = '';
   let watching = false;
+  let pausing = null;
 
   const show = () => {
     const { run, output } = found;
@@ -44,11 +45,13 @@ export async function runView(runId) {
     watch();
   };
   const watch = async () => {
-    if (watching) return;
+    if (watching || document.hidden) return;
     watching = true;
+    pausing = new AbortController();
+    const signal = AbortSignal.any([leaving.signal, pausing.signal]);
     try {
       for (;;) {
-        for await (const event of events(`${pathOf(asRun(found))}/stream`, log.latest, leaving.signal)) {
+        for await (const event of events(`${pathOf(asRun(found))}/stream`, log.latest, signal)) {
           log.add(event);
         }
         await refresh();
@@ -61,6 +64,9 @@ export async function runView(runId) {
       watching = false;
     }
   };
+  // A browser has few connections to one host for all tabs: one that nobody looks at needs none.
+  const turn = () => (document.hidden ? pausing?.abort() : watch());
+  document.addEventListener('visibilitychange', turn, { signal: leaving.signal });
   show();
   watch();
   const { run } = found;

@@ -1,6 +1,6 @@
 // The form that starts a run: from the agent's schemas, or as JSON.
 
-import { asCurl, asPython } from './copy.js';
+import { asCurl, asPython, freshThread } from './copy.js';
 import { choices, copier, el, folded, freshId, guarded, say } from './dom.js';
 import { formOf, jsonBox } from './forms.js';
 import { look } from './live.js';
@@ -77,13 +77,13 @@ export function startForm(agent, specs, given = {}) {
 }
 
 async function started(body, thread) {
-  let at = 'runs';
-  if (thread) {
-    const id = thread === 'new' ? (await ask('POST', 'threads', {})).thread_id : thread;
-    at = `threads/${id}/runs`;
-  }
-  // So that whoever comes to look at the run can see what it did so far.
-  const run = await ask('POST', at, { ...body, stream_mode: ['values', 'custom'] });
+  const isNew = thread === 'new';
+  const at = thread ? `threads/${isNew ? freshThread() : thread}/runs` : 'runs';
+  const run = await ask('POST', at, {
+    ...body,
+    ...(isNew && { if_not_exists: 'create' }),
+    stream_mode: ['values', 'custom'], // so that whoever comes to look sees what it did so far
+  });
   say('The run has started');
   look();
   location.hash = `#/runs/${run.run_id}`;

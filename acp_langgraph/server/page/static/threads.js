@@ -12,7 +12,7 @@ const MOST = 20; // threads, or steps, that are asked for at once
 export async function threadsView() {
   const list = el('ul', { class: 'runs' });
   const { more, first } = pages(
-    (offset) => ask('POST', 'threads/search', { limit: MOST, offset }),
+    (limit, offset) => ask('POST', 'threads/search', { limit, offset }),
     (found) => list.append(...found.map(rowOf)),
   );
   const none = el('p', { class: 'empty' }, 'No threads yet. A run can be started on one.');
@@ -27,14 +27,26 @@ export async function threadsView() {
 function pages(load, add) {
   let shown = 0;
   const next = async () => {
-    const found = await load(shown);
-    add(found);
+    const { found, limit } = await fitting(load, shown);
+    const isLast = found.length < limit;
+    add(found, isLast);
     shown += found.length;
-    more.hidden = found.length < MOST;
+    more.hidden = isLast;
     return shown;
   };
   const more = button('Show more', next, { hidden: true });
   return { more, first: next };
+}
+
+/** As many as there may be at once: the server says how many fit into an answer, if these do not. */
+async function fitting(load, offset) {
+  try {
+    return { found: await load(MOST, offset), limit: MOST };
+  } catch (error) {
+    const limit = Number(/ask for a limit of (\d+)/.exec(error.message)?.[1]);
+    if (!limit) throw error;
+    return { found: await load(limit, offset), limit };
+  }
 }
 
 function rowOf(thread) {
@@ -68,14 +80,14 @@ export async function threadView([id]) {
   let before = '';
   let newer = null;
   const { more, first } = pages(
-    () => ask('GET', `threads/${id}/history?limit=${MOST}${before && `&before=${before}`}`),
-    (found) => {
+    (limit) => ask('GET', `threads/${id}/history?limit=${limit}${before && `&before=${before}`}`),
+    (found, isLast) => {
       for (const step of found) {
         if (newer) steps.append(stepOf(newer, step));
         newer = step;
       }
       before = found.at(-1)?.checkpoint.checkpoint_id ?? before;
-      if (found.length < MOST && newer) {
+      if (isLast && newer) {
         steps.append(stepOf(newer, null));
         newer = null;
       }
