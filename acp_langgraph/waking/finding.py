@@ -64,17 +64,18 @@ _FIND_IN: Final = (
     "FROM {writes} w WHERE w.checkpoint_ns = '' "
     f"AND w.channel = '{INTERRUPT}' AND w.thread_id > %s AND w.checkpoint_id = {_NEWEST.format('w')} "
     "ORDER BY w.thread_id LIMIT %s) AS suspended "
-    "UNION ALL SELECT * FROM (SELECT c.thread_id, c.checkpoint_id, NULL, NULL FROM checkpoints c "
+    "UNION ALL SELECT * FROM (SELECT c.thread_id, c.checkpoint_id, NULL, CAST(NULL AS {blob}) FROM checkpoints c "
     "WHERE c.checkpoint_ns = '' AND c.thread_id > %s AND {is_woken} "
     f"AND c.checkpoint_id = {_NEWEST.format('c')} ORDER BY c.thread_id LIMIT %s) AS woken "
     "ORDER BY 1 LIMIT %s"
 )
 _FIND: Final = {
     "postgres": _FIND_IN.format(
-        value="blob", writes="checkpoint_writes", is_woken=f"c.metadata ? '{WOKEN}'"
+        value="blob", blob="bytea", writes="checkpoint_writes", is_woken=f"c.metadata ? '{WOKEN}'"
     ),
     "sqlite": _FIND_IN.format(
         value="value",
+        blob="BLOB",
         writes="writes",
         is_woken=f"instr(CAST(c.metadata AS TEXT), '\"{WOKEN}\"') > 0",
     ),

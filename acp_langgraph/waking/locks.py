@@ -86,7 +86,8 @@ class ThreadLock:
         await asyncio.shield(adrive(self._give(), AWAITING))
 
     def _refuse_unless(self, *, blocking: bool) -> None:
-        if kind_of(self._saver) != "memory" and awaits(self._saver) is blocking:
+        has_colour = kind_of(self._saver) in {"postgres", "sqlite"}
+        if has_colour and awaits(self._saver) is blocking:
             raise NodeConfigurationError(
                 f"a {type(self._saver).__name__} {'awaits' if blocking else 'blocks'}, and so does its "
                 f"lock; write `{'async ' * blocking}with thread_lock(...)`"
