@@ -105,6 +105,7 @@ _HOMES = {
     "nodes.quant": ("QuantChatNode", "QuantOrchestrationNode", "QuantTaskNode", "QuantToolNode"),
     "quant.client": ("AsyncQuantClient", "QuantClient"),
     "waking.app": ("WakeApp",),
+    "waking.langgraph_server": ("LangGraphServer",),
     "waking.locks": ("thread_lock",),
     "waking.sweeping": ("Sweeper",),
 }

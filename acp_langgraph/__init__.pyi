@@ -100,6 +100,7 @@ from acp_langgraph.nodes.suspending import split_interrupts as split_interrupts
 from acp_langgraph.quant.client import AsyncQuantClient as AsyncQuantClient
 from acp_langgraph.quant.client import QuantClient as QuantClient
 from acp_langgraph.waking.app import WakeApp as WakeApp
+from acp_langgraph.waking.langgraph_server import LangGraphServer as LangGraphServer
 from acp_langgraph.waking.locks import thread_lock as thread_lock
 from acp_langgraph.waking.sweeping import Sweeper as Sweeper
 

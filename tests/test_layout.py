@@ -34,7 +34,7 @@ MAY_IMPORT = {
         "auth",
         "json_schema",
     },
-    "waking": {"core", "jobs", "nodes"},
+    "waking": {"core", "jobs", "nodes", "agent_protocol", "transport"},
     "agntcy": {"core", "transport", "acp", "bridge", "mapping", "nodes"},
     "server": {"core", "acp"},
     "testing": {"core", "acp", "agent_protocol"},
@@ -51,6 +51,7 @@ MAY_IMPORT = {
         "json_schema",
         "checking",
         "codegen",
+        "waking",
     },
 }
 

@@ -55,7 +55,8 @@ class Wake:
 class WakeURL:
     """Where a graph that waits is woken, for the nodes that suspend it.
 
-        node = ACPNode(..., wait="suspend", wake_url=WakeURL("https://me.example/wake", secret))
+        wake_url = WakeURL("https://me.example/wake", secret)
+        node = ACPNode("writer", "writer", "https://agents.example", wait="suspend", wake_url=wake_url)
 
     Args:
         url: Where `WakeApp` is mounted, as the agents' servers reach it.

@@ -48,7 +48,7 @@ class WakeApp:
     """An ASGI app that wakes the suspended threads of a graph; mount it where the nodes' `WakeURL` says.
 
         app = FastAPI()
-        app.mount("/wake", WakeApp(graph, secret=os.environ["ACP_LANGGRAPH_WAKE_SECRET"]))
+        app.mount("/wake", WakeApp(graph, secret=secret))
 
     Args:
         graph: The graph, compiled with the checkpointer that its threads are in; or a `LangGraphServer`.

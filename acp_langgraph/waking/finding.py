@@ -60,11 +60,12 @@ _NEWEST: Final = (
     "AND n.checkpoint_ns = '')"
 )
 _FIND_IN: Final = (
-    "SELECT * FROM (SELECT w.thread_id AS thread_id, w.checkpoint_id, w.type, w.{value} "
+    "SELECT * FROM (SELECT w.thread_id AS thread_id, w.checkpoint_id, w.type, w.{value} "  # noqa: S608 - of names
     "FROM {writes} w WHERE w.checkpoint_ns = '' "
     f"AND w.channel = '{INTERRUPT}' AND w.thread_id > %s AND w.checkpoint_id = {_NEWEST.format('w')} "
     "ORDER BY w.thread_id LIMIT %s) AS suspended "
-    "UNION ALL SELECT * FROM (SELECT c.thread_id, c.checkpoint_id, NULL, CAST(NULL AS {blob}) FROM checkpoints c "
+    "UNION ALL SELECT * FROM (SELECT c.thread_id, c.checkpoint_id, NULL, CAST(NULL AS {blob}) "
+    "FROM checkpoints c "
     "WHERE c.checkpoint_ns = '' AND c.thread_id > %s AND {is_woken} "
     f"AND c.checkpoint_id = {_NEWEST.format('c')} ORDER BY c.thread_id LIMIT %s) AS woken "
     "ORDER BY 1 LIMIT %s"

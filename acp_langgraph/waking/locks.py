@@ -17,6 +17,7 @@ A lock is asked for until it is free, with short pauses: that takes no connectio
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -211,7 +212,7 @@ class _File:
 
     def __init__(self, database: str) -> None:
         self._path = Path(f"{database}-threads.lock")
-        self._file: Any = None
+        self._file = -1
 
     def take(self, thread_id: str) -> Flow[bool]:
         place = _place(thread_id)
@@ -230,8 +231,8 @@ class _File:
     def _locked(self, place: int) -> bool:
         import fcntl  # noqa: PLC0415 - not on every system
 
-        if self._file is None:
-            self._file = self._path.open("ab+", buffering=0)
+        if self._file < 0:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
         except (BlockingIOError, PermissionError):

@@ -46,9 +46,9 @@ class Swept(NamedTuple):
 class Sweeper:
     """Goes on with every suspended thread of a graph whose run is done, asks, or has taken too long.
 
-        Sweeper(graph).run(every=30)
+        Sweeper(graph).sweep()
 
-    Several may sweep at once, and `WakeApp` beside them: each thread goes on once. What does not is logged
+    From the command line, every half a minute: `acp-langgraph wake my_graph.py:graph --every 30`. Several may sweep at once, and `WakeApp` beside them: each thread goes on once. What does not is logged
     by `acp_langgraph.waking`.
 
     Args:

@@ -138,4 +138,5 @@ def swept(color: Color, graph: Any, until: Callable[[Any], bool] | None = None) 
         found = sweeper.sweep() if color.name == "sync" else asyncio.run(sweeper.asweep())
         if until is None or until(found):
             return found
+        assert not found.failed, "a graph failed; the log says why"
     raise AssertionError(f"it comes to {found}")

@@ -23,9 +23,7 @@ class State(TypedDict, total=False):
 
 def build(job: dict[str, Any]) -> Any:
     """The graph's builder."""
-    node = ACPNode(
-        "remote", job["agent_id"], job["url"], "ask", output_path="said", wait="suspend"
-    )
+    node = ACPNode("remote", job["agent_id"], job["url"], "ask", output_path="said", wait="suspend")
     builder = StateGraph(State).add_node(node).add_node("first", lambda _: {"after": [1]})
     builder.add_node("last", lambda state: {"answer": {**state["said"], "after": state["after"]}})
     builder.add_edge(START, "remote").add_edge("remote", "first").add_edge("first", "last")

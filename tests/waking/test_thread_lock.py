@@ -38,7 +38,9 @@ def saver_in(kind: str, folder: Path, postgres: str) -> Iterator[Any]:
             case "postgres":
                 yield stack.enter_context(PostgresSaver.from_conn_string(postgres))
             case "pool":
-                pool = ConnectionPool(postgres, min_size=1, max_size=2, kwargs=AS_SAVERS_NEED_IT, open=True)
+                pool = ConnectionPool(
+                    postgres, min_size=1, max_size=2, kwargs=AS_SAVERS_NEED_IT, open=True
+                )
                 yield PostgresSaver(stack.enter_context(pool))
 
 
@@ -71,9 +73,7 @@ def test_of_many_threads_one_at_a_time_has_the_lock(
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres", "pool"])
-def test_of_many_tasks_one_at_a_time_has_the_lock(
-    kind: str, tmp_path: Path, postgres: str
-) -> None:
+def test_of_many_tasks_one_at_a_time_has_the_lock(kind: str, tmp_path: Path, postgres: str) -> None:
     async def main(saver: Any) -> tuple[int, int]:
         inside = most = rounds = 0
 
@@ -148,9 +148,9 @@ def test_another_process_has_it_until_it_dies(tmp_path: Path, postgres: str) -> 
         waiting = [threading.Thread(target=enter, args=(kind,)) for kind in entered]
         for each in waiting:
             each.start()
-        for kind in entered:
+        for kind, event in entered.items():
             with thread_lock(savers[kind], "another"):
-                assert not entered[kind].is_set()
+                assert not event.is_set()
         other.kill()
         for each in entered.values():
             assert each.wait(60)
@@ -171,7 +171,9 @@ def test_it_is_the_lock_that_workers_took_by_hand(postgres: str) -> None:
 
 
 def test_a_pool_has_its_connection_back_once_there_are_no_locks(postgres: str) -> None:
-    with ConnectionPool(postgres, min_size=1, max_size=2, kwargs=AS_SAVERS_NEED_IT, open=True) as pool:
+    with ConnectionPool(
+        postgres, min_size=1, max_size=2, kwargs=AS_SAVERS_NEED_IT, open=True
+    ) as pool:
         saver = PostgresSaver(pool)
         with thread_lock(saver, "1"), thread_lock(saver, "2"):
             pass
@@ -180,9 +182,13 @@ def test_a_pool_has_its_connection_back_once_there_are_no_locks(postgres: str) -
 
 
 def test_a_pool_of_one_connection_has_none_to_spare(postgres: str) -> None:
-    with ConnectionPool(postgres, max_size=1, min_size=1, kwargs=AS_SAVERS_NEED_IT, open=True) as pool:
-        with pytest.raises(NodeConfigurationError, match="max_size"):
-            thread_lock(PostgresSaver(pool), "1").__enter__()
+    with (
+        ConnectionPool(
+            postgres, max_size=1, min_size=1, kwargs=AS_SAVERS_NEED_IT, open=True
+        ) as pool,
+        pytest.raises(NodeConfigurationError, match="max_size"),
+    ):
+        thread_lock(PostgresSaver(pool), "1").__enter__()
 
 
 def test_a_lock_is_taken_as_its_saver_is_used(tmp_path: Path) -> None:
