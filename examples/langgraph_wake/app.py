@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from graph import graph  # noqa: F401 - its nodes tell how their runs are
+from dinner import graph  # noqa: F401 - its nodes tell how their runs are
 from starlette.applications import Starlette
 from starlette.routing import Mount
 

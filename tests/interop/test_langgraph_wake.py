@@ -116,7 +116,7 @@ def swept(dinner: LangGraphDev, agents: str) -> None:
     """Sweep as users do."""
     subprocess.run(
         [
-            *[sys.executable, "-W", "error", "-m", "acp_langgraph", "wake", "graph.py:graph"],
+            *[sys.executable, "-W", "error", "-m", "acp_langgraph", "wake", "dinner.py:graph"],
             *["--once", "--server", dinner.url],
         ],
         cwd=EXAMPLE,

@@ -12,7 +12,7 @@ While the agent works, the thread's status is `interrupted`, and no run of it is
 the server by langgraph.json; it takes the webhook, and has the server go on with the thread. For webhooks that
 are lost there is the sweeper:
 
-    acp-langgraph wake graph.py:graph --server http://127.0.0.1:2024
+    acp-langgraph wake dinner.py:graph --server http://127.0.0.1:2024
 """
 
 from __future__ import annotations
