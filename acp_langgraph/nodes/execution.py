@@ -257,7 +257,9 @@ class Execution:
         """Puts the questions of this entry into it; `None` outside of a graph."""
         if self.task is None or self.invocation is None:
             return None
-        return Questions(self.task, self.key, self.invocation.asked)
+        call: Call | None = self.task.configurable.get(CALL)
+        around = call.task if call else self.task
+        return Questions(self.task, self.key, self.invocation.asked, around)
 
     def how_to_remember(self) -> str:
         """What to do so that questions can wait; a sentence without its full stop."""
