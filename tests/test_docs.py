@@ -107,7 +107,9 @@ def test_commands_and_their_options_are_there(page: Path) -> None:
     known = get_command(app)
     assert isinstance(known, typer.core.TyperGroup)
     for name, *arguments in commands_on(page.read_text(encoding="utf-8")):
-        options = {each for of in known.commands[name].params for each in of.opts}
+        options = {
+            each for of in known.commands[name].params for each in [*of.opts, *of.secondary_opts]
+        }
         missing = [each for each in arguments if each.startswith("-") and each not in options]
         assert missing == [], name
 
@@ -124,7 +126,11 @@ def there(name: str) -> bool:
     """Whether a dotted name is there, or a file, or an option of a command."""
     if name.startswith("--"):
         commands = get_command(app).commands.values()  # type: ignore[attr-defined]
-        return any(name in each.opts for command in commands for each in command.params)
+        return any(
+            name in [*each.opts, *each.secondary_opts]
+            for command in commands
+            for each in command.params
+        )
     if "/" in name:
         return (ROOT / name).exists()
     try:
