@@ -13,6 +13,7 @@ import textwrap
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +23,7 @@ import typer
 from support.commands_page import page as commands_page
 from typer.main import get_command
 
+from acp_langgraph import errors
 from acp_langgraph.cli import app
 from acp_langgraph.server import serve
 
@@ -151,6 +153,15 @@ def test_what_a_page_names_is_there(page: Path) -> None:
     loggers = {"acp_langgraph.runs", "acp_langgraph.http", "acp_langgraph.suspended"}
     others = {"--preload", "--kills", "--mutants", "--limits", "--real", "--json"}
     assert [each for each in sorted(named - loggers - others) if not there(each)] == []
+
+
+@pytest.mark.parametrize(
+    "module", ["", ".server", ".testing", ".mapping", ".nodes.quant"], ids=lambda of: of or "nodes"
+)
+def test_every_public_name_is_in_the_reference(module: str) -> None:
+    told = "\n".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
+    names = set(import_module(f"acp_langgraph{module}").__all__) - set(errors.__all__)
+    assert [each for each in sorted(names) if not re.search(rf"\b{each}\b", told)] == []
 
 
 # What a reader asks
