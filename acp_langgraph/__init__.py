@@ -31,6 +31,7 @@ _HOMES = {
     "config": ("ApiClientConfiguration",),
     "core.flow": ("RemoteEvent",),
     "core.operations": ("ApiResponse",),
+    "core.wake_urls": ("WakeURL",),
     "errors": (
         "A2ATaskCanceledError",
         "A2ATaskError",
@@ -100,8 +101,13 @@ _HOMES = {
     "nodes.bridge": ("APIBridgeAgentNode",),
     "nodes.drawing": ("describe_graph",),
     "nodes.remote_graph": ("RemoteGraphNode",),
+    "nodes.suspending": ("is_suspended", "split_interrupts"),
     "nodes.quant": ("QuantChatNode", "QuantOrchestrationNode", "QuantTaskNode", "QuantToolNode"),
     "quant.client": ("AsyncQuantClient", "QuantClient"),
+    "waking.app": ("WakeApp",),
+    "waking.langgraph_server": ("LangGraphServer",),
+    "waking.locks": ("thread_lock",),
+    "waking.sweeping": ("Sweeper",),
 }
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605 - checkers read __init__.pyi

@@ -17,6 +17,7 @@ from acp_langgraph.checking.findings import GraphReport as GraphReport
 from acp_langgraph.config import ApiClientConfiguration as ApiClientConfiguration
 from acp_langgraph.core.flow import RemoteEvent as RemoteEvent
 from acp_langgraph.core.operations import ApiResponse as ApiResponse
+from acp_langgraph.core.wake_urls import WakeURL as WakeURL
 from acp_langgraph.errors import A2ATaskCanceledError as A2ATaskCanceledError
 from acp_langgraph.errors import A2ATaskError as A2ATaskError
 from acp_langgraph.errors import A2ATaskRejectedError as A2ATaskRejectedError
@@ -94,7 +95,13 @@ from acp_langgraph.nodes.quant import QuantOrchestrationNode as QuantOrchestrati
 from acp_langgraph.nodes.quant import QuantTaskNode as QuantTaskNode
 from acp_langgraph.nodes.quant import QuantToolNode as QuantToolNode
 from acp_langgraph.nodes.remote_graph import RemoteGraphNode as RemoteGraphNode
+from acp_langgraph.nodes.suspending import is_suspended as is_suspended
+from acp_langgraph.nodes.suspending import split_interrupts as split_interrupts
 from acp_langgraph.quant.client import AsyncQuantClient as AsyncQuantClient
 from acp_langgraph.quant.client import QuantClient as QuantClient
+from acp_langgraph.waking.app import WakeApp as WakeApp
+from acp_langgraph.waking.langgraph_server import LangGraphServer as LangGraphServer
+from acp_langgraph.waking.locks import thread_lock as thread_lock
+from acp_langgraph.waking.sweeping import Sweeper as Sweeper
 
 __version__: str

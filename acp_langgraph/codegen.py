@@ -83,7 +83,7 @@ def models_of(agent: FoundAgent, url: str) -> str:
 
     Args:
         agent: The agent.
-        url: Where it was found, for the comment at the top.
+        url: Where it was found, for the comment at the top: a server or, of an agent without an id, a file.
 
     Raises:
         ModelGenerationError: If its descriptor is too large, or no sound module comes of it.
@@ -137,8 +137,8 @@ def model_names(text: str) -> list[str]:
 def _header(agent: FoundAgent, url: str) -> str:
     name, version = one_line(agent.name, 60), one_line(agent.descriptor.metadata.ref.version, 30)
     lines = [
-        f"{HEADER}{name} {version} at {one_line(url, 200)}",
-        f"# ({one_line(agent.agent_id, 60)}), as its descriptor declares them.",
+        f"{HEADER}{name} {version} {'at' if agent.agent_id else 'in'} {one_line(url, 200)}",
+        f"# ({one_line(agent.agent_id, 60) or 'a file'}), as its descriptor declares them.",
         "#",
         "# Written by `acp-langgraph types`. Do not edit; write it again when the agent changes.",
         "# A field that may be left out is MISSING, and then not sent. Needs pydantic 2.14.",

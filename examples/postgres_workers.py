@@ -6,14 +6,13 @@
 The graph is the same as on one machine. Whatever hands out its threads, a queue or a table, may hand
 one out twice: who comes second waits until the first is done or dead, and goes on from there.
 
-What sees to that is the lock. LangGraph itself has none: two workers on one thread would start two
-remote runs. It is taken on the very connection that the checkpointer writes to. Who dies loses both;
+What sees to that is `thread_lock`. LangGraph itself has no lock: two workers on one thread would start
+two remote runs. It is taken on the very connection that the checkpointer writes to. Who dies loses both;
 and who loses the connection can store no checkpoint, without which a node starts nothing. So a worker
 has a connection of its own, and no pooler that shares them (PgBouncer's transaction mode) in between.
 
-With AsyncPostgresSaver and an AsyncConnection it is the same, awaited. `pg_try_advisory_lock` does not
-wait, for workers that have other threads to turn to. That a process died is noticed at once; how soon
-it is of a machine that vanished, PostgreSQL's settings `tcp_keepalives_*` say.
+With an AsyncPostgresSaver it is `async with thread_lock(...)`. That a process died is noticed at once;
+how soon it is of a machine that vanished, PostgreSQL's settings `tcp_keepalives_*` say.
 """
 
 from __future__ import annotations
@@ -26,13 +25,11 @@ from typing import Any, TypedDict
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, StateGraph
 
-from acp_langgraph import ACPNode
+from acp_langgraph import ACPNode, thread_lock
 from acp_langgraph.server import serve
 
 try:
-    import psycopg
     from langgraph.checkpoint.postgres import PostgresSaver
-    from psycopg.rows import dict_row
 except ImportError as error:
     raise SystemExit(f"There is no {error.name}; see the top of {__file__}") from None
 
@@ -47,11 +44,8 @@ class Page(TypedDict, total=False):
 def work(uri: str, agents: str, thread: str, page: Page) -> None:
     """What a worker does with a thread that it is handed, be it the first to have it or not."""
     config: RunnableConfig = {"configurable": {"thread_id": thread}}
-    with psycopg.Connection.connect(
-        uri, autocommit=True, prepare_threshold=0, row_factory=dict_row
-    ) as connection:
-        connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (thread,))
-        graph = build(agents).compile(checkpointer=PostgresSaver(connection))
+    with PostgresSaver.from_conn_string(uri) as saver, thread_lock(saver, thread):
+        graph = build(agents).compile(checkpointer=saver)
         begun = graph.get_state(config).created_at is not None
         done = graph.invoke(None if begun else page, config)
         print(f"{'continued' if begun else 'begun'} and finished: {done['text']}", flush=True)

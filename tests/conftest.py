@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
+from langgraph.checkpoint.postgres import PostgresSaver
 from support.colors import Color
 from support.peers import Certificates
+from support.postgres import NoPostgresError, running_postgres
 
 from acp_langgraph.acp import order
 from acp_langgraph.transport import exchange
 
-__all__ = ["certificates", "color"]
+__all__ = ["certificates", "color", "postgres"]
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +35,18 @@ def color(request: pytest.FixtureRequest) -> Color:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Certificates for servers that speak TLS; nobody but a test's own settings trusts them."""
     return Certificates.made_in(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL with a saver's tables; its URI."""
+    try:
+        with running_postgres() as uri:
+            with PostgresSaver.from_conn_string(uri) as saver:
+                saver.setup()  # before there are workers: it is not made to be run by several
+            yield uri
+    except NoPostgresError as error:
+        pytest.skip(str(error))
 
 
 # Where a shell runs this in the background, Ctrl-C is ignored, also by whatever the tests start.

@@ -10,11 +10,14 @@ import textwrap
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from pydantic import BaseModel
+from starlette.applications import Starlette
 from support.agents import echo
 
 import acp_langgraph
+from acp_langgraph.core.webhooks import new_secret
 from acp_langgraph.server import create_app, serve
 
 DOCUMENTED = [
@@ -49,6 +52,12 @@ class Campaign(BaseModel):
     review: Review = Review()
 
 
+def waiting() -> Any:
+    """A graph whose checkpointer has no thread that waits."""
+    builder = StateGraph(Campaign).add_node("nothing", lambda _: {}).add_edge(START, "nothing")
+    return builder.compile(checkpointer=InMemorySaver())
+
+
 @pytest.mark.parametrize("found", EXAMPLES, ids=lambda found: found.__name__)
 def test_the_example_of_a_docstring_runs(
     found: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -65,7 +74,12 @@ def test_the_example_of_a_docstring_runs(
         "Draft": Draft,
         "Review": Review,
         "builder": builder,
-        "graph": echo(),
+        "graph": waiting() if found.__name__ in {"Sweeper", "WakeApp"} else echo(),
+        "FastAPI": Starlette,
+        "secret": new_secret(),
+        "value": {"text": "Hello"},
+        "config": {"configurable": {"thread_id": "1"}},
+        "ask": str,
         "look_up": str.upper,
         "reviewer": echo(),
     }

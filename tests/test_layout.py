@@ -34,6 +34,7 @@ MAY_IMPORT = {
         "auth",
         "json_schema",
     },
+    "waking": {"core", "jobs", "nodes", "agent_protocol", "transport"},
     "agntcy": {"core", "transport", "acp", "bridge", "mapping", "nodes"},
     "server": {"core", "acp"},
     "testing": {"core", "acp", "agent_protocol"},
@@ -50,6 +51,7 @@ MAY_IMPORT = {
         "json_schema",
         "checking",
         "codegen",
+        "waking",
     },
 }
 
@@ -59,7 +61,7 @@ ONLY_HERE = {
         *("agntcy/connecting", "agntcy/responses"),
     },
     "aiohttp": {"transport", "auth/signing", "server/webhooks", "server/addresses"},
-    "langgraph": {"nodes", "mapping", "server", "demo", "checking"},
+    "langgraph": {"nodes", "mapping", "server", "demo", "checking", "waking"},
     "starlette": {"server"},
     "uvicorn": {"server"},
 }

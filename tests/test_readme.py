@@ -1,4 +1,4 @@
-"""The README keeps its word."""
+"""The README and SECURITY.md keep their word."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"<!-- run -->\n```python\n(.*?)```", README, re.DOTALL)
+PAGES = ["README.md", "SECURITY.md"]
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_a_block_of_the_readme_runs(block: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_the_code_of_a_page_runs_and_prints_what_it_says(page: str, tmp_path: Path) -> None:
+    """All of it in a process of its own, where a warning is an error."""
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL))
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block],
+        [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -27,16 +29,21 @@ def test_a_block_of_the_readme_runs(block: str, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == re.findall(r"print\(.*\)  # (.*)", code)
 
 
-def test_every_python_block_is_run() -> None:
-    assert README.count("```python") == len(BLOCKS) > 0
-
-
-def test_ci_runs_the_readmes_test_command() -> None:
-    (command,) = re.findall(r"```console\n(.*pytest.*)\n```", README)
+def test_ci_runs_the_test_command_of_contributing() -> None:
+    (command,) = re.findall(
+        r"(?m)^(.*--group dev.*pytest.*)$", (ROOT / "CONTRIBUTING.md").read_text()
+    )
     assert command in (ROOT / ".ci" / "run").read_text()
 
 
-def test_the_first_line_says_which_acp_this_is() -> None:
-    assert "AGNTCY's Agent Connect Protocol" in README.splitlines()[0]
+def test_the_first_line_says_what_it_is_and_then_which_acp() -> None:
+    first = README.splitlines()[0]
+    what, which = "durable remote agents for LangGraph", "AGNTCY's Agent Connect Protocol"
+    assert 0 < first.index(what) < first.index(which)
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    assert len(README.splitlines()) <= 200

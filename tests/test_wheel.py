@@ -155,7 +155,7 @@ def test_there_is_in_it_what_belongs_there_and_nothing_else(wheel: Path) -> None
     tracked = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "acp_langgraph").rglob("*")
-        if path.suffix in {".py", ".pyi", ".typed"}
+        if path.suffix in {".py", ".pyi", ".typed", ".html", ".js", ".css", ".svg"}
     }
     package = {name for name in names if name.startswith("acp_langgraph/")}
     assert package == tracked

@@ -149,9 +149,14 @@ class Binding(ABC):
         self.where = where
         self.tenant = tenant
 
-    def send_message(self, message: JSONObject, *, waits: bool) -> Operation[StreamResponse]:
+    def send_message(
+        self, message: JSONObject, *, waits: bool, webhook: str | None = None
+    ) -> Operation[StreamResponse]:
         """Send a message, which begins a task or goes on with one; `waits` until that is settled."""
-        params = {"message": message, "configuration": {"returnImmediately": not waits}}
+        configuration: dict[str, Any] = {"returnImmediately": not waits}
+        if webhook is not None:
+            configuration["taskPushNotificationConfig"] = {"url": webhook}
+        params = {"message": message, "configuration": configuration}
         return self._asked("SendMessage", params, StreamResponse, repeatable=False)
 
     def send_streaming_message(self, message: JSONObject) -> Call[StreamResponse]:
@@ -246,10 +251,15 @@ class OldJsonRpc(JsonRpc):
     @override
     def call(self, operation: str, params: dict[str, Any]) -> Call[Any]:
         if "message" in params:
-            waits = not params.pop("configuration", {}).get("returnImmediately", True)
+            configuration = params.pop("configuration", {})
+            push = configuration.get("taskPushNotificationConfig")
             params = {"message": _old_message(params["message"])}
             if operation == "SendMessage":
-                params["configuration"] = {"blocking": waits}
+                waits = not configuration.get("returnImmediately", True)
+                params["configuration"] = {
+                    "blocking": waits,
+                    **({"pushNotificationConfig": push} if push else {}),
+                }
         elif operation == "CreateTaskPushNotificationConfig":
             task_id = params.pop("taskId")
             params = {"taskId": task_id, "pushNotificationConfig": params}

@@ -12,6 +12,7 @@ these, so that a task whose history holds it has been answered, whatever its sta
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
@@ -95,6 +96,7 @@ class A2AJob(Job):
         thread: The context that remembers, if there is one.
         node: The node's name.
         policy: How patient to be.
+        wakes: Makes the URL of the webhook that the agent is given, by the key; `None` for none.
     """
 
     key: str
@@ -105,6 +107,7 @@ class A2AJob(Job):
     thread: str | None = None
     node: str = ""
     policy: JobPolicy = field(default_factory=JobPolicy)
+    wakes: Callable[[str], str] | None = field(default=None, repr=False)
     _seen: _Seen = field(default_factory=_Seen, repr=False)
 
     @property
@@ -275,6 +278,12 @@ class A2AJob(Job):
             self.forget(segment["run_id"])
         return {"heard": outcome["asked_at"] or ""} if outcome["type"] == "interrupt" else {}
 
+    @property
+    def _webhook(self) -> str | None:
+        """What the agent is to call with what becomes of the task, if it can."""
+        can_be = self.wakes is not None and self.peer.card.capabilities.push_notifications
+        return self.wakes(self.key) if self.wakes is not None and can_be else None
+
     def _made(self, what: str) -> str:
         """An id made of the key: a UUID, as some servers take nothing else."""
         return str(uuid.uuid5(_NAMESPACE, f"{what}\n{self.key}"))
@@ -291,7 +300,8 @@ class A2AJob(Job):
             message["metadata"] = self.metadata
         try:
             answer = yield from self.peer.asked(
-                lambda binding: binding.send_message(message, waits=waits), self.policy
+                lambda binding: binding.send_message(message, waits=waits, webhook=self._webhook),
+                self.policy,
             )
         except ServiceException as error:
             self._seen.trouble = error.reason

@@ -47,6 +47,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sighting, WaitBudget
 from acp_langgraph.jobs.listening import PASSING, Listening, listen_to, stop_listening
+from acp_langgraph.jobs.suspending import say_no_webhook
 
 _PAGE: Final = 100
 _PAGES: Final = 100
@@ -285,11 +286,11 @@ class ACPJob(Job):
         """
         listening = self.listening
         if listening is None or not listening.modes or listening.refuses_modes:
-            return (yield from self._start(self.order))
+            return (yield from self._start_woken(self.order))
         try:
-            return (yield from self._start(replace(self.order, stream_mode=listening.modes)))
+            return (yield from self._start_woken(replace(self.order, stream_mode=listening.modes)))
         except UnprocessableEntityException:
-            run_id = yield from self._start(self.order)
+            run_id = yield from self._start_woken(self.order)
             listening.refuses_modes = True
             return run_id
 
@@ -380,6 +381,17 @@ class ACPJob(Job):
             return {}
         asks = outcome["type"] == "interrupt"
         return (yield from stop_listening(self.node, self.listening, segment, asks=asks))
+
+    def _start_woken(self, order: RunOrder) -> Flow[str]:
+        """Start it with its webhook; without, where the server does not take that."""
+        try:
+            return (yield from self._start(order))
+        except UnprocessableEntityException as error:
+            if order.wakes is None:
+                raise
+            run_id = yield from self._start(replace(order, wakes=None))
+            say_no_webhook(order.node, error)
+            return run_id
 
     def _start(self, order: RunOrder) -> Flow[str]:
         on_thread = order.thread_id is not None

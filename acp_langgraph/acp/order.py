@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Self, TypeAlias
 
@@ -33,6 +33,7 @@ class RunOrder:
         multitask_strategy: What a busy remote thread does with one more run.
         node: The name of the node that wants it, for errors.
         stream_mode: What the run's streams are to carry; empty to leave it to the server.
+        wakes: Makes the URL of the webhook that the server is given, by the key; `None` for none.
     """
 
     key: str
@@ -44,6 +45,7 @@ class RunOrder:
     multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] = "enqueue"
     node: str = ""
     stream_mode: tuple[str, ...] = ()
+    wakes: Callable[[str], str] | None = field(default=None, repr=False)
 
     def body(self) -> Ready:
         """The body that creates the run."""
@@ -61,6 +63,8 @@ class RunOrder:
             body["multitask_strategy"] = self.multitask_strategy
         if self.stream_mode:
             body["stream_mode"] = list(self.stream_mode)
+        if self.wakes is not None:
+            body["webhook"] = self.wakes(self.key)
         return body
 
     def ids(self, run_id: str | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ whatever the thread holds by then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
@@ -19,7 +19,6 @@ from acp_langgraph.agent_protocol import calls
 from acp_langgraph.agent_protocol.listening import GraphStream
 from acp_langgraph.agent_protocol.models import KEY, Run, ThreadState
 from acp_langgraph.agent_protocol.order import GraphOrder
-from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.operations import as_json
 from acp_langgraph.core.wire import plain
@@ -35,6 +34,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sighting, WaitBudget
 from acp_langgraph.jobs.listening import Listening, listen_to, stop_listening
+from acp_langgraph.jobs.suspending import say_no_webhook
 
 _PAGE: Final = 100
 _PAGES: Final = 100
@@ -92,7 +92,7 @@ class GraphJob(Job):
             UnknownAgentError: If the server has no such assistant.
         """
         try:
-            run = yield from self.policy.repeat(self._call(self.order.starting()))
+            run = yield from self._woken(GraphOrder.starting)
         except ConflictException:
             # Somebody is at work on the thread: this very job, if it is the job's own thread.
             found = yield from self.find()
@@ -134,7 +134,7 @@ class GraphJob(Job):
         state = yield from self.policy.repeat(calls.get_state(self.order.thread_id))
         answers = _addressed(answer, state.questions)
         if answers:
-            yield from self.policy.repeat(self._call(self.order.answering(answers)))
+            yield from self._woken(lambda order: order.answering(answers))
 
     def cancel(self, job_id: str) -> Flow[None]:
         """End the run that is at work; one that asks can be ended with its thread only.
@@ -210,8 +210,18 @@ class GraphJob(Job):
             return runs[0]
         return (yield from self.policy.repeat(calls.get_run(self.order.thread_id, job_id)))
 
-    def _call(self, body: Mapping[str, Any]) -> Call[Run]:
-        return calls.create_run(self.order.thread_id, body)
+    def _woken(self, body_of: Callable[[GraphOrder], dict[str, Any]]) -> Flow[Run]:
+        """Create a run with its webhook; without, where the server does not take that."""
+        thread_id, order = self.order.thread_id, self.order
+        try:
+            return (yield from self.policy.repeat(calls.create_run(thread_id, body_of(order))))
+        except UnprocessableEntityException as error:
+            if order.wakes is None or "assistant" in error.reason.lower():
+                raise
+            body = body_of(replace(order, wakes=None))
+            run = yield from self.policy.repeat(calls.create_run(thread_id, body))
+            say_no_webhook(order.node, error)
+            return run
 
     def _runs(self, until: str | None = None) -> Flow[list[Run]]:
         """The job's runs, the newest first; on a thread that remembers, back to the one named.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -30,6 +30,7 @@ class GraphOrder:
         multitask_strategy: What a busy thread that remembers does with one more run.
         node: The name of the node that wants it, for errors.
         stream_mode: What the runs' streams are to carry; empty if nobody wants to see them.
+        wakes: Makes the URL of the webhook that the server is given, by the key; `None` for none.
     """
 
     key: str
@@ -42,6 +43,7 @@ class GraphOrder:
     multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] = "enqueue"
     node: str = ""
     stream_mode: tuple[str, ...] = ()
+    wakes: Callable[[str], str] | None = field(default=None, repr=False)
 
     @property
     def thread_id(self) -> str:
@@ -85,6 +87,8 @@ class GraphOrder:
         }
         if self.context is not None:
             body["context"] = self.context
+        if self.wakes is not None:
+            body["webhook"] = self.wakes(self.key)
         if self.stream_mode:  # without which nothing need be kept for those who come later
             streams = {"stream_subgraphs": True, "stream_resumable": True}
             body |= {"stream_mode": list(self.stream_mode), **streams}

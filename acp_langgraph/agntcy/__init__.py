@@ -3,7 +3,7 @@
     from acp_langgraph.agntcy import ACPClient, ApiClientConfiguration     # was: from agntcy_acp import ...
 
 A program that was written for `agntcy_acp` runs when that is `acp_langgraph.agntcy` in its import lines. What
-differs all the same is told in the README. Beneath are this package's own clients, nodes and edges, which new
+differs all the same is told in docs/migrate/agntcy-acp.md. Beneath are this package's own clients, nodes and edges, which new
 programs use directly.
 """
 

@@ -8,12 +8,14 @@ Each remote node asks its own server, with its own credentials, and nothing is r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 
+from acp_langgraph.acp.agents import FoundAgent
+from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.auth.credentials import Credentials
 from acp_langgraph.checking.findings import (
     CheckedNode,
@@ -35,10 +37,16 @@ from acp_langgraph.nodes.agent import AgentNode
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
 
 G = TypeVar("G")
+Descriptors: TypeAlias = Mapping[str, AgentACPDescriptor]
+_NONE: Descriptors = {}
 
 
 def check_graph(
-    graph: Any, *, checkpointer: bool | None = None, config: RunnableConfig | None = None
+    graph: Any,
+    *,
+    checkpointer: bool | None = None,
+    config: RunnableConfig | None = None,
+    descriptors: Descriptors = _NONE,
 ) -> GraphReport:
     """Compare every remote node of a graph with what its agent says of itself.
 
@@ -51,6 +59,8 @@ def check_graph(
         checkpointer: Whether the graph will have a checkpointer where it runs; by default, whether
             it was compiled with one.
         config: As whom to ask, for nodes whose credentials depend on the config.
+        descriptors: What agents say of themselves, by what the nodes call them (`node.agent`). These are not
+            asked, so that a graph is checked where they are not running.
 
     Returns:
         What was found: `report.raise_for_errors()` raises it.
@@ -62,12 +72,16 @@ def check_graph(
     reports = []
     for placed in remote_nodes(graph, checkpointer=checkpointer):
         asking = PerCallTransport(placed.node.transport, _as_whom(placed, whole))
-        reports.append(asking.run(_checked_node(placed)))
+        reports.append(asking.run(_checked_node(placed, descriptors)))
     return _report(reports)
 
 
 async def acheck_graph(
-    graph: Any, *, checkpointer: bool | None = None, config: RunnableConfig | None = None
+    graph: Any,
+    *,
+    checkpointer: bool | None = None,
+    config: RunnableConfig | None = None,
+    descriptors: Descriptors = _NONE,
 ) -> GraphReport:
     """`check_graph`, awaiting.
 
@@ -75,12 +89,13 @@ async def acheck_graph(
         graph: As for `check_graph`.
         checkpointer: As for `check_graph`.
         config: As for `check_graph`.
+        descriptors: As for `check_graph`.
     """
     whole = ensure_config(config)
     reports = []
     for placed in remote_nodes(graph, checkpointer=checkpointer):
         asking = AsyncPerCallTransport(placed.node.async_transport, _as_whom(placed, whole))
-        reports.append(await asking.run(_checked_node(placed)))
+        reports.append(await asking.run(_checked_node(placed, descriptors)))
     return _report(reports)
 
 
@@ -125,14 +140,17 @@ def _report(looked_at: Iterable[tuple[CheckedNode, list[Finding]]]) -> GraphRepo
     return GraphReport(tuple(nodes), tuple(dict.fromkeys(findings)))
 
 
-def _checked_node(placed: PlacedNode) -> Flow[tuple[CheckedNode, list[Finding]]]:
+def _checked_node(
+    placed: PlacedNode, descriptors: Descriptors
+) -> Flow[tuple[CheckedNode, list[Finding]]]:
     node, found = placed.node, list(state_findings(placed))
     url = node.transport.endpoint.base_url
     if not isinstance(node, AgentNode):
         yield from ()
         return CheckedNode(placed.place, "", "", url), found
+    known = descriptors.get(node.agent)
     try:
-        agent = yield from node.found()
+        agent = (yield from node.found()) if known is None else FoundAgent("", known)
     except (UnknownAgentError, UnauthorizedException, ForbiddenException) as error:
         advice = (
             "correct agent_id"

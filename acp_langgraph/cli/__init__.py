@@ -12,6 +12,7 @@ from acp_langgraph.cli.check import check
 from acp_langgraph.cli.demo import demo
 from acp_langgraph.cli.serve import serve
 from acp_langgraph.cli.types import types
+from acp_langgraph.cli.wake import wake
 
 __all__ = ["app"]
 
@@ -38,7 +39,8 @@ def main(
     """Remote agents in LangGraph graphs, over AGNTCY's Agent Connect Protocol.
 
     Find an agent with `agents`, have its `types` written, put it into a graph as an `ACPNode`, and
-    `check` that it fits. With `serve`, a graph of your own is an agent; `demo` shows it at work.
+    `check` that it fits. With `serve`, a graph of your own is an agent; `demo` shows it at work. Graphs
+    that are suspended while their agents work go on with `wake`.
     """
 
 
@@ -46,4 +48,5 @@ app.command()(agents)
 app.command()(types)
 app.command()(check)
 app.command()(serve)
+app.command()(wake)
 app.command()(demo)

@@ -52,7 +52,7 @@ def show_agents(agents: Sequence[tuple[Agent, AgentACPDescriptor | None]], url: 
 
 
 def show_agent(agent: FoundAgent, url: str) -> None:
-    """Print what an agent says of itself."""
+    """Print what an agent says of itself, at a server or, without an id, in a file."""
     console = Console(highlight=False)
     metadata, specs = agent.descriptor.metadata, agent.descriptor.specs
     console.print(
@@ -61,7 +61,8 @@ def show_agent(agent: FoundAgent, url: str) -> None:
     if metadata.description.strip():
         console.print(Text(printable(metadata.description.strip())[:_LONGEST_DESCRIPTION]))
     facts = Table.grid(padding=(0, 2), expand=False)
-    facts.add_row(Text("id", "dim"), one_line(agent.agent_id, 60))
+    if agent.agent_id:
+        facts.add_row(Text("id", "dim"), one_line(agent.agent_id, 60))
     facts.add_row(Text("at", "dim"), Text(url))
     facts.add_row(Text("can", "dim"), _abilities(agent.descriptor))
     if isinstance(agent, FoundCard):
@@ -78,8 +79,8 @@ def show_agent(agent: FoundAgent, url: str) -> None:
     if specs.custom_streaming_update is not None:
         _section(console, "Streams", "custom updates", specs.custom_streaming_update)
     console.print()
-    named = one_line(agent.name)
-    console.print(Text(f"As pydantic models: acp-langgraph types {url} {named}", "dim"))
+    named = f" {one_line(agent.name)}" if agent.agent_id else ""
+    console.print(Text(f"As pydantic models: acp-langgraph types {url}{named}", "dim"))
 
 
 def _card(card: AgentCard) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from acp_langgraph.cli.connecting import ApiKey, Header, Host, Server, Token
+from acp_langgraph.cli.files import described, is_file
 from acp_langgraph.cli.protocols import ProtocolOption, found, listed
 
 
@@ -23,7 +24,7 @@ def agents(
     header: Header = None,
     protocol: ProtocolOption = None,
 ) -> None:
-    """List a server's agents, or show what one takes, gives and asks.
+    """List a server's agents, or show what one takes, gives and asks; also one that a file describes.
 
     ```
     acp-langgraph agents http://127.0.0.1:8000
@@ -31,15 +32,19 @@ def agents(
     acp-langgraph agents http://127.0.0.1:8000 --json | jq -r '.[].name'
     acp-langgraph agents http://127.0.0.1:2024 --protocol langgraph
     acp-langgraph agents https://baker.example baker --protocol a2a
+    acp-langgraph agents manifest.json
     ```
     """
     from acp_langgraph.cli.agent_view import show_agent, show_agents  # noqa: PLC0415 - as above
     from acp_langgraph.core.wire import dump  # noqa: PLC0415 - not for --help
 
-    server = Server(host, api_key, token, header)
-    url = server.configuration.base_url
-    if agent is not None:
-        told = server.run(found(agent, server.configuration.retries, protocol))
+    server, url = Server(host, api_key, token, header), host
+    told = described(host, agent, protocol) if is_file(host) else None
+    if told is None:
+        url = server.configuration.base_url
+        if agent is not None:
+            told = server.run(found(agent, server.configuration.retries, protocol))
+    if told is not None:
         if as_json:
             _print_json({"agent_id": told.agent_id, **dump(told.descriptor)})
         else:

@@ -37,10 +37,11 @@ T = TypeVar("T")
 
 Host: TypeAlias = Annotated[
     str,
-    typer.Argument(metavar="HOST", help="URL of the server, e.g. http://127.0.0.1:8000."),
-]
-AgentName: TypeAlias = Annotated[
-    str, typer.Argument(metavar="AGENT", help="The agent: its name, or its id.")
+    typer.Argument(
+        metavar="HOST",
+        help="URL of the server, e.g. http://127.0.0.1:8000; or a file in which an agent is described: "
+        "an ACP descriptor, an A2A card, or a manifest or record of AGNTCY's.",
+    ),
 ]
 ApiKey: TypeAlias = Annotated[
     str | None,

@@ -41,6 +41,9 @@ def demo(
         typer.Option(metavar="URL", help="Take the agents from a server that has them already."),
     ] = None,
     protocol: Annotated[Protocol, typer.Option(help="What that server speaks.")] = Protocol.ACP,
+    page: Annotated[
+        bool, typer.Option("--page", help="Watch it, and answer, in the browser.")
+    ] = False,
 ) -> None:
     """See it work: two remote agents write a mail, and ask you about it.
 
@@ -58,6 +61,9 @@ def demo(
     ```
     acp-langgraph demo --agents http://127.0.0.1:2024 --protocol langgraph
     ```
+
+    With --page the campaign itself is served, with a page on which to watch it and to answer; further
+    ones can be started there.
 
     Stop it whenever you like: the same command with --resume goes on where it stopped.
     """
@@ -77,13 +83,11 @@ def demo(
             return None
         return said
 
-    again = _again(outbox, model, agents, protocol)
+    again = _again(outbox, model, agents, protocol, page=page)
     campaign = running.Demo(outbox, screen, answer, model, agents, protocol)
     try:
-        if resume:
-            campaign.resume()
-        else:
-            campaign.start(briefs.read_brief(brief, sender=sender, recipient=to))
+        order = None if resume else briefs.read_brief(brief, sender=sender, recipient=to)
+        _run(campaign, order, page=page)
     except (briefs.BriefError, running.OutboxError, running.NothingToResumeError) as error:
         fail(str(error), 2)
     except acp_langgraph.AcpLangGraphError as error:
@@ -96,13 +100,25 @@ def demo(
         raise typer.Exit(130) from None
 
 
-def _again(outbox: Path, model: str | None, agents: str | None, protocol: Protocol) -> str:
+def _run(campaign: Any, order: Any, *, page: bool) -> None:
+    if page:
+        needing("demo", "acp_langgraph.demo.paged").show(campaign, order)
+    elif order is None:
+        campaign.resume()
+    else:
+        campaign.start(order)
+
+
+def _again(
+    outbox: Path, model: str | None, agents: str | None, protocol: Protocol, *, page: bool
+) -> str:
     """The command that goes on."""
     if protocol is Protocol.A2A:
         fail("the demo's agents are served over acp and langgraph", 2)
     if protocol is not Protocol.ACP and agents is None:
         fail(f"--protocol {protocol} is about a server that has the agents; name it by --agents", 2)
     command = ["acp-langgraph", "demo", "--resume", "--outbox", str(outbox)]
+    command += ["--page"] if page else []
     command += ["--model", model] if model else []
     command += ["--agents", agents, "--protocol", str(protocol)] if agents else []
     return shlex.join(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import webbrowser
 from typing import Annotated, Any
 
 import typer
@@ -87,6 +88,13 @@ def serve(
             "--trace", help="Let runs take their place in the traces that clients tell of."
         ),
     ] = False,
+    page: Annotated[
+        bool,
+        typer.Option(
+            help="Offer a page at / on which people see the agents, start runs and answer questions."
+        ),
+    ] = True,
+    open_: Annotated[bool, typer.Option("--open", help="Open that page in the browser.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say why runs fail, and more.")
     ] = False,
@@ -102,7 +110,8 @@ def serve(
     ```
 
     What each agent takes and gives is made from its graph's own types; `acp-langgraph agents` shows
-    it. Runs survive a restart in the database file. Ctrl-C stops the server.
+    it. Runs survive a restart in the database file. The server's own page, which --open shows, is for
+    people. Ctrl-C stops the server.
     """
     server = needing("server", "acp_langgraph.server")
     loading = needing("server", "acp_langgraph.server.loading")
@@ -114,7 +123,9 @@ def serve(
 
     def ready(url: str) -> None:
         _uvicorn.setLevel(logging.NOTSET)
-        _say(console, url, agents, database)
+        _say(console, url, agents, database, page=page)
+        if open_ and page:
+            webbrowser.open(f"{url}/")
 
     _uvicorn.setLevel(logging.CRITICAL)  # why the server does not start is said below
     try:
@@ -136,6 +147,7 @@ def serve(
                 secret=webhook_secret,
             ),
             trace=trace,
+            page=page,
             on_ready=ready,
         )
     except loading.LoadError as error:
@@ -150,7 +162,7 @@ def serve(
         console.print("Stopped.")
 
 
-def _say(console: Console, url: str, agents: list[Any], database: str) -> None:
+def _say(console: Console, url: str, agents: list[Any], database: str, *, page: bool) -> None:
     many = "agent" if len(agents) == 1 else "agents"
     console.print(f"[bold]acp-langgraph[/bold] serves {len(agents)} {many} at [bold]{url}[/bold]")
     table = Table(box=None, show_header=False, padding=(0, 2), pad_edge=True)
@@ -161,6 +173,8 @@ def _say(console: Console, url: str, agents: list[Any], database: str) -> None:
             Text(agent.name, "cyan"), agent.version, agent.id, Text(agent.description, "dim")
         )
     console.print(table)
+    if page:
+        console.print(f"See them, start runs and answer questions at [bold]{url}/[/bold]")
     console.print(
         "Runs are kept in memory, until the server stops."
         if database == ":memory:"

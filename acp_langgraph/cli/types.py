@@ -10,22 +10,19 @@ from typing import Annotated
 import typer
 
 from acp_langgraph import errors
-from acp_langgraph.cli.connecting import (
-    AgentName,
-    ApiKey,
-    Header,
-    Host,
-    Server,
-    Token,
-    fail,
-    needing,
-)
+from acp_langgraph.cli.connecting import ApiKey, Header, Host, Server, Token, fail, needing
+from acp_langgraph.cli.files import described, is_file
 from acp_langgraph.cli.protocols import ProtocolOption, found
 
 
 def types(
     host: Host,
-    agent: AgentName,
+    agent: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="AGENT", help="The agent: its name, or its id; a file describes only one."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -51,6 +48,7 @@ def types(
     ```
     acp-langgraph types http://127.0.0.1:8000 mailcomposer -o mail.py
     acp-langgraph types http://127.0.0.1:8000 mailcomposer -o mail.py --check
+    acp-langgraph types manifest.json -o mail.py
     ```
 
     The models are called `Input`, `Output` and `Config`, and for each kind of question the agent may
@@ -64,11 +62,16 @@ def types(
 
     if output is None and (check or force):
         fail("--check and --force are about a file; name it with -o", 2)
-    server = Server(host, api_key, token, header)
-    configuration = server.configuration
-    told = server.run(found(agent, configuration.retries, protocol))
+    if is_file(host):
+        told, where = described(host, agent, protocol), Path(host).name
+    elif agent is None:
+        fail(f"name one of its agents; acp-langgraph agents {host} lists them", 2)
+    else:
+        server = Server(host, api_key, token, header)
+        told = server.run(found(agent, server.configuration.retries, protocol))
+        where = server.configuration.base_url
     try:
-        text = codegen.models_of(told, configuration.base_url)
+        text = codegen.models_of(told, where)
     except errors.ModelGenerationError as error:
         fail(str(error), 1)
     if output is None:

@@ -128,7 +128,7 @@ class RemoteEvent(TypedDict):
             protocol streams these by themselves, as LangChain writes them.
         payload: The update; the output so far, which replaces the one before; for a gap the ids of
             the events `after` and `before` which it is, as far as there are any; for progress
-            `state` (`created`, `waiting`, `asked`, `resumed`, `finished`, `failed`), `since` when
+            `state` (`created`, `waiting`, `asked`, `suspended`, `resumed`, `finished`, `failed`), `since` when
             the run is at work, in seconds since the epoch, and perhaps the server's `status`.
         namespace: Where in the remote graph it is from, if that is a subgraph: the names and ids of the
             nodes that lead there. Left out otherwise.

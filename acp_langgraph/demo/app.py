@@ -125,6 +125,11 @@ class Screen:
         )
         self._print(Text.assemble(("✓ ", "green"), "written to ", (str(written), "bold")))
 
+    def pages(self, url: str) -> None:
+        """It is all in the browser from now on."""
+        self._print(Text.assemble(("The campaign is at ", "bold"), (url, "bold cyan")))
+        self._print("The agent's questions come there, in the inbox. Press Ctrl-C to stop.")
+
     def stops(self, why: str, resume: str) -> None:
         """The campaign was stopped and can be resumed."""
         self._print()
@@ -252,7 +257,7 @@ class Demo:
         return self.state / "current"
 
     def _go_on(self, thread: str, order: Order) -> Path:
-        with self._agents() as hosts:
+        with self.serving() as hosts:
             before = asyncio.run(self._state(hosts, thread))
             self.screen.opens(hosts, thread, resumed=bool(before.created_at))
             question = _question(before)
@@ -306,7 +311,7 @@ class Demo:
             yield builder.compile(checkpointer=saver)
 
     @contextmanager
-    def _agents(self) -> Iterator[Hosts]:
+    def serving(self) -> Iterator[Hosts]:
         """The agents and the bridge in a process of their own; their URLs."""
         command = [sys.executable, "-m", "acp_langgraph.demo.agents"]
         command += ["--database", str(self.state / "agents.sqlite"), "--outbox", str(self.outbox)]

@@ -171,7 +171,7 @@ def build(agents: str, bridge: str, protocol: str = "acp") -> StateGraph[Any, An
         state_type=Campaign,
         check="accepted",  # a bridge answers 200 whatever the service said
     )
-    builder = StateGraph(Campaign)
+    builder = StateGraph(Campaign, input_schema=Order)
     builder.add_node(mailcomposer)
     builder.add_node(email_reviewer)
     builder.add_node(sendgrid)

@@ -71,6 +71,7 @@ Outcome: TypeAlias = dict[str, Any]
     interrupt    `payload`, what is asked, and `asked_at`, by which the question is recognised
     failed       what `Job.failure` makes an error of; `was_cancelled`
     cancelled    the job is to be done again; `failed`, if it is because it failed and that was told
+    suspended    nothing yet: the graph is suspended meanwhile (`acp_langgraph.jobs.suspending`)
 """
 
 
@@ -162,12 +163,14 @@ class Entry:
         cancelled: The ids of the jobs that are known to have been cancelled from here.
         failures: Which jobs' failures were told before.
         seen_alive: Whether the job was started, answered or seen at work during this entry.
+        woken: Whether a suspended wait goes on, so that to enter again is nothing that went wrong.
     """
 
     again: bool = False
     cancelled: Container[str] = ()
     failures: Failures = field(default_factory=Failures)
     seen_alive: bool = False
+    woken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@
 
 Each of the three is a step: a checkpointer remembers what came of it. What makes a step safe to
 enter again is inside it. Their names, their order and what they remember are a format: a job that one
-release began is finished by the next.
+release began is finished by the next. A wait may also suspend the graph (`acp_langgraph.jobs.suspending`).
 
 *Starting* looks the job up first wherever it may have been started before: on re-entry, and after a
 request whose answer did not come. *Waiting* (`acp_langgraph.jobs.waiting`) takes time-outs, empty
@@ -43,7 +43,7 @@ from acp_langgraph.errors import (
     UnprocessableEntityException,
 )
 from acp_langgraph.jobs.job import Entry, Job, Outcome, Segment, may_be_done
-from acp_langgraph.jobs.once import noting
+from acp_langgraph.jobs.suspending import Suspension, Waits
 from acp_langgraph.jobs.waiting import at_work_since, cancel_job, give_up, judged, wait_for_job
 
 T = TypeVar("T")
@@ -68,6 +68,7 @@ def run_job(
     entry: Entry | None = None,
     answer_schema: AnswerSchema | None = None,
     advice: str | None = None,
+    suspension: Suspension | None = None,
 ) -> Flow[Outcome]:
     """Have a job done once, however often this flow is entered.
 
@@ -78,6 +79,8 @@ def run_job(
         entry: What is known of this entry; by default that it is the first.
         answer_schema: Finds the JSON Schema of the answer to a question.
         advice: What to do so that a question can wait, as `how_to_remember` says it.
+        suspension: How to suspend while the job works; `None` to wait for it. Without `can_ask`, nothing
+            can be suspended, and it is waited for.
 
     Returns:
         The outcome, of the type `result`.
@@ -95,7 +98,7 @@ def run_job(
     while True:
         yield Begin(job.key)
         if can_ask:
-            outcome = yield from _done_with_questions(job, entry, answer_schema)
+            outcome = yield from _done_with_questions(job, entry, answer_schema, suspension)
         else:
             outcome = yield from _start_and_wait(job, entry)
         if outcome["type"] == "interrupt":
@@ -107,7 +110,7 @@ def run_job(
 
 
 def _done_with_questions(
-    job: Job, entry: Entry, answer_schema: AnswerSchema | None
+    job: Job, entry: Entry, answer_schema: AnswerSchema | None, suspension: Suspension | None
 ) -> Flow[Outcome]:
     # The attempts of one process count their steps on. In the next process a step may therefore have the
     # place of one of the same name that was about another job: that is passed over.
@@ -117,10 +120,10 @@ def _done_with_questions(
         segment = yield from create
     job_id = segment["run_id"]
     yield Progress("running", job_id)
-    wait = Step("wait_for_run", partial(wait_for_job, job, entry, segment))
-    outcome = yield from wait
+    waits = Waits(job, entry, suspension)
+    outcome, _ = yield from waits.next(segment)
     while outcome["run_id"] != job_id:
-        outcome = yield from wait
+        outcome, _ = yield from waits.next(segment)
     refused = 0
     while outcome["type"] == "interrupt":
         payload = outcome["payload"]
@@ -138,17 +141,15 @@ def _done_with_questions(
             refused += 1
             continue
         segment, answered, refused = resumed, outcome, 0
-        outcome = yield from _next_outcome(job, entry, segment, answered)
+        outcome = yield from _next_outcome(waits, segment, answered)
     return outcome
 
 
-def _next_outcome(job: Job, entry: Entry, segment: Segment, answered: Outcome) -> Flow[Outcome]:
+def _next_outcome(waits: Waits, segment: Segment, answered: Outcome) -> Flow[Outcome]:
     """What the job comes to after an answer; the question that was answered may be in a step's place."""
     about = ("type", "run_id", "asked_at", "payload")
     while True:
-        wait = partial(wait_for_job, job, entry, segment)
-        step, ran_here = noting(Step("wait_for_run", wait))
-        outcome = yield from step
+        outcome, ran_here = yield from waits.next(segment)
         if ran_here or any(outcome.get(each) != answered.get(each) for each in about):
             return outcome
 

@@ -66,7 +66,7 @@ def judged(job: Job, entry: Entry, outcome: Outcome) -> Flow[Outcome]:
         yield Progress("asked", job_id)
     if outcome["type"] != "failed":
         return outcome
-    if outcome["was_cancelled"] and entry.again and not entry.seen_alive:
+    if outcome["was_cancelled"] and entry.again and not (entry.seen_alive or entry.woken):
         return {"type": "cancelled", "run_id": job_id}
     failure = job.failure(outcome)
     if (yield from _is_to_be_done_again(job, entry, job_id, failure)):

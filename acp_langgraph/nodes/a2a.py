@@ -27,7 +27,6 @@ from acp_langgraph.errors import (
     UnknownAgentError,
     UnreadableAnswerException,
 )
-from acp_langgraph.jobs.waiting import cancel_job
 from acp_langgraph.nodes.agent import AgentNode, AgentOptions, forwarded_metadata
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.from_agent import alook_up, look_up, node_name
@@ -257,37 +256,33 @@ class A2ANode(AgentNode):
         if self.skill is not None:
             metadata["skillId"] = self.skill
         peer = yield from self._known_peer()
-        job = self._job(peer, execution, parts_of(value), metadata)
+        watched = execution.sink.is_there and bool(self.stream_mode)
+        listening = self._listening(watched=watched)
+        job = A2AJob(
+            execution.key,
+            peer,
+            listening,
+            parts_of(value),
+            metadata,
+            self._thread(execution),
+            self.name,
+            self.policy,
+            self._wakes(execution),
+        )
         outcome = yield from self._have_done(job, execution)
         answer = result_of(outcome, self.output.declared)
         return (yield from self.output.put(state, answer, config))
 
     @override
-    def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
-        """Cancel the task, which may have to be found first."""
+    def job_of(self, key: str, thread: str | None) -> Flow[A2AJob]:
+        """The task of a key."""
         peer = yield from self._known_peer()
-        job = self._job(peer, execution, [], {}).with_(key=key)
-        return (yield from cancel_job(job, run_id))
+        listening = self._listening(watched=False)
+        return A2AJob(key, peer, listening, thread=thread, node=self.name, policy=self.policy)
 
-    def _job(
-        self,
-        peer: Peer,
-        execution: Execution,
-        parts: list[dict[str, Any]],
-        metadata: dict[str, Any],
-    ) -> A2AJob:
+    def _listening(self, *, watched: bool) -> Listening:
         size = self.transport.endpoint.configuration.max_answer_bytes
-        watched = execution.sink.is_there and bool(self.stream_mode)
-        return A2AJob(
-            execution.key,
-            peer,
-            Listening(self.name, self.agent, size, watched, self._cursors),
-            parts,
-            metadata,
-            self._thread(execution),
-            self.name,
-            self.policy,
-        )
+        return Listening(self.name, self.agent, size, watched, self._cursors)
 
     def _known_peer(self) -> Flow[Peer]:
         if self._peer is None:

@@ -22,8 +22,8 @@ from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.acp.order import RunOrder, ServerHabits, habits_of
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.wake_urls import WakeURL
 from acp_langgraph.jobs.listening import Listening
-from acp_langgraph.jobs.waiting import cancel_job
 from acp_langgraph.nodes.agent import AgentNode, forwarded, forwarded_metadata
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers
@@ -65,7 +65,7 @@ class ACPNode(AgentNode):
     * `stream_mode="custom"`: everything, as a `RemoteEvent`: a dict with `node`, `agent`, `run_id`,
       `kind` and `payload`. The kind is `custom` for an update of the agent's own, `values` for the
       output so far, `gap` where the connection was lost and some may be missing, and `progress` for
-      what becomes of the run: the payload's `state` is `created`, `waiting`, `asked`, `resumed`,
+      what becomes of the run: the payload's `state` is `created`, `waiting`, `asked`, `suspended`, `resumed`,
       `finished` or `failed`, and its `since` tells when the run began to work.
     * `stream_mode="messages"`: what the agent says, as message objects with the node's metadata.
       Updates that are messages, or pieces of one (`AIMessageChunk`), and new entries of a list
@@ -123,6 +123,14 @@ class ACPNode(AgentNode):
         on_cancel: Whether the run is ended (`cancel`) or left to itself (`detach`) when the node's
             execution is cancelled: by its caller, a time-out, or a failed sibling. An interrupt
             cancels nothing.
+        wait: How to wait for a run. `hold`: here, as long as it takes. `suspend`: the graph stops with an
+            interrupt that is no question (`is_suspended` tells), and nothing is left that waits, no process
+            and no connection; `WakeApp` or the sweeper (`acp-langgraph wake`) goes on with it. That needs a
+            checkpointer, without which a node holds.
+        after: Seconds to hold before a graph is suspended.
+        wake_url: Where `WakeApp` is, which the server calls when the run is done. By default what the
+            environment says (`ACP_LANGGRAPH_WAKE_URL` and `ACP_LANGGRAPH_WAKE_SECRET`); without that,
+            the sweeper finds out.
         multitask_strategy: What a busy remote thread does with one more run: `enqueue` or `reject`
             it, or `interrupt` or `rollback` the one that is at work. Of use with `use_threads` only.
         stream_mode: What the agent is asked to stream, if anybody watches: `values`, `custom`, both
@@ -175,6 +183,9 @@ class ACPNode(AgentNode):
         on_unknown: Literal["raise", "rerun"] = "raise",
         on_failure: Literal["rerun", "keep"] = "rerun",
         on_cancel: Literal["cancel", "detach"] = "cancel",
+        wait: Literal["hold", "suspend"] = "hold",
+        after: float = 0.0,
+        wake_url: WakeURL | None = None,
         multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] = "enqueue",
         stream_mode: Literal["auto"] | Mode | Sequence[Mode] | None = "auto",
     ) -> None:
@@ -203,6 +214,9 @@ class ACPNode(AgentNode):
             on_unknown=on_unknown,
             on_failure=on_failure,
             on_cancel=on_cancel,
+            wait=wait,
+            after=after,
+            wake_url=wake_url,
             multitask_strategy=multitask_strategy,
             stream_mode=stream_mode,
         )
@@ -279,12 +293,12 @@ class ACPNode(AgentNode):
         outcome = yield from self._have_done(job, execution, schema)
         return (yield from self.output.put(state, _answer(outcome), config))
 
-    def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
-        """Cancel the remote run, which may have to be found first."""
-        order = RunOrder(key, self._agent_id, None, thread_id=self._thread(execution))
-        if self._listening is not None:
-            self._listening.forget(run_id)
-        return (yield from cancel_job(ACPJob(order, self.policy, self._habits), run_id))
+    @override
+    def job_of(self, key: str, thread: str | None) -> Flow[ACPJob]:
+        """The run of a key."""
+        yield from ()
+        order = RunOrder(key, self._agent_id, None, thread_id=thread, node=self.name)
+        return ACPJob(order, self.policy, self._habits, self._listening)
 
     @property
     def _habits(self) -> ServerHabits:
@@ -307,6 +321,7 @@ class ACPNode(AgentNode):
             thread_id=self._thread(execution),
             multitask_strategy=self.multitask_strategy,
             node=self.name,
+            wakes=self._wakes(execution),
         )
 
     def _resolve(self) -> Flow[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, SupportsIndex, TypeVar
 from uuid import UUID
 
@@ -16,9 +18,13 @@ from acp_langgraph.acp.agents import FoundAgent
 from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.wake_urls import WakeURL
 from acp_langgraph.core.wire import plain, unsendable
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
-from acp_langgraph.jobs.job import JobPolicy, one_of
+from acp_langgraph.jobs.job import Job, JobPolicy, Segment, one_of
+from acp_langgraph.jobs.suspending import Suspension
+from acp_langgraph.jobs.waiting import cancel_job
+from acp_langgraph.nodes import suspending
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers
@@ -48,6 +54,9 @@ class AgentOptions(TypedDict, total=False):
     on_unknown: Literal["raise", "rerun"]
     on_failure: Literal["rerun", "keep"]
     on_cancel: Literal["cancel", "detach"]
+    wait: Literal["hold", "suspend"]
+    after: float
+    wake_url: WakeURL | None
 
 
 class AgentNode(RemoteNode):
@@ -64,6 +73,7 @@ class AgentNode(RemoteNode):
         config: Where the agent's configuration is, if anywhere.
         modes: What agents of its protocol may be asked to stream.
         stream_mode: What this one is asked to stream, if anybody watches.
+        wait: Whether the node waits for a run (`hold`), or the graph is suspended meanwhile (`suspend`).
     """
 
     modes: ClassVar[tuple[str, ...]] = ("values", "custom")
@@ -95,6 +105,9 @@ class AgentNode(RemoteNode):
         on_unknown: Literal["raise", "rerun"] = "raise",
         on_failure: Literal["rerun", "keep"] = "rerun",
         on_cancel: Literal["cancel", "detach"] = "cancel",
+        wait: Literal["hold", "suspend"] = "hold",
+        after: float = 0.0,
+        wake_url: WakeURL | None = None,
         multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] = "enqueue",
         stream_mode: Any = "auto",
         id_name: str = "agent_id",
@@ -123,6 +136,8 @@ class AgentNode(RemoteNode):
         one_of("multitask_strategy", multitask_strategy, _STRATEGIES, name)
         self.multitask_strategy = multitask_strategy
         self.stream_mode = self._modes(stream_mode)
+        self.wait = one_of("wait", wait, ("hold", "suspend"), name)
+        self.after, self.wake_url = self._when_woken(after, wake_url)
         self.agent = str(agent_id)
         self.use_threads = use_threads
         self.policy = JobPolicy(
@@ -143,6 +158,21 @@ class AgentNode(RemoteNode):
         self._agent_id: str | None = None
         self._descriptor: AgentACPDescriptor | None = None
         self._made_of: tuple[Any, ...] | None = None
+        if wait == "suspend":
+            suspending.note(self)
+
+    def _when_woken(self, after: Any, wake_url: WakeURL | None) -> tuple[float, WakeURL | None]:
+        if self.wait == "hold":
+            if after or wake_url is not None:
+                raise NodeConfigurationError(
+                    'after and wake_url need wait="suspend"', node=self.name
+                )
+            return 0.0, None
+        if not isinstance(after, int | float) or not 0 <= after < math.inf:
+            raise NodeConfigurationError(
+                f"after is a number of seconds, at least 0, not {after!r}", node=self.name
+            )
+        return float(after), wake_url or WakeURL.from_env()
 
     def _modes(self, wanted: Any) -> tuple[str, ...]:
         """What the agent is to stream."""
@@ -270,12 +300,12 @@ class AgentNode(RemoteNode):
             OpenApiException: If the server cannot be reached or refuses.
         """
         self._refuse_without("client")
-        return self._as_who_asks(config).run(self._read_descriptor())
+        return self.as_who_asks(config).run(self._read_descriptor())
 
     async def adescribe(self, config: RunnableConfig | None = None) -> AgentACPDescriptor:
         """`describe`, awaiting."""
         self._refuse_without("async_client")
-        return await self._as_who_awaits(config).run(self._read_descriptor())
+        return await self.as_who_awaits(config).run(self._read_descriptor())
 
     def _found(self, finding: Flow[T]) -> Flow[T]:
         """What is found; that it is not names this node."""
@@ -294,6 +324,50 @@ class AgentNode(RemoteNode):
             self._agent_id, self._descriptor = found.agent_id, found.descriptor
         return self._descriptor
 
+    @abstractmethod
+    def job_of(self, key: str, thread: str | None) -> Flow[Job]:
+        """The job of a key, for what is done with one that was started: to look at it, and to end it.
+
+        Args:
+            key: Its key.
+            thread: The remote thread that remembers, if there is one.
+        """
+
+    @override
+    def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
+        """Cancel the remote run, which may have to be found first."""
+        job = yield from self.job_of(key, self._thread(execution))
+        if run_id is not None:
+            job.forget(run_id)
+        return (yield from cancel_job(job, run_id))
+
+    @override
+    def _suspension(self, execution: Execution) -> Suspension | None:
+        """How the graph is suspended while a run works, if it is to be."""
+        if self.wait == "hold" or not execution.remembered:
+            return None
+        return Suspension(self.after, partial(self._marker, execution))
+
+    def _marker(self, execution: Execution, job: Job, segment: Segment) -> dict[str, Any]:
+        limit, since = job.policy.run_timeout, segment["since"]
+        return suspending.Wait(
+            id="",
+            node=self.name,
+            agent=self.agent,
+            server=self.transport.endpoint.base_url,
+            run_id=segment["run_id"],
+            key=job.key,
+            thread=self._thread(execution),
+            since=since,
+            due=None if limit is None else since + limit,
+        ).marker()
+
+    def _wakes(self, execution: Execution) -> Callable[[str], str] | None:
+        """Makes the URL that a job's server calls when the job is done, by the job's key."""
+        if self.wake_url is None or execution.thread_id is None or not execution.remembered:
+            return None
+        return partial(self.wake_url.of, execution.thread_id)
+
     def _thread(self, execution: Execution) -> str | None:
         """The remote thread that the agent remembers on, if it is to."""
         return execution.remote_thread_id() if self.use_threads else None
@@ -308,6 +382,8 @@ class AgentNode(RemoteNode):
         )
 
         twin = self._as_called()
+        if self.wait == "suspend":
+            suspending.note(twin)
         if config is not None:
             twin.config = FixedPort(config, self.config_type, self.name)
         elif self.config is not None:

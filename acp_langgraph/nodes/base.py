@@ -29,6 +29,7 @@ from acp_langgraph.core.flow import Flow, Progress, adrive, drive
 from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
 from acp_langgraph.jobs.job import Entry, Job, Outcome, one_of
 from acp_langgraph.jobs.life import AnswerSchema, run_job
+from acp_langgraph.jobs.suspending import Suspension
 from acp_langgraph.nodes.drawing import Described
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers, Identity
@@ -157,7 +158,12 @@ class RemoteNode(Described):
             entry=entry,
             answer_schema=answer_schema,
             advice=execution.how_to_remember(),
+            suspension=self._suspension(execution),
         )
+
+    def _suspension(self, execution: Execution) -> Suspension | None:  # noqa: ARG002 - for those that can
+        """How the graph is suspended while a job works; `None` to wait for it."""
+        return None
 
     def was_cancelled(self, run_id: str) -> bool:
         """Whether a remote job was cancelled from here."""
@@ -311,14 +317,14 @@ class RemoteNode(Described):
             return execution
         return replace(execution, credentials=self.identity.credentials(config))
 
-    def _as_who_asks(self, config: RunnableConfig | None) -> Transport:
+    def as_who_asks(self, config: RunnableConfig | None) -> Transport:
         """What blocking requests beside any execution are made with."""
         if not self.identity.varies:
             return self.transport
         credentials = self.identity.credentials(ensure_config(config))
         return PerCallTransport(self.transport, lambda: credentials)
 
-    def _as_who_awaits(self, config: RunnableConfig | None) -> AsyncTransport:
+    def as_who_awaits(self, config: RunnableConfig | None) -> AsyncTransport:
         """What awaiting requests beside any execution are made with."""
         if not self.identity.varies:
             return self.async_transport

@@ -218,7 +218,7 @@ class Execution:
         info = task.info
         call: Call | None = task.configurable.get(CALL) if is_tool else None
         invoked = f"{node}\n{call.key}" if call else node
-        attempt = info.node_attempt
+        attempt = task.attempt
         invocation = _Invocation(_of_task(task), invoked, attempt, state, is_one=call is not None)
         trace = invocation.trace
         if call is not None:  # which a wrapper may repeat within the task around
@@ -257,7 +257,9 @@ class Execution:
         """Puts the questions of this entry into it; `None` outside of a graph."""
         if self.task is None or self.invocation is None:
             return None
-        return Questions(self.task, self.key, self.invocation.asked)
+        call: Call | None = self.task.configurable.get(CALL)
+        around = call.task if call else self.task
+        return Questions(self.task, self.key, self.invocation.asked, around)
 
     def how_to_remember(self) -> str:
         """What to do so that questions can wait; a sentence without its full stop."""

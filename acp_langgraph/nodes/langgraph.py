@@ -19,6 +19,7 @@ sentence where a promise would break without a word (`GraphTask.of`). Each is pi
 | the writers among a node's steps, the channels that `CONFIG_KEY_READ` reads | where a node's change goes | an answer that is lost is not refused |
 | what a stream writer closes over, the queue `stream` among it | who watches, and how much is not taken yet | no stream of `custom`, or no back-pressure |
 | `CONFIG_KEY_SCRATCHPAD`, `_RESUME_MAP`, `_SEND` | the answers that a task was given | questions are asked by LangGraph's rules alone |
+| `CONFIG_KEY_STRICT_RESUME` | an answer by id is refused that is not awaited | the id of a task's first question is taken for a later one, where both are not a node's of ours |
 | `loop.checkpointer` | whether a graph stores what its own nodes do | taken for yes |
 | `loop._put_checkpoint_fut`, the executor's `tasks` | why something could not be stored | that it was not, after 30 s |
 """
@@ -28,6 +29,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextvars import Context, copy_context
@@ -53,6 +55,7 @@ from langgraph._internal._constants import (
     CONFIG_KEY_SCRATCHPAD,
     CONFIG_KEY_SEND,
     CONFIG_KEY_STREAM,
+    CONFIG_KEY_STRICT_RESUME,
     ERROR,
     INTERRUPT,
     NULL_TASK_ID,
@@ -69,6 +72,7 @@ from langgraph.version import __version__
 
 from acp_langgraph.core.flow import Ask, Flow, Pause, Work
 from acp_langgraph.errors import NodeConfigurationError
+from acp_langgraph.nodes.suspending import is_suspended
 
 __all__ = [
     "CONFIG_KEY_CALL",
@@ -79,6 +83,7 @@ __all__ = [
     "CONFIG_KEY_RUNTIME",
     "CONFIG_KEY_SCRATCHPAD",
     "CONFIG_KEY_STREAM",
+    "CONFIG_KEY_STRICT_RESUME",
     "INTERRUPT",
     "Asked",
     "GraphTask",
@@ -134,6 +139,8 @@ class GraphTask:
                 be lost, or a run started twice.
         """
         configurable: Mapping[str, Any] = config.get(CONF, {})
+        if CONFIG_KEY_RUNTIME not in configurable:
+            configurable = _around()
         runtime = configurable.get(CONFIG_KEY_RUNTIME)
         info = runtime.execution_info if isinstance(runtime, Runtime) else None
         if info is None:
@@ -153,6 +160,14 @@ class GraphTask:
         return cls(configurable, runtime, info, saver, loops)  # type: ignore[arg-type]  # it is one
 
     @property
+    def attempt(self) -> int:
+        """Which attempt at the task it is, from 1; of Temporal's, where that has the task done."""
+        temporal = None if self.loops else sys.modules.get("temporalio.activity")
+        if temporal is not None and temporal.in_activity():
+            return int(temporal.info().attempt)
+        return self.info.node_attempt
+
+    @property
     def is_kept_from_remembering(self) -> bool:
         """Whether a graph around the task was compiled with `checkpointer=False` in one that remembers."""
         savers = [getattr(loop, "checkpointer", None) for loop in self.loops]
@@ -168,7 +183,7 @@ class GraphTask:
     def may_have_run(self) -> bool:
         """Whether the task may have been at work before; certain only where LangGraph runs it."""
         again = self.configurable.get(CONFIG_KEY_RESUMING) is True
-        return again or self.info.node_attempt > 1 or not self.loops
+        return again or self.attempt > 1 or not self.loops
 
     @property
     def survives(self) -> bool:
@@ -209,6 +224,17 @@ class GraphTask:
                 if error is not None:
                     raise error
             configurable = loop.config.get(CONF, {})
+
+
+def _around() -> Mapping[str, Any]:
+    """What the task was given around whoever invokes the node with a configuration of its own.
+
+    Temporal's plugin hands its functions one without the runtime, and has the whole in the context.
+    """
+    try:
+        return get_config().get(CONF, {})
+    except RuntimeError:
+        return {}
 
 
 def _refuse_this_version(what: str, node: str) -> NoReturn:
@@ -287,12 +313,16 @@ class Questions:
         task: The task that asks.
         who: Who asks within it.
         asked: What else was asked there.
+        around: The task that fails if this one does: for a call of a tool, the one that it is made in.
     """
 
-    __slots__ = ("_answers", "_asked", "_is_left", "_task", "_who")
+    __slots__ = ("_answers", "_around", "_asked", "_is_left", "_task", "_who")
 
-    def __init__(self, task: GraphTask, who: str, asked: Asked) -> None:
+    def __init__(
+        self, task: GraphTask, who: str, asked: Asked, around: GraphTask
+    ) -> None:
         self._task = task
+        self._around = around
         self._who = who
         self._asked = asked
         self._answers: Mapping[str, Any] = dict(task.configurable.get(CONFIG_KEY_RESUME_MAP) or {})
@@ -326,6 +356,8 @@ class Questions:
                 if scratchpad.resume:  # what an earlier attempt was told would be forgotten
                     self._send(scratchpad)
                 yield from self._take_away(saver, _TO_BE_STORED if self._task.stores else ())
+                if is_suspended(ask.payload) and self._task.may_have_run:
+                    yield from _forget_failure(self._around)
                 raise
             scratchpad.resume.append(answer)
             self._send(scratchpad)
@@ -426,8 +458,21 @@ def failures_told(own: GraphTask, around: GraphTask) -> Flow[list[str]]:
     inner = outer
     if own is not around and own.saver is not None:
         (inner,) = yield from _read(own.saver, own.places[-1])
-    errors = [value for _, channel, value in stored_writes(inner) if channel == ERROR]
+    errors = [value for _, channel, value in stored_writes(inner) if channel == ERROR and value]
     return [each if isinstance(each, str) else repr(each) for each in errors]
+
+
+def _forget_failure(task: GraphTask) -> Flow[None]:
+    """Take away the error with which a task failed that is suspended now.
+
+    LangGraph keeps it until the step is over, and who wakes threads leaves those alone that failed.
+    """
+    if task.saver is None:
+        return
+    (found,) = yield from _read(task.saver, task.places[-1])
+    its_own = (each for each in stored_writes(found) if each[0] == task.info.task_id)
+    if any(channel == ERROR and value is not None for _, channel, value in its_own):
+        yield from _write(task.saver, task.places[-1], [(ERROR, None)], task.info.task_id)
 
 
 def _read(saver: Saver, *places: RunnableConfig) -> Flow[list[CheckpointTuple | None]]:

@@ -18,7 +18,6 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.jobs.listening import Listening
-from acp_langgraph.jobs.waiting import cancel_job
 from acp_langgraph.nodes.agent import AgentNode, AgentOptions, forwarded, forwarded_metadata
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Headers
@@ -224,18 +223,18 @@ class RemoteGraphNode(AgentNode):
             multitask_strategy=self.multitask_strategy,
             node=self.name,
             stream_mode=listening.modes if listening is not None else (),
+            wakes=self._wakes(execution),
         )
         job = GraphJob(order, self.policy, listening)
         outcome = yield from self._have_done(job, execution, job.answer_schema)
         return (yield from self.output.put(state, self._declared(outcome["values"]), config))
 
-    def ending(self, execution: Execution, key: str, run_id: str | None) -> Flow[bool]:
-        """Cancel the remote run, which may have to be found first."""
-        thread = self._thread(execution)
+    @override
+    def job_of(self, key: str, thread: str | None) -> Flow[GraphJob]:
+        """The remote run of a key."""
+        yield from ()
         order = GraphOrder(key, self._agent_id or self.agent, shared_thread=thread, node=self.name)
-        if self._listening is not None:
-            self._listening.forget(run_id)
-        return (yield from cancel_job(GraphJob(order, self.policy), run_id))
+        return GraphJob(order, self.policy, self._listening)
 
     def _declared(self, values: Any) -> Any:
         """What the output schema leaves of the remote state, where the node was made from it."""

@@ -5,7 +5,7 @@ of life. Here it becomes a `RemoteEvent` of the kind `progress`, once for every 
 into. It is told from the process that saw it: a step that was remembered tells nothing again.
 
 *The log* is `acp_langgraph.runs`: an event in the life of the remote run each, at INFO `created`,
-`rejoined`, `asked`, `resumed`, `done`, `failed`, `cancelled` and `left`, at DEBUG whatever else there is a
+`rejoined`, `asked`, `suspended`, `resumed`, `done`, `failed`, `cancelled` and `left`, at DEBUG whatever else there is a
 sign of, such as `waiting`. Each record has `event`, `node`, `agent`, `host`, `run_id`, `thread_id` (the
 graph's) and `seconds` (since the execution began) as attributes.
 
@@ -47,6 +47,7 @@ _STATES: Final = {
     "sending": "waiting",
     "dependencies": "waiting",
     "asked": "asked",
+    "suspended": "suspended",
     "resumed": "resumed",
     "answered": "finished",
     "ended": "finished",
@@ -103,9 +104,9 @@ _log = logging.getLogger("acp_langgraph.runs")
 
 _BEGINS: Final = frozenset({"created", "rejoined", "started", "running"})
 _ENDS: Final = frozenset({"ended", "answered", "recorded"})
-_SAID_AT_THE_END: Final = frozenset({"asked", "failed"})
+_SAID_AT_THE_END: Final = frozenset({"asked", "suspended", "failed"})
 _UNTOLD: Final = frozenset({"event", "listening", "ended"}) | _BEGINS | _SAID_AT_THE_END
-_FINE: Final = frozenset({"done", "asked", "left"})
+_FINE: Final = frozenset({"done", "asked", "suspended", "left"})
 
 
 class Report:
@@ -139,6 +140,7 @@ class Report:
         self._waits_since: float | None = None
         self._waited_until: float | None = None
         self._run_id: str | None = None
+        self._suspended = False
         self._span: Any = None
         self._current: Any = None
 
@@ -159,6 +161,7 @@ class Report:
         if self._waits_since is None:
             self._waits_since = time.perf_counter()
         self._waited_until = time.perf_counter() if kind in _ENDS else None
+        self._suspended = kind == "suspended"
         if kind in _BEGINS and run_id is not None and run_id != self._run_id:
             self._run_id = run_id
             found = kind == "rejoined" or (kind != "created" and self._execution.again)
@@ -183,7 +186,9 @@ class Report:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        status = _status(error)
+        status = (
+            "suspended" if self._suspended and isinstance(error, GraphInterrupt) else _status(error)
+        )
         if isinstance(error, RunError):
             self._run_id = self._run_id or error.run_id
         until = self._waited_until or time.perf_counter()

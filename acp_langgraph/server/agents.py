@@ -277,12 +277,36 @@ class HostedAgent:
         Raises:
             Problem: 422, if the answer fits none.
         """
+        checks = self._checks(question, schema)
+        if checks and not any(each.fits(answer) for each in checks):
+            checks[0].demand(answer)
+
+    def answer_faults(
+        self, question: Any, schema: JsonSchema | None, answer: Any
+    ) -> list[tuple[tuple[str | int, ...], str]]:
+        """What `check_answer` would refuse, place by place."""
+        checks = self._checks(question, schema)
+        if not checks or any(each.fits(answer) for each in checks):
+            return []
+        return checks[0].faults(answer)
+
+    def answer_schema(self, question: Any, schema: JsonSchema | None) -> JsonSchema | None:
+        """What `check_answer` checks by, where that is one schema."""
+        known = [each.schema for each in self._checks(question, schema)]
+        return known[0] if len(known) == 1 and known[0] else None
+
+    def input_faults(self, value: Any) -> list[tuple[tuple[str | int, ...], str]]:
+        """What `checked_input` would refuse, place by place."""
+        return self._input.faults(value)
+
+    def configurable_faults(self, value: Any) -> list[tuple[tuple[str | int, ...], str]]:
+        """What `check_configurable` would refuse, place by place."""
+        return self._config.faults(value)
+
+    def _checks(self, question: Any, schema: JsonSchema | None) -> list[Check]:
         if schema is not None:
-            Check("resume", schema).demand(answer)
-            return
-        resumes = [resume for payload, resume in self._resumes if payload.fits(question)]
-        if resumes and not any(resume.fits(answer) for resume in resumes):
-            resumes[0].demand(answer)
+            return [Check("resume", schema)]
+        return [resume for payload, resume in self._resumes if payload.fits(question)]
 
 
 class Registry:

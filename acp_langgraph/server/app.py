@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -22,7 +22,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from acp_langgraph.core.operations import Operation
 from acp_langgraph.server.agents import Graph, Registry, ServedAgent
 from acp_langgraph.server.browser import PUBLIC, BrowserGuard, check_hosts, refuse_other_bodies
 from acp_langgraph.server.containing import ExitError
@@ -32,6 +31,8 @@ from acp_langgraph.server.keeping import health as how_it_is
 from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest, TraceTaker
 from acp_langgraph.server.openapi import by_path, openapi
 from acp_langgraph.server.operations import Operations, endpoint_of
+from acp_langgraph.server.page.files import file_routes
+from acp_langgraph.server.page.routes import Handlers, PageData
 from acp_langgraph.server.saver import DatabaseSaver
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Journal
@@ -104,6 +105,7 @@ def create_app(
     limits: Limits | None = None,
     webhooks: WebhookPolicy | None = None,
     trace: bool = False,
+    page: bool = False,
 ) -> Starlette:
     """An ASGI application that serves LangGraph graphs over ACP 0.2.3.
 
@@ -124,6 +126,8 @@ def create_app(
         webhooks: Where webhooks may point; by default to public addresses.
         trace: Whether runs take their place in the traces of whoever asks for them, as said by
             `traceparent` or `langsmith-trace`. Only for clients that are trusted with that.
+        page: Whether there is a page at `/` on which people see the agents, start runs, watch them,
+            and answer what they ask. Its files ask for no key; whoever uses it is asked for one.
 
     Returns:
         The application. Mounted into another one, it starts with its first request; to have it
@@ -137,12 +141,8 @@ def create_app(
     if isinstance(allow_hosts, str):
         allow_hosts = [allow_hosts]
     check_hosts(allow_hosts)
-    if isinstance(api_key, str) and not api_key.strip():
-        raise ValueError("api_key is empty; leave it out to serve without one")
-    if isinstance(api_key, str) and not (api_key.isascii() and api_key.isprintable()):
-        raise ValueError(
-            "api_key has characters that no header can carry; use ASCII without blanks"
-        )
+    if isinstance(api_key, str):
+        _check_key(api_key)
     kept_in = Database(database)
     limits = limits or Limits()
     saver, storage = DatabaseSaver(kept_in), Storage(kept_in, limits.answer)
@@ -169,21 +169,31 @@ def create_app(
         found = await how_it_is(engine)
         return JSONResponse(found, status_code=200 if found["status"] == "ok" else 503)
 
+    files = file_routes() if page else []
+    public = frozenset({PUBLIC, *(each.path for each in files)})
     middleware = []
     if on_request is not None:
         middleware.append(Middleware(Observer, on_request=on_request))
     if trace:
         middleware.append(Middleware(TraceTaker))
     if api_key is not None:
-        middleware.append(Middleware(ApiKeyGuard, api_key=api_key))
+        middleware.append(Middleware(ApiKeyGuard, api_key=api_key, public=public))
+    keys = api_key is not None
     middleware.append(
-        Middleware(BrowserGuard, allow_hosts=tuple(allow_hosts), keys=api_key is not None)
+        Middleware(BrowserGuard, allow_hosts=tuple(allow_hosts), keys=keys, public=public)
     )
+    handlers: dict[str, Handlers] = {
+        path: {each.method: getattr(operations, endpoint_of(each.name)) for each in among}
+        for path, among in by_path().items()
+    }
+    if page:
+        handlers |= PageData(engine, kept_in).routes()
     app = Starlette(
         routes=[
             Route("/openapi.json", _document),
             Route(PUBLIC, health),
-            *[_route(path, among, operations, lifecycle) for path, among in by_path().items()],
+            *[_route(path, by_method, lifecycle) for path, by_method in handlers.items()],
+            *files,
         ],
         middleware=middleware,
         exception_handlers={
@@ -200,20 +210,20 @@ def create_app(
     return app
 
 
+def _check_key(api_key: str) -> None:
+    if not api_key.strip():
+        raise ValueError("api_key is empty; leave it out to serve without one")
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise ValueError(
+            "api_key has characters that no header can carry; use ASCII without blanks"
+        )
+
+
 async def _document(_: Request) -> Response:
     return JSONResponse(openapi())
 
 
-def _route(
-    path: str,
-    among: Sequence[Operation],
-    operations: Operations,
-    lifecycle: Lifecycle,
-) -> Route:
-    handlers: dict[str, Callable[[Request], Awaitable[Response]]] = {
-        each.method: getattr(operations, endpoint_of(each.name)) for each in among
-    }
-
+def _route(path: str, handlers: Handlers, lifecycle: Lifecycle) -> Route:
     async def dispatch(request: Request) -> Response:
         refuse_other_bodies(request.scope)
         if not lifecycle.started:

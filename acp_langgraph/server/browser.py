@@ -15,7 +15,7 @@ cookies. So whoever sends one is no page of others, and only the last rule is fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -33,6 +33,12 @@ PUBLIC: Final = "/health"
 """The path that tells nothing that is anybody's business, and asks nobody who he is."""
 
 
+def own_path(scope: Scope) -> str:
+    """The path of a request as the application itself knows it, also where it is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
 class BrowserGuard:
     """Refuses what a page of somebody else may have sent.
 
@@ -41,10 +47,19 @@ class BrowserGuard:
         allow_hosts: The names by which the server is reached, besides this machine's own; `*` for
             any.
         keys: Whether who has come so far with a key has a good one.
+        public: Paths that tell nothing that is anybody's business.
     """
 
-    def __init__(self, app: ASGIApp, allow_hosts: Sequence[str] = (), *, keys: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        allow_hosts: Sequence[str] = (),
+        *,
+        keys: bool,
+        public: Container[str] = (PUBLIC,),
+    ) -> None:
         self._app = app
+        self._public = public
         self._keys = keys
         self._named = frozenset(each.lower().strip("[]") for each in allow_hosts)
 
@@ -60,7 +75,7 @@ class BrowserGuard:
         # Other schemes than Bearer a browser may bring along.
         bearer = said.get(b"authorization", "").lower().startswith("bearer ")
         has_key = bearer or bool(said.get(b"x-api-key"))
-        if not (self._keys and has_key) and scope["path"] != PUBLIC:
+        if not (self._keys and has_key) and own_path(scope) not in self._public:
             host, origin, site = (
                 said.get(name) for name in (b"host", b"origin", b"sec-fetch-site")
             )

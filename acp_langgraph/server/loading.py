@@ -100,6 +100,18 @@ def load_agents(targets: Sequence[str]) -> list[ServedAgent]:
     return agents
 
 
+def find_graph(target: str) -> Any:
+    """What a place names, as it is: a graph, or a function that makes one.
+
+    Args:
+        target: `path/to/file.py:graph` or `package.module:graph`.
+
+    Raises:
+        LoadError: If there is no such thing.
+    """
+    return _found(_Place.read(target, Path.cwd()))[1]
+
+
 def _from_config(path: Path) -> list[ServedAgent]:
     config = _read_config(path)
     folder = path.resolve().parent
@@ -161,11 +173,7 @@ def _make_importable(folder: Path) -> None:
 
 
 def _loaded(place: _Place, name: str | None) -> ServedAgent:
-    module = _module(place)
-    try:
-        found = getattr(module, place.variable)
-    except AttributeError:
-        raise LoadError(f"{place.text}: {_no_such_name(module, place)}") from None
+    module, found = _found(place)
     if inspect.isroutine(found):
         found = _made(found, place)
     if isinstance(found, StateGraph):
@@ -178,6 +186,14 @@ def _loaded(place: _Place, name: str | None) -> ServedAgent:
             "makes one"
         )
     return ServedAgent(name or place.name, found, description=_first_line(module))
+
+
+def _found(place: _Place) -> tuple[ModuleType, Any]:
+    module = _module(place)
+    try:
+        return module, getattr(module, place.variable)
+    except AttributeError:
+        raise LoadError(f"{place.text}: {_no_such_name(module, place)}") from None
 
 
 def _module(place: _Place) -> ModuleType:

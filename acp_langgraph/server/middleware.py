@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from typing import Any, Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from acp_langgraph.server.browser import PUBLIC
+from acp_langgraph.server.browser import PUBLIC, own_path
 from acp_langgraph.server.wire import Problem, error_answer
 
 
@@ -82,10 +82,17 @@ class ApiKeyGuard:
     Args:
         app: What is guarded.
         api_key: The key, or a function that tells whether a key is good.
+        public: Paths that ask nobody who he is.
     """
 
-    def __init__(self, app: ASGIApp, api_key: str | Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        api_key: str | Callable[[str], bool],
+        public: Container[str] = (PUBLIC,),
+    ) -> None:
         self._app = app
+        self._public = public
         self._several = not isinstance(api_key, str)
         if not isinstance(api_key, str):
             self._is_good = api_key
@@ -95,7 +102,8 @@ class ApiKeyGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] != "http" or scope["path"] == PUBLIC or self._admits(Headers(scope=scope)):
+        open_ = scope["type"] != "http" or own_path(scope) in self._public
+        if open_ or self._admits(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         refusal = Problem(

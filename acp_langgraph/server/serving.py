@@ -88,6 +88,7 @@ class Settings(TypedDict, total=False):
     limits: Limits | None
     webhooks: WebhookPolicy | None
     trace: bool
+    page: bool
 
 
 class _Serving(AbstractContextManager["RunningServer"]):
@@ -139,7 +140,7 @@ def serve(
         port: Port to bind; 0 takes a free one.
         stop_timeout: Seconds within which everything must have ended when the block is left.
         **settings: Further settings of `create_app`: `api_key`, `allow_hosts`, `database`,
-            `checkpointer`, `on_request`, `limits`, `webhooks` and `trace`.
+            `checkpointer`, `on_request`, `limits`, `webhooks`, `trace` and `page`.
 
     Returns:
         A context manager that starts the server, gives it as a `RunningServer`, and stops it.

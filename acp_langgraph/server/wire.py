@@ -160,6 +160,7 @@ def stopping() -> Problem:
 
 
 _MOST_FAULTS: Final = 5
+_MOST_SHOWN: Final = 50
 _LONGEST_RULE: Final = 200
 
 
@@ -169,10 +170,14 @@ class Check:
     Args:
         place: What the values are called in messages, e.g. `input`.
         schema: A valid JSON Schema (draft 2020-12) whose references stay inside it.
+
+    Attributes:
+        schema: The same.
     """
 
     def __init__(self, place: str, schema: JsonSchema) -> None:
         self._place = place
+        self.schema = schema
         # An empty registry: a reference must never make the server fetch something.
         self._validator = Draft202012Validator(schema, registry=Registry())
 
@@ -191,11 +196,30 @@ class Check:
         if faults:
             raise invalid("; ".join(faults))
 
+    def faults(self, value: Any) -> list[tuple[tuple[str | int, ...], str]]:
+        """What does not fit, for a form: names and numbers that lead to a place, and its rule."""
+        found = dict[tuple[tuple[str | int, ...], str], None]()
+        for each in islice(self._validator.iter_errors(value), _MOST_SHOWN):
+            error = _closest(each)
+            path = tuple(error.absolute_path)
+            if error.validator == "required":
+                wanted: Any = error.validator_value
+                instance: Any = error.instance
+                missing = [name for name in wanted if name not in instance]
+                found |= {((*path, name), "is required"): None for name in missing}
+            else:
+                found[path, _rule(error)] = None
+        return list(found)
+
     def _said(self, error: Misfit) -> str:
-        if error.context:  # anyOf, oneOf: the branch that came closest says most
-            error = best_match([error]) or error
+        error = _closest(error)
         place = ".".join([self._place, *map(str, error.absolute_path)])
         return f"{place}: {_rule(error)}"
+
+
+def _closest(error: Misfit) -> Misfit:
+    """Of anyOf and oneOf, the branch that came closest: it says most."""
+    return (best_match([error]) or error) if error.context else error
 
 
 def _rule(error: Misfit) -> str:

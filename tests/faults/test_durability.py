@@ -1,4 +1,4 @@
-"""Every durability mode keeps to one run, as far as the README promises it."""
+"""Every durability mode keeps to one run, as far as docs/guarantees.md promises it."""
 
 from pathlib import Path
 from typing import Any

@@ -44,6 +44,7 @@ GIVES = {
     "list_thread_runs": "RunStateful",
     "search_stateless_runs": "RunStateless",
 }
+NEED_A_RUN = {"list_thread_runs", "get_thread_history", "search_stateless_runs"}
 CASES = [(each.path, name) for name, each in OPERATIONS.items()]
 
 
@@ -59,7 +60,7 @@ def arguments(server: RunningServer, path: str, name: str) -> list[Any]:
         thread = client.post("/threads", json={}).json()["thread_id"]
         runs = f"/threads/{thread}/runs" if "thread_id" in path else "/runs"
         ids = {"agent_id": server.agent_ids["asking"], "thread_id": thread}
-        if "run_id" in path or name in {"list_thread_runs", "get_thread_history"}:
+        if "run_id" in path or name in NEED_A_RUN:
             made = client.post(f"{runs}/wait", json={"metadata": {"a": 1}}).json()
             ids["run_id"] = made["run"]["run_id"]
     given: list[Any] = [ids[part[1:-1]] for part in path.split("/") if part.startswith("{")]

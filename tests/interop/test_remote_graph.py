@@ -1,4 +1,4 @@
-r"""`RemoteGraphNode` against `langgraph dev`, where it is installed: what its README promises, both colours.
+r"""`RemoteGraphNode` against `langgraph dev`, where it is installed: what its page of the documentation promises, both colours.
 
 Against another server of LangGraph's Agent Protocol, e.g. Aegra over a PostgreSQL that is there:
 

@@ -118,3 +118,47 @@ def test_whoever_asks_for_a_run_is_told_what_fits_its_question(serving):
     assert one["response_schema"]["properties"]["approve"]["type"] == "boolean"
     assert many["response_schema"]["required"] == list(many["interrupt"]["interrupts"])
     assert plain == {"type": "interrupt", "interrupt": "?"}
+
+
+def request(**allowed: bool) -> dict[str, Any]:
+    return {
+        "action_request": {"action": "run", "args": {"command": "ls"}},
+        "config": {f"allow_{name}": value for name, value in allowed.items()},
+        "description": "Look first",
+    }
+
+
+INBOX = [request(accept=True, edit=True, respond=False, ignore=True)]
+CHANGED = {"type": "edit", "args": {"action": "run", "args": {"command": "ls -l"}}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        [{"type": "response", "args": "no"}],
+        [{"type": "edit", "args": {"action": "run"}}],
+        [{"type": "accept"}, {"type": "accept"}],
+        {"type": "accept", "args": None},
+        "yes",
+    ],
+)
+def test_a_response_that_agent_inbox_would_not_send_is_refused(serving, answer):
+    client = serving({"agent": asking(INBOX)})
+    asked = client.outcome("agent", input={})
+
+    refused = client.post(f"/runs/{asked['run']['run_id']}", json=answer)
+
+    assert refused.status_code == 422
+    assert client.get(f"/runs/{asked['run']['run_id']}").json()["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("question", [INBOX, INBOX[0]])
+@pytest.mark.parametrize("response", [{"type": "accept", "args": None}, CHANGED])
+def test_a_response_of_agent_inbox_is_taken(serving, question, response):
+    client = serving({"agent": asking(question)})
+    asked = client.outcome("agent", input={})
+
+    client.resume(asked["run"], [response])
+
+    assert client.wait(asked["run"])["run"]["status"] == "success"

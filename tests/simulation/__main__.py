@@ -3,7 +3,7 @@
     python tests/simulation                  two crashes and two faults: more than ten million schedules
     python tests/simulation --ci             what the tests go through
     python tests/simulation --mutants        the shortest schedule that each missing measure breaks
-    python tests/simulation --limits         the schedules of what the README does not promise
+    python tests/simulation --limits         the schedules of what the documentation does not promise
     python tests/simulation --walks 10000    so many deep walks at random, from --seed on, of each
 
 `--only TEXT` takes what has the text in its name.

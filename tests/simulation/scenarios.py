@@ -227,10 +227,10 @@ def scenario(name: str, *, deep: bool = False) -> Scenario:
 
 @dataclass(frozen=True)
 class Limit:
-    """What the README does not promise, or says that it cannot be excluded.
+    """What docs/guarantees.md does not promise, or says that it cannot be excluded.
 
     Attributes:
-        said: The README's words.
+        said: The page's words.
         scenario: Makes the world in which it shows.
         promise: What of the promise that is broken there is in its words.
         cause: What must have happened.

@@ -1,4 +1,4 @@
-"""What the README does not promise is a schedule that the explorer prints, and it is that very case."""
+"""What the documentation does not promise is a schedule that the explorer prints, and it is that very case."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from simulation.explorer import shortest
 from simulation.scenarios import LIMITS, Limit
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "guarantees.md").read_text()
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.said)
@@ -20,5 +20,5 @@ def test_a_documented_limit_is_a_schedule(limit: Limit) -> None:
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.said)
-def test_a_limit_is_in_the_readme_in_these_words(limit: Limit) -> None:
-    assert limit.said in " ".join(README.split())
+def test_a_limit_is_in_the_documentation_in_these_words(limit: Limit) -> None:
+    assert limit.said in " ".join(PAGE.split())

@@ -32,6 +32,9 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 from support.postgres import ALONE, AS_SAVERS_NEED_IT
 
+from acp_langgraph import Sweeper, split_interrupts
+from acp_langgraph.waking.finding import WOKEN
+
 __all__ = ["main"]
 
 
@@ -170,6 +173,12 @@ def next_input(state: Any, job: dict[str, Any]) -> Any:
     return None if state.created_at else job["input"]
 
 
+def wants_somebody(state: Any) -> bool:
+    """Whether nobody goes on with a thread by itself: it asks, is to begin, or who began it has died."""
+    questions, waits = split_interrupts(state)
+    return bool(questions) or not (waits or WOKEN in (state.metadata or {}))
+
+
 def is_done(state: Any) -> bool:
     """Whether the graph has come to its end; `next` is also empty before a checkpoint's last write."""
     return "answer" in state.values
@@ -182,6 +191,9 @@ def run(job: dict[str, Any]) -> Any:
     with saver_of(job) as saver:
         graph = importlib.import_module(job["module"]).build(job).compile(checkpointer=saver)
         while not is_done(state := graph.get_state(config)):
+            if job.get("swept") and not wants_somebody(state):
+                Sweeper(graph).sweep()
+                continue
             given = next_input(state, job)
             if job.get("watched"):
                 for _ in graph.stream(given, config, stream_mode="custom", **options):
@@ -198,6 +210,9 @@ async def arun(job: dict[str, Any]) -> Any:
     async with async_saver_of(job) as saver:
         graph = importlib.import_module(job["module"]).build(job).compile(checkpointer=saver)
         while not is_done(state := await graph.aget_state(config)):
+            if job.get("swept") and not wants_somebody(state):
+                await Sweeper(graph).asweep()
+                continue
             given = next_input(state, job)
             if job.get("watched"):
                 async for _ in graph.astream(given, config, stream_mode="custom", **options):

@@ -1,0 +1,133 @@
+"""Which threads of a checkpointer are to be looked at: those that are suspended, and those whose waker died.
+
+Of PostgreSQL and SQLite they are asked for, some at a time: the newest checkpoint of a thread has a write for each
+interrupt, and in its metadata who made it. Whatever else keeps checkpoints is listed, which reads all of them.
+
+That a checkpoint has such a write says only that it is worth a look: it stays when the interrupt was answered, until
+the step is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from acp_langgraph.core.flow import Flow, Work
+from acp_langgraph.nodes.langgraph import INTERRUPT
+from acp_langgraph.nodes.suspending import Wait
+from acp_langgraph.waking.savers import kind_of, rows
+
+WOKEN: Final = "acp_langgraph_woken"
+"""In the metadata of checkpoints that were made by who woke the thread: should that one die, others know."""
+
+_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A thread that is to be looked at.
+
+    Attributes:
+        thread_id: Its id.
+        waits: What it was suspended for when it was last stored.
+        checkpoint_id: Where it was then.
+        is_woken: Whether who woke it has stored it last.
+    """
+
+    thread_id: str
+    waits: tuple[Wait, ...]
+    checkpoint_id: str
+    is_woken: bool
+
+
+def find(saver: Any, after: str) -> Flow[tuple[list[Candidate], str | None]]:
+    """Threads that may be suspended, some at a time; and after which the next are, if there are more."""
+    kind = kind_of(saver)
+    if kind in {"postgres", "sqlite"}:
+        values = (after, _PAGE, after, _PAGE, _PAGE)
+        found = yield from rows(saver, _FIND[kind], values)
+        return _candidates(found, saver.serde.loads_typed)
+
+    async def listed() -> list[Candidate]:
+        return list(_of_tuples([each async for each in saver.alist(None)]))
+
+    return (yield from Work(lambda: list(_of_tuples(saver.list(None))), listed)), None
+
+
+_NEWEST: Final = (
+    "(SELECT max(n.checkpoint_id) FROM checkpoints n WHERE n.thread_id = {0}.thread_id "
+    "AND n.checkpoint_ns = '')"
+)
+_FIND_IN: Final = (
+    "SELECT * FROM (SELECT w.thread_id AS thread_id, w.checkpoint_id, w.type, w.{value} "  # noqa: S608 - of names
+    "FROM {writes} w WHERE w.checkpoint_ns = '' "
+    f"AND w.channel = '{INTERRUPT}' AND w.thread_id > %s AND w.checkpoint_id = {_NEWEST.format('w')} "
+    "ORDER BY w.thread_id LIMIT %s) AS suspended "
+    "UNION ALL SELECT * FROM (SELECT c.thread_id, c.checkpoint_id, NULL, CAST(NULL AS {blob}) "
+    "FROM checkpoints c "
+    "WHERE c.checkpoint_ns = '' AND c.thread_id > %s AND {is_woken} "
+    f"AND c.checkpoint_id = {_NEWEST.format('c')} ORDER BY c.thread_id LIMIT %s) AS woken "
+    "ORDER BY 1 LIMIT %s"
+)
+_FIND: Final = {
+    "postgres": _FIND_IN.format(
+        value="blob", blob="bytea", writes="checkpoint_writes", is_woken=f"c.metadata ? '{WOKEN}'"
+    ),
+    "sqlite": _FIND_IN.format(
+        value="value",
+        blob="BLOB",
+        writes="writes",
+        is_woken=f"instr(CAST(c.metadata AS TEXT), '\"{WOKEN}\"') > 0",
+    ),
+}
+
+
+def _candidates(
+    found: list[tuple[Any, ...]], loads: Callable[[tuple[str, bytes]], Any]
+) -> tuple[list[Candidate], str | None]:
+    """The threads in rows that are in their order; the last of a full page may go on on the next."""
+    threads: dict[str, list[tuple[Any, ...]]] = {}
+    for row in found:
+        threads.setdefault(row[0], []).append(row)
+    after = None
+    if len(found) == _PAGE:
+        last = next(reversed(threads))
+        if len(threads) > 1:
+            del threads[last]
+            last = next(reversed(threads))
+        after = last
+    return [_candidate(thread, of_it, loads) for thread, of_it in threads.items()], after
+
+
+def _candidate(
+    thread_id: str, found: list[tuple[Any, ...]], loads: Callable[[tuple[str, bytes]], Any]
+) -> Candidate:
+    written = [loads((kind, value)) for _, _, kind, value in found if kind is not None]
+    return Candidate(
+        thread_id, _waits(written), found[0][1], any(kind is None for _, _, kind, _ in found)
+    )
+
+
+def _of_tuples(found: Iterable[Any]) -> Iterator[Candidate]:
+    """The threads of checkpoints, the newest of each first."""
+    seen: set[str] = set()
+    for each in found:
+        at = each.config["configurable"]
+        thread_id = str(at["thread_id"])
+        if at.get("checkpoint_ns") or thread_id in seen:
+            continue
+        seen.add(thread_id)
+        written = [value for _, channel, value in each.pending_writes or () if channel == INTERRUPT]
+        waits, is_woken = _waits(written), bool((each.metadata or {}).get(WOKEN))
+        if waits or is_woken:
+            yield Candidate(thread_id, waits, at["checkpoint_id"], is_woken)
+
+
+def _waits(written: Iterable[Any]) -> tuple[Wait, ...]:
+    interrupts = (
+        each
+        for value in written
+        for each in (value if isinstance(value, (list, tuple)) else (value,))
+    )
+    return tuple(wait for each in interrupts if (wait := Wait.of(each)) is not None)
