@@ -1,13 +1,13 @@
 """A web app whose graphs wait for a remote agent, while nothing of the app is there.
 
-    python examples/suspended_waits.py
+    pip install fastapi && python examples/suspended_waits.py
 
 The graph is suspended while the agent works: no process waits, and no connection is open. Here the app is
 even stopped meanwhile. The agent's server calls the webhook that it was given with the run, again and again
 until the app is there to take it; then the graph goes on.
 
-The app is FastAPI's if that is installed, or else Starlette's, which FastAPI is made of. Should a webhook be
-lost for good, `acp-langgraph wake` finds the thread (or a task of the app's own: `Sweeper(graph).arun()`).
+Should a webhook be lost for good, `acp-langgraph wake` finds the thread, or a task of the app's own does:
+`Sweeper(graph).arun()`. `WakeApp` is an ASGI app, to be mounted into any other.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from acp_langgraph.core.webhooks import new_secret
 from acp_langgraph.server import WebhookPolicy, serve
 
 try:
-    from fastapi import FastAPI as App
+    from fastapi import FastAPI
 except ImportError:
-    from starlette.applications import Starlette as App
+    raise SystemExit(f"There is no fastapi; see the top of {__file__}") from None
 
 SECRET = new_secret()  # in earnest one of the environment's, ACP_LANGGRAPH_WAKE_SECRET
 THREAD: Any = {"configurable": {"thread_id": "order 7"}}
@@ -47,7 +47,7 @@ class Page(TypedDict, total=False):
 @contextmanager
 def running_app(graph: Any, address: tuple[str, int]) -> Iterator[None]:
     """The app, for as long as the block lasts."""
-    app = App()
+    app = FastAPI()
     app.mount("/wake", WakeApp(graph, secret=SECRET))
     server = uvicorn.Server(uvicorn.Config(app, *address, log_level="error"))
     thread = threading.Thread(target=server.run)
@@ -63,12 +63,12 @@ def main() -> None:
     """Suspend a graph, stop the app, let the agent finish, and start the app again."""
     told, finished = threading.Event(), threading.Event()
 
-    def write(page: Page) -> Page:
+    def write(state: Page) -> Page:
         told.wait()
-        return {"text": f"All about {page['title']}."}
+        return {"text": f"All about {state['title']}."}
 
-    def publish(page: Page) -> Page:
-        print(f"published: {page['text']}")
+    def publish(state: Page) -> Page:
+        print(f"published: {state['text']}")
         finished.set()
         return {}
 

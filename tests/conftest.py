@@ -61,6 +61,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kills", default=10, help="how often each kill test kills; 200 is the full count"
     )
     parser.addoption(
+        "--suspended",
+        default=30,
+        help="how many graphs are suspended at once where many are; 1000 is the full count",
+    )
+    parser.addoption(
         "--must-run",
         action="append",
         default=[],

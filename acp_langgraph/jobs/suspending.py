@@ -25,7 +25,6 @@ from typing import Any, Final
 from acp_langgraph.core.flow import Ask, Flow, OutOfTimeError, Progress, Step, is_over, within
 from acp_langgraph.errors import NotFoundException
 from acp_langgraph.jobs.job import NOT_YET, Entry, Job, Outcome, Segment
-from acp_langgraph.jobs.once import noting
 from acp_langgraph.jobs.waiting import wait_for_job
 
 SUSPENDED: Final = "suspended"
@@ -84,8 +83,8 @@ class Waits:
         """What the job comes to; and whether that was found out now, and is not what a step remembered."""
         first = True
         while True:
-            step, ran_here = noting(Step("wait_for_run", self._waiting(segment, first=first)))
-            outcome = yield from step
+            ran_here: list[bool] = []
+            outcome = yield from Step("wait_for_run", partial(self._wait, segment, first, ran_here))
             if outcome["type"] != SUSPENDED:
                 return outcome, bool(ran_here)
             first = False
@@ -98,11 +97,11 @@ class Waits:
                 self._times += 1
                 self._entry.woken = True
 
-    def _waiting(self, segment: Segment, *, first: bool) -> Callable[[], Flow[Outcome]]:
-        job, entry, suspension = self._job, self._entry, self._suspension
-        if suspension is None:
-            return partial(wait_for_job, job, entry, segment)
-        return partial(self._look, suspension, segment, first=first)
+    def _wait(self, segment: Segment, first: bool, ran_here: list[bool]) -> Flow[Outcome]:
+        ran_here.append(True)
+        if self._suspension is None:
+            return wait_for_job(self._job, self._entry, segment)
+        return self._look(self._suspension, segment, first=first)
 
     def _look(self, suspension: Suspension, segment: Segment, *, first: bool) -> Flow[Outcome]:
         """What the job came to, if it has; else that it is suspended."""

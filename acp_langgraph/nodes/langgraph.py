@@ -318,9 +318,7 @@ class Questions:
 
     __slots__ = ("_answers", "_around", "_asked", "_is_left", "_task", "_who")
 
-    def __init__(
-        self, task: GraphTask, who: str, asked: Asked, around: GraphTask
-    ) -> None:
+    def __init__(self, task: GraphTask, who: str, asked: Asked, around: GraphTask) -> None:
         self._task = task
         self._around = around
         self._who = who
