@@ -1,6 +1,7 @@
 """`RemoteGraphNode` beside LangGraph's `RemoteGraph`, as nodes, in one run against `langgraph dev`.
 
-    pip install "langgraph-cli[inmem]" && python tests/interop/beside_remote_graph.py
+    python -m venv .langgraph-dev && .langgraph-dev/bin/pip install -e ".[server]" "langgraph-cli[inmem]"
+    python tests/interop/beside_remote_graph.py
 
 Prints a table: what was done, how often the remote graph did its work, and what came of it here.
 """

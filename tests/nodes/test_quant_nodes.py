@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import inspect
 import logging
 import operator
 from collections.abc import Iterator
@@ -356,7 +357,7 @@ def test_executions_that_the_list_does_not_show_are_found_all_the_same(color: Co
 
 def collected(run: Any, execution_id: str) -> Any:
     """A node's answer as one of many."""
-    if asyncio.iscoroutinefunction(run):
+    if inspect.iscoroutinefunction(run):
 
         async def anode(state: Any) -> dict[str, Any]:
             return {"answers": [(await run({"ask": execution_id}))["answer"]]}

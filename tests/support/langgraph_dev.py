@@ -1,4 +1,7 @@
-"""`langgraph dev`, where it is installed."""
+"""`langgraph dev`, where it is installed: in an environment of its own, or in this one.
+
+What it needs and what the tests need do not go together (both want one exact `jsonschema-rs`).
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,12 @@ __all__ = ["HAS_LANGGRAPH_DEV", "HOW_TO_INSTALL", "LangGraphDev"]
 
 PROJECT = Path(__file__).parents[2]
 STARTS_WITHIN = 60.0  # seconds
-HAS_LANGGRAPH_DEV = importlib.util.find_spec("langgraph_api") is not None
-HOW_TO_INSTALL = '`langgraph dev` is not installed: pip install "langgraph-cli[inmem]"'
+OWN = PROJECT / ".langgraph-dev" / "bin" / "python"
+HAS_LANGGRAPH_DEV = OWN.exists() or importlib.util.find_spec("langgraph_api") is not None
+HOW_TO_INSTALL = (
+    "`langgraph dev` is not installed: python -m venv .langgraph-dev && "
+    '.langgraph-dev/bin/pip install -e ".[server]" "langgraph-cli[inmem]"'
+)
 
 
 class LangGraphDev:
@@ -47,7 +54,8 @@ class LangGraphDev:
             self.log.open("ab") as log,
             subprocess.Popen(
                 [
-                    *[sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload"],
+                    *[str(OWN) if OWN.exists() else sys.executable, "-m", "langgraph_cli", "dev"],
+                    *["--no-browser", "--no-reload"],
                     *["--port", self.url.rpartition(":")[2], "--n-jobs-per-worker", "20"],
                 ],
                 cwd=self._folder,
