@@ -133,13 +133,19 @@ def tried(trial: Trial, folder: Path) -> Result:
     if tests.returncode:
         print(tests.stdout)
     passed = re.search(r"\d+ passed", last)
-    return Result([versions[0], what, *versions[1:]], passed.group() if passed else last, not tests.returncode)
+    return Result(
+        [versions[0], what, *versions[1:]], passed.group() if passed else last, not tests.returncode
+    )
 
 
 def main() -> int:
     """Try everything, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--python", action="append", default=[], help="an interpreter to try as well")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--python", action="append", default=[], help="an interpreter to try as well"
+    )
     parser.add_argument("--own", action="store_true", help="the newest on this Python as well")
     options = parser.parse_args()
     results = []

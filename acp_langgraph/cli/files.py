@@ -110,7 +110,10 @@ def _object(path: str) -> dict[str, Any]:
         with Path(path).open("rb") as file:
             content = file.read(_LARGEST + 1)
         if len(content) > _LARGEST:
-            fail(f"{path} has more than {_LARGEST // 1_000_000} MB, which no agent's description has", 2)
+            fail(
+                f"{path} has more than {_LARGEST // 1_000_000} MB, which no agent's description has",
+                2,
+            )
         document = json.loads(content.decode("utf-8-sig"))
     except FileNotFoundError:
         fail(f"there is no file {path}; a server is named with http:// or https://", 2)

@@ -127,8 +127,8 @@ def graph_of(node: ACPNode, saver: Any, **more: Any) -> Any:
     """A graph of a node, and one after it that tells when it was there."""
     builder = StateGraph(State).add_node(node)
     builder.add_node("after", more.get("after", lambda _: {"seen": time.time()}))
-    return builder.add_edge(START, node.name).add_edge(node.name, "after").compile(
-        checkpointer=saver
+    return (
+        builder.add_edge(START, node.name).add_edge(node.name, "after").compile(checkpointer=saver)
     )
 
 

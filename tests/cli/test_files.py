@@ -99,7 +99,9 @@ def test_a_card_is_shown_wherever_it_is(run, written, form):
 
 def test_of_an_agent_that_speaks_both_the_protocol_says_which_is_meant(run, written):
     record = recorded("modules", "integration/a2a", card_data=CARD)
-    record["modules"].append({"name": "integration/acp_manifest", "data": {"acp": DESCRIPTOR["specs"]}})
+    record["modules"].append(
+        {"name": "integration/acp_manifest", "data": {"acp": DESCRIPTOR["specs"]}}
+    )
     both = written(record)
 
     assert run("agents", both).stdout.startswith("reviewer")
@@ -108,7 +110,9 @@ def test_of_an_agent_that_speaks_both_the_protocol_says_which_is_meant(run, writ
     assert (other.exit_code, "speaks a2a, not acp" in other.stderr) == (2, True)
 
 
-def test_a_graph_is_checked_against_files_while_its_agents_are_away(run, written, tmp_path, monkeypatch):
+def test_a_graph_is_checked_against_files_while_its_agents_are_away(
+    run, written, tmp_path, monkeypatch
+):
     """By the agent's name, and by what the nodes call it."""
     name = f"away_{tmp_path.name}".replace("-", "_")
     source = """

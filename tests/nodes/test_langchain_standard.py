@@ -18,7 +18,9 @@ from acp_langgraph.testing import (
     FakeLangGraphServer,
 )
 
-standard = pytest.importorskip("langchain_tests.integration_tests", reason="pip install langchain-tests")
+standard = pytest.importorskip(
+    "langchain_tests.integration_tests", reason="pip install langchain-tests"
+)
 unit = pytest.importorskip("langchain_tests.unit_tests")
 
 PLAIN: Any = {"input_type": str, "output_type": None}
