@@ -150,7 +150,12 @@ NAMED = re.compile(
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
 def test_what_a_page_names_is_there(page: Path) -> None:
     named = set(NAMED.findall(page.read_text(encoding="utf-8")))
-    loggers = {"acp_langgraph.runs", "acp_langgraph.http", "acp_langgraph.suspended"}
+    loggers = {
+        "acp_langgraph.runs",
+        "acp_langgraph.http",
+        "acp_langgraph.suspended",
+        "acp_langgraph.waking",
+    }
     others = {"--preload", "--kills", "--mutants", "--limits", "--real", "--json"}
     assert [each for each in sorted(named - loggers - others) if not there(each)] == []
 
