@@ -22,8 +22,8 @@ def wake(
         typer.Argument(
             metavar="GRAPH",
             help="The graph, compiled with the checkpointer that its threads are in: "
-            "path/to/file.py:graph or package.module:graph. Or a function that makes it; what is "
-            "opened for it may be closed after a `yield`, as a context manager.",
+            "path/to/file.py:graph or package.module:graph. Or a function that makes it, or that gives "
+            "a context manager of it (`@contextmanager`), by which its database is closed at the end.",
         ),
     ],
     every: Annotated[
