@@ -136,9 +136,7 @@ class A2AJob(Job):
     def find(self) -> Flow[str | None]:
         """The task of the key; always the same, should there be several."""
         try:
-            found = yield from self._tasks()
-            if not found and not self.peer.makes_tasks:
-                found = yield from self._latest()
+            found = yield from self._found()
         except _CannotListError as error:
             if self.policy.on_unknown == "rerun":
                 return None
@@ -357,12 +355,17 @@ class A2AJob(Job):
     def _task(self, task_id: str) -> Flow[Task]:
         return (yield from self.peer.asked(lambda binding: binding.get_task(task_id), self.policy))
 
-    def _tasks(self) -> Flow[list[Task]]:
-        """The tasks of the key, of all pages."""
+    def _found(self) -> Flow[list[Task]]:
+        """The tasks of the key: of its context, and as long as it is not known that contexts are kept, of all."""
         if not self.peer.binding.lists or not self.peer.lists:
             raise _CannotListError("the server has no list of tasks")
-        if self.peer.keeps_context is False:
-            raise _CannotListError("the server makes contexts of its own")
+        found = [] if self.peer.keeps_context is False else (yield from self._tasks())
+        if not found and not self.peer.keeps_context:
+            found = yield from self._latest()
+        return found
+
+    def _tasks(self) -> Flow[list[Task]]:
+        """The tasks of the key, of all pages."""
         found, token = [], ""
         for _ in range(_PAGES):
             page, token = yield from self._page(self.context_id, token)
@@ -383,12 +386,14 @@ class A2AJob(Job):
         A server should refuse a context that it does not keep; one that makes its own instead is found
         out here.
         """
-        page, _ = yield from self._page("", "", _FIRST_MESSAGES)
+        page, more = yield from self._page("", "", _FIRST_MESSAGES)
         if page:
             self.peer.makes_tasks = True
         found = [task for task in page if self._has_message(task, self.message_id)]
         if found:
             self.peer.keeps_context = found[0].context_id == self.context_id
+        elif more and self.peer.keeps_context is False:
+            raise _CannotListError("the server makes contexts of its own, and has many tasks")
         return found
 
     def _page(self, context_id: str, token: str, history: int = 0) -> Flow[tuple[list[Task], str]]:

@@ -29,6 +29,7 @@ from acp_langgraph.acp.models import (
 from acp_langgraph.acp.order import KEY, AnyRun, RunOrder, ServerHabits
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Pause
+from acp_langgraph.core.retry import asked_to_wait
 from acp_langgraph.core.wire import came
 from acp_langgraph.errors import (
     ACPRunException,
@@ -120,20 +121,18 @@ def _search(order: RunOrder, policy: JobPolicy, server: ServerHabits) -> Flow[li
 
 
 def _ask(call: Call[Any], policy: JobPolicy) -> Flow[list[AnyRun]]:
-    """Ask once for what a server may not be able to; what passes is repeated."""
-    try:
-        page: list[AnyRun] = yield from call
-    except ServiceException as error:
-        if error.status not in PASSING or not policy.retries:
-            raise
-    except (ApiConnectionError, TooManyRequestsException):
-        if not policy.retries:
-            raise
-    else:
-        return page
-    yield Pause(policy.backoff.first)
-    page = yield from policy.repeat(call)
-    return page
+    """Ask for what a server may not be able to: what passes is repeated, and its refusal is not."""
+    waits = policy.backoff.waits()
+    for left in range(policy.retries, -1, -1):
+        try:
+            return (yield from call)
+        except (ServiceException, ApiConnectionError, TooManyRequestsException) as error:
+            is_refused = isinstance(error, ServiceException) and error.status not in PASSING
+            if is_refused or not left:
+                raise
+            pause = max(next(waits), asked_to_wait(error))
+        yield Pause(pause)
+    raise AssertionError("the last try returns or raises")  # pragma: no cover
 
 
 def _list_thread(order: RunOrder, policy: JobPolicy, server: ServerHabits) -> Flow[list[AnyRun]]:

@@ -12,6 +12,7 @@ whatever the thread holds by then.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
@@ -146,11 +147,9 @@ class GraphJob(Job):
             run = yield from self.newest(job_id)
             if not run.is_at_work:
                 break
-            try:
+            # It may be over by now, and perhaps asks: LangGraph's own server says so, others say nothing.
+            with suppress(NotFoundException, ConflictException):
                 yield from self.policy.repeat(calls.cancel_run(thread_id, run.run_id))
-            except (NotFoundException, ConflictException):
-                continue  # it is over by now, and perhaps asks
-            return
         state = yield from self.policy.repeat(calls.get_state(thread_id))
         if not state.questions:
             return

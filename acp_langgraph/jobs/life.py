@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from acp_langgraph.core.flow import Ask, Begin, Flow, OutOfTimeError, Pause, Progress, Step, within
 from acp_langgraph.core.retry import asked_to_wait
@@ -47,6 +47,8 @@ from acp_langgraph.jobs.suspending import Suspension, Waits
 from acp_langgraph.jobs.waiting import at_work_since, cancel_job, give_up, judged, wait_for_job
 
 T = TypeVar("T")
+
+_FOR_A_SCHEMA: Final = 10.0  # seconds
 
 AnswerSchema: TypeAlias = Callable[[Any], Flow[dict[str, Any] | None]]
 """Finds the JSON Schema of the answer to a question."""
@@ -127,7 +129,7 @@ def _done_with_questions(
     refused = 0
     while outcome["type"] == "interrupt":
         payload = outcome["payload"]
-        schema = (yield from answer_schema(payload)) if answer_schema else None
+        schema = (yield from _schema_of(job, answer_schema(payload))) if answer_schema else None
         asked_at = outcome["asked_at"] or json.dumps(payload, sort_keys=True)
         about = f"{segment['run_id']} {asked_at} {refused}"
         answer = yield from Ask(payload, schema, about, again=refused > 0)
@@ -143,6 +145,14 @@ def _done_with_questions(
         segment, answered, refused = resumed, outcome, 0
         outcome = yield from _next_outcome(waits, segment, answered)
     return outcome
+
+
+def _schema_of(job: Job, looking: Flow[dict[str, Any] | None]) -> Flow[dict[str, Any] | None]:
+    """The schema of an answer, if it comes in time: a question waits for nobody who only describes it."""
+    try:
+        return (yield from within(job.policy.for_seconds(_FOR_A_SCHEMA), looking))
+    except OutOfTimeError:
+        return None
 
 
 def _next_outcome(waits: Waits, segment: Segment, answered: Outcome) -> Flow[Outcome]:

@@ -212,6 +212,8 @@ class FakeLangGraphServer(ScriptedRuns):
         work = thread.runs[-1].work
         run = GraphRun(run_id, body, work, self._clock.now(), len(work.updates))
         if not thread.take(answers if isinstance(answers, dict) else {}):
+            if self.behavior.refuses_stale and not work.interrupted:
+                raise _Refusal(400, "Cannot resume: thread is not in interrupted state")
             run.settled = self.behavior.asking_status if work.interrupted else "success"
             run.until = len(work.updates)
         return run

@@ -31,6 +31,7 @@ class GraphBehavior:
         keeps_metadata: Whether a run shows the metadata that it was created with.
         shows_config: Whether a run shows its configuration.
         unknown_thread: Whether the runs of a thread that is not there are a 404, or none.
+        refuses_stale: Whether an answer to a thread that asks nothing is a 400.
         event_ids: Whether every event has an id of its own, or two of them share one, as those of one
             millisecond do.
         says_end: Whether a stream ends with an event.
@@ -43,6 +44,7 @@ class GraphBehavior:
     keeps_metadata: bool = True
     shows_config: bool = False
     unknown_thread: bool = True
+    refuses_stale: bool = False
     event_ids: Literal["shared", "unique"] = "shared"
     says_end: bool = False
     schemas: bool = True
@@ -55,6 +57,7 @@ AEGRA: Final = GraphBehavior(
     keeps_metadata=False,
     shows_config=True,
     unknown_thread=False,
+    refuses_stale=True,
     event_ids="unique",
     says_end=True,
 )

@@ -19,8 +19,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from simulation.explorer import explore, shortest, story, told, walk
+from simulation.limits import LIMITS
 from simulation.mutants import MUTANTS, living
-from simulation.scenarios import LIMITS, SCENARIOS, scenario
+from simulation.scenarios import SCENARIOS, scenario
 
 
 def main() -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from simulation.asking import AskingModel
 from simulation.process import OPEN, ModelTransport, Process, Request
 
 from acp_langgraph.acp.models import AgentACPDescriptor
@@ -41,6 +41,7 @@ class Run(NamedTuple):
         answers: What it was answered.
         version: How often its status changed.
         cancelled: Whether it was cancelled.
+        emitted: How many events it has emitted.
     """
 
     number: int
@@ -50,10 +51,23 @@ class Run(NamedTuple):
     answers: tuple[str, ...] = ()
     version: int = 0
     cancelled: bool = False
+    emitted: int = 0
 
     @property
     def run_id(self) -> str:
         return f"run-{self.number}"
+
+    @property
+    def name(self) -> str:
+        return self.run_id
+
+    @property
+    def is_done(self) -> bool:
+        return self.status == "success"
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in {"pending", "interrupted"}
 
     def becomes(self, status: str, **more: Any) -> Run:
         return self._replace(status=status, version=self.version + 1, **more)
@@ -71,71 +85,34 @@ class ACPServer(NamedTuple):
     threads: tuple[str, ...] = ()
 
 
-class ACPModel:
+class ACPModel(AskingModel):
     """A server of one agent.
 
     Args:
         behavior: How it keeps to the protocol.
         questions: What the agent asks before it answers.
-        failing: How many of the runs fail, the first ones.
         says_cancelled: Whether it tells a cancelled run from one that failed.
-        stuck: Whether its agent never comes to anything.
+        **more: As of an `AskingModel`.
     """
+
+    empty = ACPServer()
 
     def __init__(
         self,
         behavior: ACPBehavior,
         questions: tuple[str, ...] = ("color?", "food?"),
         *,
-        failing: int = 0,
         says_cancelled: bool = True,
-        stuck: bool = False,
+        **more: Any,
     ) -> None:
+        super().__init__(questions, **more)
         self.behavior = behavior
-        self.questions = questions
-        self.failing = failing
         self.says_cancelled = says_cancelled
-        self.stuck = stuck
         self._shown = lru_cache(None)(self._show)
 
-    empty = ACPServer()
-
-    def result(self, run: Run) -> Any:
-        """What a run comes to."""
-        return {"answers": list(run.answers), "by": run.run_id}
-
-    def expected(self, answers: dict[str, str]) -> list[str]:
-        """What a run was answered whose questions all had their own answers."""
-        return [answers[question] for question in self.questions]
-
-    # What must hold
-
-    def broken(self, server: ACPServer, answers: Mapping[str, str], most_runs: int) -> str | None:
-        """What is wrong with what the runs were answered and came to."""
-        done = [run.run_id for run in server.runs if run.status == "success"]
-        if len(done) > most_runs:
-            return f"{len(done)} runs completed for one task: {', '.join(done)}"
-        keys = [run.key for run in server.runs]
-        if len(set(keys)) < len(keys) and most_runs == 1:
-            return f"{len(keys)} runs were started for one task"
-        for run in server.runs:
-            for question, answer in zip(self.questions, run.answers, strict=False):
-                if answers[question] != answer:
-                    return f"{run.run_id} was answered {answer!r} to {question!r}"
-        return None
-
-    def was_answered(self, server: ACPServer, question: Any) -> bool:
-        """Whether the latest run has the answer to a question."""
-        text = question["ask"] if isinstance(question, dict) else question
-        return self.questions.index(text) < len(server.runs[-1].answers)
-
-    def results(self, server: ACPServer) -> list[Any]:
-        """What runs came to."""
-        return [self.result(run) for run in server.runs if run.status == "success"]
-
-    def at_work(self, server: ACPServer) -> list[str]:
-        """Which runs are at work, or wait for an answer."""
-        return [r.run_id for r in server.runs if r.status in {"pending", "interrupted"}]
+    def works(self, server: ACPServer) -> tuple[Run, ...]:
+        """Its runs."""
+        return server.runs
 
     # Going on
 
@@ -374,15 +351,20 @@ class ProcessNode(ACPNode):
         self.known = ServerHabits(*known)
 
 
-def node_maker(policy: dict[str, Any] | None = None, **options: Any) -> Any:
+def node_maker(
+    policy: dict[str, Any] | None = None, kind: type[ProcessNode] | None = None, **options: Any
+) -> Any:
     """Makes nodes for processes, all alike.
 
     Args:
         policy: Settings of the job policy.
+        kind: Their class, if it is not `ProcessNode`.
         **options: Of the node.
     """
     configuration = ApiClientConfiguration("http://agents.invalid", retries=2)
-    template = ProcessNode("remote", AGENT, configuration, "ask", None, "answer", None, **options)
+    template = (kind or ProcessNode)(
+        "remote", AGENT, configuration, "ask", None, "answer", None, **options
+    )
     template.policy = replace(
         template.policy, backoff=Backoff(jitter=0.0), clock=lambda: 0.0, **(policy or {})
     )

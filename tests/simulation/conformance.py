@@ -8,19 +8,21 @@ stored of steps, and what became of the runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
-from langgraph._internal._constants import RETURN
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, RetryPolicy
+from simulation.a2a_model import AGENTS, A2AModel, TaskServer, a2a_maker
 from simulation.acp_model import KINDS, ACPModel, node_maker
-from simulation.memory import Settings
+from simulation.graph_model import SERVERS, GraphServer, LangGraphModel, graph_maker
+from simulation.memory import RETURN, Settings
 from simulation.process import OPEN, Machine, Request
 from simulation.world import Budget, Scenario, World
 from support.agents import asking
@@ -32,9 +34,20 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.retry import Backoff
 from acp_langgraph.errors import ApiConnectionError
+from acp_langgraph.nodes.a2a import A2ANode
 from acp_langgraph.nodes.acp import ACPNode
+from acp_langgraph.nodes.agent import AgentNode
+from acp_langgraph.nodes.remote_graph import RemoteGraphNode
 from acp_langgraph.server import serve
-from acp_langgraph.testing import ACPBehavior, Answer, Ask, Fail, FakeACPServer
+from acp_langgraph.testing import (
+    ACPBehavior,
+    Answer,
+    Ask,
+    Fail,
+    FakeA2AServer,
+    FakeACPServer,
+    FakeLangGraphServer,
+)
 
 __all__ = ["HAPPENINGS", "Case", "Seen", "in_reality", "in_the_model"]
 
@@ -57,7 +70,7 @@ class Case:
     """A schedule.
 
     Attributes:
-        kind: Of the server; `own` for this project's.
+        kind: Of the server, of whichever protocol; `own` for this project's of ACP.
         happenings: What becomes of exchanges, by their numbers from 0 on.
         questions: What the agent asks.
         failing: How many of its first runs fail.
@@ -92,15 +105,39 @@ class Seen:
 
 def in_the_model(case: Case) -> Seen:
     """What the model says."""
-    model = ACPModel(KINDS.get(case.kind, ACPBehavior()), case.questions, failing=case.failing)
-    machine = Machine(node_maker(use_threads=case.threads), Settings(retry=case.retry))
-    budget = Budget(crashes=9, faults=9, agains=9)
+    model, maker = _model(case)
+    machine = Machine(maker, Settings(retry=case.retry))
+    budget = Budget(crashes=9, faults=9, agains=20)
     scenario = Scenario("conformance", model, machine, budget, ANSWERS)
     world, seen = scenario.beginning, Seen()
     while world.human.how != "done" and len(seen.ends) < _MOST_ENTRIES:
         world = _next(scenario, world, case, seen)
-    seen.runs = [(run.status, run.answers) for run in world.server.runs]
+    seen.runs = [(_STATUSES.get(status, status), answers) for status, answers in _works(world)]
     return seen
+
+
+_STATUSES = {"running": "pending", "asking": "interrupted"}
+
+
+def _works(world: World) -> list[tuple[str, tuple[Any, ...]]]:
+    match world.server:
+        case GraphServer(pieces=pieces):
+            return [(piece.status, piece.answers) for piece in pieces]
+        case TaskServer(tasks=tasks):
+            return [(task.state, task.answers) for task in tasks]
+    return [(run.status, run.answers) for run in world.server.runs]
+
+
+def _model(case: Case) -> tuple[Any, Any]:
+    questions, failing = case.questions, case.failing
+    if case.kind in SERVERS:
+        server = LangGraphModel(SERVERS[case.kind], questions, failing=failing, takes_stale=False)
+        return server, graph_maker(use_threads=case.threads)
+    if case.kind in AGENTS:
+        agent = A2AModel(AGENTS[case.kind], questions, failing=failing)
+        return agent, a2a_maker(AGENTS[case.kind], use_threads=case.threads)
+    model = ACPModel(KINDS.get(case.kind, ACPBehavior()), questions, failing=failing)
+    return model, node_maker(use_threads=case.threads)
 
 
 def _next(scenario: Scenario, world: World, case: Case, seen: Seen) -> World:
@@ -211,8 +248,8 @@ class Scripted:
 def in_reality(case: Case, folder: Path) -> Seen:
     """What LangGraph, SQLite, the node and a server do."""
     seen = Seen()
-    with _own(case) if case.kind == "own" else _fake(case) as (url, agent_id, runs):
-        node = _node(url, agent_id, case)
+    with _served(case) as (make_node, runs):
+        node = make_node()
         while len(seen.ends) < _MOST_ENTRIES:
             ended = asyncio.run(_invoke(node, case, folder / "graph.sqlite", seen))
             seen.ends.append(ended)
@@ -220,13 +257,14 @@ def in_reality(case: Case, folder: Path) -> Seen:
                 break
             if ended == "died":
                 order._known.clear()
-                node = _node(url, agent_id, case)
+                node = make_node()
         seen.runs = runs()
     return seen
 
 
 @contextmanager
-def _fake(case: Case) -> Iterator[tuple[str, str, Any]]:
+def _served(case: Case) -> Iterator[tuple[Callable[[], Any], Callable[[], Any]]]:
+    """A server; what makes a node for it, and what tells of its runs."""
     runs = iter(range(100))
 
     def script(run: Any) -> Any:
@@ -236,39 +274,71 @@ def _fake(case: Case) -> Iterator[tuple[str, str, Any]]:
             yield Ask(question)
         yield Answer({"answers": run.answers, "by": run.run_id})
 
-    with FakeACPServer(script, behavior=KINDS[case.kind]) as server:
-
-        def seen() -> Any:
-            assert all(KEY in run.metadata for run in server.runs)
-            return [(run.status, tuple(run.answers)) for run in server.runs]
-
-        yield server.url, server.agent_id, seen
-
-
-@contextmanager
-def _own(case: Case) -> Iterator[tuple[str, str, Any]]:
-    with serve({"agent": asking(*case.questions, exactly=True)}) as server:
-
-        def seen() -> Any:
-            found = httpx.post(f"{server.url}/runs/search", json={}).json()
-            waits = [httpx.get(f"{server.url}/runs/{run['run_id']}/wait").json() for run in found]
-            return [
-                (each["run"]["status"], tuple(each["output"].get("values", {}).get("answers", ())))
-                for each in waits
-            ]
-
-        yield server.url, server.agent_ids["agent"], seen
+    if case.kind == "own":
+        with serve({"agent": asking(*case.questions, exactly=True)}) as own:
+            made = partial(_acp_node, case, own.url, own.agent_ids["agent"])
+            yield made, partial(_runs_of_our_own, own.url)
+    elif case.kind in SERVERS:
+        with FakeLangGraphServer(script, behavior=SERVERS[case.kind]) as graphs:
+            made = partial(_graph_node, case, graphs.url, graphs.assistant_id)
+            yield made, lambda: [(run.status, tuple(run.answers)) for run in graphs.runs]
+    elif case.kind in AGENTS:
+        with FakeA2AServer(script, behavior=AGENTS[case.kind]) as agent:
+            made = partial(_a2a_node, case, agent.url)
+            yield made, lambda: [(task.state, tuple(task.answers)) for task in agent.tasks]
+    else:
+        with FakeACPServer(script, behavior=KINDS[case.kind]) as server:
+            made = partial(_acp_node, case, server.url, server.agent_id)
+            yield made, partial(_runs_of, server)
 
 
-def _node(url: str, agent_id: str, case: Case) -> ACPNode:
-    configuration = ApiClientConfiguration(url, retries=2)
-    options: dict[str, Any] = {"use_threads": case.threads}
-    node = ACPNode("remote", agent_id, configuration, "ask", None, "answer", None, **options)
+def _runs_of(server: FakeACPServer) -> list[Any]:
+    assert all(KEY in run.metadata for run in server.runs)
+    return [(run.status, tuple(run.answers)) for run in server.runs]
+
+
+def _runs_of_our_own(url: str) -> list[Any]:
+    found = httpx.post(f"{url}/runs/search", json={}).json()
+    waits = [httpx.get(f"{url}/runs/{run['run_id']}/wait").json() for run in found]
+    return [
+        (each["run"]["status"], tuple(each["output"].get("values", {}).get("answers", ())))
+        for each in waits
+    ]
+
+
+def _acp_node(case: Case, url: str, agent_id: str) -> ACPNode:
+    where = ApiClientConfiguration(url, retries=2)
+    return _patient(
+        ACPNode("remote", agent_id, where, "ask", None, "answer", None, use_threads=case.threads)
+    )
+
+
+def _graph_node(case: Case, url: str, assistant: str) -> RemoteGraphNode:
+    where = ApiClientConfiguration(url, retries=2)
+    return _patient(
+        RemoteGraphNode(
+            "remote", assistant, where, "ask", None, "answer", None, use_threads=case.threads
+        )
+    )
+
+
+def _a2a_node(case: Case, url: str) -> A2ANode:
+    where = ApiClientConfiguration(url, retries=2)
+    card = httpx.get(f"{url}/.well-known/agent-card.json").json()
+    return _patient(
+        A2ANode("remote", where, "ask", None, "answer", None, card=card, use_threads=case.threads)
+    )
+
+
+N = TypeVar("N", bound=AgentNode)
+
+
+def _patient(node: N) -> N:
     node.policy = replace(node.policy, backoff=Backoff(jitter=0.0))
     return node
 
 
-async def _invoke(node: ACPNode, case: Case, database: Path, seen: Seen) -> str:
+async def _invoke(node: Any, case: Case, database: Path, seen: Seen) -> str:
     """Invoke the graph as somebody would who finds it as it is stored; how that ended."""
     config: Any = {"configurable": {"thread_id": "1"}}
     real = node.async_transport

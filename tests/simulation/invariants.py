@@ -16,9 +16,9 @@ def broken(scenario: Scenario, world: World) -> str | None:
     if said is None:
         said = _of_what_was_told(scenario, world)
     # The attempts of one process count their steps on.
-    if said is None and scenario.machine.settings.retry is None:
+    if said is None and scenario.ordered and scenario.machine.settings.retry is None:
         said = _two_steps_in_one_place(world)
-    return said
+    return said or _wrongly_shown(scenario, world)
 
 
 def _of_what_was_told(scenario: Scenario, world: World) -> str | None:
@@ -30,8 +30,8 @@ def _of_what_was_told(scenario: Scenario, world: World) -> str | None:
             now, then = world.budget, scenario.budget
             if (now.crashes, now.faults) == (then.crashes, then.faults):
                 return f"nothing happened, and the graph fails with {human.what}"
-        case "failed" | "done" if world.clock > scenario.deadline:
-            return f"a deadline was at {scenario.deadline:g} s, and it is {world.clock:g} s"
+        case how if world.clock > (until := _until(scenario, how)):
+            return f"that was to be known within {until:g} s, and it is {world.clock:g} s"
         case "asked" if scenario.model.was_answered(world.server, json.loads(human.what)):
             return f"{human.what} is asked again, and was answered"
         case "done":
@@ -39,15 +39,26 @@ def _of_what_was_told(scenario: Scenario, world: World) -> str | None:
     return None
 
 
+def _until(scenario: Scenario, how: str) -> float:
+    """Until when somebody must have been told that much."""
+    if how == "asked":
+        return scenario.asks_until
+    return scenario.deadline if how in {"failed", "done"} else float("inf")
+
+
 _NOT_ENDED = "could not be cancelled"
 _ALWAYS = frozenset({"UnprocessableEntityException"})
 
 
 def _wrong_result(scenario: Scenario, world: World) -> str | None:
-    (result,) = json.loads(world.human.what).values()
+    (found,) = json.loads(world.human.what).values()
     results: list[Any] = scenario.model.results(world.server)
-    if result not in results:
-        return f"the graph's result is {result}, and no run's: {results}"
+    tasks = scenario.machine.settings.tasks
+    for result in found if tasks > 1 else [found]:
+        if result not in results:
+            return f"the graph's result is {result}, and no run's: {results}"
+    if tasks > 1 and len(set(map(str, found))) < tasks:
+        return f"two tasks have one result: {found}"
     return None
 
 
@@ -59,6 +70,32 @@ def _two_steps_in_one_place(world: World) -> str | None:
         name, _, number = task.rpartition(" ")
         if name and places.setdefault(number, name) != name:
             return f"two steps have one place: {places[number]} and {name}"
+    return None
+
+
+def _wrongly_shown(scenario: Scenario, world: World) -> str | None:
+    """What is wrong with what somebody saw who watched a process: it is in order, and gaps are told."""
+    for proc in world.procs:
+        # Whoever comes later, or listens later, has not heard what was before.
+        last, is_told = 0, True
+        for each in proc.shown:
+            if isinstance(each, str):
+                is_told = True
+                continue
+            if each <= last:
+                return f"event {each} is shown after event {last}"
+            if each != last + 1 and not is_told:
+                return f"event {each} is shown after event {last}, and nobody is told of a gap"
+            last, is_told = each, False
+    return None
+
+
+def _not_shown(scenario: Scenario, world: World) -> str | None:
+    for proc in world.procs:
+        if not proc.is_at_work and proc.shown and isinstance(last := proc.shown[-1], int):
+            emitted = max(run.emitted for run in scenario.model.works(world.server))
+            if last < emitted and not scenario.budget.cuts:
+                return f"event {emitted} was not shown, and nobody is told of a gap"
     return None
 
 
@@ -77,4 +114,4 @@ def broken_at_the_end(scenario: Scenario, world: World) -> str | None:
             promise = f"the graph is done, and {at_work[0]} is at work for nobody"
         case how if how not in {"left", "done"} and human.what not in scenario.finals:
             promise = f"it does not end: {human.how} {human.what}"
-    return promise
+    return promise or _not_shown(scenario, world)

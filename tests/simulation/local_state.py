@@ -9,6 +9,7 @@ equal ones (`test_explorer`).
 from __future__ import annotations
 
 import asyncio
+import codecs
 import enum
 import threading
 import types
@@ -22,10 +23,10 @@ from typing import Any
 from langgraph.runtime import RunControl, Runtime
 from pydantic import BaseModel
 from simulation.memory import Counter, GraphModel, ModelSaver
-from simulation.virtual import VirtualLoop
+from simulation.virtual import Handle, VirtualLoop
 
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.flow import Listen, Work
+from acp_langgraph.core.flow import Work
 from acp_langgraph.jobs.job import JobPolicy
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import CheckpointBarrier, Execution
@@ -56,7 +57,6 @@ _OPAQUE: set[type] = {
     GraphTask,
     InputPort,
     JobPolicy,
-    Listen,
     ModelSaver,
     OutputPort,
     RunControl,
@@ -227,6 +227,7 @@ _BASES: tuple[tuple[type, Callable[[Any, dict[int, Any]], Any]], ...] = (
     (types.GeneratorType, _generator),
     (types.CoroutineType, _coroutine),
     (asyncio.Future, _future),
+    (codecs.IncrementalDecoder, lambda thing, _: thing.getstate()),
     (type(iter(())), _iterator),
     (type(iter([])), _iterator),
     (type(iter(range(0))), _iterator),
@@ -242,6 +243,7 @@ _KNOWN: dict[type, Callable[[Any, dict[int, Any]], Any]] = {
     Call: lambda it, seen: (it.operation, it.path, _described(it.body, seen), it.limit),
     Reply: lambda it, _: (it.status, it.content),
     Counter: lambda it, _: it.count,
+    Handle: lambda it, _: it.when,
     asyncio.Timeout: lambda it, _: it.expired(),
     _DrainWatch: lambda _, __: "of the loop",
 }

@@ -12,14 +12,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
-from contextvars import copy_context
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from langchain_core.runnables.config import var_child_runnable_config
-from langgraph._internal._constants import (
+from langgraph._internal._constants import RETURN
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
+from langgraph.pregel._algo import _scratchpad
+from langgraph.pregel._retry import _should_retry_on
+from langgraph.runtime import ExecutionInfo, RunControl, Runtime
+from langgraph.types import Interrupt, RetryPolicy
+
+from acp_langgraph.nodes.langgraph import (
     CONFIG_KEY_CALL,
     CONFIG_KEY_CHECKPOINT_MAP,
     CONFIG_KEY_CHECKPOINT_NS,
@@ -35,25 +44,22 @@ from langgraph._internal._constants import (
     INTERRUPT,
     NULL_TASK_ID,
     RESUME,
-    RETURN,
 )
-from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.errors import GraphBubbleUp, GraphInterrupt
-from langgraph.pregel._algo import _scratchpad
-from langgraph.pregel._retry import _should_retry_on
-from langgraph.runtime import ExecutionInfo, RunControl, Runtime
-from langgraph.types import Interrupt, RetryPolicy
 
 __all__ = [
     "NOTHING_STORED",
+    "RETURN",
     "Ended",
     "Entry",
+    "Found",
     "GraphModel",
     "Put",
     "Settings",
     "Store",
     "Write",
+    "as_stored",
     "landed",
+    "written",
 ]
 
 Write: TypeAlias = tuple[str, str, str]
@@ -138,6 +144,8 @@ class Settings:
         remembers: Whether there is a checkpointer.
         retry: The node's retry policy.
         state: What the graph is invoked with.
+        is_graph: Whether there is a graph at all, and not only the node.
+        tasks: How many tasks of the node there are at once.
     """
 
     durability: str = "async"
@@ -145,6 +153,8 @@ class Settings:
     remembers: bool = True
     retry: RetryPolicy | None = None
     state: Mapping[str, Any] = field(default_factory=lambda: {"ask": {"text": "hi"}})
+    is_graph: bool = True
+    tasks: int = 1
 
 
 class Counter:
@@ -204,6 +214,11 @@ def read(write: Write) -> tuple[str, str, Any]:
     return task, channel, value
 
 
+def as_stored(value: Any) -> Any:
+    """A value after it was stored."""
+    return json.loads(json.dumps(value))
+
+
 class GraphModel:
     """One invocation of a graph of one node.
 
@@ -214,9 +229,15 @@ class GraphModel:
         scratchpad: The node's.
         attempts: One object for all attempts at the node's task.
         checkpointer: The saver; by this name nodes find it on a loop.
+        writer: Takes what nodes emit, if anybody watches.
     """
 
     config: Mapping[str, Any] = {}  # of a graph that is in no other
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        """What LangGraph hands over where tasks are awaited."""
+        return {"loop": self.loop}
 
     def __init__(self, entry: Entry, settings: Settings, saver: Any, loop: Any) -> None:
         self.entry = entry
@@ -234,16 +255,30 @@ class GraphModel:
         self.scratchpad: Any = None
         self.writes: list[tuple[str, Any]] = []
         self.ended: Ended | None = None
+        self.writer: Callable[[Any], None] | None = None
+
+    @property
+    def parts(self) -> list[GraphModel]:
+        """The tasks that it has: it stands for its only one."""
+        return [self]
+
+    def task_of(self, name: str, number: int) -> str:
+        """The id of one of the node's steps."""
+        return f"{name} {number}"
 
     async def run(self, node: Any) -> None:
         """Invoke the graph; how it ended is in `ended`."""
         await asyncio.sleep(0)
-        self._begin()
-        if self.entry.how != "new" and self.entry.store.of(self.task_id, "done") is not None:
-            self._finish(str(self.entry.store.of(self.task_id, "done")))
+        if self._begin():
             return
-        try:
+        with self._ending():
             self._finish(written("", await self._attempts(node)))
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Note how an invocation ends that comes to no result."""
+        try:
+            yield
         except GraphInterrupt as asked:
             (question,) = asked.args[0]
             resumes = [each for each in self.writes if each[0] == RESUME]
@@ -257,7 +292,9 @@ class GraphModel:
             self._put(self.task_id, [*self.writes, (ERROR, error)])
             self.ended = Ended("failed", type(error).__name__, str(error))
 
-    def _begin(self) -> None:
+    def _begin(self) -> bool:
+        """Take up what the graph is invoked with; whether it is done already."""
+        done = self.entry.store.of(self.task_id, "done")
         given = json.loads(self.entry.given) if self.entry.given else None
         if self.entry.how == "new":
             self._store(CHECKPOINT)
@@ -265,42 +302,55 @@ class GraphModel:
             self.resumes = given
         elif self.entry.how == "plain":
             self._put(NULL_TASK_ID, [(RESUME, given)])
+        if self.entry.how != "new" and done is not None:
+            self._finish(done)
+            return True
+        return False
 
     def _finish(self, result: str) -> None:
         self._store((self.task_id, "done", result))
         self.ended = Ended("done", result)
 
     async def _attempts(self, node: Any) -> Any:
-        scratchpad = _scratchpad(
-            None, self.pending, self.task_id, self.namespace, self.resumes, 1, 25
-        )
-        counters = ("call_counter", "interrupt_counter", "subgraph_counter")
-        self.scratchpad = replace(scratchpad, **{each: Counter() for each in counters})
         while True:
-            self.attempt += 1
-            self.writes.clear()
-            config = self._config()
-            var_child_runnable_config.set(config)
+            config = self._attempt()
             try:
                 return await node.ainvoke(dict(self.settings.state), config)
             except GraphBubbleUp:
                 raise
             except Exception as error:
-                policy = self.settings.retry
-                if policy is None or not _should_retry_on(policy, error):
-                    raise
-                if self.attempt >= policy.max_attempts:
+                if not self._is_retried(error):
                     raise
             await asyncio.sleep(1)
-            self.scratchpad = replace(self.scratchpad, interrupt_counter=Counter())
+
+    def _attempt(self) -> Any:
+        """Begin an attempt at the node's task; its configuration."""
+        counter = {"interrupt_counter": Counter()}
+        if self.scratchpad is None:
+            self.scratchpad = _scratchpad(
+                None, self.pending, self.task_id, self.namespace, self.resumes, 1, 25
+            )
+            counter |= {each: Counter() for each in ("call_counter", "subgraph_counter")}
+        self.scratchpad = replace(self.scratchpad, **counter)
+        self.attempt += 1
+        self.writes.clear()
+        config = self._config() if self.settings.is_graph else None
+        var_child_runnable_config.set(config)
+        return config
+
+    def _is_retried(self, error: Exception) -> bool:
+        policy = self.settings.retry
+        if policy is None or not _should_retry_on(policy, error):
+            return False
+        return self.attempt < policy.max_attempts
 
     def _config(self) -> Any:
         call = partial(
             self._call,
-            loop=self.loop,
             schedule_task=self._schedule_task,
             submit=lambda: self._schedule_task,
             futures=dict,
+            **self._place,
         )
         configurable: dict[str, Any] = {
             CONFIG_KEY_RUNTIME: self._runtime(self.task_id, self.namespace),
@@ -324,28 +374,38 @@ class GraphModel:
         info = ExecutionInfo(
             str(self.entry.number), namespace, task_id, thread, node_attempt=self.attempt
         )
-        return Runtime(execution_info=info, control=self.control)
+        if self.writer is None:
+            return Runtime(execution_info=info, control=self.control)
+        stream = self.writer
+
+        def write(event: Any) -> None:  # by what it closes over nodes tell that somebody watches
+            stream(event)
+
+        return Runtime(execution_info=info, control=self.control, stream_writer=write)
 
     def _schedule_task(self) -> None:
         """By this method nodes find the loop that they are in."""
 
-    def _call(
-        self, function: Any, _: Any, *, loop: Any, schedule_task: Any, **__: Any
-    ) -> asyncio.Future[Any]:
-        name, number = function.__name__, self.scratchpad.call_counter()
-        task_id = f"{name} {number}"
+    def _call(self, function: Any, *_: Any, **__: Any) -> asyncio.Future[Any]:
+        task_id, known, context = self._called(function)
         future: asyncio.Future[Any] = self.loop.create_future()
-        known = [v for t, c, v in self.pending if (t, c) == (task_id, RETURN)]
         if known:
-            future.set_result(json.loads(json.dumps(known[0])))
+            future.set_result(known[0])
             return future
+        task = self.loop.create_task(self._step(function, task_id, future), context=context)
+        future.add_done_callback(lambda done: task.cancel() if done.cancelled() else None)
+        return future
+
+    def _called(self, function: Any) -> tuple[str, list[Any], Context]:
+        """The id of a task that is called, its result if that is remembered, and where it runs."""
+        name, number = function.__name__, self.scratchpad.call_counter()
+        task_id = self.task_of(name, number)
+        known = [as_stored(v) for t, c, v in self.pending if (t, c) == (task_id, RETURN)]
         context, config = copy_context(), dict(var_child_runnable_config.get() or {})
         runtime = self._runtime(task_id, f"{self.namespace}|{name}:{task_id}")
         config["configurable"] = {**config["configurable"], CONFIG_KEY_RUNTIME: runtime}
         context.run(var_child_runnable_config.set, config)
-        task = self.loop.create_task(self._step(function, task_id, future), context=context)
-        future.add_done_callback(lambda done: task.cancel() if done.cancelled() else None)
-        return future
+        return task_id, known, context
 
     async def _step(self, function: Any, task_id: str, future: asyncio.Future[Any]) -> None:
         try:
@@ -359,7 +419,7 @@ class GraphModel:
         else:
             self._put(task_id, [(RETURN, result)])
             if not future.done():
-                future.set_result(json.loads(json.dumps(result)))
+                future.set_result(as_stored(result))
 
     def _put(self, task_id: str, writes: list[tuple[str, Any]]) -> None:
         self.pending[:] = [each for each in self.pending if each[0] != task_id]

@@ -19,7 +19,7 @@ from acp_langgraph.nodes.quant import QuantToolNode
 from acp_langgraph.quant.polling import Pace
 from acp_langgraph.quant.sharing import SharedPolling
 
-__all__ = ["BridgeModel", "QuantModel", "bridge_maker", "quant_maker"]
+__all__ = ["BridgeModel", "QuantModel", "Remembering", "bridge_maker", "quant_maker"]
 
 
 class Works(NamedTuple):
@@ -67,6 +67,10 @@ class OnceModel:
     def moves(self, server: Works) -> list[tuple[str, Works]]:
         """What may go on by itself."""
         return []
+
+    def is_stream(self, request: Request) -> bool:
+        """It has none."""
+        return False
 
 
 class BridgeModel(OnceModel):
@@ -128,7 +132,7 @@ def _execution(number: int, is_over: bool) -> dict[str, Any]:
     return {**shown, "status": "running"}
 
 
-class _Remembering:
+class Remembering:
     """What of a node outlives an invocation: nothing."""
 
     def memory(self) -> Any:
@@ -139,11 +143,11 @@ class _Remembering:
         """It is so already."""
 
 
-class BridgeProcessNode(_Remembering, APIBridgeAgentNode):
+class BridgeProcessNode(Remembering, APIBridgeAgentNode):
     """A bridge's node in a process."""
 
 
-class QuantProcessNode(_Remembering, QuantToolNode):
+class QuantProcessNode(Remembering, QuantToolNode):
     """A node of Quant's tools in a process; its result is what the tools gave."""
 
     async def ainvoke(self, *args: Any, **options: Any) -> Any:

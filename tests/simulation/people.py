@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from langgraph._internal._constants import INTERRUPT
+from simulation.fanout import open_questions
 from simulation.memory import Ended
 
 if TYPE_CHECKING:
     from simulation.world import Happening, Scenario, World
 
-__all__ = ["what_people_do"]
+__all__ = ["plain", "what_people_do"]
 
 _REFUSED = "UnprocessableEntityException"
 
@@ -39,8 +39,7 @@ def _doing(scenario: Scenario, world: World) -> Iterator[Happening]:
     if world.store.checkpoint < max(world.inputs, 1):
         yield "somebody invokes the graph", scenario.entered(world, "new")
         return
-    task = f"00000000-0000-0000-0000-{world.store.checkpoint:012}"
-    shown = world.store.of(task, INTERRUPT)
+    questions = open_questions(world.store)
     failed = human.how == "failed" and human.what != _REFUSED
     if human.how in {"failed", "cancelled"} and scenario.leaves:
         yield (
@@ -52,11 +51,14 @@ def _doing(scenario: Scenario, world: World) -> Iterator[Happening]:
             after = world if human.how == "drained" else world.spending("agains")
             yield from _entering(scenario, after, "somebody invokes the graph again", "none")
         return
-    if shown is None:
+    if not questions:
         yield from _entering(scenario, world, "somebody invokes the graph again", "none")
         return
-    ((question_id, question),) = json.loads(shown)
-    yield from _answering(scenario, world, question_id, _plain(question))
+    if scenario.machine.settings.tasks > 1:
+        yield from _answering_several(scenario, world, questions)
+    else:
+        ((question_id, question),) = questions
+        yield from _answering(scenario, world, question_id, plain(question))
     if world.budget.nones:
         said = "somebody invokes the graph without an answer"
         yield from _entering(scenario, world.spending("nones"), said, "none")
@@ -78,10 +80,22 @@ def _answering(
         yield from _entering(scenario, after, said, "plain", json.dumps("wrong"))
     first_id, first = world.asked
     if world.budget.repeats and first_id and first_id != question_id:
-        again = scenario.answers[_plain(json.loads(first))]
+        again = scenario.answers[plain(json.loads(first))]
         said = f"somebody gives the answer {again!r} to the first question again, by its id"
         given = json.dumps({first_id: again})
         yield from _entering(scenario, world.spending("repeats"), said, "by_id", given)
+
+
+def _answering_several(
+    scenario: Scenario, world: World, questions: list[tuple[str, Any]]
+) -> Iterator[Happening]:
+    """One of them after the other, or all at once."""
+    given = {each: scenario.answers[plain(question)] for each, question in questions}
+    yield from _entering(scenario, world, "somebody answers all", "by_id", json.dumps(given))
+    if len(given) > 1:
+        for number, (each, answer) in enumerate(given.items(), 1):
+            said = f"somebody answers question {number} of {len(given)}"
+            yield from _entering(scenario, world, said, "by_id", json.dumps({each: answer}))
 
 
 def _entering(
@@ -93,8 +107,10 @@ def _entering(
         yield f"{said}, in another process", scenario.entered(after, how, given)
 
 
-def _plain(question: Any) -> str:
-    """A question's text, which AGNTCY's server wraps, and what a bridge is asked."""
+def plain(question: Any) -> str:
+    """A question's text, which AGNTCY's server wraps; what a bridge is asked; and what a chat wants run."""
     if not isinstance(question, dict):
         return str(question)
+    if "tools" in question:
+        return str(question["tools"][0]["name"])
     return str(question.get("ask") or question["query"])

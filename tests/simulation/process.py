@@ -9,26 +9,43 @@ looked up from then on, in however many worlds it happens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeAlias
 
+from simulation.fanout import FanOut
 from simulation.local_state import described, opaque
-from simulation.memory import Ended, GraphModel, ModelSaver, Put, Settings
+from simulation.memory import Ended, Entry, GraphModel, ModelSaver, Put, Settings
 from simulation.virtual import VirtualLoop
 
 from acp_langgraph.bridge import flow as bridge
 from acp_langgraph.core import retry
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.flow import Pause
+from acp_langgraph.core.flow import Listen, Pause
 from acp_langgraph.errors import ApiConnectionError, ApiTimeoutError
 from acp_langgraph.jobs.once import Once
+from acp_langgraph.nodes import execution
 from acp_langgraph.nodes.execution import _invocations
-from acp_langgraph.quant import polling
+from acp_langgraph.quant import claims, polling
 
-__all__ = ["OPEN", "Input", "Machine", "Process", "Request", "Stand"]
+__all__ = [
+    "HEARS",
+    "OPEN",
+    "OPEN_TASK",
+    "Effect",
+    "Input",
+    "Machine",
+    "ModelTransport",
+    "Process",
+    "Request",
+    "Stand",
+    "certain",
+    "settle",
+]
 
 Effect: TypeAlias = tuple[Any, ...]
 """What a process waits for: a `call` with operation, method, path and body; to `read` or to `write` the
@@ -41,6 +58,12 @@ _MOST_ALIVE = 500
 _MOST_INPUTS = 60
 OPEN = "wait_for_run_output"
 """The operation of a request that began something and stays open until that is done."""
+
+OPEN_TASK = "the answer to a message"
+"""The same of A2A, whose protocol has no name for it."""
+
+HEARS = "hears"
+"""The kind of request that is for the next piece of a stream that was joined."""
 
 
 class Request(NamedTuple):
@@ -71,12 +94,14 @@ class Stand(NamedTuple):
         effects: What it waits for.
         puts: What it has begun to store since the last time.
         ended: How the invocation ended, if it did.
+        shown: What whoever watches has seen since the last time: numbers of events, and `gap`.
     """
 
     state: int
     effects: tuple[Effect, ...] = ()
     puts: tuple[Put, ...] = ()
     ended: Ended | None = None
+    shown: tuple[int | str, ...] = ()
 
 
 class ModelTransport:
@@ -95,11 +120,38 @@ class ModelTransport:
         self._process = process
 
     async def exchange(self, call: Call[Any]) -> Reply:
-        asked = tuple(sorted(call.query.items()))
-        limit = call.limit if self._process.timed else None
-        effect = Request("call", call.operation, call.path, asked, call.encode(), limit)
-        reply: Reply = await self._process.perform(effect)
+        reply: Reply = await self._process.perform(self.request(call, timed=self._process.timed))
         return reply
+
+    @staticmethod
+    def request(call: Call[Any], *, timed: bool) -> Request:
+        """The effect that an exchange is."""
+        asked = tuple(sorted(call.query.items()))
+        limit = call.limit if timed else None
+        return Request("call", call.operation, call.path, asked, call.encode(), limit)
+
+    @staticmethod
+    def joining(call: Call[Any]) -> Request:
+        """The effect by which a stream is joined."""
+        after = ("last-event-id", call.headers.get("last-event-id", ""))
+        return Request("call", call.operation, call.path, (after,), call.encode())
+
+    async def listen(self, listen: Listen, tell: Any) -> None:
+        call = listen.call
+        joined = await self._process.perform(self.joining(call))
+        if isinstance(joined, Reply):
+            call.read(joined)
+        place = int(joined)
+        while True:
+            where = (("joined", str(joined)), ("place", str(place)))
+            piece = await self._process.perform(Request(HEARS, call.operation, call.path, where))
+            if not piece:
+                return
+            place += 1
+            for progress in listen.reader.feed(piece):
+                await tell(progress)
+            if listen.reader.done:
+                return
 
     async def pause(self, pause: Pause) -> None:
         if self._process.timed or self._process.pauses:
@@ -116,8 +168,23 @@ _CERTAIN: tuple[tuple[Any, str, Any], ...] = (
     (retry, "random", _NO_CHANCE),
     (retry, "time", _NO_TIME),
     (polling, "random", _NO_CHANCE),
+    (claims, "random", _NO_CHANCE),
     (bridge, "Once", partial(Once, clock=lambda: 0.0)),
 )
+
+
+@contextmanager
+def certain(*more: tuple[Any, str, Any]) -> Iterator[None]:
+    """Nothing is left to chance, and no clock is looked at but the process's own."""
+    changes = (*_CERTAIN, *more)
+    before = [(module, name, getattr(module, name)) for module, name, _ in changes]
+    for module, name, value in changes:
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
 
 
 class Process:
@@ -128,6 +195,7 @@ class Process:
         settings: How the graph is compiled and invoked.
         timed: Whether time passes.
         pauses: Whether the world is told of pauses.
+        watched: Whether somebody watches what the node emits.
     """
 
     def __init__(
@@ -137,17 +205,26 @@ class Process:
         *,
         timed: bool = False,
         pauses: bool = False,
+        watched: bool = False,
     ) -> None:
         self.loop = VirtualLoop()
         self.effects: list[tuple[Effect, asyncio.Future[Any]]] = []
         self.settings = settings
         self.timed = timed
         self.pauses = pauses
+        self.watched = watched
+        self.shown: list[int | str] = []
         self.now = 0.0
         self.saver = ModelSaver(self.perform)
         self.graph: GraphModel | None = None
         self.main: asyncio.Task[None] | None = None
         self.node = make_node(self)
+        self._ids = SimpleNamespace(**vars(uuid) | {"uuid4": self._new_id})
+
+    def _new_id(self) -> str:
+        """Of a call outside of a graph: another one for each, and in each process."""
+        assert self.graph is not None
+        return f"call-{self.graph.entry.number}"
 
     async def perform(self, effect: Effect) -> Any:
         """Have the world do something."""
@@ -162,25 +239,18 @@ class Process:
 
     def feed(self, given: Input) -> Stand:
         """Give it something, and let it run until it waits; where it stands, but for the number."""
-        before = [(module, name, getattr(module, name)) for module, name, _ in _CERTAIN]
-        for module, name, value in _CERTAIN:
-            setattr(module, name, value)
-        try:
+        with certain((execution, "uuid", self._ids)):
             return self._fed(given)
-        finally:
-            for module, name, value in before:
-                setattr(module, name, value)
 
     def _fed(self, given: Input) -> Stand:
         match given:
             case ("enter", entry):
-                self.graph = GraphModel(entry, self.settings, self.saver, self.loop)
-                self.main = self.loop.create_task(self.graph.run(self.node), context=copy_context())
+                self._enter(entry)
             case ("reply", place, outcome):
                 if outcome[0] in {"passed", "silence"}:
                     self.now += outcome[1]
                 _, future = self.effects.pop(place)
-                _settle(future, outcome)
+                settle(future, outcome)
             case ("cancel",):
                 assert self.main is not None
                 self.main.cancel()
@@ -202,7 +272,22 @@ class Process:
             puts = tuple(self.graph.puts)
             self.graph.puts.clear()
             ended = self.graph.ended
-        return Stand(-1, tuple(effect for effect, _ in self.effects), puts, ended)
+        shown = tuple(self.shown)
+        self.shown.clear()
+        return Stand(-1, tuple(effect for effect, _ in self.effects), puts, ended, shown)
+
+    def _enter(self, entry: Entry) -> None:
+        kind = FanOut if self.settings.tasks > 1 else GraphModel
+        self.graph = kind(entry, self.settings, self.saver, self.loop)
+        if self.watched:
+            self.graph.writer = self._show
+        self.main = self.loop.create_task(self.graph.run(self.node), context=copy_context())
+
+    def _show(self, event: Any) -> None:
+        if event["kind"] == "custom":
+            self.shown.append(event["payload"]["number"])
+        elif event["kind"] == "gap":
+            self.shown.append("gap")
 
     @property
     def is_idle(self) -> bool:
@@ -216,17 +301,13 @@ class Process:
         waited_for = {id(future): place for place, (_, future) in enumerate(self.effects)}
         graph: Any = None
         if self.graph is not None:
-            noted = _invocations.get(self.graph.attempts)
             graph = (
                 self.graph.entry.number,
                 self.graph.ended,
-                self.graph.attempt,
                 self.graph.control.drain_requested,
                 described(self.graph.resumes),
                 described(self.graph.pending),
-                described(self.graph.writes),
-                described(self.graph.scratchpad),
-                described(noted),
+                tuple(map(_of_task, self.graph.parts)),
             )
         return (
             tuple(effect for effect, _ in self.effects),
@@ -240,7 +321,14 @@ class Process:
 opaque(Process)
 
 
-def _settle(future: asyncio.Future[Any], outcome: tuple[Any, ...]) -> None:
+def _of_task(task: GraphModel) -> Any:
+    noted = _invocations.get(task.attempts)
+    held = (described(each) for each in (task.writes, task.scratchpad, noted))
+    return task.ended, task.attempt, *held
+
+
+def settle(future: Any, outcome: tuple[Any, ...]) -> None:
+    """Let what was waited for have come, or gone wrong."""
     match outcome:
         case ("http", status, content):
             future.set_result(Reply(status, {"content-type": _media_type(content)}, content))
@@ -276,7 +364,7 @@ class Machine:
     def __init__(
         self, make_node: Callable[[Process], Any], settings: Settings, **options: bool
     ) -> None:
-        self._make_node = make_node
+        self.make_node = make_node
         self.settings = settings
         self._options = options
         self._inputs: list[tuple[Input, ...]] = [()]
@@ -319,6 +407,16 @@ class Machine:
         """Whether time passes."""
         return self._options.get("timed", False)
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody watches what nodes emit."""
+        return self._options.get("watched", False)
+
+    @property
+    def states(self) -> int:
+        """How many states are known."""
+        return len(self._inputs)
+
     def inputs_of(self, state: int) -> tuple[Input, ...]:
         """All that a process in a state was given."""
         return self._inputs[state]
@@ -329,7 +427,7 @@ class Machine:
 
     def again(self, inputs: tuple[Input, ...]) -> Process:
         """A process that was given all that."""
-        process = Process(self._make_node, self.settings, **self._options)
+        process = Process(self.make_node, self.settings, **self._options)
         for given in inputs:
             process.feed(given)
         return process

@@ -3,85 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-from langgraph.types import RetryPolicy
-from simulation.acp_model import KINDS, ACPModel, node_maker
+from simulation.building import (
+    FAILED,
+    GATEWAY,
+    LATE,
+    LOST,
+    ON_EVERYTHING,
+    ON_FAILURE,
+    OUTPUT,
+    PASSING,
+    PLAIN,
+    UNKNOWN,
+    a2a,
+    acp,
+    bridge,
+    chat,
+    graph,
+    quant,
+    stream,
+    task,
+)
 from simulation.memory import Settings
-from simulation.once_models import BridgeModel, QuantModel, bridge_maker, quant_maker
-from simulation.process import Machine
 from simulation.world import Budget, Scenario
 
-from acp_langgraph.errors import ACPRunException
-
-__all__ = ["LIMITS", "SCENARIOS", "Limit", "scenario"]
-
-PASSING = frozenset({"ApiConnectionError", "ServiceException", "UnreadableAnswerException"})
-UNKNOWN = frozenset({"UnknownOutcomeError"})
-GATEWAY = frozenset({"GatewayError", "GatewayTimeoutError", "BridgeInternalError"})
-OUTPUT = frozenset({"RunOutputError"})
-LATE = frozenset({"RunTimeoutError"})
-FAILED = frozenset({"ACPRunException"})
-PLAIN = RetryPolicy(max_attempts=3, jitter=False)
-ON_EVERYTHING = RetryPolicy(max_attempts=3, jitter=False, retry_on=Exception)
-ON_FAILURE = RetryPolicy(max_attempts=3, jitter=False, retry_on=ACPRunException)
-
-
-def acp(
-    kind: str,
-    budget: Budget,
-    questions: tuple[str, ...] = ("color?", "food?"),
-    *,
-    failing: int = 0,
-    says_cancelled: bool = True,
-    stuck: bool = False,
-    settings: Settings | None = None,
-    node: dict[str, Any] | None = None,
-    policy: dict[str, Any] | None = None,
-    machine: dict[str, bool] | None = None,
-    **more: Any,
-) -> Scenario:
-    """A graph of one `ACPNode`.
-
-    Args:
-        kind: Of the server.
-        budget: What may happen.
-        questions: What the agent asks.
-        failing: How many of its first runs fail.
-        says_cancelled: Whether the server tells a cancelled run from one that failed.
-        stuck: Whether its agent never comes to anything.
-        settings: Of the graph.
-        node: Options of the node.
-        policy: Settings of the node's job policy.
-        machine: Options of the machine.
-        **more: Fields of the scenario.
-    """
-    model = ACPModel(
-        KINDS[kind], questions, failing=failing, says_cancelled=says_cancelled, stuck=stuck
-    )
-    made = Machine(node_maker(policy, **(node or {})), settings or Settings(), **(machine or {}))
-    return Scenario(kind, model, made, budget, **more)
-
-
-def bridge(
-    budget: Budget,
-    *,
-    retry: RetryPolicy | None = None,
-    node: dict[str, Any] | None = None,
-    **more: Any,
-) -> Scenario:
-    """A graph of one node of an API Bridge's."""
-    settings = Settings(state={"ask": {"query": "send it"}}, retry=retry)
-    machine = Machine(bridge_maker(**(node or {})), settings)
-    return Scenario("bridge", BridgeModel(), machine, budget, **more)
-
-
-def quant(budget: Budget, *, node: dict[str, Any] | None = None, **more: Any) -> Scenario:
-    """A graph of one node of Quant's tools."""
-    machine = Machine(quant_maker(**(node or {})), Settings(state={"ask": "make it"}), timed=True)
-    return Scenario("quant", QuantModel(), machine, budget, **more)
-
+__all__ = ["SCENARIOS", "scenario"]
 
 ONE = Budget(crashes=1, faults=1)
 TWO = Budget(crashes=2, faults=2)
@@ -173,8 +119,180 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         leaves=True,
         deadline=60.0 + 3.0,
     ),
+    "a question, and nobody answers": lambda deep: acp(
+        "searches",
+        Budget(silences=1, faults=int(deep), agains=0),
+        ASKS_ONCE,
+        policy={"run_timeout": 30.0},
+        machine={"timed": True},
+        errors=PASSING,
+        finals=LATE | PASSING,
+        leaves=True,
+        asks_until=30.0 + 10.0 + 5.0,
+    ),
+    "outside of a graph": lambda deep: acp(
+        "searches",
+        Budget(faults=2 + deep),
+        (),
+        settings=Settings(remembers=False, survives=False, is_graph=False),
+        in_memory=True,
+        errors=PASSING if deep else frozenset(),
+    ),
+    "two tasks at once": lambda deep: acp(
+        "searches",
+        Budget(crashes=1) if deep else Budget(faults=1),
+        (),
+        settings=Settings(tasks=2),
+    ),
+    "two tasks at once, one fails": lambda deep: acp(
+        "searches",
+        Budget(crashes=int(deep), agains=2),
+        (),
+        failing=1,
+        settings=Settings(tasks=2),
+        errors=FAILED,
+    ),
     "two workers with a lock": lambda deep: acp(
         "searches", Budget(seconds=1, crashes=1, faults=int(deep)), locked=True
+    ),
+    "dev": lambda deep: graph(
+        "dev", TWO._replace(waits=1) if deep else Budget(crashes=1, faults=1, waits=1)
+    ),
+    "dev, fails once": lambda deep: graph(
+        "dev", Budget(crashes=1 + deep, faults=1), ASKS_ONCE, model={"failing": 1}, errors=FAILED
+    ),
+    "dev, cancelled": lambda deep: graph(
+        "dev", Budget(cancels=1, faults=1 + deep, agains=0), ASKS_ONCE, leaves=True
+    ),
+    "dev, cancelled and entered again": lambda deep: graph(
+        "dev", Budget(cancels=1, faults=int(deep), crashes=1), (), most_runs=2
+    ),
+    "dev, killed": lambda deep: graph(
+        "dev",
+        Budget(crashes=1, faults=int(deep), agains=2),
+        ASKS_ONCE,
+        model={"kills": 1},
+        errors=LOST,
+        finals=LOST,
+        leaves=True,
+    ),
+    "dev, behind a proxy that sends twice": lambda deep: graph(
+        "dev", Budget(doubles=2, faults=1, crashes=int(deep))
+    ),
+    "dev, on a thread that remembers": lambda deep: graph(
+        "dev", TWO if deep else ONE, node={"use_threads": True}
+    ),
+    "dev, on a thread that remembers, fails once": lambda deep: graph(
+        "dev",
+        Budget(crashes=1, faults=int(deep)),
+        ASKS_ONCE,
+        model={"failing": 1},
+        node={"use_threads": True},
+        errors=FAILED,
+    ),
+    "Aegra": lambda deep: graph(
+        "aegra", TWO._replace(waits=1) if deep else Budget(crashes=1, faults=1, waits=1)
+    ),
+    "Aegra, fails once": lambda deep: graph(
+        "aegra", Budget(crashes=1 + deep, faults=1), ASKS_ONCE, model={"failing": 1}, errors=FAILED
+    ),
+    "Aegra, cancelled": lambda deep: graph(
+        "aegra", Budget(cancels=1, faults=1 + deep, agains=0), ASKS_ONCE, leaves=True
+    ),
+    "Aegra, killed, with a deadline": lambda deep: graph(
+        "aegra",
+        Budget(silences=4, faults=int(deep), agains=0),
+        (),
+        model={"kills": 1},
+        policy={"run_timeout": 60.0},
+        machine={"timed": True},
+        errors=PASSING,
+        finals=LATE | PASSING,
+        leaves=True,
+        deadline=60.0 + 3.0,
+    ),
+    "Aegra, on a thread that remembers": lambda deep: graph(
+        "aegra", TWO if deep else ONE, node={"use_threads": True}
+    ),
+    "A2A": lambda deep: a2a("keeps contexts", Budget(crashes=2, faults=1 + deep, waits=1)),
+    "A2A, on a context that remembers": lambda deep: a2a(
+        "keeps contexts", Budget(crashes=2, faults=1 + deep), node={"use_threads": True}
+    ),
+    "A2A, on a context that remembers, fails once": lambda deep: a2a(
+        "keeps contexts",
+        Budget(crashes=1, faults=int(deep)),
+        ASKS_ONCE,
+        model={"failing": 1},
+        node={"use_threads": True},
+        errors=FAILED,
+    ),
+    "A2A, that notices answers late": lambda deep: a2a(
+        "late", Budget(crashes=1 + deep, faults=1 + deep, waits=2)
+    ),
+    "A2A, fails once": lambda deep: a2a(
+        "keeps contexts",
+        Budget(crashes=1 + deep, faults=1),
+        ASKS_ONCE,
+        model={"failing": 1},
+        errors=FAILED,
+    ),
+    "A2A, cancelled": lambda deep: a2a(
+        "keeps contexts", Budget(cancels=1, faults=1 + deep, agains=0), ASKS_ONCE, leaves=True
+    ),
+    "A2A, contexts of its own": lambda deep: a2a(
+        "own contexts", Budget(crashes=2, faults=1 + deep)
+    ),
+    "A2A, contexts of its own, fails once": lambda deep: a2a(
+        "own contexts",
+        Budget(crashes=1, faults=1 + deep),
+        ASKS_ONCE,
+        model={"failing": 1},
+        errors=FAILED,
+    ),
+    "A2A, no list of tasks": lambda deep: a2a(
+        "no list",
+        Budget(crashes=2, faults=1 + deep, agains=5),
+        finals=UNKNOWN,
+        leaves=True,
+    ),
+    "A2A 0.3": lambda deep: a2a(
+        "0.3",
+        Budget(crashes=2, faults=1 + deep, agains=5),
+        finals=UNKNOWN,
+        leaves=True,
+    ),
+    "A2A, messages": lambda deep: a2a(
+        "messages",
+        Budget(crashes=1 + deep, faults=2, agains=5),
+        (),
+        known={"makes_tasks": False},
+        finals=UNKNOWN,
+        leaves=True,
+    ),
+    "A2A, without a checkpointer": lambda _: a2a(
+        "keeps contexts",
+        Budget(faults=2),
+        (),
+        settings=Settings(remembers=False, survives=False),
+        in_memory=True,
+    ),
+    "watched, after the last id": lambda deep: stream(
+        "after the last id", Budget(crashes=1, faults=1 + deep), ASKS_ONCE
+    ),
+    "watched, everything again": lambda deep: stream(
+        "everything again", Budget(crashes=int(deep), faults=2), ()
+    ),
+    "watched, everything again, without ids": lambda deep: stream(
+        "everything again, without ids", Budget(crashes=int(deep), faults=2), ()
+    ),
+    "watched, what is new": lambda deep: stream(
+        "what is new", Budget(crashes=int(deep), faults=1 + deep), (), emits=3
+    ),
+    "watched, what is new, without ids": lambda deep: stream(
+        "what is new, without ids", Budget(crashes=int(deep), faults=1 + deep), (), emits=3
+    ),
+    "watched, through something that cuts streams": lambda deep: stream(
+        "after the last id", Budget(faults=1 + deep, cuts=1), ()
     ),
     "API Bridge": lambda deep: bridge(
         Budget(crashes=2, faults=3 + deep, agains=6),
@@ -203,6 +321,23 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         finals=UNKNOWN,
         leaves=True,
     ),
+    "Quant's chats": lambda deep: chat(
+        Budget(crashes=1 + deep, faults=1 + deep, agains=5),
+        errors=PASSING,
+        finals=UNKNOWN,
+        leaves=True,
+    ),
+    "Quant's chats, fails once": lambda deep: chat(
+        Budget(crashes=1, faults=int(deep)),
+        ASKS_ONCE,
+        model={"failing": 1},
+        errors=frozenset({"QuantRunError"}),
+        finals=UNKNOWN,
+        leaves=True,
+    ),
+    "Quant's tasks": lambda deep: task(
+        Budget(crashes=2, faults=1 + deep), most_runs=3, errors=PASSING, ordered=False
+    ),
     "without a checkpointer": lambda _: acp(
         "searches",
         Budget(faults=2),
@@ -223,82 +358,3 @@ def scenario(name: str, *, deep: bool = False) -> Scenario:
     made = SCENARIOS[name](deep)
     made.name = name
     return made
-
-
-@dataclass(frozen=True)
-class Limit:
-    """What docs/guarantees.md does not promise, or says that it cannot be excluded.
-
-    Attributes:
-        said: The page's words.
-        scenario: Makes the world in which it shows.
-        promise: What of the promise that is broken there is in its words.
-        cause: What must have happened.
-    """
-
-    said: str
-    scenario: Callable[[], Scenario]
-    promise: str
-    cause: str
-
-
-_FORGETS = Settings(durability="exit", survives=False)
-_IN_MEMORY = Settings(survives=False)
-
-LIMITS = (
-    Limit(
-        "a request that a proxy delays for longer than this side waits before it looks again",
-        lambda: acp("searches", Budget(lates=1), ()),
-        "2 runs",
-        "is held up, and given up",
-    ),
-    Limit(
-        "or that a proxy sends twice, may start a second run",
-        lambda: acp("searches", Budget(doubles=1), ()),
-        "2 runs",
-        "arrives twice",
-    ),
-    Limit(
-        "An answer that is delayed like that may reach the run's next question",
-        lambda: acp("searches", Budget(lates=1), most_runs=2),
-        "was answered 'blue' to 'food?'",
-        "a late resume_stateless_run arrives",
-    ),
-    Limit(
-        "a process that is killed forgets that it ever began, and a new `invoke` is a new task",
-        lambda: acp("searches", Budget(crashes=1), (), settings=_FORGETS, stores=False),
-        "run-1",
-        "dies",
-    ),
-    Limit(
-        "one run as long as the process lives",
-        lambda: acp("searches", Budget(crashes=1), (), settings=_IN_MEMORY, in_memory=True),
-        "run-1",
-        "dies",
-    ),
-    Limit(
-        "`UnknownOutcomeError` if the process died, or the answer was lost, between sending and "
-        "remembering",
-        lambda: acp("neither", Budget(faults=1), ()),
-        "UnknownOutcomeError",
-        "create_stateless_run",
-    ),
-    Limit(
-        "LangGraph lets two of them run one thread at the same time, and each would start a run",
-        lambda: acp("searches", Budget(seconds=1), ()),
-        "2 runs",
-        "a second worker takes the thread",
-    ),
-    Limit(
-        "unknown if an answer is lost",
-        lambda: acp(
-            "neither",
-            Budget(faults=1),
-            (),
-            settings=Settings(remembers=False, survives=False),
-            in_memory=True,
-        ),
-        "UnknownOutcomeError",
-        "create_and_wait_for_stateless_run_output",
-    ),
-)

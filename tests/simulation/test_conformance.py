@@ -8,10 +8,13 @@ import pytest
 from langgraph.types import RetryPolicy
 from simulation.conformance import HAPPENINGS, Case, in_reality, in_the_model
 
-from acp_langgraph.errors import ACPRunException
+from acp_langgraph.errors import A2ATaskError, ACPRunException, RemoteGraphError
 
 ON_FAILURE = RetryPolicy(
-    max_attempts=3, initial_interval=0.0, jitter=False, retry_on=ACPRunException
+    max_attempts=3,
+    initial_interval=0.0,
+    jitter=False,
+    retry_on=(ACPRunException, RemoteGraphError, A2ATaskError),
 )
 KINDS = ("searches", "lists", "agntcy")
 
@@ -72,3 +75,44 @@ def test_a_failed_run_is_done_again_by_a_retry_policy(
 @pytest.mark.parametrize("number", [0, 2, 4])
 def test_two_things_happen(number: int, first: str, second: str, tmp_path: Path) -> None:
     compare(Case("searches", {number: first, number + 1: second}), tmp_path)
+
+
+GRAPHS = ("dev", "aegra")
+AGENTS = ("keeps contexts", "late", "own contexts", "0.3")
+
+
+@pytest.mark.parametrize("happening", ["unanswered", "dies before", "dies after"])
+@pytest.mark.parametrize("number", [1, 4, 6])
+@pytest.mark.parametrize("threads", [False, True], ids=["by itself", "on threads"])
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_something_happens_to_an_exchange_with_a_server_of_langgraphs(
+    kind: str, threads: bool, number: int, happening: str, tmp_path: Path
+) -> None:
+    compare(Case(kind, {number: happening}, threads=threads), tmp_path)
+
+
+@pytest.mark.parametrize("happening", ["unanswered", "dies after"])
+@pytest.mark.parametrize("number", [0, 2, 3])
+@pytest.mark.parametrize("kind", AGENTS)
+def test_something_happens_to_an_exchange_of_a2a(
+    kind: str, number: int, happening: str, tmp_path: Path
+) -> None:
+    compare(Case(kind, {number: happening}), tmp_path)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("kind", ["dev", "keeps contexts"])
+def test_failed_work_of_other_protocols_is_done_again_by_a_retry_policy(
+    kind: str, number: int, tmp_path: Path
+) -> None:
+    case = Case(kind, {number: "dies after"}, ("color?",), failing=1, retry=ON_FAILURE)
+    compare(case, tmp_path)
+
+
+def test_a_refusal_to_search_is_not_asked_for_again_after_a_lost_one(tmp_path: Path) -> None:
+    """Servers that cannot search say 500, which would be worth repeating anywhere else."""
+    case = Case("lists", {0: "dies after", 1: "lost"}, ())
+    compare(case, tmp_path)
+    searches = ["search_stateless_runs"] * 3  # the lost one, the refusal, and the list
+    assert in_the_model(case).requests[1:4] == searches
+    assert in_the_model(case).requests[4] != searches[0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
+from simulation.building import acp
 from simulation.explorer import explore, walk
-from simulation.scenarios import Budget, acp
+from simulation.world import Budget
 
 
 def test_processes_that_are_taken_for_equal_go_on_alike() -> None:

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any
 
-__all__ = ["VirtualLoop"]
+__all__ = ["Handle", "VirtualLoop"]
 
 
-class _Handle:
+class Handle:
     """Something to be called."""
 
     __slots__ = ("args", "callback", "context", "when")
@@ -46,8 +46,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def __init__(self) -> None:
         self.tasks: list[asyncio.Task[Any]] = []
         self.now = 0.0
-        self._ready: deque[_Handle] = deque()
-        self._timers: list[tuple[float, int, _Handle]] = []
+        self._ready: deque[Handle] = deque()
+        self._timers: list[tuple[float, int, Handle]] = []
         self._count = 0
 
     def run(self) -> None:
@@ -79,7 +79,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     # What asyncio's tasks, futures and time-outs want of a loop
 
     def call_soon(self, callback: Callable[..., Any], *args: Any, context: Any = None) -> Any:
-        handle = _Handle(callback, args, context, self.now)
+        handle = Handle(callback, args, context, self.now)
         self._ready.append(handle)
         return handle
 
@@ -88,7 +88,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_at(
         self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None
     ) -> Any:
-        handle = _Handle(callback, args, context, when)
+        handle = Handle(callback, args, context, when)
         self._count += 1
         heapq.heappush(self._timers, (when, self._count, handle))
         return handle

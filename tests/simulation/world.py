@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
-from langgraph._internal._constants import ERROR
 from simulation.memory import CHECKPOINT, NOTHING_STORED, Ended, Entry, Put, Store, landed
 from simulation.people import what_people_do
-from simulation.process import OPEN, Input, Machine, Request, Stand
+from simulation.process import HEARS, OPEN, OPEN_TASK, Input, Machine, Request, Stand
+
+from acp_langgraph.nodes.langgraph import ERROR
 
 __all__ = ["Budget", "Happening", "Scenario", "World"]
 
@@ -29,6 +30,7 @@ class Budget(NamedTuple):
         lates: Requests that arrive after their senders gave them up, whenever that is.
         doubles: Requests that arrive twice.
         silences: Exchanges to which nobody answers for as long as anybody waits; where time passes.
+        cuts: Streams that end as if they were at their end.
         waits: Waits that the server ends before there is anything to say.
         stale: Looks at the checkpointer before what was written in the background is there.
         nones: Times that somebody invokes the graph without an answer although it asks.
@@ -46,6 +48,7 @@ class Budget(NamedTuple):
     lates: int = 0
     doubles: int = 0
     silences: int = 0
+    cuts: int = 0
     waits: int = 0
     stale: int = 0
     nones: int = 0
@@ -69,6 +72,7 @@ class Proc(NamedTuple):
         ended: How its invocation ended, if it did.
         told: Whether somebody was told.
         lags: Whether what is written in the background is late.
+        shown: What whoever watches has seen: numbers of events, and `gap`.
     """
 
     state: int
@@ -78,6 +82,7 @@ class Proc(NamedTuple):
     ended: Ended | None = None
     told: bool = False
     lags: bool = False
+    shown: tuple[int | str, ...] = ()
 
     @property
     def is_at_work(self) -> bool:
@@ -121,6 +126,8 @@ class World(NamedTuple):
 Happening: TypeAlias = tuple[str, World]
 """What happens, in a line, and the world then."""
 
+_OPENS = frozenset({OPEN, OPEN_TASK})
+_OPENED_BY = frozenset({"SendMessage", "message/send"})
 _PATIENCE = 60.0  # seconds that this side waits for an answer at most
 _FAULTS: tuple[tuple[str, bool, tuple[Any, ...]], ...] = (
     ("is lost on the way", False, ("unanswered",)),
@@ -154,6 +161,9 @@ class Scenario:
         locked: Whether workers lock the thread that they are at work on.
         must_be_told: Whether somebody must have been told of a failure.
         deadline: Until when whoever is told of a deadline must have been, in seconds.
+        stored_is_told: Whether whoever looks finds a failure that is stored, and so was told.
+        ordered: Whether steps have the same names in the same places, whatever became known meanwhile.
+        asks_until: Until when whoever is asked must have been, in seconds.
     """
 
     name: str
@@ -172,6 +182,9 @@ class Scenario:
     locked: bool = False
     must_be_told: bool = False
     deadline: float = float("inf")
+    stored_is_told: bool = True
+    ordered: bool = True
+    asks_until: float = float("inf")
 
     @property
     def beginning(self) -> World:
@@ -241,6 +254,9 @@ class Scenario:
     def _of_request(
         self, world: World, place: int, proc: Proc, index: int, request: Request, who: str
     ) -> Iterator[Happening]:
+        if self.model.is_stream(request):
+            yield from self._of_stream(world, place, index, request, who)
+            return
         name, model = request.operation, self.model
         reply: Any = ("reply", index)
         server, status, content = model.respond(world.server, request)
@@ -261,7 +277,29 @@ class Scenario:
                 f"{who}: {name} -> {status}, before there is anything to tell",
                 self._given(done.spending("waits"), place, (*reply, ("http", status, content))),
             )
-        yield from self._of_network(world, done, place, index, request, who)
+        if request.kind == "call":  # and not what is done on this side
+            yield from self._of_network(world, done, place, index, request, who)
+
+    def _of_stream(
+        self, world: World, place: int, index: int, request: Request, who: str
+    ) -> Iterator[Happening]:
+        """A stream is joined, or goes on by an event, or ends; which it may do before its time."""
+        reply: Any = ("reply", index)
+        name = request.operation
+        if request.kind != HEARS:
+            outcome = self.model.joined(world.server, request)
+            yield f"{who}: {name} is joined", self._given(world, place, (*reply, outcome))
+        else:
+            said, event = self.model.event(world.server, request)
+            if event is not None:
+                told = f"{who} hears {said}" if event else f"{who}: {name} is at its end"
+                yield told, self._given(world, place, (*reply, ("value", event)))
+            if world.budget.cuts:
+                after = self._given(world.spending("cuts"), place, (*reply, ("value", b"")))
+                yield f"{who}: {name} ends before its time, as if it were its end", after
+        if world.budget.faults:
+            after = self._given(world.spending("faults"), place, (*reply, ("unanswered",)))
+            yield f"{who}: {name} breaks off", after
 
     def _of_network(
         self, world: World, done: World, place: int, index: int, request: Request, who: str
@@ -273,7 +311,7 @@ class Scenario:
             for said, arrives, outcome in _FAULTS[: self.faults]:
                 if arrives and not changes:
                     continue  # the same as if it had never arrived
-                if outcome == ("unsent",) and name == OPEN:
+                if outcome == ("unsent",) and name in _OPENS:
                     continue
                 after = (done if arrives else world).spending("faults")
                 yield f"{who}: {name} {said}", self._given(after, place, (*reply, outcome))
@@ -285,12 +323,22 @@ class Scenario:
                     after = after._replace(clock=world.clock + seconds)
                     told = f"{who}: {name} {said}, and there is no answer for {seconds:g} s"
                     yield told, self._given(after, place, (*reply, ("silence", seconds)))
-        if changes and world.budget.lates:
-            after = world.spending("lates")._replace(late=(*world.late, request))
+        if changes:
+            yield from self._of_proxies(world, done, place, index, request, who)
+
+    def _of_proxies(
+        self, world: World, done: World, place: int, index: int, request: Request, who: str
+    ) -> Iterator[Happening]:
+        """What becomes of a request that something in between delays, or sends twice."""
+        name, reply = request.operation, ("reply", index)
+        if world.budget.lates:
+            late = world.spending("lates")._replace(late=(*world.late, request))
             said = f"{who}: {name} is held up, and given up"
-            yield said, self._given(after, place, (*reply, ("late",)))
-        if changes and world.budget.doubles:
+            yield said, self._given(late, place, (*reply, ("late",)))
+        if world.budget.doubles:
             server, status, content = self.model.respond(world.server, request)
+            if isinstance(content, Request):
+                return
             twice = done.spending("doubles")
             twice = twice._replace(server=self.model.respond(server, request)[0])
             yield (
@@ -352,10 +400,13 @@ class Scenario:
                 lost = tuple(each for each in proc.puts if each not in stored)
                 if lost:
                     said.append(f"{_in_words(lost)} was not stored yet")
-                told = world.told or any(
-                    channel == ERROR and " " not in task
-                    for put in stored
-                    for task, channel, _ in put
+                told = world.told or (
+                    self.stored_is_told
+                    and any(
+                        channel == ERROR and " " not in task
+                        for put in stored
+                        for task, channel, _ in put
+                    )
                 )
                 after = world._replace(server=server, store=store, procs=others, human=human)
                 yield "; ".join(said), after._replace(told=told)
@@ -383,7 +434,7 @@ class Scenario:
         if given[0] == "reply":
             known = known[: given[1]] + known[given[1] + 1 :]
         for index, (one, now) in enumerate(zip(known, effects, strict=False)):
-            if isinstance(one, Request) and one.operation == OPEN and "create_and" in now[1]:
+            if isinstance(one, Request) and one.operation in _OPENS and _opens(now):
                 effects[index] = one  # it is open already
         return self._with(
             world,
@@ -393,6 +444,7 @@ class Scenario:
                 effects=tuple(effects),
                 puts=(*proc.puts, *stand.puts),
                 ended=stand.ended,
+                shown=(*proc.shown, *stand.shown),
             ),
         )
 
@@ -406,6 +458,13 @@ class Scenario:
         for write in itertools.chain(*puts):
             store = landed(store, number, write)
         return store
+
+
+def _opens(effect: Any) -> bool:
+    """Whether it is a request that is answered when what it begins is done."""
+    return isinstance(effect, Request) and (
+        "create_and" in effect.operation or effect.operation in _OPENED_BY
+    )
 
 
 def _subsets(things: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
