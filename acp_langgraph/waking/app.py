@@ -19,6 +19,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -82,6 +84,8 @@ class WakeApp:
             key_of(each)
         self._max_age = max_age
         self._places = asyncio.Semaphore(at_once)
+        # A graph may take its time: those who only read must not wait for its thread.
+        self._workers = None if self._threads.awaits else ThreadPoolExecutor(at_once, "wake")
         self._hints: dict[str, set[str]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -130,7 +134,7 @@ class WakeApp:
                 _log.info("a notice was refused: %s", error)
                 return 401
         try:
-            view = await self._run(lambda: self._threads.read(wake.thread_id))
+            view = await self._run(partial(self._threads.read, wake.thread_id), None)
         except Exception:  # noqa: BLE001 - whatever it was, who sent it is to try again
             _log.exception("thread %s could not be read", wake.thread_id)
             return 503
@@ -167,17 +171,19 @@ class WakeApp:
             async with self._places:
                 while hints := self._hints.pop(thread_id, None):
                     try:
-                        await self._run(partial(wake, self._threads, thread_id, hints))
+                        waking = partial(wake, self._threads, thread_id, hints)
+                        await self._run(waking, self._workers)
                     except Exception:  # noqa: BLE001 - whatever a graph raises
                         _log.exception("thread %s failed when it was woken", thread_id)
         finally:
             del self._tasks[thread_id]
             self._hints.pop(thread_id, None)
 
-    async def _run(self, make: Callable[[], Flow[Any]]) -> Any:
+    async def _run(self, make: Callable[[], Flow[Any]], workers: ThreadPoolExecutor | None) -> Any:
         if self._threads.awaits:
             return await adrive(make(), AWAITING)
-        return await asyncio.to_thread(lambda: drive(make(), BLOCKING))
+        loop, context = asyncio.get_running_loop(), copy_context()
+        return await loop.run_in_executor(workers, lambda: context.run(drive, make(), BLOCKING))
 
 
 _HEADERS: Final = {

@@ -45,9 +45,12 @@ def find(saver: Any, after: str) -> Flow[tuple[list[Candidate], str | None]]:
     """Threads that may be suspended, some at a time; and after which the next are, if there are more."""
     kind = kind_of(saver)
     if kind in {"postgres", "sqlite"}:
-        values = (after, _PAGE, after, _PAGE, _PAGE)
-        found = yield from rows(saver, _FIND[kind], values)
-        return _candidates(found, saver.serde.loads_typed)
+        which, after = (after[0], after[1:]) if after else (_SUSPENDED, "")
+        query = _FIND[kind][which]
+        page, last = _candidates((yield from rows(saver, query, (after, _PAGE))), saver)
+        if last is not None:
+            return page, which + last
+        return page, _WOKEN if which == _SUSPENDED else None
 
     async def listed() -> list[Candidate]:
         return list(_of_tuples([each async for each in saver.alist(None)]))
@@ -55,37 +58,46 @@ def find(saver: Any, after: str) -> Flow[tuple[list[Candidate], str | None]]:
     return (yield from Work(lambda: list(_of_tuples(saver.list(None))), listed)), None
 
 
+_SUSPENDED, _WOKEN = "s", "w"  # those that wait, and then those that their waker has left
 _NEWEST: Final = (
     "(SELECT max(n.checkpoint_id) FROM checkpoints n WHERE n.thread_id = {0}.thread_id "
     "AND n.checkpoint_ns = '')"
 )
-_FIND_IN: Final = (
-    "SELECT * FROM (SELECT w.thread_id AS thread_id, w.checkpoint_id, w.type, w.{value} "  # noqa: S608 - of names
-    "FROM {writes} w WHERE w.checkpoint_ns = '' "
-    f"AND w.channel = '{INTERRUPT}' AND w.thread_id > %s AND w.checkpoint_id = {_NEWEST.format('w')} "
-    "ORDER BY w.thread_id LIMIT %s) AS suspended "
-    "UNION ALL SELECT * FROM (SELECT c.thread_id, c.checkpoint_id, NULL, CAST(NULL AS {blob}) "
-    "FROM checkpoints c "
-    "WHERE c.checkpoint_ns = '' AND c.thread_id > %s AND {is_woken} "
-    f"AND c.checkpoint_id = {_NEWEST.format('c')} ORDER BY c.thread_id LIMIT %s) AS woken "
-    "ORDER BY 1 LIMIT %s"
+_THOSE_SUSPENDED: Final = (
+    "SELECT w.thread_id, w.checkpoint_id, w.type, w.{value} FROM {writes} w "  # noqa: S608 - of names
+    f"WHERE w.checkpoint_ns = '' AND w.channel = '{INTERRUPT}' AND w.thread_id > %s "
+    f"AND w.checkpoint_id = {_NEWEST.format('w')} ORDER BY w.thread_id LIMIT %s"
 )
+_THOSE_WOKEN: Final = (
+    "SELECT c.thread_id, c.checkpoint_id, NULL, NULL FROM checkpoints c "  # noqa: S608 - as above
+    "WHERE c.checkpoint_ns = '' AND c.thread_id > %s AND {is_woken} "
+    f"AND c.checkpoint_id = {_NEWEST.format('c')} "
+    "AND NOT EXISTS (SELECT 1 FROM {writes} w WHERE w.thread_id = c.thread_id "
+    f"AND w.checkpoint_ns = '' AND w.checkpoint_id = c.checkpoint_id AND w.channel = '{INTERRUPT}') "
+    "ORDER BY c.thread_id LIMIT %s"
+)
+
+
+def _queries(**names: str) -> dict[str, str]:
+    return {
+        _SUSPENDED: _THOSE_SUSPENDED.format(**names),
+        _WOKEN: _THOSE_WOKEN.format(**names),
+    }
+
+
 _FIND: Final = {
-    "postgres": _FIND_IN.format(
-        value="blob", blob="bytea", writes="checkpoint_writes", is_woken=f"c.metadata ? '{WOKEN}'"
+    "postgres": _queries(
+        value="blob", writes="checkpoint_writes", is_woken=f"c.metadata ? '{WOKEN}'"
     ),
-    "sqlite": _FIND_IN.format(
+    "sqlite": _queries(
         value="value",
-        blob="BLOB",
         writes="writes",
         is_woken=f"instr(CAST(c.metadata AS TEXT), '\"{WOKEN}\"') > 0",
     ),
 }
 
 
-def _candidates(
-    found: list[tuple[Any, ...]], loads: Callable[[tuple[str, bytes]], Any]
-) -> tuple[list[Candidate], str | None]:
+def _candidates(found: list[tuple[Any, ...]], saver: Any) -> tuple[list[Candidate], str | None]:
     """The threads in rows that are in their order; the last of a full page may go on on the next."""
     threads: dict[str, list[tuple[Any, ...]]] = {}
     for row in found:
@@ -97,7 +109,9 @@ def _candidates(
             del threads[last]
             last = next(reversed(threads))
         after = last
-    return [_candidate(thread, of_it, loads) for thread, of_it in threads.items()], after
+    return [
+        _candidate(thread, of_it, saver.serde.loads_typed) for thread, of_it in threads.items()
+    ], after
 
 
 def _candidate(

@@ -75,8 +75,8 @@ def agents(go_on: Any, told: Any) -> None:
     """Serve one agent that is at work until all are let go, and one that takes a moment."""
 
     async def hold(_: State) -> State:
-        while not go_on.is_set():
-            await asyncio.sleep(0.05)
+        while not go_on.is_set():  # noqa: ASYNC110 - another process says so
+            await asyncio.sleep(1)
         return {"ended": time.time()}
 
     async def soon(_: State) -> State:
@@ -209,11 +209,11 @@ async def sweeping(saver: Any, graph: Any, where: str, url: str, threads: int) -
     numbers = (
         f"SELECT generate_series(1, {threads}) AS n"
         if kind == "postgres"
-        else f"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {threads}) "
+        else f"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {threads}) "  # noqa: S608
         "SELECT n FROM c"
     )
     statements = [
-        f"INSERT INTO {table} ({columns}) SELECT 'copy ' || n, "
+        f"INSERT INTO {table} ({columns}) SELECT 'copy ' || n, "  # noqa: S608
         f"{columns.partition(', ')[2]} FROM {table}, ({numbers}) AS numbers "
         "WHERE thread_id = 'copied'"
         for table, columns in COPIED[kind].items()
@@ -256,7 +256,7 @@ def connections_to(url: str) -> int:
     """How many sockets of this process lead to a server of this machine."""
     port = f":{int(url.rpartition(':')[2]):04X}"
     lines = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
-    own = {os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()}
+    own = {str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()}
     fields = (line.split() for line in lines)
     return sum(each[2].endswith(port) and f"socket:[{each[9]}]" in own for each in fields)
 

@@ -16,7 +16,7 @@ from support.colors import Color
 
 from acp_langgraph import ACPNode, Sweeper
 from acp_langgraph.core.webhooks import new_secret
-from acp_langgraph.server import RunningServer, WebhookPolicy, serve
+from acp_langgraph.server import Limits, RunningServer, WebhookPolicy, serve
 
 __all__ = ["SECRET", "Agents", "Said", "State", "at", "of_one", "serving", "suspending", "swept"]
 
@@ -43,18 +43,41 @@ class Said(TypedDict):
     answers: NotRequired[Annotated[list[Any], operator.add]]
 
 
+class _Gate:
+    """Opened from a thread, and waited at on an event loop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_open = False
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    def open(self) -> None:
+        with self._lock:
+            self._is_open = True
+            for loop, event in self._waiting:
+                loop.call_soon_threadsafe(event.set)
+
+    async def wait(self) -> None:
+        event = asyncio.Event()
+        with self._lock:
+            if self._is_open:
+                return
+            self._waiting.append((asyncio.get_running_loop(), event))
+        await event.wait()
+
+
 class Agents:
     """Agents whose runs are at work until they are let go, by their texts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._gates: dict[str, threading.Event] = {}
+        self._gates: dict[str, _Gate] = {}
         self.server: RunningServer
 
     def let_go(self, *texts: str) -> None:
         """Let runs go on with these texts, now or later."""
         for text in texts:
-            self._gate(text).set()
+            self._gate(text).open()
 
     @property
     def url(self) -> str:
@@ -65,30 +88,26 @@ class Agents:
         """How many runs there are of each status."""
         return self.server.count_runs()
 
-    def _gate(self, text: str) -> threading.Event:
-        with self._lock:
-            return self._gates.setdefault(text, threading.Event())
+    def graphs(self) -> dict[str, Any]:
+        """The agents: one that only works, and one that works, asks, and works on."""
+        work = StateGraph(Said).add_node("work", self._work).add_edge(START, "work").compile()
+        asks = StateGraph(Said).add_node("work", self._work).add_node("ask", _ask)
+        asks.add_node("more", self._more).add_edge(START, "work").add_edge("work", "ask")
+        return {"work": work, "ask": asks.add_edge("ask", "more").compile()}
 
-    async def work(self, state: Said) -> dict[str, Any]:
+    def _gate(self, text: str) -> _Gate:
+        with self._lock:
+            return self._gates.setdefault(text, _Gate())
+
+    async def _work(self, state: Said) -> dict[str, Any]:
         """Be at work until the text is let go; a text that begins with `fail` fails then."""
-        gate = self._gate(state["text"])
-        while not gate.is_set():  # noqa: ASYNC110 - a test sets it from another thread
-            await asyncio.sleep(0.002)
+        await self._gate(state["text"]).wait()
         if state["text"].startswith("fail"):
             raise ValueError("no ink")
         return {"text": state["text"].upper()}
 
-    def graphs(self) -> dict[str, Any]:
-        """The agents: one that only works, and one that works, asks, and works on."""
-        work = StateGraph(Said).add_node("work", self.work).add_edge(START, "work").compile()
-        asks = StateGraph(Said).add_node("work", self.work).add_node("ask", _ask)
-        asks.add_node("more", self._more).add_edge(START, "work").add_edge("work", "ask")
-        return {"work": work, "ask": asks.add_edge("ask", "more").compile()}
-
     async def _more(self, state: Said) -> dict[str, Any]:
-        gate = self._gate(f"{state['text'].lower()} more")
-        while not gate.is_set():  # noqa: ASYNC110 - a test sets it from another thread
-            await asyncio.sleep(0.002)
+        await self._gate(f"{state['text'].lower()} more").wait()
         return {"text": f"{state['text']} {state['answers']}"}
 
 
@@ -101,7 +120,8 @@ def serving(**settings: Any) -> Iterator[Agents]:
     """The agents, served by a server that may call webhooks of this machine, and soon again."""
     agents = Agents()
     policy = WebhookPolicy(**{"allow": ["*"], "first_pause": 0.02, **settings})
-    with serve(agents.graphs(), webhooks=policy) as agents.server:
+    limits = Limits(running=2000)
+    with serve(agents.graphs(), webhooks=policy, limits=limits) as agents.server:
         yield agents
 
 

@@ -17,6 +17,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, StateGraph, add_messages
 from langgraph.prebuilt import ToolNode
+from langgraph.types import Send
 from support.colors import Color
 from support.waking import SECRET, Agents, Said, at, of_one, suspending, swept
 
@@ -176,3 +177,22 @@ def test_an_a2a_agent_that_calls_nobody_is_given_no_webhook(color: Color) -> Non
         color.invoke(graph, {"text": "hi"}, at("1"))
         (sent,) = (each.json for each in server.requests if each.operation == "SendMessage")
         assert "me.example" not in str(sent)
+
+
+def test_a_tool_call_that_is_sent_by_itself_waits_beside_the_others(
+    color: Color, agents: Agents, text: str
+) -> None:
+    tool = ACPNode("work", "work", agents.url, input_type=Said, wait="suspend").as_tool()
+    calls = [
+        {"name": "work", "id": each, "args": {"text": f"{text}{each}"}, "type": "tool_call"}
+        for each in "ab"
+    ]
+    builder = StateGraph(Chat).add_node("tools", ToolNode([tool]))
+    builder.add_conditional_edges(START, lambda _: [Send("tools", [each]) for each in calls])
+    graph = builder.compile(checkpointer=InMemorySaver())
+    _, waits = split_interrupts(color.invoke(graph, {"messages": []}, at("1")))
+    assert len(waits) == 2
+    agents.let_go(f"{text}a", f"{text}b")
+    swept(color, graph, lambda _: not graph.get_state(at("1")).tasks)
+    said = [each.artifact["text"] for each in graph.get_state(at("1")).values["messages"]]
+    assert sorted(said) == [f"{text}A".upper(), f"{text}B".upper()]

@@ -204,5 +204,8 @@ def test_a_lock_is_taken_as_its_saver_is_used(tmp_path: Path) -> None:
 
 
 def test_of_an_unknown_saver_there_is_no_lock() -> None:
-    with pytest.raises(NodeConfigurationError, match="object"):
-        thread_lock(object(), "1").__enter__()
+    class Shelf:
+        pass
+
+    with pytest.raises(NodeConfigurationError, match="Shelf"):
+        thread_lock(Shelf(), "1").__enter__()
