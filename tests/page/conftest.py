@@ -24,7 +24,7 @@ FLAGS = (
     "--disable-sync",
 )
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")  # while it is there, the thread has an event loop that runs
@@ -57,7 +57,7 @@ def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
             stack.callback(context.close)
             context.grant_permissions(["clipboard-read", "clipboard-write"])
             page = context.new_page()
-            page.set_default_timeout(15_000)
+            page.set_default_timeout(30_000)
             if complains:
                 page.on("console", complain)
             page.on("pageerror", lambda error: complaints.append(str(error)))

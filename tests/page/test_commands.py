@@ -51,26 +51,18 @@ def command(folder: Path, *arguments: str) -> Iterator[tuple[Any, str]]:
 
 def test_serve_names_its_page_and_opens_it(tmp_path: Path) -> None:
     (tmp_path / "agent.py").write_text(GRAPH)
-    serve = ("serve", "agent.py:graph", "--port", "0")
-    with command(tmp_path, *serve, "--open") as (_, told):
+    with command(tmp_path, "serve", "agent.py:graph", "--port", "0", "--open") as (_, told):
         url = re.search(r"answer questions at (http://\S+/)", told)
         assert url, told
         assert "text/html" in httpx.get(url[1]).headers["content-type"]
         assert (tmp_path / "opened").read_text() == url[1]
-    with command(tmp_path, *serve, "--no-page") as (_, told):
-        url = re.search(r"at (http://\S+)", told)
-        assert url
-        assert httpx.get(f"{url[1]}/").status_code == 404
 
 
 @pytest.mark.browser
 def test_the_demo_is_answered_in_the_browser_also_after_it_was_stopped(opened, tmp_path: Path):
     demo = ("demo", "--page", "--outbox", str(tmp_path / "out"))
     with command(tmp_path, *demo) as (process, told):
-        (url,) = re.findall(r"(http://\S+)/#/inbox", told)
-        page = opened(SimpleNamespace(url=url), "#/inbox")
-        expect(page.get_by_text("May this mail be sent?")).to_be_visible()
-        page.context.close()
+        assert "/#/inbox" in told
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=60)
         assert "demo --resume" in rest
@@ -79,6 +71,7 @@ def test_the_demo_is_answered_in_the_browser_also_after_it_was_stopped(opened, t
     with command(tmp_path, *demo, "--resume") as (_, told):
         (url,) = re.findall(r"(http://\S+)/#/inbox", told)
         page = opened(SimpleNamespace(url=url), "#/inbox")
+        expect(page.get_by_text("May this mail be sent?")).to_be_visible()
         page.get_by_role("radiogroup", name="approve").get_by_text("yes").click()
         page.get_by_role("button", name="Send answer").click()
         expect(page.get_by_text("Nobody asks anything")).to_be_visible()

@@ -30,32 +30,33 @@ def values_of(server: Any, run: dict[str, Any]) -> Any:
     return httpx.get(f"{server.url}/runs/{run['run_id']}/wait").json()["output"]["values"]
 
 
-@pytest.mark.parametrize("mode", ["batched", "per_call"])
-@pytest.mark.parametrize(
-    ("word", "tool"),
-    [
-        ("Approve", "sent to ann@example.org: hi"),
-        ("Edit", "sent to bob@example.org: hi"),
-        ("Reject", "not today"),
-    ],
-)
-def test_tool_calls_are_approved_edited_rejected_and_answered(serving, opened, mode, word, tool):
-    server = serving({"agent": with_middleware(mode=mode)})
-    run = asked(server, ASK)
-    page = opened(server, "#/inbox")
-
-    part = decide(page, "send_mail", word)
-    if word == "Edit":
-        part.get_by_label("to", exact=True).fill("bob@example.org")
-    if word == "Reject":
-        part.get_by_label("Reason").fill("not today")
-    decide(page, "ask_user", "Respond").get_by_label("Response").fill("the blue one")
+def send(page: Page) -> None:
     page.get_by_role("button", name="Send answer").click()
-
     expect(page.get_by_text("Nobody asks anything")).to_be_visible()
-    said = {each.get("name"): each["content"] for each in values_of(server, run)["messages"]}
-    assert tool in said["send_mail"]
-    assert "the blue one" in said["ask_user"]
+
+
+@pytest.mark.parametrize("mode", ["batched", "per_call"])
+def test_tool_calls_are_approved_edited_rejected_and_answered(serving, opened, mode):
+    server = serving({"agent": with_middleware(mode=mode)})
+    page = opened(server, "#/inbox")
+    sent = {}
+
+    for word in ("Approve", "Edit", "Reject"):
+        run = asked(server, ASK)
+        part = decide(page, "send_mail", word)
+        if word == "Edit":
+            part.get_by_label("to", exact=True).fill("bob@example.org")
+        if word == "Reject":
+            part.get_by_label("Reason").fill("not today")
+        decide(page, "ask_user", "Respond").get_by_label("Response").fill("the blue one")
+        send(page)
+        said = {each.get("name"): each["content"] for each in values_of(server, run)["messages"]}
+        sent[word] = said["send_mail"]
+        assert "the blue one" in said["ask_user"]
+
+    assert sent["Approve"] == "sent to ann@example.org: hi"
+    assert sent["Edit"].endswith("sent to bob@example.org: hi")
+    assert "not today" in sent["Reject"]
 
 
 def test_only_what_is_allowed_can_be_chosen_and_all_must_be_decided(serving, opened):
@@ -73,36 +74,28 @@ def test_only_what_is_allowed_can_be_chosen_and_all_must_be_decided(serving, ope
     assert status == "interrupted"
 
 
-@pytest.mark.parametrize(
-    ("word", "response"),
-    [
-        ("Accept", {"type": "accept", "args": None}),
-        (
-            "Edit",
-            {
-                "type": "edit",
-                "args": {"action": "run_command", "args": {"command": "ls -l", "times": 1}},
-            },
-        ),
-        ("Respond", {"type": "response", "args": "better not"}),
-        ("Ignore", {"type": "ignore", "args": None}),
-    ],
-)
-def test_a_request_of_agent_inbox_gets_a_response_of_its_shape(serving, opened, word, response):
+def test_a_request_of_agent_inbox_gets_a_response_of_its_shape(serving, opened):
     server = serving({"agent": inbox()})
-    run = asked(server, {"input": {"text": "x"}})
     page = opened(server, "#/inbox")
-    expect(page.get_by_text("Look first")).to_be_visible()
+    given = {}
 
-    part = decide(page, "run_command", word)
-    if word == "Edit":
-        part.get_by_label("command").fill("ls -l")
-    if word == "Respond":
-        part.get_by_label("Response").fill("better not")
-    page.get_by_role("button", name="Send answer").click()
+    for word in ("Accept", "Edit", "Respond", "Ignore"):
+        run = asked(server, {"input": {"text": "x"}})
+        part = decide(page, "run_command", word)
+        if word == "Edit":
+            part.get_by_label("command").fill("ls -l")
+        if word == "Respond":
+            part.get_by_label("Response").fill("better not")
+        send(page)
+        (given[word],) = values_of(server, run)["answers"]
 
-    expect(page.get_by_text("Nobody asks anything")).to_be_visible()
-    assert values_of(server, run)["answers"] == [response]
+    changed = {"action": "run_command", "args": {"command": "ls -l", "times": 1}}
+    assert given == {
+        "Accept": {"type": "accept", "args": None},
+        "Edit": {"type": "edit", "args": changed},
+        "Respond": {"type": "response", "args": "better not"},
+        "Ignore": {"type": "ignore", "args": None},
+    }
 
 
 def test_an_edit_that_the_server_refuses_is_told_beside_the_field(serving, opened):

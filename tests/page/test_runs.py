@@ -180,16 +180,15 @@ def test_a_question_that_is_new_does_not_touch_what_is_typed_for_another(serving
     expect(page.get_by_label("2 runs ask")).to_be_visible()
 
 
-@pytest.mark.parametrize(("word", "answer"), [("Yes", True), ("No", False)])
-def test_yes_and_no_are_buttons(serving, opened, word, answer):
+def test_yes_and_no_are_buttons(serving, opened):
     server = serving({"clerk": asking("send?", {"type": "boolean"})})
-    httpx.post(f"{server.url}/runs/wait", json={"input": {"text": "x"}})
     page = opened(server, "#/inbox")
 
-    page.get_by_role("button", name=word, exact=True).click()
-
-    expect(page.get_by_text("Nobody asks anything")).to_be_visible()
-    assert answers_of(server) == [answer]
+    for word, answer in (("Yes", True), ("No", False)):
+        httpx.post(f"{server.url}/runs/wait", json={"input": {"text": "x"}})
+        page.get_by_role("button", name=word, exact=True).click()
+        expect(page.get_by_text("Nobody asks anything")).to_be_visible()
+        assert answers_of(server) == [answer]
 
 
 def test_several_questions_at_once_get_each_its_own_answer(serving, opened):
@@ -233,6 +232,7 @@ def test_a_chat_goes_on_on_a_thread_whose_history_is_told_step_by_step(serving, 
     page.get_by_role("button", name="Start run").click()
     expect(page.get_by_text("You said: again").first).to_be_visible()
     page.get_by_role("link", name="Threads").click()
+    expect(page.get_by_role("heading", name="Threads")).to_be_visible()
     page.locator(".run").click()
 
     expect(page.get_by_text("You said: hello").first).to_be_visible()
@@ -243,13 +243,12 @@ def test_a_chat_goes_on_on_a_thread_whose_history_is_told_step_by_step(serving, 
     expect(page.get_by_role("link", name="friend done")).to_have_count(2)
 
 
-@pytest.mark.parametrize("thread", ["", "new"])
-def test_what_is_copied_does_the_same_elsewhere(serving, opened, thread):
+def test_what_is_copied_does_the_same_elsewhere(serving, opened):
     server = serving({"friend": chatting()})
     page = opened(server)
     start(page, "friend")
     page.get_by_label("Message", exact=True).fill('it\'s "quoted" $HOME \\ \u2028 😀')
-    page.get_by_label("On", exact=True).select_option(thread)
+    page.get_by_label("On", exact=True).select_option("new")
 
     page.get_by_role("button", name="Copy as curl").click()
     curl = page.evaluate("navigator.clipboard.readText()")
