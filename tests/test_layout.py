@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "jobs": {"core"},
     "acp": {"core", "jobs", "transport", "auth", "json_schema"},
     "agent_protocol": {"core", "jobs", "acp"},
-    "a2a": {"core", "jobs", "acp"},
+    "a2a": {"core", "jobs", "acp", "json_schema"},
     "bridge": {"core", "jobs", "transport", "auth"},
     "quant": {"core", "jobs", "transport", "auth"},
     "mapping": {"core", "transport", "json_schema"},

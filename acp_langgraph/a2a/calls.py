@@ -1,11 +1,12 @@
-"""The operations of A2A, each as the binding that an agent offers has it.
+"""The operations of A2A, and how each is called at an agent's interfaces.
 
-An `Operation` is a call and what is to be made of its answer; `yield from operation.done(policy)`
-performs it. Over JSON-RPC every answer is a success of HTTP, and what went wrong is inside; it is
-raised as the error that HTTP+JSON has for the same thing, so that nobody else needs to know either.
+What an operation is given and gives is said in the words of 1.0, JSON-RPC's: `GET_TASK` takes
+`{"id": ..., "historyLength": ...}` and gives a `Task`, whichever binding it goes over. Over JSON-RPC every
+answer is a success of HTTP, and what went wrong is inside; it is raised as the error that HTTP+JSON has for
+the same thing, so that nobody else needs to know either.
 
-What a message is sent with (`returnImmediately`, its own `messageId` and `contextId`) is the job's
-business, `acp_langgraph.a2a.job`.
+What a message is sent with (its own `messageId` and `contextId`) is the job's business,
+`acp_langgraph.a2a.job`.
 """
 
 from __future__ import annotations
@@ -14,24 +15,20 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
 from typing_extensions import override
 
-from acp_langgraph.a2a.models import StreamResponse, Task, TaskList
+from acp_langgraph.a2a.card import AgentCard
+from acp_langgraph.a2a.models import FILE_OF_0_3, StreamResponse, Task, TaskList, made
 from acp_langgraph.core.calls import EVENT_STREAM, Call, path
-from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.operations import JSONObject
 from acp_langgraph.errors import ApiException, UnreadableAnswerException, error_for_status
-from acp_langgraph.jobs.job import JobPolicy
 
 T = TypeVar("T")
 
-_VERSION: Final = {"a2a-version": "1.0"}  # without it, a server takes a request for one of 0.3
-
 _STREAM: Final = {"accept": EVENT_STREAM, "cache-control": "no-store"}
+_NO_ANSWER: Final = "it is no answer of JSON-RPC 2.0"
 
 _ERRORS: Final[Mapping[int, tuple[int, str]]] = {
     -32001: (404, "TASK_NOT_FOUND"),
@@ -52,6 +49,44 @@ _ERRORS: Final[Mapping[int, tuple[int, str]]] = {
 """By the code of JSON-RPC: the status of HTTP that says the same, and the reason as A2A names it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """An operation, and what each binding calls it.
+
+    Attributes:
+        name: In 1.0, over JSON-RPC.
+        route: In 1.0, over HTTP+JSON: method, and path template.
+        old: In 0.3, over JSON-RPC; empty if it has none.
+        gives: What it is answered with, of a stream what each event is.
+        repeatable: Whether performing it twice is the same as performing it once.
+        streams: Whether it is answered with server-sent events.
+    """
+
+    name: str
+    route: str
+    old: str
+    gives: type[T]
+    repeatable: bool = True
+    streams: bool = False
+
+
+_TASK: Final = "/tasks/{id}"
+
+SEND_MESSAGE: Final = Operation(
+    "SendMessage", "POST /message:send", "message/send", StreamResponse, repeatable=False
+)
+GET_TASK: Final = Operation("GetTask", f"GET {_TASK}", "tasks/get", Task)
+LIST_TASKS: Final = Operation("ListTasks", "GET /tasks", "", TaskList)
+CANCEL_TASK: Final = Operation("CancelTask", f"POST {_TASK}:cancel", "tasks/cancel", Task)
+SUBSCRIBE_TO_TASK: Final = Operation(
+    "SubscribeToTask", f"GET {_TASK}:subscribe", "tasks/resubscribe", StreamResponse, streams=True
+)
+GET_EXTENDED_AGENT_CARD: Final = Operation(
+    *("GetExtendedAgentCard", "GET /extendedAgentCard", "agent/getAuthenticatedExtendedCard"),
+    AgentCard,
+)
+
+
 def reason_of(error: ApiException) -> str:
     """The reason that a server gave for an error, as A2A names it; empty if it gave none."""
     try:
@@ -63,74 +98,6 @@ def reason_of(error: ApiException) -> str:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation(Generic[T]):
-    """One exchange, and how its answer is read.
-
-    Attributes:
-        call: The exchange; its answer is JSON.
-        answer: What the answer is.
-        is_wrapped: Whether the answer is in an envelope of JSON-RPC.
-    """
-
-    call: Call[Any]
-    answer: Any
-    is_wrapped: bool
-
-    def done(self, policy: JobPolicy) -> Flow[T]:
-        """Perform it, repeating it where that does no harm.
-
-        Raises:
-            ApiException: The child class that stands for the refusal, whichever way it was told.
-        """
-        return self.read((yield from policy.repeat(self.call)))
-
-    def read(self, answer: Any) -> T:
-        """What an answer says."""
-        where = f"{self.call.operation} ({self.call.method} {self.call.path or '/'})"
-        said = unwrapped(where, answer) if self.is_wrapped else answer
-        if self.answer is None:
-            return None  # type: ignore[return-value]  # T is None
-        return made(self.answer, said, where)  # type: ignore[no-any-return]  # T is what it is made
-
-
-def unwrapped(where: str, answer: Any) -> Any:
-    """The result in an envelope of JSON-RPC.
-
-    Raises:
-        ApiException: If there is an error in it.
-    """
-    error = answer.get("error") if isinstance(answer, dict) else None
-    if isinstance(error, dict):
-        code = error.get("code")
-        status, _ = _ERRORS.get(code if isinstance(code, int) else 0, (500, ""))
-        content = json.dumps({"error": error}).encode()
-        raise error_for_status(where, status, {}, content)
-    if not isinstance(answer, dict) or "result" not in answer:
-        raise UnreadableAnswerException(where, 200, problem="it is no answer of JSON-RPC 2.0")
-    return answer["result"]
-
-
-def made(kind: Any, said: Any, where: str) -> Any:
-    """What was said, as it should be.
-
-    Raises:
-        UnreadableAnswerException: If it is something else.
-    """
-    try:
-        return _adapter(kind).validate_python(said)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        problem = f"{place + ': ' if place else ''}{first['msg']}"
-        raise UnreadableAnswerException(where, 200, problem=problem) from None
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
 class Binding(ABC):
     """How an agent's operations are called at one of its interfaces.
 
@@ -140,181 +107,94 @@ class Binding(ABC):
 
     Attributes:
         lists: Whether there is an operation that lists tasks.
+        headers: What tells the version.
     """
 
-    lists = True
-    is_wrapped = True
+    lists: ClassVar[bool] = True
+    headers: ClassVar[Mapping[str, str]] = {"a2a-version": "1.0"}  # without it, it would be 0.3
 
     def __init__(self, where: str, tenant: str = "") -> None:
         self.where = where
         self.tenant = tenant
 
-    def send_message(
-        self, message: JSONObject, *, waits: bool, webhook: str | None = None
-    ) -> Operation[StreamResponse]:
-        """Send a message, which begins a task or goes on with one; `waits` until that is settled."""
-        configuration: dict[str, Any] = {"returnImmediately": not waits}
-        if webhook is not None:
-            configuration["taskPushNotificationConfig"] = {"url": webhook}
-        params = {"message": message, "configuration": configuration}
-        return self._asked("SendMessage", params, StreamResponse, repeatable=False)
+    def call(self, operation: Operation[T], params: JSONObject) -> Call[Any]:
+        """What is exchanged for an operation; `read` makes something of the answer."""
+        headers = {**self.headers, **(_STREAM if operation.streams else {})}
+        call = self._call(operation, dict(params))
+        return replace(call, repeatable=operation.repeatable, headers=headers)
 
-    def send_streaming_message(self, message: JSONObject) -> Call[StreamResponse]:
-        """Send a message and follow what comes of it."""
-        return self._stream("SendStreamingMessage", {"message": message})
-
-    def get_task(self, task_id: str, *, history: int = 10) -> Operation[Task]:
-        """A task, with so many of the last messages."""
-        return self._asked("GetTask", {"id": task_id, "historyLength": history}, Task)
-
-    def list_tasks(
-        self, *, context_id: str = "", page_token: str = "", history: int = 0
-    ) -> Operation[TaskList]:
-        """Tasks with so many of their last messages, or all, a hundred at a time."""
-        asked = {"contextId": context_id, "pageToken": page_token, "historyLength": history}
-        given = {name: value for name, value in asked.items() if value}
-        return self._asked("ListTasks", {**given, "pageSize": 100}, TaskList)
-
-    def cancel_task(self, task_id: str) -> Operation[Task]:
-        """End a task."""
-        return self._asked("CancelTask", {"id": task_id}, Task)
-
-    def subscribe_to_task(self, task_id: str) -> Call[StreamResponse]:
-        """Follow a task: first how it is, and then what changes."""
-        return self._stream("SubscribeToTask", {"id": task_id})
-
-    def get_extended_agent_card(self) -> Operation[dict[str, Any]]:
-        """The card for those who have signed in."""
-        return self._asked("GetExtendedAgentCard", {}, dict[str, Any])
-
-    def create_push_config(self, task_id: str, config: JSONObject) -> Operation[dict[str, Any]]:
-        """Have a URL called with what becomes of a task: `url`, `token`, `authentication`."""
-        name, params = "CreateTaskPushNotificationConfig", {**config, "taskId": task_id}
-        return self._asked(name, params, dict[str, Any], repeatable=False)
-
-    def get_push_config(self, task_id: str, config_id: str) -> Operation[dict[str, Any]]:
-        """One of the URLs that are called, and how."""
-        params = {"taskId": task_id, "id": config_id}
-        return self._asked("GetTaskPushNotificationConfig", params, dict[str, Any])
-
-    def list_push_configs(self, task_id: str) -> Operation[Any]:
-        """Which URLs are called."""
-        return self._asked("ListTaskPushNotificationConfigs", {"taskId": task_id}, Any)
-
-    def delete_push_config(self, task_id: str, config_id: str) -> Operation[None]:
-        """Call one of them no more."""
-        params = {"taskId": task_id, "id": config_id}
-        return self._asked("DeleteTaskPushNotificationConfig", params, None)
-
-    def event_of(self, said: Any, where: str) -> StreamResponse:
-        """The event that the JSON in a stream is.
+    def read(self, operation: Operation[T], said: Any) -> T:
+        """What the JSON of an answer, or of an event of a stream, says.
 
         Raises:
-            ApiException: If it is none, but an error or something else.
+            ApiException: The child class that stands for the refusal that it is, or that says that it is
+                something else.
         """
-        event = unwrapped(where, said) if self.is_wrapped else said
-        return made(StreamResponse, event, where)  # type: ignore[no-any-return]  # of that type
+        return made(operation.gives, said, operation.name)
 
     @abstractmethod
-    def call(self, operation: str, params: dict[str, Any]) -> Call[Any]:
-        """What is exchanged for an operation of 1.0."""
-
-    def _asked(
-        self, operation: str, params: JSONObject, answer: Any, *, repeatable: bool = True
-    ) -> Operation[Any]:
-        call = replace(self.call(operation, dict(params)), repeatable=repeatable)
-        return Operation(call, answer, self.is_wrapped)
-
-    def _stream(self, operation: str, params: JSONObject) -> Call[Any]:
-        return self.call(operation, dict(params)).with_options(headers=_STREAM)
+    def _call(self, operation: Operation[T], params: dict[str, Any]) -> Call[Any]:
+        """The exchange, but for its headers; the parameters may be changed."""
 
 
 class JsonRpc(Binding):
     """1.0 over JSON-RPC."""
 
     @override
-    def call(self, operation: str, params: dict[str, Any]) -> Call[Any]:
-        if self.tenant:
-            params["tenant"] = self.tenant
-        return self._envelope(operation, params).with_options(headers=_VERSION)
+    def read(self, operation: Operation[T], said: Any) -> T:
+        error = said.get("error") if isinstance(said, dict) else None
+        if isinstance(error, dict):
+            code = error.get("code")
+            status, _ = _ERRORS.get(code if isinstance(code, int) else 0, (500, ""))
+            raise error_for_status(
+                operation.name, status, {}, json.dumps({"error": error}).encode()
+            )
+        if not isinstance(said, dict) or "result" not in said:
+            raise UnreadableAnswerException(operation.name, 200, problem=_NO_ANSWER)
+        return super().read(operation, said["result"])
 
-    def _envelope(self, method: str, params: dict[str, Any]) -> Call[Any]:
+    @override
+    def _call(self, operation: Operation[T], params: dict[str, Any]) -> Call[Any]:
+        tenant = {"tenant": self.tenant} if self.tenant else {}
+        return self._posted(operation, operation.name, {**params, **tenant})
+
+    def _posted(self, operation: Operation[T], method: str, params: JSONObject) -> Call[Any]:
         body = {"jsonrpc": "2.0", "id": "1", "method": method, "params": params}
-        return Call(method, "POST", self.where, Any, body=body)
+        return Call(operation.name, "POST", self.where, Any, body=body)
 
 
 class OldJsonRpc(JsonRpc):
     """0.3 over JSON-RPC: other names, no list of tasks."""
 
     lists = False
+    headers: ClassVar[Mapping[str, str]] = {}
 
     @override
-    def call(self, operation: str, params: dict[str, Any]) -> Call[Any]:
+    def _call(self, operation: Operation[T], params: dict[str, Any]) -> Call[Any]:
         if "message" in params:
-            configuration = params.pop("configuration", {})
-            push = configuration.get("taskPushNotificationConfig")
-            params = {"message": _old_message(params["message"])}
-            if operation == "SendMessage":
-                waits = not configuration.get("returnImmediately", True)
-                params["configuration"] = {
-                    "blocking": waits,
-                    **({"pushNotificationConfig": push} if push else {}),
-                }
-        elif operation == "CreateTaskPushNotificationConfig":
-            task_id = params.pop("taskId")
-            params = {"taskId": task_id, "pushNotificationConfig": params}
-        elif "taskId" in params:
-            config = {"pushNotificationConfigId": params["id"]} if "id" in params else {}
-            params = {"id": params["taskId"], **config}
-        return self._envelope(_OLD_METHODS[operation], params)
+            configuration: dict[str, Any] = {
+                "blocking": not params["configuration"]["returnImmediately"]
+            }
+            if push := params["configuration"].get("taskPushNotificationConfig"):
+                configuration["pushNotificationConfig"] = push
+            message = _old_message(params["message"])
+            params = {"message": message, "configuration": configuration}
+        return self._posted(operation, operation.old, params)
 
 
 class HttpJson(Binding):
     """1.0 over HTTP+JSON."""
 
-    is_wrapped = False
-
     @override
-    def call(self, operation: str, params: dict[str, Any]) -> Call[Any]:
-        method, template = _PATHS[operation]
-        inside = {name: params.pop(name) for name in ("taskId", "id") if f"{{{name}}}" in template}
+    def _call(self, operation: Operation[T], params: dict[str, Any]) -> Call[Any]:
+        method, _, template = operation.route.partition(" ")
+        inside = {"id": params.pop("id")} if "{id}" in template else {}
         below = path("/{tenant}", tenant=self.tenant) if self.tenant else ""
         where = f"{self.where.rstrip('/')}{below}{path(template, **inside)}"
-        posted = {"body": params} if method == "POST" else {"query": _as_text(params)}
-        returns = str if method == "DELETE" else Any
-        return Call(operation, method, where, returns, headers=_VERSION, **posted)
-
-
-_OLD_METHODS: Final = {
-    "SendMessage": "message/send",
-    "SendStreamingMessage": "message/stream",
-    "GetTask": "tasks/get",
-    "CancelTask": "tasks/cancel",
-    "SubscribeToTask": "tasks/resubscribe",
-    "GetExtendedAgentCard": "agent/getAuthenticatedExtendedCard",
-    "CreateTaskPushNotificationConfig": "tasks/pushNotificationConfig/set",
-    "GetTaskPushNotificationConfig": "tasks/pushNotificationConfig/get",
-    "ListTaskPushNotificationConfigs": "tasks/pushNotificationConfig/list",
-    "DeleteTaskPushNotificationConfig": "tasks/pushNotificationConfig/delete",
-}
-_PUSH: Final = "/tasks/{taskId}/pushNotificationConfigs"
-_PATHS: Final = {
-    "SendMessage": ("POST", "/message:send"),
-    "SendStreamingMessage": ("POST", "/message:stream"),
-    "GetTask": ("GET", "/tasks/{id}"),
-    "ListTasks": ("GET", "/tasks"),
-    "CancelTask": ("POST", "/tasks/{id}:cancel"),
-    "SubscribeToTask": ("GET", "/tasks/{id}:subscribe"),
-    "GetExtendedAgentCard": ("GET", "/extendedAgentCard"),
-    "CreateTaskPushNotificationConfig": ("POST", _PUSH),
-    "GetTaskPushNotificationConfig": ("GET", _PUSH + "/{id}"),
-    "ListTaskPushNotificationConfigs": ("GET", _PUSH),
-    "DeleteTaskPushNotificationConfig": ("DELETE", _PUSH + "/{id}"),
-}
-
-
-def _as_text(params: JSONObject) -> dict[str, str]:
-    return {name: str(value) for name, value in params.items()}
+        if method == "POST":
+            return Call(operation.name, method, where, Any, body=params)
+        query = {name: str(value) for name, value in params.items()}
+        return Call(operation.name, method, where, Any, query=query)
 
 
 def _old_message(message: JSONObject) -> dict[str, Any]:
@@ -324,12 +204,11 @@ def _old_message(message: JSONObject) -> dict[str, Any]:
     return {**message, "kind": "message", "role": role, "parts": parts}
 
 
-def _old_part(part: Mapping[str, Any]) -> dict[str, Any]:
+def _old_part(part: JSONObject) -> dict[str, Any]:
     if "text" in part:
         return {"kind": "text", "text": part["text"]}
     if "data" in part:
         # Only objects are data there.
         data = part["data"] if isinstance(part["data"], dict) else {"value": part["data"]}
         return {"kind": "data", "data": data}
-    names = {"raw": "bytes", "url": "uri", "mediaType": "mimeType", "filename": "name"}
-    return {"kind": "file", "file": {names[name]: each for name, each in part.items()}}
+    return {"kind": "file", "file": {FILE_OF_0_3[name]: each for name, each in part.items()}}

@@ -1,35 +1,41 @@
 """What an A2A agent says of itself: where it is, what it can, and what it wants to be shown.
 
-Cards of 1.0 and of 0.3 are read alike; some carry both. Where a card says that the agent is, requests
-go only if that is at the configured host: credentials and the content of messages are meant for it, and
-a card is what somebody else wrote. Names that mean "this machine" (`localhost`, `0.0.0.0`), which cards
-often carry to wherever they are served, are taken for the configured host.
+Cards of 1.0 and of 0.3 are read alike; some carry both.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
-from urllib.parse import SplitResult, urlsplit
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import AliasChoices, Field
 
-from acp_langgraph.a2a.calls import Binding, HttpJson, JsonRpc, OldJsonRpc
-from acp_langgraph.a2a.models import A2AModel, Listed, Text
-from acp_langgraph.errors import ApiException, NodeConfigurationError, UnknownAgentError
+from acp_langgraph.a2a.models import A2AModel, made
+from acp_langgraph.acp.agents import FoundAgent
+from acp_langgraph.acp.models import AgentACPDescriptor
+from acp_langgraph.core.calls import Call
+from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.retry import with_retries
+from acp_langgraph.errors import NotFoundException, UnknownAgentError
+from acp_langgraph.json_schema.reading import one_line
 
-_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1", "::"})  # noqa: S104 - names, and nothing listens
-_PATH: Final = re.compile(r"(/[\x21-\x7e]*)?")
-_MOST_SHOWN: Final = 5
+MOST_SHOWN: Final = 5
 _LONGEST_SHOWN: Final = 200
+_PATHS: Final = ("/.well-known/agent-card.json", "/.well-known/agent.json")  # before 0.3.0
 
-
-def _or_nothing(value: Any) -> Any:
-    return {} if value is None else value
-
-
-_Object = Annotated[dict[str, Any], BeforeValidator(_or_nothing)]
+_SCHEMES: Final = {
+    ("apiKeySecurityScheme", "apiKey"): "an API key in the {location}{in} {name}",
+    ("httpAuthSecurityScheme", "http"): "Authorization: {scheme}",
+    ("oauth2SecurityScheme", "oauth2"): "a token of OAuth 2.0",
+    (
+        "openIdConnectSecurityScheme",
+        "openIdConnect",
+    ): "a token of OpenID Connect ({openIdConnectUrl})",
+    ("mtlsSecurityScheme", "mutualTLS"): "a client's certificate (mutual TLS)",
+}
+"""What a security scheme demands, by what 1.0 and 0.3 call it."""
 
 
 class Interface(A2AModel):
@@ -42,35 +48,28 @@ class Interface(A2AModel):
         tenant: Whose agent it is, where a server has several.
     """
 
-    url: Text = ""
-    protocol_binding: Text = ""
-    protocol_version: Text = ""
-    tenant: Text = ""
+    url: str = ""
+    protocol_binding: str = Field("", validation_alias=AliasChoices("protocolBinding", "transport"))
+    protocol_version: str = ""
+    tenant: str = ""
 
 
 class Capabilities(A2AModel):
     """What an agent's server can beside answering."""
 
-    streaming: bool | None = None
-    push_notifications: bool | None = None
-    extended_agent_card: bool | None = None
+    streaming: bool = False
+    push_notifications: bool = False
+    extended_agent_card: bool = False
 
 
 class Skill(A2AModel):
     """Something that an agent can do."""
 
-    id: Text = ""
-    name: Text = ""
-    description: Text = ""
-    tags: Listed[str] = Field(default_factory=list)
-    examples: Listed[str] = Field(default_factory=list)
-    input_modes: Listed[str] = Field(default_factory=list)
-    output_modes: Listed[str] = Field(default_factory=list)
-
-
-class _OldInterface(A2AModel):
-    url: Text = ""
-    transport: Text = ""
+    id: str = ""
+    name: str = ""
+    description: str = ""
+    input_modes: list[str] = Field(default_factory=list)
+    output_modes: list[str] = Field(default_factory=list)
 
 
 class AgentCard(A2AModel):
@@ -89,190 +88,154 @@ class AgentCard(A2AModel):
         skills: What it can do.
     """
 
-    name: Text = ""
-    description: Text = ""
-    version: Text = ""
-    supported_interfaces: Listed[Interface] = Field(default_factory=list)
-    capabilities: Annotated[Capabilities, BeforeValidator(_or_nothing)] = Field(
-        default_factory=Capabilities
-    )
-    security_schemes: _Object = Field(default_factory=dict)
-    security_requirements: Listed[Any] = Field(default_factory=list)
-    default_input_modes: Listed[str] = Field(default_factory=list)
-    default_output_modes: Listed[str] = Field(default_factory=list)
-    skills: Listed[Skill] = Field(default_factory=list)
+    name: str = ""
+    description: str = ""
+    version: str = ""
+    supported_interfaces: list[Interface] = Field(default_factory=list)
+    capabilities: Capabilities = Field(default_factory=Capabilities)
+    security_schemes: dict[str, Any] = Field(default_factory=dict)
+    security_requirements: list[Any] = Field(default_factory=list)
+    default_input_modes: list[str] = Field(default_factory=list)
+    default_output_modes: list[str] = Field(default_factory=list)
+    skills: list[Skill] = Field(default_factory=list)
     # What cards of 0.3 have instead.
-    url: Text = ""
-    preferred_transport: Text = ""
-    additional_interfaces: Listed[_OldInterface] = Field(default_factory=list)
-    security: Listed[Any] = Field(default_factory=list)
-    supports_authenticated_extended_card: bool | None = None
+    url: str = ""
+    preferred_transport: str = "JSONRPC"
+    additional_interfaces: list[Interface] = Field(default_factory=list)
+    security: list[Any] = Field(default_factory=list)
+    supports_authenticated_extended_card: bool = False
 
     @property
     def interfaces(self) -> list[Interface]:
         """Where the agent is, whichever version the card is of."""
         if self.supported_interfaces:
             return self.supported_interfaces
-        first = _OldInterface(url=self.url, transport=self.preferred_transport or "JSONRPC")
-        return [
-            Interface(url=each.url, protocol_binding=each.transport, protocol_version="0.3")
-            for each in [first, *self.additional_interfaces]
-            if each.url
-        ]
+        first = Interface(url=self.url, protocol_binding=self.preferred_transport)
+        old = {"protocol_version": "0.3"}
+        others = [first, *self.additional_interfaces]
+        return [each.model_copy(update=old) for each in others if each.url]
 
     @property
     def has_extended_card(self) -> bool:
         """Whether who has signed in is told more."""
-        return bool(
-            self.capabilities.extended_agent_card or self.supports_authenticated_extended_card
-        )
+        return self.capabilities.extended_agent_card or self.supports_authenticated_extended_card
 
     @property
     def wants(self) -> str:
         """What the agent wants to be shown, for people; empty if nothing."""
         ways = []
-        for each in [*self.security_requirements, *self.security][:_MOST_SHOWN]:
+        for each in [*self.security_requirements, *self.security][:MOST_SHOWN]:
             named = each.get("schemes", each) if isinstance(each, Mapping) else {}
             if isinstance(named, Mapping):
-                ways.append(" and ".join(self._scheme(name) for name in list(named)[:_MOST_SHOWN]))
+                ways.append(" and ".join(self._scheme(name) for name in list(named)[:MOST_SHOWN]))
         return " or ".join(dict.fromkeys(way for way in ways if way))
 
-    def skill(self, wanted: str) -> Skill:
-        """The skill of an id, or else of a name.
+    def of_skill(self, wanted: str | None) -> tuple[str, Sequence[str], Sequence[str]]:
+        """What a skill is for, and the media types that it takes and gives; by default, the agent.
+
+        Args:
+            wanted: The skill's id, or else its name.
 
         Raises:
             UnknownAgentError: If there is none; names what there is.
         """
-        for names in ([each.id for each in self.skills], [each.name for each in self.skills]):
-            if wanted in names:
-                return self.skills[names.index(wanted)]
-        there = ", ".join(shown(each.id) for each in self.skills[: 2 * _MOST_SHOWN]) or "none"
+        takes, gives = self.default_input_modes, self.default_output_modes
+        if wanted is None:
+            return self.description, takes, gives
+        named = [each for each in self.skills if each.id == wanted]
+        for skill in named or [each for each in self.skills if each.name == wanted]:
+            said = skill.description or self.description
+            return said, skill.input_modes or takes, skill.output_modes or gives
+        there = ", ".join(shown(each.id) for each in self.skills[: 2 * MOST_SHOWN]) or "none"
         raise UnknownAgentError(
             f"the agent {shown(self.name)!r} has no skill {wanted!r}; it has {there}"
         )
 
     def _scheme(self, name: str) -> str:
-        scheme = self.security_schemes.get(name)
-        for kind, said in _schemes(scheme if isinstance(scheme, Mapping) else {}):
-            match kind:
-                case "apiKey":
-                    where = said.get("location") or said.get("in") or "header"
-                    return f"an API key in the {shown(where)} {shown(said.get('name'))}"
-                case "http":
-                    return f"Authorization: {shown(said.get('scheme'))}"
-                case "oauth2":
-                    return "a token of OAuth 2.0"
-                case "openIdConnect":
-                    return f"a token of OpenID Connect ({shown(said.get('openIdConnectUrl'))})"
-                case "mutualTLS":
-                    return "a client's certificate (mutual TLS)"
+        given = self.security_schemes.get(name)
+        scheme = given if isinstance(given, Mapping) else {}
+        for (new, old), words in _SCHEMES.items():
+            said = scheme.get(new, scheme if scheme.get("type") == old else None)
+            if isinstance(said, Mapping):
+                known = {key: shown(value) for key, value in said.items()}
+                return words.format_map(defaultdict(str, known))
         return shown(name)
-
-
-def _schemes(scheme: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The kind of a security scheme, as 0.3 calls it, and what belongs to it."""
-    kinds = {
-        "apiKeySecurityScheme": "apiKey",
-        "httpAuthSecurityScheme": "http",
-        "oauth2SecurityScheme": "oauth2",
-        "openIdConnectSecurityScheme": "openIdConnect",
-        "mtlsSecurityScheme": "mutualTLS",
-    }
-    for name, kind in kinds.items():
-        if isinstance(scheme.get(name), Mapping):
-            yield kind, scheme[name]
-    if isinstance(scheme.get("type"), str):
-        yield scheme["type"], scheme
 
 
 def shown(text: Any) -> str:
     """A text of a card's in one line, for people."""
-    line = "".join(each if each.isprintable() else " " for each in str(text))
-    return line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 3] + "..."
+    return one_line(str(text), _LONGEST_SHOWN)
 
 
-def bindings_of(card: AgentCard, base_url: str, node: str = "") -> list[Binding]:
-    """How the agent can be called, the best way first.
+@dataclass(frozen=True, slots=True)
+class FoundCard(FoundAgent):
+    """An agent and its card.
 
-    1.0 comes before 0.3. Servers have been seen to declare 0.3, or no version, for an interface
-    where they speak 1.0, so whatever is in `supportedInterfaces` is tried in 1.0 first.
+    Attributes:
+        card: The card.
+    """
+
+    card: AgentCard
+
+
+def find_card(where: str, retries: int, skill: str | None = None) -> Flow[FoundCard]:
+    """Ask for a card.
 
     Args:
-        card: Its card.
-        base_url: The configured base URL.
-        node: The node's name, for errors.
+        where: Its path below the configured base URL; anything else stands for where cards are.
+        retries: How often a request is tried again.
+        skill: What of it is wanted.
 
     Raises:
-        NodeConfigurationError: If there is no way; says what the card offers.
+        UnknownAgentError: If there is none, or it has no such skill.
     """
-    found: list[tuple[int, Binding]] = []
-    elsewhere = []
-    for each in card.interfaces:
-        kind = each.protocol_binding.upper()
-        if kind not in {"JSONRPC", "HTTP+JSON"}:
-            continue
-        where = _below(each.url, base_url)
-        if where is None:
-            elsewhere.append(each.url)
-            continue
-        is_old = each.protocol_version.startswith("0.")
-        if card.supported_interfaces:
-            modern = JsonRpc if kind == "JSONRPC" else HttpJson
-            found.append((1 if is_old else 0, modern(where, each.tenant)))
-        if is_old and kind == "JSONRPC":
-            found.append((2, OldJsonRpc(where)))
-    if found:
-        return [binding for _, binding in sorted(found, key=lambda each: each[0])]
-    if elsewhere:
-        raise NodeConfigurationError(
-            f"the card of {shown(card.name)!r} says that the agent is at {shown(elsewhere[0])}, and "
-            f"messages and credentials go to {base_url} only. If you trust it, give that address as "
-            "client_config, and the card as card=... where it is not served there",
-            node=node,
-        )
-    offered = ", ".join(
-        f"{shown(each.protocol_binding)} {shown(each.protocol_version)}".strip()
-        for each in card.interfaces[:_MOST_SHOWN]
-    )
-    raise NodeConfigurationError(
-        f"the agent {shown(card.name)!r} offers {offered or 'no interface'}; what is spoken here is "
-        "A2A 1.0 over JSONRPC or HTTP+JSON, and 0.3 over JSONRPC",
-        node=node,
-    )
+    for place in [where] if where.startswith("/") else _PATHS:
+        call: Call[AgentCard] = Call("get_agent_card", "GET", place, AgentCard)
+        try:
+            card = yield from with_retries(call, retries)
+        except NotFoundException as error:
+            missing = error
+        else:
+            return described(card, skill, place)
+    raise UnknownAgentError(
+        f"there is no agent card ({missing}). Is the base URL that of an A2A agent? A card that is "
+        "elsewhere on the same host is given with card_path='/...'; one that you have, with card=..."
+    ) from None
 
 
-def _below(url: str, base_url: str) -> str | None:
-    """Where an address is below the configured base URL; `None` if it is elsewhere."""
-    address, base = _split(url), urlsplit(base_url)
-    if address is None or not _PATH.fullmatch(address.path):
-        return None
-    if address.hostname not in _THIS_MACHINE and _place(address) != _place(base):
-        return None
-    root = base.path.rstrip("/")
-    if address.path != root and not address.path.startswith(f"{root}/"):
-        return None
-    return address.path[len(root) :]
+def described(
+    given: AgentCard | Mapping[str, Any], skill: str | None = None, place: str = ""
+) -> FoundCard:
+    """A card, with what it says as an ACP descriptor says it; of one skill, if one is named.
+
+    A card has no schemas, and media types are as much as it tells: an agent that takes nothing but
+    text takes a string. What comes is not told by them, for a text may be JSON.
+
+    Raises:
+        UnreadableAnswerException: If it is no card.
+        UnknownAgentError: If there is no such skill.
+    """
+    card = given if isinstance(given, AgentCard) else made(AgentCard, given, "the card")
+    said, takes, _ = card.of_skill(skill)
+    descriptor = {
+        "metadata": {
+            "ref": {
+                "name": shown(card.name) or "agent",
+                "version": shown(card.version) or "unknown",
+            },
+            "description": said,
+        },
+        "specs": {
+            "capabilities": {"threads": True, "streaming": {"custom": True}},
+            "input": {"type": "string"} if is_text(takes) else {},
+            **{
+                each: {} for each in ("output", "config", "custom_streaming_update", "thread_state")
+            },
+        },
+    }
+    return FoundCard(place, AgentACPDescriptor.model_validate(descriptor), card)
 
 
-def _place(parts: SplitResult) -> tuple[str, int | None]:
-    """The host; whether TLS is spoken to it is the configuration's business."""
-    return (parts.hostname or "", parts.port)
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises where the port is no number
-    except ValueError:
-        return None
-    return parts if parts.scheme in {"http", "https"} and parts.hostname else None
-
-
-def explained(error: ApiException, card: AgentCard | None) -> ApiException:
-    """A refusal, with what the card says that the agent wants to be shown."""
-    if card is None or not card.wants:
-        return error
-    return error.retold(
-        f"{error.reason or 'refused'}; the agent's card wants {card.wants}. Give it with headers= or auth= "
-        "of the node, or with api_key or access_token of the client configuration"
-    )
+def is_text(modes: Sequence[str]) -> bool:
+    """Whether these media types are all texts, and none of them JSON."""
+    return bool(modes) and all(mode == "text" or mode.startswith("text/") for mode in modes)

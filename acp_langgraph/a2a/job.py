@@ -14,10 +14,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, Self
 
-from acp_langgraph.a2a.calls import reason_of
-from acp_langgraph.a2a.listening import Listening, follow, shown
+from acp_langgraph import errors
+from acp_langgraph.a2a.calls import CANCEL_TASK, GET_TASK, LIST_TASKS, SEND_MESSAGE, reason_of
+from acp_langgraph.a2a.listening import TaskCursor, TaskStream
 from acp_langgraph.a2a.models import (
     ASKING,
     CANCELED,
@@ -27,39 +29,28 @@ from acp_langgraph.a2a.models import (
     StreamResponse,
     Task,
 )
-from acp_langgraph.a2a.outcomes import outcome_of, result
-from acp_langgraph.a2a.parts import dumped, parts_of
+from acp_langgraph.a2a.parts import dumped, outcome_of, parts_of, result
 from acp_langgraph.a2a.peer import Peer
 from acp_langgraph.core.flow import Flow, Pause
-from acp_langgraph.errors import (
-    A2ATaskCanceledError,
-    A2ATaskError,
-    A2ATaskRejectedError,
-    ApiException,
-    ApiTimeoutError,
-    BadRequestException,
-    ForbiddenException,
-    ServiceException,
-    TooManyRequestsException,
-    UnauthorizedException,
-    UnknownOutcomeError,
-    UnprocessableEntityException,
-    UnreadableAnswerException,
+from acp_langgraph.jobs.job import (
+    Entry,
+    Job,
+    JobPolicy,
+    Outcome,
+    Segment,
+    Sighting,
+    WaitBudget,
+    raise_what_passes,
 )
-from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sighting, WaitBudget
-from acp_langgraph.jobs.listening import PASSING
+from acp_langgraph.jobs.listening import Listening, emitted, listen_to
 
 _NAMESPACE: Final = uuid.UUID("2d6a9c0e-3f0b-5b57-9a53-6f5f0a2a0a2a")
 _PAGES: Final = 100
-_FIRST_MESSAGES: Final = 10  # of a task that was begun a moment ago; `langgraph dev` gives no more
+_PAGE: Final = 100
+_LATEST_MESSAGES: Final = 10  # of a task that was begun a moment ago; `langgraph dev` gives no more
 _NO_LIST: Final = frozenset({"METHOD_NOT_FOUND", "UNSUPPORTED_OPERATION"})
 _NOT_TAKEN: Final = frozenset({"INVALID_PARAMS", "CONTENT_TYPE_NOT_SUPPORTED"})
-_NOTHING_SAID: Final = (
-    "Task completed successfully"  # what `langgraph dev` says instead of the answer
-)
-_FRUITLESS: Final = 3
 _LONGEST_PAUSE: Final = 2.0  # seconds between looks at a task that cannot be followed
-_FIRST_FOLLOWED: Final = 1.0  # seconds; doubled, as a server may have lost what would tell the end
 
 
 class _CannotListError(Exception):
@@ -74,12 +65,14 @@ class _Seen:
         settled: The task as the answer to a message told it, if it was settled by then.
         kept: What was told so that cannot be had again.
         asking: How each was when it was last looked at for what it asks.
+        answered: When what was answered last was asked; a task that is still said to ask it works.
         trouble: What the server said when it failed.
     """
 
     settled: dict[str, Task] = field(default_factory=dict)
     kept: dict[str, Outcome] = field(default_factory=dict)
     asking: dict[str, Task] = field(default_factory=dict)
+    answered: dict[str, str | None] = field(default_factory=dict)
     trouble: str = ""
 
 
@@ -91,22 +84,24 @@ class A2AJob(Job):
         key: Identifies the order.
         peer: The agent.
         listening: How its tasks are followed.
+        node: The node's name.
+        policy: How patient to be.
         parts: What the message says that begins it.
         metadata: Sent with the message.
         thread: The context that remembers, if there is one.
-        node: The node's name.
-        policy: How patient to be.
+        is_shown: Whether somebody wants to see what it emits.
         wakes: Makes the URL of the webhook that the agent is given, by the key; `None` for none.
     """
 
     key: str
     peer: Peer
     listening: Listening
+    node: str = ""
+    policy: JobPolicy = field(default_factory=JobPolicy)
     parts: list[dict[str, Any]] = field(default_factory=list, repr=False)
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
     thread: str | None = None
-    node: str = ""
-    policy: JobPolicy = field(default_factory=JobPolicy)
+    is_shown: bool = False
     wakes: Callable[[str], str] | None = field(default=None, repr=False)
     _seen: _Seen = field(default_factory=_Seen, repr=False)
 
@@ -123,7 +118,7 @@ class A2AJob(Job):
     @property
     def starts_in_one(self) -> bool:
         """Whether nothing but the outcome is wanted, and a lost answer could be found."""
-        return not self.listening.is_shown and self.peer.binding.lists and self.peer.lists
+        return not self.is_shown and self.peer.can_list
 
     def with_(self, *, key: str | None = None, policy: JobPolicy | None = None) -> Self:
         """The same job with another key or policy."""
@@ -140,11 +135,9 @@ class A2AJob(Job):
         except _CannotListError as error:
             if self.policy.on_unknown == "rerun":
                 return None
-            raise UnknownOutcomeError(
+            raise self._unknown(
                 f"it cannot be told whether the agent was given its task: {error}. If it was not, or a "
-                'second time does no harm, run the node with on_unknown="rerun"',
-                key=self.key,
-                **self.ids(),
+                'second time does no harm, run the node with on_unknown="rerun"'
             ) from None
         return min((task.id for task in found), default=None)
 
@@ -163,47 +156,31 @@ class A2AJob(Job):
         return {} if kept is None else {"answer": kept}
 
     def listen(self, segment: Segment, entry: Entry, budget: WaitBudget) -> Flow[None]:  # noqa: ARG002 - the base's
-        """Show what it emits, if anybody wants to see it."""
+        """Follow it, so that nobody has to look again and again; and show what it emits."""
         task_id, seen = segment["run_id"], self._seen
-        if "answer" in segment and not segment.get("heard"):
+        if segment.get("heard"):
+            seen.answered[task_id] = segment["heard"]
+        elif "answer" in segment:
             seen.kept.setdefault(task_id, segment["answer"])
-        cursor = self.listening.cursor(task_id)
-        cursor.asked_at = segment.get("heard") or cursor.asked_at
-        cursor.is_settled = task_id in seen.kept or task_id in seen.settled
-        if not self.listening.is_shown:
+        cursor = self.listening.cursor(segment)
+        is_over = task_id in seen.kept or task_id in seen.settled
+        if is_over or not self._streams or not isinstance(cursor, TaskCursor):
             return
-        waits, fruitless = self.policy.backoff.waits(), 0
-        while self.peer.streams and not cursor.is_settled and fruitless < _FRUITLESS:
-            quiet = self.policy.long_poll
-            heard = yield from follow(self.peer, self.listening, cursor, quiet * 10, quiet=quiet)
-            if heard:
-                budget.alive()
-            if self.listening.cursor(task_id).is_settled:
-                return
-            # Its stream may be over because it is, or may have been lost with whoever worked at it.
-            if (yield from self._looked_at(task_id)).is_settled:
-                return
-            fruitless = 0 if heard else fruitless + 1
-            yield Pause(next(waits), may_leave=True)
+        look = partial(self._looked_at, task_id)
+        stream = TaskStream(self.node, self.peer, cursor, self._is_over, look, self.is_shown)
+        yield from listen_to(stream, self.policy, self.listening, segment, budget)
 
     def wait(self, job_id: str) -> Flow[Outcome | None]:
-        """Look at it until it is settled, for as long as a wait lasts."""
+        """Look at it, where it cannot be followed until it is settled or a wait has lasted."""
         if job_id in self._seen.kept:
             return self._seen.kept[job_id]
         clock, waits = self.policy.clock, self.policy.backoff.waits()
-        until, followed, is_over = clock() + self.policy.long_poll, _FIRST_FOLLOWED, False
+        until, cursor = clock() + self.policy.long_poll, self.listening.cursors.get(job_id)
         while True:
             outcome = self._outcome_of((yield from self._looked_at(job_id)))
-            left = until - clock()
-            if outcome is not None or left <= 0 or self.listening.is_shown:
+            left, is_followed = until - clock(), cursor is not None and not cursor.is_over
+            if outcome is not None or left <= 0 or (is_followed and self._streams):
                 return outcome
-            if self.peer.streams:
-                cursor, seconds = self.listening.cursor(job_id), min(followed, left)
-                yield from follow(self.peer, self.listening, cursor, seconds, quiet=seconds)
-                followed *= 2
-                if cursor.is_settled and not is_over:
-                    is_over = True
-                    continue
             yield Pause(min(next(waits), left, _LONGEST_PAUSE), may_leave=True)
 
     def read(self, job_id: str) -> Flow[Sighting]:
@@ -211,7 +188,7 @@ class A2AJob(Job):
         if job_id in self._seen.kept:
             return Sighting(COMPLETED, is_at_work=False)
         task = yield from self._task(job_id)
-        return Sighting(task.state, not task.is_settled or self._is_answered(task))
+        return Sighting(task.state, not self._is_over(task))
 
     def still_asks(self, job_id: str, question: Outcome) -> Flow[bool]:
         """Whether it asks this very question, and was not answered."""
@@ -224,23 +201,17 @@ class A2AJob(Job):
     def answer(self, job_id: str, answer: Any) -> Flow[None]:
         """Answer what it asks: on the same task, and in its context, as servers demand both."""
         task = self._seen.asking.get(job_id) or (yield from self._task(job_id))
-        message = {
-            **self._message(parts_of(answer), self._answer_id(task)),
-            "taskId": job_id,
-            "contextId": task.context_id or self.context_id,
-        }
+        ids: dict[str, Any] = {"taskId": job_id, "contextId": task.context_id or self.context_id}
         try:
-            said = yield from self.peer.asked(
-                lambda binding: binding.send_message(message, waits=False), self.policy
-            )
-        except BadRequestException as error:
+            said = yield from self._sent(parts_of(answer), self._answer_id(task), **ids)
+        except errors.BadRequestException as error:
             if reason_of(error) not in _NOT_TAKEN:
                 raise
-            raise UnprocessableEntityException(
+            raise errors.UnprocessableEntityException(
                 error.where, error.status, error.headers, error.body.encode()
             ) from None
         self._seen.kept.pop(job_id, None)
-        self.listening.cursor(job_id).asked_at = task.asked_at
+        self._seen.answered[job_id] = task.asked_at
         if said.message is not None:
             self._seen.kept[job_id] = result(job_id, [dumped(said.message.parts)])
         elif said.task is not None:
@@ -251,23 +222,23 @@ class A2AJob(Job):
         if job_id in self._seen.kept and self._seen.kept[job_id]["type"] == "result":
             return
         try:
-            yield from self.peer.asked(lambda binding: binding.cancel_task(job_id), self.policy)
-        except ApiException as error:
+            yield from self.peer.asked(CANCEL_TASK, {"id": job_id}, self.policy)
+        except errors.ApiException as error:
             if reason_of(error) != "TASK_NOT_CANCELABLE":
                 raise
             if (yield from self._task(job_id)).state not in TERMINAL:
                 raise error from None
 
-    def failure(self, outcome: Outcome) -> A2ATaskError:
+    def failure(self, outcome: Outcome) -> errors.A2ATaskError:
         """What the agent said of its failure."""
-        kinds = {REJECTED: A2ATaskRejectedError, CANCELED: A2ATaskCanceledError}
-        kind = kinds.get(outcome["state"], A2ATaskError)
+        kinds = {REJECTED: errors.A2ATaskRejectedError, CANCELED: errors.A2ATaskCanceledError}
+        kind = kinds.get(outcome["state"], errors.A2ATaskError)
         said = outcome["description"] or self._seen.trouble
         return kind(outcome["state"], said, **self.ids(outcome["run_id"]))
 
     def forget(self, job_id: str) -> None:
         """Forget what was heard of it."""
-        self.listening.cursors.pop(job_id, None)
+        self.listening.forget(job_id)
 
     def heard(self, segment: Segment, outcome: Outcome) -> Flow[dict[str, Any]]:
         """The question, so that whoever goes on after its answer does not take it for another."""
@@ -279,40 +250,57 @@ class A2AJob(Job):
     @property
     def _webhook(self) -> str | None:
         """What the agent is to call with what becomes of the task, if it can."""
-        can_be = self.wakes is not None and self.peer.card.capabilities.push_notifications
+        can_be = self.peer.card.capabilities.push_notifications
         return self.wakes(self.key) if self.wakes is not None and can_be else None
 
     def _made(self, what: str) -> str:
         """An id made of the key: a UUID, as some servers take nothing else."""
         return str(uuid.uuid5(_NAMESPACE, f"{what}\n{self.key}"))
 
+    def _unknown(self, why: str) -> errors.UnknownOutcomeError:
+        return errors.UnknownOutcomeError(why, key=self.key, **self.ids())
+
     def _answer_id(self, task: Task) -> str:
         return str(uuid.uuid5(_NAMESPACE, f"answer\n{task.id}\n{task.asked_at}"))
 
-    def _message(self, parts: list[dict[str, Any]], message_id: str) -> dict[str, Any]:
-        return {"role": "ROLE_USER", "messageId": message_id, "parts": parts}
+    def _sent(
+        self,
+        parts: list[dict[str, Any]],
+        message_id: str,
+        *,
+        waits: bool = False,
+        webhook: str | None = None,
+        **more: Any,
+    ) -> Flow[StreamResponse]:
+        configuration: dict[str, Any] = {"returnImmediately": not waits}
+        if webhook is not None:
+            configuration["taskPushNotificationConfig"] = {"url": webhook}
+        message = {"role": "ROLE_USER", "messageId": message_id, "parts": parts, **more}
+        params = {"message": message, "configuration": configuration}
+        return self.peer.asked(SEND_MESSAGE, params, self.policy)
 
     def _begun(self, *, waits: bool) -> Flow[tuple[str, Outcome | None]]:
-        message = {**self._message(self.parts, self.message_id), "contextId": self.context_id}
-        if self.metadata:
-            message["metadata"] = self.metadata
+        more = {"metadata": self.metadata} if self.metadata else {}
+        sending = self._sent(
+            self.parts,
+            self.message_id,
+            waits=waits,
+            webhook=self._webhook,
+            contextId=self.context_id,
+            **more,
+        )
         try:
-            answer = yield from self.peer.asked(
-                lambda binding: binding.send_message(message, waits=waits, webhook=self._webhook),
-                self.policy,
-            )
-        except ServiceException as error:
+            answer = yield from sending
+        except errors.ServiceException as error:
             self._seen.trouble = error.reason
             raise
-        except ApiTimeoutError as error:
+        except errors.ApiTimeoutError as error:
             found = (yield from self.find()) if error.sent else None
             if found is None and error.sent and self.policy.on_unknown == "raise":
-                raise UnknownOutcomeError(
+                raise self._unknown(
                     f"the agent has not answered in time, and shows no task: {error}. It may be at "
                     "work on it still. Where it takes long to answer, give the client "
-                    'configuration a longer timeout; on_unknown="rerun" begins anew',
-                    key=self.key,
-                    **self.ids(),
+                    'configuration a longer timeout; on_unknown="rerun" begins anew'
                 ) from None
             if found is None:
                 raise
@@ -329,7 +317,9 @@ class A2AJob(Job):
             self._note(task)
             return task.id, self._seen.kept.get(task.id) or self._outcome_of(task)
         if message is None:
-            raise UnreadableAnswerException("SendMessage", 200, problem="it is no task or message")
+            raise errors.UnreadableAnswerException(
+                "SendMessage", 200, problem="it is no task or message"
+            )
         peer.makes_tasks = False
         message_id = message.message_id or self.message_id
         self._seen.kept[message_id] = outcome = result(message_id, [dumped(message.parts)])
@@ -348,16 +338,20 @@ class A2AJob(Job):
     def _looked_at(self, task_id: str) -> Flow[Task]:
         """The task, if need be from the server; what of it was not shown yet is."""
         task = self._seen.settled.pop(task_id, None) or (yield from self._task(task_id))
-        cursor = self.listening.cursor(task_id)
-        yield from shown(self.listening, cursor, StreamResponse(task=task))
+        cursor = self.listening.cursors.get(task_id)
+        new = cursor.new_in(StreamResponse(task=task)) if isinstance(cursor, TaskCursor) else ()
+        for shown in new:
+            if self.is_shown:
+                yield emitted(self.node, self.listening, task_id, shown)
         return task
 
     def _task(self, task_id: str) -> Flow[Task]:
-        return (yield from self.peer.asked(lambda binding: binding.get_task(task_id), self.policy))
+        asked = {"id": task_id, "historyLength": _LATEST_MESSAGES}
+        return self.peer.asked(GET_TASK, asked, self.policy)
 
     def _found(self) -> Flow[list[Task]]:
         """The tasks of the key: of its context, and as long as it is not known that contexts are kept, of all."""
-        if not self.peer.binding.lists or not self.peer.lists:
+        if not self.peer.can_list:
             raise _CannotListError("the server has no list of tasks")
         found = [] if self.peer.keeps_context is False else (yield from self._tasks())
         if not found and not self.peer.keeps_context:
@@ -368,7 +362,7 @@ class A2AJob(Job):
         """The tasks of the key, of all pages."""
         found, token = [], ""
         for _ in range(_PAGES):
-            page, token = yield from self._page(self.context_id, token)
+            page, token = yield from self._page(contextId=self.context_id, pageToken=token)
             found += [task for task in page if self._is_ours(task)]
             if not token:
                 break
@@ -386,7 +380,7 @@ class A2AJob(Job):
         A server should refuse a context that it does not keep; one that makes its own instead is found
         out here.
         """
-        page, more = yield from self._page("", "", _FIRST_MESSAGES)
+        page, more = yield from self._page(historyLength=_LATEST_MESSAGES)
         if page:
             self.peer.makes_tasks = True
         found = [task for task in page if self._has_message(task, self.message_id)]
@@ -396,29 +390,20 @@ class A2AJob(Job):
             raise _CannotListError("the server makes contexts of its own, and has many tasks")
         return found
 
-    def _page(self, context_id: str, token: str, history: int = 0) -> Flow[tuple[list[Task], str]]:
+    def _page(self, **asked: Any) -> Flow[tuple[list[Task], str]]:
+        asked = {"pageSize": _PAGE, **{name: value for name, value in asked.items() if value}}
         try:
-            page = yield from self.peer.asked(
-                lambda binding: binding.list_tasks(
-                    context_id=context_id, page_token=token, history=history
-                ),
-                self.policy,
-                tells=False,
-            )
-        except (UnauthorizedException, ForbiddenException, TooManyRequestsException):
-            raise
-        except ApiException as error:
-            if isinstance(error, ServiceException) and error.status in PASSING:
-                raise
+            page = yield from self.peer.asked(LIST_TASKS, asked, self.policy, tells=False)
+        except errors.ApiException as error:
+            raise_what_passes(error)
             if reason_of(error) in _NO_LIST:
                 self.peer.lists = False
             raise _CannotListError(f"the server cannot list tasks ({error})") from None
         return page.tasks, page.next_page_token
 
     def _is_ours(self, task: Task) -> bool:
-        if task.context_id != self.context_id:
-            return False
-        return self.thread is None or self._has_message(task, self.message_id)
+        is_told = self.thread is None or self._has_message(task, self.message_id)
+        return is_told and task.context_id == self.context_id
 
     @staticmethod
     def _has_message(task: Task, message_id: str) -> bool:
@@ -428,9 +413,17 @@ class A2AJob(Job):
         """Whether the question that its status tells was answered, and it has not noticed yet."""
         if task.state not in ASKING or task.asked_at is None:
             return False
-        answered_here = self.listening.cursor(task.id).asked_at == task.asked_at
+        answered_here = self._seen.answered.get(task.id) == task.asked_at
         return answered_here or self._has_message(task, self._answer_id(task))
+
+    def _is_over(self, task: Task) -> bool:
+        """Whether it is at work no more."""
+        return task.status.is_settled and not self._is_answered(task)
 
     def _outcome_of(self, task: Task) -> Outcome | None:
         """What a task came to; `None` if it is at work."""
-        return None if self._is_answered(task) else outcome_of(task)
+        return outcome_of(task) if self._is_over(task) else None
+
+    @property
+    def _streams(self) -> bool:
+        return self.peer.card.capabilities.streaming

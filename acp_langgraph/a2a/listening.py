@@ -7,13 +7,14 @@ and what was shown is not shown twice. What a task comes to is read, never heard
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from acp_langgraph.a2a.calls import Binding, reason_of
+from typing_extensions import override
+
+from acp_langgraph.a2a.calls import SUBSCRIBE_TO_TASK
 from acp_langgraph.a2a.models import (
-    ASKING,
     Artifact,
     Part,
     StreamResponse,
@@ -24,205 +25,158 @@ from acp_langgraph.a2a.models import (
 from acp_langgraph.a2a.parts import dumped, words_of
 from acp_langgraph.a2a.peer import Peer
 from acp_langgraph.core.calls import Call
-from acp_langgraph.core.flow import Flow, Listen, Progress, RemoteEvent
-from acp_langgraph.core.sse import SSEDecoder
+from acp_langgraph.core.flow import Flow
+from acp_langgraph.core.sse import ServerSentEvent, SSEDecoder
 from acp_langgraph.core.wire import read_json
-from acp_langgraph.errors import ApiException, OpenApiException
+from acp_langgraph.errors import OpenApiException
+from acp_langgraph.jobs.listening import Shown, StreamCursor, Told
 
-_TASKS_REMEMBERED: Final = 1000
+FIRST_LOOK: Final = 1.0  # seconds; a server may have lost what would tell that a task is settled
 _MOST_SHOWN: Final = 100_000  # parts, and messages; of an endless stream the rest is not shown
 
 
-_Shown: TypeAlias = tuple[str, dict[str, Any]]  # the kind of a `RemoteEvent`, and its payload
-
-
 @dataclass(slots=True)
-class TaskCursor:
-    """What was heard of one task, over all connections.
+class TaskCursor(StreamCursor):
+    """What was heard of one task, over all connections: not which events, but what they said.
 
     Attributes:
-        task_id: The task.
-        asked_at: The question that was answered last; its task, still said to ask it, has not settled.
-        is_settled: Whether it is at work no more.
         shown: The hashes of the parts of each artifact that were shown, by its id.
-        places: Where among these the next piece goes; not known after a task was told as a whole, for
+        next_at: Where among these the next piece goes; not known after a task was told as a whole, for
             its latest piece may still come as an event of its own.
         said: The ids of the messages that were shown.
     """
 
-    task_id: str
-    asked_at: str | None = None
-    is_settled: bool = False
     shown: dict[str, list[int]] = field(default_factory=dict)
-    places: dict[str, int] = field(default_factory=dict)
+    next_at: dict[str, int] = field(default_factory=dict)
     said: dict[str, None] = field(default_factory=dict)
 
+    @override
+    def join(self) -> None:
+        """Begin with a connection; nothing is missing, as its first event has all artifacts."""
+        StreamCursor.join(self)
+        self.torn = ""
 
-@dataclass(slots=True)
-class Listening:
-    """That and how a node's tasks are followed.
+    @override
+    def headers(self) -> dict[str, str]:
+        """Nothing: there are no ids."""
+        return {}
 
-    Attributes:
-        node: The node's name.
-        agent: The agent, as the node names it.
-        max_event_size: Characters that one event may have.
-        is_shown: Whether somebody wants to see what comes.
-        cursors: What was heard of the tasks that are not done, by their ids; the node's.
-    """
+    @override
+    def is_repeated(self, event: ServerSentEvent) -> bool:
+        """Never: what of an event was shown before is known by its content."""
+        return False
 
-    node: str
-    agent: str
-    max_event_size: int
-    is_shown: bool
-    cursors: dict[str, TaskCursor] = field(default_factory=dict)
+    def new_in(self, event: StreamResponse) -> Iterator[Shown]:
+        """What of an event is to be shown."""
+        if event.task is not None:
+            for artifact in event.task.artifacts:
+                before = self.shown.get(artifact.artifact_id, [])
+                self.next_at.pop(artifact.artifact_id, None)
+                yield from self._added(artifact, len(before), artifact.parts[len(before) :])
+            yield from self._words(event.task.status)
+        elif event.artifact_update is not None:
+            yield from self._piece(event.artifact_update)
+        elif event.status_update is not None:
+            yield from self._words(event.status_update.status)
 
-    def cursor(self, task_id: str) -> TaskCursor:
-        """What was heard of a task."""
-        cursor = self.cursors.setdefault(task_id, TaskCursor(task_id))
-        if len(self.cursors) > _TASKS_REMEMBERED:
-            self.cursors.pop(list(self.cursors)[0], None)  # noqa: RUF015 - safe among threads
-        return cursor
+    def _piece(self, update: TaskArtifactUpdate) -> Iterator[Shown]:
+        artifact, key = update.artifact, update.artifact.artifact_id
+        before, new = self.shown.get(key, []), _hashes(artifact.parts)
+        if not update.append:
+            place = 0
+        elif key in self.next_at:
+            place = self.next_at[key]
+        else:
+            place = len(before) - (len(new) if before[-len(new) :] == new else 0)
+        if before[place : place + len(new)] == new:
+            self.next_at[key] = place + len(new)
+        else:
+            yield from self._added(artifact, place, artifact.parts)
+            self.next_at[key] = len(self.shown.get(key, []))
 
+    def _added(self, artifact: Artifact, place: int, new: Sequence[Part]) -> Iterator[Shown]:
+        """What is new of an artifact, from a place on."""
+        key = artifact.artifact_id
+        if not new or sum(map(len, self.shown.values())) + len(new) > _MOST_SHOWN:
+            return
+        self.shown[key] = self.shown.get(key, [])[:place] + _hashes(new)
+        named = {"artifactId": key, "name": artifact.name, "parts": dumped(new)}
+        yield Shown("custom", {"artifact": named, "append": place > 0})
+        text = "".join(part.text or "" for part in new)
+        if text:
+            yield Shown("messages", {"type": "AIMessageChunk", "content": text, "id": key})
 
-def follow(
-    peer: Peer, listening: Listening, cursor: TaskCursor, seconds: float, *, quiet: float
-) -> Flow[bool]:
-    """Follow a task once, until it settles.
-
-    Args:
-        peer: The agent.
-        listening: How.
-        cursor: What was heard before.
-        seconds: How long at most.
-        quiet: Seconds without anything, keep-alives included, after which nothing more is expected.
-
-    Returns:
-        Whether anything was heard.
-    """
-    call = peer.binding.subscribe_to_task(cursor.task_id).with_options(timeout=quiet)
-    call = replace(call, may_leave=True).within(seconds)
-    reader = _TaskReader(call, peer.binding, listening, cursor)
-    try:
-        yield Listen(call, reader)
-    except ApiException as error:
-        if reason_of(error) in {"METHOD_NOT_FOUND", "PUSH_NOTIFICATION_NOT_SUPPORTED"}:
-            peer.streams = False
-    except OpenApiException:
-        pass  # broken, too long, or over its time; the task is looked at either way
-    return reader.events > 0
-
-
-class _TaskReader:
-    """Reads one connection's stream.
-
-    Attributes:
-        events: How many events came.
-    """
-
-    def __init__(
-        self, call: Call[Any], binding: Binding, listening: Listening, cursor: TaskCursor
-    ) -> None:
-        self.events = 0
-        self._where = call.operation
-        self._binding = binding
-        self._listening = listening
-        self._cursor = cursor
-        self._decoder = SSEDecoder(max_event_size=listening.max_event_size)
-
-    @property
-    def done(self) -> bool:
-        """Whether to hang up."""
-        return self._cursor.is_settled
-
-    def feed(self, chunk: bytes) -> Iterator[Progress]:
-        """What the next bytes show."""
-        yield Progress("listening", self._cursor.task_id)
-        for event in self._decoder.feed(chunk):
-            try:
-                told = self._binding.event_of(read_json(event.data), self._where)
-            except ValueError:
-                continue  # `ping`, `[DONE]`, nothing at all
-            self.events += 1
-            yield from shown(self._listening, self._cursor, told)
-            if self.done:
-                return
-
-
-def shown(listening: Listening, cursor: TaskCursor, event: StreamResponse) -> Iterator[Progress]:
-    """What is new in an event, for whoever watches; the cursor notes it, whether or not anybody does."""
-    for kind, payload in _told(cursor, event):
-        if listening.is_shown:
-            told = RemoteEvent(
-                node=listening.node,
-                agent=listening.agent,
-                run_id=cursor.task_id,
-                kind=kind,
-                payload=payload,
-            )
-            yield Progress("event", cursor.task_id, told)
-
-
-def _told(cursor: TaskCursor, event: StreamResponse) -> Iterator[_Shown]:
-    if event.task is not None:
-        for artifact in event.task.artifacts:
-            yield from _whole(cursor, artifact)
-        yield from _status(cursor, event.task.status)
-    elif event.artifact_update is not None:
-        yield from _piece(cursor, event.artifact_update)
-    elif event.status_update is not None:
-        yield from _status(cursor, event.status_update.status)
-    elif event.message is not None:
-        cursor.is_settled = True
-
-
-def _whole(cursor: TaskCursor, artifact: Artifact) -> Iterator[_Shown]:
-    shown = cursor.shown.get(artifact.artifact_id, [])
-    cursor.places.pop(artifact.artifact_id, None)
-    yield from _added(cursor, artifact, len(shown), artifact.parts[len(shown) :])
-
-
-def _piece(cursor: TaskCursor, update: TaskArtifactUpdate) -> Iterator[_Shown]:
-    artifact, key = update.artifact, update.artifact.artifact_id
-    shown, new = cursor.shown.get(key, []), _hashes(update.artifact.parts)
-    if update.append:
-        place = cursor.places.get(key)
-        if place is None:
-            place = len(shown) - (len(new) if shown[-len(new) :] == new else 0)
-    else:
-        place = 0
-    if shown[place : place + len(new)] == new:
-        cursor.places[key] = place + len(new)
-    else:
-        yield from _added(cursor, artifact, place, artifact.parts)
-        cursor.places[key] = len(cursor.shown.get(key, []))
-
-
-def _added(
-    cursor: TaskCursor, artifact: Artifact, place: int, new: Sequence[Part]
-) -> Iterator[_Shown]:
-    """What is new of an artifact, from a place on."""
-    key = artifact.artifact_id
-    if not new or sum(map(len, cursor.shown.values())) + len(new) > _MOST_SHOWN:
-        return
-    cursor.shown[key] = cursor.shown.get(key, [])[:place] + _hashes(new)
-    named = {"artifactId": key, "name": artifact.name, "parts": dumped(new)}
-    yield "custom", {"artifact": named, "append": place > 0}
-    text = "".join(part.text or "" for part in new)
-    if text:
-        yield "messages", {"type": "AIMessageChunk", "content": text, "id": key}
+    def _words(self, status: TaskStatus) -> Iterator[Shown]:
+        """What the agent says meanwhile; what it asks, or ends with, the graph shows by itself."""
+        message = status.message
+        if message is None or status.is_settled or message.message_id in self.said:
+            return
+        if message.message_id and len(self.said) < _MOST_SHOWN:
+            self.said[message.message_id] = None
+        said = {"type": "ai", "content": words_of(message.parts), "id": message.message_id or None}
+        yield Shown("messages", said)
 
 
 def _hashes(parts: Sequence[Part]) -> list[int]:
     return [hash(part.model_dump_json()) for part in parts]
 
 
-def _status(cursor: TaskCursor, status: TaskStatus) -> Iterator[_Shown]:
-    task, message = Task(id=cursor.task_id, status=status), status.message
-    was_answered = task.asked_at is not None and task.asked_at == cursor.asked_at
-    cursor.is_settled = task.is_settled and not (task.state in ASKING and was_answered)
-    if message is None or task.is_settled or message.message_id in cursor.said:
-        return
-    if message.message_id and len(cursor.said) < _MOST_SHOWN:
-        cursor.said[message.message_id] = None
-    said = {"type": "ai", "content": words_of(message.parts), "id": message.message_id or None}
-    yield "messages", said
+@dataclass(frozen=True, slots=True)
+class TaskStream:
+    """The stream of one task.
+
+    Attributes:
+        node: The name of the node that wants it done.
+        peer: The agent.
+        cursor: What was heard of it.
+        settles: Whether a task that is so is at work no more.
+        look: Looks at it.
+        is_shown: Whether somebody wants to see what comes.
+    """
+
+    node: str
+    peer: Peer
+    cursor: TaskCursor
+    settles: Callable[[Task], bool]
+    look: Callable[[], Flow[Task]]
+    is_shown: bool
+
+    def join(self) -> Call[Any]:
+        """What is answered with the stream."""
+        return self.peer.binding.call(SUBSCRIBE_TO_TASK, {"id": self.cursor.run_id})
+
+    def decoder(self, call: Call[Any], max_event_size: int) -> TaskDecoder:  # noqa: ARG002 - as of all sources
+        """A fresh decoder for the answer to a call."""
+        return TaskDecoder(self, SSEDecoder(max_event_size=max_event_size))
+
+    def is_at_work(self) -> Flow[bool]:
+        """Whether the server says that the task is at work."""
+        try:
+            return not self.settles((yield from self.look()))
+        except OpenApiException:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDecoder:
+    """Reads one connection of a task's stream."""
+
+    stream: TaskStream
+    events: SSEDecoder
+
+    def read(self, chunk: bytes) -> Iterator[Told]:
+        """The events that are complete now."""
+        stream, binding = self.stream, self.stream.peer.binding
+        for event in self.events.feed(chunk):
+            try:
+                told = binding.read(SUBSCRIBE_TO_TASK, read_json(event.data))
+            except ValueError:
+                continue  # `ping`, `[DONE]`, nothing at all
+            new = list(stream.cursor.new_in(told))
+            yield Told(event, new if stream.is_shown else (), self._settles(told))
+
+    def _settles(self, told: StreamResponse) -> bool:
+        update, task = told.status_update, told.task
+        if update is not None:
+            task = Task(id=self.stream.cursor.run_id, status=update.status)
+        return told.message is not None or (task is not None and self.stream.settles(task))

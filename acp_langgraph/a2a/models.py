@@ -7,86 +7,39 @@ either is read here, so that nobody else needs to know. Field names are those of
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, TypeVar
+from functools import cache
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from acp_langgraph.core.wire import Wire
+from acp_langgraph.errors import UnreadableAnswerException
 
 T = TypeVar("T")
 
-INPUT_REQUIRED: Final = "input-required"
 AUTH_REQUIRED: Final = "auth-required"
 COMPLETED: Final = "completed"
-FAILED: Final = "failed"
 REJECTED: Final = "rejected"
 CANCELED: Final = "canceled"
-ASKING: Final = frozenset({INPUT_REQUIRED, AUTH_REQUIRED})
-TERMINAL: Final = frozenset({COMPLETED, FAILED, REJECTED, CANCELED})
+ASKING: Final = frozenset({"input-required", AUTH_REQUIRED})
+TERMINAL: Final = frozenset({COMPLETED, "failed", REJECTED, CANCELED})
+FILE_OF_0_3: Final = {"raw": "bytes", "url": "uri", "mediaType": "mimeType", "filename": "name"}
 
 
-def _or_empty(value: Any) -> Any:
-    return [] if value is None else value
+def _plain(word: str) -> str:
+    return word.removeprefix("ROLE_").removeprefix("TASK_STATE_").lower().replace("_", "-")
 
 
-def _or_blank(value: Any) -> Any:
-    return "" if value is None else value
-
-
-Listed = Annotated[list[T], BeforeValidator(_or_empty)]
-Text = Annotated[str, BeforeValidator(_or_blank)]
-
-
-class A2AModel(Wire):
-    """Base of what is in this file."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class Part(A2AModel):
-    """A piece of content: one of `text`, `data`, `url` or `raw`.
-
-    Attributes:
-        text: Plain text.
-        data: Any JSON value.
-        url: Where a file is.
-        raw: A file's bytes, in base64.
-        media_type: What the content is, e.g. `image/png`.
-        filename: A file's name.
-    """
-
-    text: str | None = None
-    data: Any = None
-    url: str | None = None
-    raw: str | None = None
-    media_type: Text = ""
-    filename: Text = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _in_words_of_1_0(cls, given: Any) -> Any:
-        """A file of 0.3 is an object of its own."""
-        file = given.get("file") if isinstance(given, dict) else None
-        if not isinstance(file, dict):
-            return given
-        named = {"raw": "bytes", "url": "uri", "mediaType": "mimeType", "filename": "name"}
-        return {new: file[old] for new, old in named.items() if file.get(old) is not None}
-
-    @field_validator("data")
-    @classmethod
-    def _whole(cls, value: Any) -> Any:
-        return whole_numbers(value)
-
-    @property
-    def is_data(self) -> bool:
-        """Whether it is a JSON value, be it `null`."""
-        return "data" in self.model_fields_set and self.text is None
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is a file."""
-        return self.url is not None or self.raw is not None
+Word: TypeAlias = Annotated[str, AfterValidator(_plain)]
+"""A role or a state, as 0.3 spells it: `input-required`."""
 
 
 def whole_numbers(value: Any) -> Any:
@@ -104,6 +57,58 @@ def whole_numbers(value: Any) -> Any:
     return value
 
 
+class A2AModel(Wire):
+    """Base of what is on the wire; a field of no value is one that is left out."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {name: each for name, each in given.items() if each is not None or name == "data"}
+
+
+class Part(A2AModel):
+    """A piece of content: one of `text`, `data`, `url` or `raw`.
+
+    Attributes:
+        text: Plain text.
+        data: Any JSON value.
+        url: Where a file is.
+        raw: A file's bytes, in base64.
+        media_type: What the content is, e.g. `image/png`.
+        filename: A file's name.
+    """
+
+    text: str | None = None
+    data: Annotated[Any, AfterValidator(whole_numbers)] = None
+    url: str | None = None
+    raw: str | None = None
+    media_type: str = ""
+    filename: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_words_of_1_0(cls, given: Any) -> Any:
+        """A file of 0.3 is an object of its own."""
+        file = given.get("file") if isinstance(given, dict) else None
+        if not isinstance(file, dict):
+            return given
+        return {new: file[old] for new, old in FILE_OF_0_3.items() if file.get(old) is not None}
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it is a JSON value, be it `null`."""
+        return "data" in self.model_fields_set and self.text is None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file."""
+        return self.url is not None or self.raw is not None
+
+
 class Message(A2AModel):
     """What one side says.
 
@@ -111,39 +116,30 @@ class Message(A2AModel):
         message_id: Made by whoever says it.
         role: Whose it is: `user` or `agent`.
         parts: What is said.
-        context_id: The context that it belongs to.
-        task_id: The task that it belongs to; in an answer without a task it names nothing.
     """
 
-    message_id: Text = ""
-    role: Text = ""
-    parts: Listed[Part] = Field(default_factory=list)
-    context_id: Text = ""
-    task_id: Text = ""
-
-    @field_validator("role")
-    @classmethod
-    def _plain(cls, role: str) -> str:
-        return role.removeprefix("ROLE_").lower()
+    message_id: str = ""
+    role: Word = ""
+    parts: list[Part] = Field(default_factory=list)
 
 
 class TaskStatus(A2AModel):
     """How a task is.
 
     Attributes:
-        state: As 0.3 spells it, e.g. `input-required`.
+        state: E.g. `input-required`.
         message: What the agent says about it: its question, or why it failed.
         timestamp: When it came to be so, as the server wrote it; only compared.
     """
 
-    state: str
+    state: Word
     message: Message | None = None
-    timestamp: Text = ""
+    timestamp: str = ""
 
-    @field_validator("state")
-    @classmethod
-    def _plain(cls, state: str) -> str:
-        return state.removeprefix("TASK_STATE_").lower().replace("_", "-")
+    @property
+    def is_settled(self) -> bool:
+        """Whether the task is at work no more: it has ended, or asks."""
+        return self.state in ASKING or self.state in TERMINAL
 
 
 class Artifact(A2AModel):
@@ -155,9 +151,9 @@ class Artifact(A2AModel):
         parts: What it consists of; pieces that were streamed are parts of their own.
     """
 
-    artifact_id: Text = ""
-    name: Text = ""
-    parts: Listed[Part] = Field(default_factory=list)
+    artifact_id: str = ""
+    name: str = ""
+    parts: list[Part] = Field(default_factory=list)
 
 
 class Task(A2AModel):
@@ -172,20 +168,15 @@ class Task(A2AModel):
     """
 
     id: str = Field(min_length=1)
-    context_id: Text = ""
+    context_id: str = ""
     status: TaskStatus
-    artifacts: Listed[Artifact] = Field(default_factory=list)
-    history: Listed[Message] = Field(default_factory=list)
+    artifacts: list[Artifact] = Field(default_factory=list)
+    history: list[Message] = Field(default_factory=list)
 
     @property
     def state(self) -> str:
         """Its state."""
         return self.status.state
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether it is at work no more: it has ended, or asks."""
-        return self.state in ASKING or self.state in TERMINAL
 
     @property
     def asked_at(self) -> str | None:
@@ -202,14 +193,13 @@ class TaskList(A2AModel):
         next_page_token: What gets the next page; empty if there is none.
     """
 
-    tasks: Listed[Task] = Field(default_factory=list)
-    next_page_token: Text = ""
+    tasks: list[Task] = Field(default_factory=list)
+    next_page_token: str = ""
 
 
 class TaskStatusUpdate(A2AModel):
     """An event of a stream: a task's status changed."""
 
-    task_id: Text = ""
     status: TaskStatus
 
 
@@ -217,16 +207,12 @@ class TaskArtifactUpdate(A2AModel):
     """An event of a stream: an artifact, or a piece of one.
 
     Attributes:
-        task_id: The task.
         artifact: The artifact, with the new parts only.
         append: Whether the parts follow those that came before; else they replace them.
-        last_chunk: Whether the artifact is complete.
     """
 
-    task_id: Text = ""
     artifact: Artifact
-    append: bool | None = None
-    last_chunk: bool | None = None
+    append: bool = False
 
 
 _KINDS: Final = {
@@ -257,3 +243,23 @@ class StreamResponse(A2AModel):
         if not (self.task or self.message or self.status_update or self.artifact_update):
             raise ValueError("it is no task, no message and no update of a task")
         return self
+
+
+def made(kind: type[T], said: Any, where: str) -> T:
+    """What was said, as it should be.
+
+    Raises:
+        UnreadableAnswerException: If it is something else.
+    """
+    try:
+        return _adapter(kind).validate_python(said)  # type: ignore[arg-type,no-any-return]  # of T
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        problem = f"{place + ': ' if place else ''}{first['msg']}"
+        raise UnreadableAnswerException(where, 200, problem=problem) from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

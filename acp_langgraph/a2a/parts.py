@@ -5,14 +5,14 @@
     a list with a `FilePart`     a part for each of its entries
     anything else                one data part
 
-and back by the type that is wanted of the answer.
+and back by the type that is wanted of the answer. Between these is what a checkpointer remembers of what a
+task came to: a job's outcome, with the parts as they are.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from binascii import Error as NoBase64Error
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
@@ -26,18 +26,23 @@ from pydantic import (
     model_validator,
 )
 
-from acp_langgraph.a2a.models import Part
+from acp_langgraph.a2a.models import (
+    ASKING,
+    AUTH_REQUIRED,
+    CANCELED,
+    COMPLETED,
+    Message,
+    Part,
+    Task,
+)
+from acp_langgraph.jobs.job import Outcome
 
 _JSON: Final = "application/json"
+_NOTHING_SAID: Final = "Task completed successfully"  # instead of the answer, by `langgraph dev`
 
 
 def _decoded(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return b64decode(value, validate=True)
-    except (NoBase64Error, ValueError):
-        raise ValueError("it is no base64") from None
+    return b64decode(value, validate=True) if isinstance(value, str) else value
 
 
 _Raw = Annotated[
@@ -182,19 +187,15 @@ def _read(text: str) -> Any:
 
 def words_of(parts: Sequence[Part]) -> str:
     """What parts say, for an error."""
-    said = value_of([parts], str)
-    return said if isinstance(said, str) else ""
+    return str(value_of([parts], str))
 
 
 def dumped(parts: Iterable[Part]) -> list[dict[str, Any]]:
     """Parts as they are remembered: JSON without what is empty."""
     return [
         {
-            name: each
-            for name, each in part.model_dump(
-                mode="json", by_alias=True, exclude_unset=True
-            ).items()
-            if name == "data" or each
+            **({"data": part.data} if part.is_data else {}),
+            **part.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         }
         for part in parts
     ]
@@ -203,3 +204,56 @@ def dumped(parts: Iterable[Part]) -> list[dict[str, Any]]:
 def loaded(parts: Iterable[Mapping[str, Any]]) -> list[Part]:
     """What `dumped` has written."""
     return [Part.model_validate(part) for part in parts]
+
+
+def outcome_of(task: Task) -> Outcome | None:
+    """What a task came to; `None` if it is at work."""
+    message = task.status.message
+    if task.state == COMPLETED:
+        return result(task.id, _said(task))
+    if task.state in ASKING:
+        asked = value_of([message.parts]) if message is not None else _asked(task)
+        if task.state == AUTH_REQUIRED:
+            asked = {"state": AUTH_REQUIRED, "message": asked}
+        found = {"type": "interrupt", "run_id": task.id, "payload": asked}
+        return {**found, "asked_at": task.asked_at}
+    if not task.status.is_settled:
+        return None
+    said = words_of(message.parts) if message is not None else ""
+    failed = {"type": "failed", "run_id": task.id, "state": task.state, "description": said}
+    return {**failed, "was_cancelled": task.state == CANCELED}
+
+
+def result(task_id: str, groups: list[list[dict[str, Any]]]) -> Outcome:
+    """The outcome of a task, or of a message, that came to these groups of parts."""
+    return {"type": "result", "run_id": task_id, "groups": groups}
+
+
+def result_of(outcome: Outcome, declared: Any) -> Any:
+    """What a task came to, as JSON of the type that is wanted."""
+    return value_of(map(loaded, outcome["groups"]), declared)
+
+
+def _said(task: Task) -> list[list[dict[str, Any]]]:
+    """What a task came to: its artifacts, or else what the agent said last."""
+    if any(artifact.parts for artifact in task.artifacts):
+        return [dumped(artifact.parts) for artifact in task.artifacts]
+    said = task.status.message
+    if said is None or words_of(said.parts) == _NOTHING_SAID:
+        said = _last_words(task) or said
+    return [dumped(said.parts)] if said is not None else []
+
+
+def _last_words(task: Task) -> Message | None:
+    words = [message for message in task.history if message.role == "agent"]
+    return words[-1] if words else None
+
+
+def _asked(task: Task) -> Any:
+    """The question of a task that says none: `langgraph dev` gives it as an artifact."""
+    for artifact in task.artifacts:
+        value = value_of([artifact.parts])
+        if artifact.name == "Interrupt" and isinstance(value, dict) and "value" in value:
+            return value["value"]
+    last = _last_words(task)
+    return None if last is None else value_of([last.parts])

@@ -1,35 +1,30 @@
-"""An agent as it is known here: its card, what that says in the words of an ACP descriptor, how it is called, and what was found out about it."""
+"""Where an A2A agent is reached, and how.
+
+Where a card says that the agent is, requests go only if that is at the configured host: credentials and
+the content of messages are meant for it, and a card is what somebody else wrote. Names that mean "this
+machine" (`localhost`, `0.0.0.0`), which cards often carry to wherever they are served, are taken for the
+configured host.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
-from acp_langgraph.a2a.calls import Binding, Operation, made, reason_of
-from acp_langgraph.a2a.card import AgentCard, explained, shown
-from acp_langgraph.acp.agents import FoundAgent
-from acp_langgraph.acp.models import (
-    AgentACPDescriptor,
-    AgentACPSpec,
-    AgentCapabilities,
-    AgentMetadata,
-    AgentRef,
-    StreamingCapabilities,
-)
-from acp_langgraph.core.calls import Call
+from acp_langgraph import errors
+from acp_langgraph.a2a.calls import Binding, HttpJson, JsonRpc, OldJsonRpc, Operation, reason_of
+from acp_langgraph.a2a.card import MOST_SHOWN, AgentCard, shown
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.core.retry import with_retries
-from acp_langgraph.errors import (
-    ApiException,
-    ForbiddenException,
-    NotFoundException,
-    UnauthorizedException,
-    UnknownAgentError,
-)
+from acp_langgraph.core.operations import JSONObject
 from acp_langgraph.jobs.job import JobPolicy
 
 T = TypeVar("T")
+
+_MODERN: Final[dict[str, type[Binding]]] = {"JSONRPC": JsonRpc, "HTTP+JSON": HttpJson}
+_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1", "::"})  # noqa: S104 - names, and nothing listens
+_PATH: Final = re.compile(r"(/[\x21-\x7e]*)?")
 
 
 @dataclass(slots=True)
@@ -40,8 +35,7 @@ class Peer:
         card: What it says of itself.
         bindings: How it may be called, the best way first.
         is_sure: Whether the first of these was found to be understood.
-        streams: Whether tasks can be followed.
-        lists: Whether tasks can be listed.
+        lists: Whether tasks can be listed, as far as is known.
         keeps_context: Whether a context of the client's is kept; `None` if that is not known.
         makes_tasks: Whether messages are answered with tasks, and not only with messages; `None` if
             that is not known.
@@ -50,36 +44,47 @@ class Peer:
     card: AgentCard
     bindings: list[Binding]
     is_sure: bool = False
-    streams: bool = field(init=False)
     lists: bool = True
     keeps_context: bool | None = None
     makes_tasks: bool | None = None
-
-    def __post_init__(self) -> None:
-        self.streams = bool(self.card.capabilities.streaming)
 
     @property
     def binding(self) -> Binding:
         """How it is called."""
         return self.bindings[0]
 
+    @property
+    def can_list(self) -> bool:
+        """Whether tasks can be listed, in the way that it is called."""
+        return self.lists and self.binding.lists
+
     def asked(
-        self, make: Callable[[Binding], Operation[T]], policy: JobPolicy, *, tells: bool = True
+        self,
+        operation: Operation[T],
+        params: JSONObject,
+        policy: JobPolicy,
+        *,
+        tells: bool = True,
     ) -> Flow[T]:
         """Have an operation performed, in the first way that the server understands.
 
         Args:
-            make: The operation, of a binding.
+            operation: The operation.
+            params: What it is given.
             policy: How patient to be.
             tells: Whether a server that does not know the operation does not speak this version.
+
+        Raises:
+            ApiException: The child class that stands for the refusal, whichever way it was told.
         """
         while True:
             binding = self.binding
             try:
-                answer = yield from make(binding).done(policy)
-            except (UnauthorizedException, ForbiddenException) as error:
-                raise explained(error, self.card) from None
-            except ApiException as error:
+                said: Any = yield from policy.repeat(binding.call(operation, params))
+                answer = binding.read(operation, said)
+            except (errors.UnauthorizedException, errors.ForbiddenException) as error:
+                raise self._explained(error) from None
+            except errors.ApiException as error:
                 if not self._may_speak_otherwise(error, tells=tells):
                     raise
                 if self.binding is binding:  # and nobody else has found out meanwhile
@@ -88,80 +93,90 @@ class Peer:
                 self.is_sure = self.is_sure or tells
                 return answer
 
-    def _may_speak_otherwise(self, error: ApiException, *, tells: bool) -> bool:
+    def _may_speak_otherwise(self, error: errors.ApiException, *, tells: bool) -> bool:
         if self.is_sure or len(self.bindings) == 1:
             return False
         reason = reason_of(error)
         return reason == "VERSION_NOT_SUPPORTED" or (tells and reason == "METHOD_NOT_FOUND")
 
-
-CARD_PATH: Final = "/.well-known/agent-card.json"
-_OLD_CARD_PATH: Final = "/.well-known/agent.json"  # before 0.3.0
-
-
-@dataclass(frozen=True, slots=True)
-class FoundCard(FoundAgent):
-    """An agent and its card.
-
-    Attributes:
-        card: The card.
-    """
-
-    card: AgentCard
+    def _explained(self, error: errors.ApiException) -> errors.ApiException:
+        """A refusal, with what the card says that the agent wants to be shown."""
+        if not self.card.wants:
+            return error
+        return error.retold(
+            f"{error.reason or 'refused'}; the agent's card wants {self.card.wants}. Give it with "
+            "headers= or auth= of the node, or with api_key or access_token of the client configuration"
+        )
 
 
-def find_card(where: str, retries: int) -> Flow[FoundCard]:
-    """Ask for a card.
+def bindings_of(card: AgentCard, base_url: str, node: str = "") -> list[Binding]:
+    """How an agent can be called, the best way first.
+
+    1.0 comes before 0.3. Servers have been seen to declare 0.3, or no version, for an interface
+    where they speak 1.0, so whatever is in `supportedInterfaces` is tried in 1.0 first.
 
     Args:
-        where: Its path below the configured base URL; anything else stands for where cards are.
-        retries: How often a request is tried again.
+        card: Its card.
+        base_url: The configured base URL.
+        node: The node's name, for errors.
 
     Raises:
-        UnknownAgentError: If there is none.
+        NodeConfigurationError: If there is no way; says what the card offers.
     """
-    for place in [where] if where.startswith("/") else [CARD_PATH, _OLD_CARD_PATH]:
-        call: Call[dict[str, Any]] = Call("get_agent_card", "GET", place, dict[str, Any])
-        try:
-            found = yield from with_retries(call, retries)
-        except NotFoundException as error:
-            missing = error
-        else:
-            card: AgentCard = made(AgentCard, found, f"GET {place}")
-            return FoundCard(place, descriptor_of(card), card)
-    raise UnknownAgentError(
-        f"there is no agent card ({missing}). Is the base URL that of an A2A agent? A card that is "
-        "elsewhere on the same host is given with card_path='/...'; one that you have, with card=..."
-    ) from None
-
-
-def descriptor_of(card: AgentCard, skill: str | None = None) -> AgentACPDescriptor:
-    """What a card says, as an ACP descriptor says it; of one skill, if one is named.
-
-    A card has no schemas, and media types are as much as it tells: an agent that takes nothing but
-    text takes a string. What comes is not told by them, for a text may be JSON.
-
-    Raises:
-        UnknownAgentError: If there is no such skill.
-    """
-    only = None if skill is None else card.skill(skill)
-    takes = (only.input_modes if only is not None else []) or card.default_input_modes
-    said = card.description if only is None else only.description or card.description
-    ref = AgentRef(name=shown(card.name) or "agent", version=shown(card.version) or "unknown")
-    can = AgentCapabilities(threads=True, streaming=StreamingCapabilities(custom=True))
-    return AgentACPDescriptor(
-        metadata=AgentMetadata(ref=ref, description=said),
-        specs=AgentACPSpec(
-            capabilities=can,
-            input={"type": "string"} if is_text(takes) else {},
-            output={},
-            config={},
-            custom_streaming_update={},
-            thread_state={},
-        ),
+    modern: list[Binding] = []
+    declared_old: list[Binding] = []
+    old: list[Binding] = []
+    elsewhere = ""
+    for each in card.interfaces:
+        kind = each.protocol_binding.upper()
+        where = _below(each.url, base_url)
+        if kind not in _MODERN or where is None:
+            elsewhere = elsewhere or (each.url if kind in _MODERN else "")
+            continue
+        is_old = each.protocol_version.startswith("0.")
+        if card.supported_interfaces:
+            (declared_old if is_old else modern).append(_MODERN[kind](where, each.tenant))
+        if is_old and kind == "JSONRPC":
+            old.append(OldJsonRpc(where))
+    if found := [*modern, *declared_old, *old]:
+        return found
+    if elsewhere:
+        raise errors.NodeConfigurationError(
+            f"the card of {shown(card.name)!r} says that the agent is at {shown(elsewhere)}, and "
+            f"messages and credentials go to {base_url} only. If you trust it, give that address as "
+            "client_config, and the card as card=... where it is not served there",
+            node=node,
+        )
+    offered = ", ".join(
+        f"{shown(each.protocol_binding)} {shown(each.protocol_version)}".strip()
+        for each in card.interfaces[:MOST_SHOWN]
+    )
+    raise errors.NodeConfigurationError(
+        f"the agent {shown(card.name)!r} offers {offered or 'no interface'}; what is spoken here is "
+        "A2A 1.0 over JSONRPC or HTTP+JSON, and 0.3 over JSONRPC",
+        node=node,
     )
 
 
-def is_text(modes: Sequence[str]) -> bool:
-    """Whether these media types are all texts, and none of them JSON."""
-    return bool(modes) and all(mode == "text" or mode.startswith("text/") for mode in modes)
+def _below(url: str, base_url: str) -> str | None:
+    """Where an address is below the configured base URL; `None` if it is elsewhere."""
+    address, base = _split(url), urlsplit(base_url)
+    if address is None or not _PATH.fullmatch(address.path):
+        return None
+    # Whether TLS is spoken to the host is the configuration's business.
+    is_there = (address.hostname, address.port) == (base.hostname, base.port)
+    if address.hostname not in _THIS_MACHINE and not is_there:
+        return None
+    root = base.path.rstrip("/")
+    if address.path != root and not address.path.startswith(f"{root}/"):
+        return None
+    return address.path[len(root) :]
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where the port is no number
+    except ValueError:
+        return None
+    return parts if parts.scheme in {"http", "https"} and parts.hostname else None

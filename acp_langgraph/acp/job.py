@@ -36,18 +36,26 @@ from acp_langgraph.errors import (
     ApiConnectionError,
     ApiException,
     ApiTimeoutError,
-    ForbiddenException,
     NotFoundException,
     RunLostError,
     ServiceException,
     TooManyRequestsException,
-    UnauthorizedException,
     UnknownAgentError,
     UnknownOutcomeError,
     UnprocessableEntityException,
 )
-from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sighting, WaitBudget
-from acp_langgraph.jobs.listening import PASSING, Listening, listen_to, stop_listening
+from acp_langgraph.jobs.job import (
+    PASSING,
+    Entry,
+    Job,
+    JobPolicy,
+    Outcome,
+    Segment,
+    Sighting,
+    WaitBudget,
+    raise_what_passes,
+)
+from acp_langgraph.jobs.listening import Listening, listen_to, stop_listening
 from acp_langgraph.jobs.suspending import say_no_webhook
 
 _PAGE: Final = 100
@@ -95,7 +103,7 @@ def _search(order: RunOrder, policy: JobPolicy, server: ServerHabits) -> Flow[li
         try:
             page = yield from asking
         except ApiException as error:
-            _raise_what_passes(error)
+            raise_what_passes(error)
             failed = True
         else:
             failed = False
@@ -161,7 +169,7 @@ def _list_thread(order: RunOrder, policy: JobPolicy, server: ServerHabits) -> Fl
     except NotFoundException:
         return []
     except ApiException as error:
-        _raise_what_passes(error)
+        raise_what_passes(error)
         raise _CannotSearchError(f"the server cannot list a thread's runs ({error})") from None
     return _certain(_ours(page, order.key), came(page) - len(page))
 
@@ -185,7 +193,7 @@ def _pages(
         try:
             page = yield from policy.repeat(page_at(offset))
         except ApiException as error:
-            _raise_what_passes(error)
+            raise_what_passes(error)
             told = NotFoundException | UnprocessableEntityException
             if order.thread_id is not None and isinstance(error, told):
                 raise
@@ -203,15 +211,6 @@ def _certain(found: list[AnyRun], left_out: int) -> list[AnyRun]:
     if left_out and not found:
         raise _CannotSearchError(f"{left_out} of the runs that the server lists cannot be read")
     return found
-
-
-def _raise_what_passes(error: ApiException) -> None:
-    """Raise what says nothing about the server's abilities: who we are, or a failure in between."""
-    denied = UnauthorizedException | ForbiddenException | TooManyRequestsException
-    if isinstance(error, denied):
-        raise error
-    if isinstance(error, ServiceException) and error.status in PASSING:
-        raise error
 
 
 def _ours(page: list[Any], key: str) -> list[AnyRun]:

@@ -14,8 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from acp_langgraph.a2a.card import AgentCard
-from acp_langgraph.a2a.peer import FoundCard
+from acp_langgraph.a2a.card import AgentCard, FoundCard
 from acp_langgraph.acp.agents import FoundAgent
 from acp_langgraph.acp.models import Agent, AgentACPDescriptor, AgentCapabilities
 from acp_langgraph.json_schema.reading import Document, Form, Schema, one_line, printable, said

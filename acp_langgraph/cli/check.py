@@ -99,8 +99,8 @@ def _report_of(agent: Any, name: str, path: str) -> GraphReport:
 
 
 def _faults(agent: Any) -> list[str]:
-    from acp_langgraph.a2a.card import bindings_of  # noqa: PLC0415 - not for --help
-    from acp_langgraph.a2a.peer import FoundCard  # noqa: PLC0415 - not for --help
+    from acp_langgraph.a2a.card import FoundCard  # noqa: PLC0415 - not for --help
+    from acp_langgraph.a2a.peer import bindings_of  # noqa: PLC0415 - not for --help
     from acp_langgraph.acp.agents import descriptor_faults  # noqa: PLC0415 - not for --help
 
     if not isinstance(agent, FoundCard):

@@ -56,10 +56,12 @@ def demo(
     mail and asks you to approve or change it, the other corrects it, and the mail is written into
     an outbox. Without --model they work by rules: no key and no network are needed.
 
-    The same agents in `langgraph dev` (`examples/langgraph_dev/campaign`) will do as well:
+    The same agents in `langgraph dev` (`examples/langgraph_dev/campaign`), or over A2A
+    (`examples/a2a_sdk/campaign.py`), will do as well:
 
     ```
     acp-langgraph demo --agents http://127.0.0.1:2024 --protocol langgraph
+    acp-langgraph demo --agents http://127.0.0.1:8009 --protocol a2a
     ```
 
     With --page the campaign itself is served, with a page on which to watch it and to answer; further
@@ -113,8 +115,6 @@ def _again(
     outbox: Path, model: str | None, agents: str | None, protocol: Protocol, *, page: bool
 ) -> str:
     """The command that goes on."""
-    if protocol is Protocol.A2A:
-        fail("the demo's agents are served over acp and langgraph", 2)
     if protocol is not Protocol.ACP and agents is None:
         fail(f"--protocol {protocol} is about a server that has the agents; name it by --agents", 2)
     command = ["acp-langgraph", "demo", "--resume", "--outbox", str(outbox)]

@@ -44,8 +44,7 @@ def described(path: str, agent: str | None, protocol: Protocol | None) -> Any:
     """
     from pydantic import ValidationError  # noqa: PLC0415 - not for --help
 
-    from acp_langgraph.a2a.card import AgentCard  # noqa: PLC0415 - not for --help
-    from acp_langgraph.a2a.peer import FoundCard, descriptor_of  # noqa: PLC0415 - not for --help
+    from acp_langgraph.a2a.card import AgentCard, described  # noqa: PLC0415 - not for --help
     from acp_langgraph.acp.agents import FoundAgent  # noqa: PLC0415 - not for --help
     from acp_langgraph.acp.models import AgentACPDescriptor  # noqa: PLC0415 - not for --help
 
@@ -55,8 +54,7 @@ def described(path: str, agent: str | None, protocol: Protocol | None) -> Any:
     try:
         if spoken is Protocol.ACP:
             return FoundAgent("", AgentACPDescriptor.model_validate(content))
-        card = AgentCard.model_validate(content)
-        return FoundCard("", descriptor_of(card), card)
+        return described(AgentCard.model_validate(content))
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
         faults = (f"\n- {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found)

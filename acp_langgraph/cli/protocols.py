@@ -29,7 +29,7 @@ ProtocolOption: TypeAlias = Annotated[
 def spoken(retries: int) -> Any:
     """The protocol that a server speaks, as a flow; ACP where it cannot be told, for its errors to tell."""
     from acp_langgraph import errors  # noqa: PLC0415 - not for --help
-    from acp_langgraph.a2a.peer import find_card  # noqa: PLC0415 - not for --help
+    from acp_langgraph.a2a.card import find_card  # noqa: PLC0415 - not for --help
     from acp_langgraph.acp.calls import search_agents  # noqa: PLC0415 - not for --help
     from acp_langgraph.agent_protocol.calls import search_assistants  # noqa: PLC0415 - not for --help
     from acp_langgraph.core.retry import with_retries  # noqa: PLC0415 - not for --help
@@ -57,7 +57,7 @@ def spoken(retries: int) -> Any:
 
 def found(agent: str, retries: int, protocol: Protocol | None) -> Any:
     """An agent with what it says of itself, as a flow."""
-    from acp_langgraph.a2a.peer import find_card  # noqa: PLC0415 - not for --help
+    from acp_langgraph.a2a.card import find_card  # noqa: PLC0415 - not for --help
     from acp_langgraph.acp.agents import find_agent  # noqa: PLC0415 - not for --help
     from acp_langgraph.agent_protocol.assistants import find_assistant  # noqa: PLC0415 - not for --help
 
@@ -72,7 +72,7 @@ def found(agent: str, retries: int, protocol: Protocol | None) -> Any:
 
 def listed(retries: int, protocol: Protocol | None) -> Any:
     """All agents, with what they say of themselves where they do, as a flow."""
-    from acp_langgraph.a2a.peer import find_card  # noqa: PLC0415 - not for --help
+    from acp_langgraph.a2a.card import find_card  # noqa: PLC0415 - not for --help
     from acp_langgraph.acp.agents import (  # noqa: PLC0415 - not for --help
         FoundAgent,
         describe_agent,

@@ -12,6 +12,7 @@ from langgraph.graph import END, START, StateGraph
 from acp_langgraph.bridge.calls import APIBridgeOutput
 from acp_langgraph.demo.outbox import SEND, Brief, Draft, Review, address
 from acp_langgraph.mapping import coalesce
+from acp_langgraph.nodes.a2a import A2ANode
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.nodes.bridge import APIBridgeAgentNode
 from acp_langgraph.nodes.remote_graph import RemoteGraphNode
@@ -127,8 +128,17 @@ class Campaign(TypedDict, total=False):
     sent: APIBridgeOutput
 
 
-NODES: Final[dict[str, Any]] = {"acp": ACPNode, "langgraph": RemoteGraphNode}
-"""The node for an agent, by what its server speaks; both take the same."""
+def _over_a2a(name: str, agent: str, agents: str, **options: Any) -> A2ANode:
+    """A server of A2A has an agent per address."""
+    return A2ANode(name, f"{agents.rstrip('/')}/{agent}", **options)
+
+
+NODES: Final[dict[str, Any]] = {
+    "acp": ACPNode,
+    "langgraph": RemoteGraphNode,
+    "a2a": _over_a2a,
+}
+"""Makes the node for an agent, by what its server speaks; all take the same."""
 
 
 def build(agents: str, bridge: str, protocol: str = "acp") -> StateGraph[Any, Any, Any, Any]:

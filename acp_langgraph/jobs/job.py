@@ -30,12 +30,15 @@ from acp_langgraph.core.retry import Backoff, with_retries
 from acp_langgraph.errors import (
     AnswerTooLargeError,
     ApiConnectionError,
+    ApiException,
+    ForbiddenException,
     NodeConfigurationError,
     OpenApiException,
     RequestTimeoutException,
     RunError,
     ServiceException,
     TooManyRequestsException,
+    UnauthorizedException,
     UnreadableAnswerException,
 )
 from acp_langgraph.jobs.once import Failures
@@ -50,6 +53,9 @@ NOT_YET: Final = (
     UnreadableAnswerException,
 )
 """What goes wrong while a job is waited for, and says nothing about the job."""
+
+PASSING: Final = frozenset({502, 503, 504})
+"""Statuses by which something before a server says that it is away."""
 
 _LONG: Final = 1.0  # seconds that a wait is open
 
@@ -78,6 +84,15 @@ Outcome: TypeAlias = dict[str, Any]
 def may_be_done(error: OpenApiException) -> bool:
     """Whether the server may have done what it was asked although no proper answer came."""
     return isinstance(error, _MAY_BE_DONE) or (isinstance(error, ApiConnectionError) and error.sent)
+
+
+def raise_what_passes(error: ApiException) -> None:
+    """Raise what says nothing about a server's abilities: who we are, or a failure in between."""
+    denied = UnauthorizedException | ForbiddenException | TooManyRequestsException
+    if isinstance(error, denied):
+        raise error
+    if isinstance(error, ServiceException) and error.status in PASSING:
+        raise error
 
 
 def one_of(what: str, given: Any, choices: Sequence[str], node: str) -> Any:

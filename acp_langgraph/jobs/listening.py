@@ -28,7 +28,7 @@ from acp_langgraph.errors import (
     ServiceException,
     TooManyRequestsException,
 )
-from acp_langgraph.jobs.job import JobPolicy, WaitBudget
+from acp_langgraph.jobs.job import PASSING, JobPolicy, WaitBudget
 
 _FROM_THE_START: Final = "0"
 _FRUITLESS_JOINS: Final = 3
@@ -38,7 +38,6 @@ _PLACES_REMEMBERED: Final = 10_000
 _LONGEST_ID: Final = 1000
 _LONGEST_NUMBER: Final = 18
 _RUNS_REMEMBERED: Final = 1000
-PASSING: Final = frozenset({502, 503, 504})
 
 
 class Shown(NamedTuple):
@@ -213,6 +212,8 @@ class Listening:
             does, though it streams.
         cursors: What was heard of the runs that are not done, by run id.
         cursor_type: What is known to a cursor.
+        first_look: Seconds without an event after which the job is asked how it is, doubled each time up to
+            the policy's long poll: for servers whose streams may not tell the end. By default, the latter.
     """
 
     agent: str
@@ -221,6 +222,7 @@ class Listening:
     refuses_modes: bool = False
     cursors: dict[str, StreamCursor] = field(default_factory=dict)
     cursor_type: type[StreamCursor] = StreamCursor
+    first_look: float | None = None
 
     def cursor(self, segment: Mapping[str, Any]) -> StreamCursor:
         """What was heard of a run, ready for this segment of it."""
@@ -249,13 +251,15 @@ def listen_to(
     cursor = listening.cursor(segment)
     waits = policy.backoff.waits()
     fruitless = joins = 0
+    first_look = listening.first_look or policy.long_poll
+    patient = replace(policy, long_poll=min(first_look, policy.long_poll))
     while not cursor.is_over and fruitless < _FRUITLESS_JOINS:
         left = budget.seconds_left()
         if left is not None and left <= 0:
             return
-        call = source.join().with_options(timeout=policy.long_poll, headers=cursor.headers())
+        call = source.join().with_options(timeout=patient.long_poll, headers=cursor.headers())
         call = replace(call, may_leave=True)
-        stream = _StreamReader(call, source, policy, listening, cursor, left)
+        stream = _StreamReader(call, source, patient, listening, cursor, left)
         pause = yield from _listen(call, stream, cursor)
         if stream.pieces:
             budget.alive()
@@ -263,6 +267,8 @@ def listen_to(
             if not (yield from source.is_at_work()):
                 return
             budget.alive()
+            longer = min(2 * patient.long_poll, policy.long_poll)
+            patient = replace(patient, long_poll=longer)
         elif stream.events:
             fruitless, joins = 0, joins + (not stream.leads_on)
             if cursor.is_over or stream.leads_on or joins < _JOINS_WITHOUT_A_LOOK:
@@ -331,10 +337,13 @@ def _passes(error: OpenApiException) -> bool:
 
 
 def _gap(node: str, listening: Listening, run_id: str, after: str, before: str | None) -> Progress:
-    return _event(node, listening, run_id, Shown("gap", {"after": after or None, "before": before}))
+    return emitted(
+        node, listening, run_id, Shown("gap", {"after": after or None, "before": before})
+    )
 
 
-def _event(node: str, listening: Listening, run_id: str, shown: Shown) -> Progress:
+def emitted(node: str, listening: Listening, run_id: str, shown: Shown) -> Progress:
+    """Something that a job emitted, for whoever watches."""
     event = RemoteEvent(
         node=node, agent=listening.agent, run_id=run_id, kind=shown.kind, payload=shown.payload
     )
@@ -409,4 +418,4 @@ class _StreamReader:
         self.events += 1
         cursor.is_over = told.settles
         for shown in told.shown:
-            yield _event(self._node, self._listening, cursor.run_id, shown)
+            yield emitted(self._node, self._listening, cursor.run_id, shown)

@@ -5,43 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import Unpack, override
 
-from acp_langgraph.a2a.calls import made
-from acp_langgraph.a2a.card import AgentCard, bindings_of
+from acp_langgraph import errors
+from acp_langgraph.a2a.calls import GET_EXTENDED_AGENT_CARD
+from acp_langgraph.a2a.card import AgentCard, FoundCard, described, find_card, is_text
 from acp_langgraph.a2a.job import A2AJob
-from acp_langgraph.a2a.listening import Listening, TaskCursor
-from acp_langgraph.a2a.outcomes import result_of
-from acp_langgraph.a2a.parts import parts_of
-from acp_langgraph.a2a.peer import FoundCard, Peer, descriptor_of, find_card, is_text
+from acp_langgraph.a2a.listening import FIRST_LOOK, TaskCursor
+from acp_langgraph.a2a.parts import parts_of, result_of
+from acp_langgraph.a2a.peer import Peer, bindings_of
 from acp_langgraph.acp.agents import FoundAgent
 from acp_langgraph.acp.models import AgentACPDescriptor
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.errors import (
-    ApiException,
-    NodeConfigurationError,
-    UnknownAgentError,
-    UnreadableAnswerException,
-)
-from acp_langgraph.nodes.agent import AgentNode, AgentOptions, forwarded_metadata
+from acp_langgraph.jobs.listening import Listening
+from acp_langgraph.nodes.agent import AgentNode, AgentOptions, PlacedOptions, forwarded_metadata
 from acp_langgraph.nodes.execution import Execution
-from acp_langgraph.nodes.from_agent import alook_up, look_up, node_name
+from acp_langgraph.nodes.from_agent import node_name
 from acp_langgraph.nodes.identity import Headers
 
 
-class A2AOptions(AgentOptions, total=False):
+class A2AOptions(PlacedOptions, total=False):
     """What `A2ANode` takes beside its name and where the agent is; see there."""
 
-    input_path: str | None
-    input_type: Any
-    output_path: str | None
-    output_type: Any
-    auth_header: Headers | None
-    use_threads: bool
     skill: str | None
     card: AgentCard | Mapping[str, Any] | None
     card_path: str | None
@@ -142,18 +131,19 @@ class A2ANode(AgentNode):
             **options,
         )
         if card_path is not None and not card_path.startswith("/"):
-            raise NodeConfigurationError(
+            raise errors.NodeConfigurationError(
                 f"card_path is a path below the base URL, such as '/card.json', not {card_path!r}",
                 node=name,
             )
         self.skill = skill
         self._agent_id = card_path
-        self._given: FoundCard | None = None
         self._peer: Peer | None = None
-        self._cursors: dict[str, TaskCursor] = {}
-        if card is not None:
-            self._given = self._as_given(card)
-            self._meet(self._given.card)
+        size = self.transport.endpoint.configuration.max_answer_bytes
+        cursors: dict[str, Any] = {"cursor_type": TaskCursor, "first_look": FIRST_LOOK}
+        self._listening = Listening(name, (), size, **cursors)
+        self._given = None if card is None else self._as_given(card)
+        if self._given is not None:
+            self._meet(self._given)
 
     @classmethod
     def from_card(
@@ -179,10 +169,9 @@ class A2ANode(AgentNode):
             NodeConfigurationError: If the card offers nothing that is spoken here.
             OpenApiException: If the server cannot be asked.
         """
-        found = options.get("card") or look_up(
-            cls.finding, client_config, options.get("card_path") or "", cast("Any", options)
-        )
-        return cls._of_card(client_config, found, name, options)
+        if (card := options.get("card")) is not None:
+            return cls._of_agent(client_config, described(card), name, options)
+        return cls._looked_up(client_config, options.get("card_path") or "", name, options)
 
     @classmethod
     async def afrom_card(
@@ -192,36 +181,27 @@ class A2ANode(AgentNode):
         **options: Unpack[A2AOptions],
     ) -> Self:
         """`from_card`, awaiting."""
-        found = options.get("card") or await alook_up(
-            cls.finding, client_config, options.get("card_path") or "", cast("Any", options)
-        )
-        return cls._of_card(client_config, found, name, options)
+        if options.get("card") is not None:
+            return cls.from_card(client_config, name, **options)
+        place = options.get("card_path") or ""
+        return await cls._alooked_up(client_config, place, name, options)
 
+    @override
     @classmethod
-    def _of_card(
+    def _of_agent(
         cls,
         client_config: ApiClientConfiguration | str | None,
         found: Any,
         name: str | None,
-        options: A2AOptions,
+        options: Any,
     ) -> Self:
-        given: dict[str, Any] = {
-            **options,
-            "card": found.card if isinstance(found, FoundCard) else found,
-        }
-        card = cls._read(given["card"])
-        wanted = options.get("skill")
-        skill = card.skill(wanted) if wanted else None
-        takes = (skill.input_modes if skill else []) or card.default_input_modes
-        gives = (skill.output_modes if skill else []) or card.default_output_modes
-        if is_text(takes) and options.get("input") is None:
-            given.setdefault("input_type", str)
-        if is_text(gives) and options.get("output") is None:
-            given.setdefault("output_type", str)
-        node = cls(
-            name or node_name(FoundCard("", descriptor_of(card), card)), client_config, **given
-        )
-        if isinstance(found, FoundCard):
+        _, takes, gives = found.card.of_skill(options.get("skill"))
+        given = {**options, "card": found.card}
+        for what, modes in {"input": takes, "output": gives}.items():
+            if is_text(modes) and options.get(what) is None:
+                given.setdefault(f"{what}_type", str)
+        node = cls(name or node_name(found), client_config, **given)
+        if options.get("card") is None:
             node._given = None  # so that it is asked for again where somebody checks the node
         return node
 
@@ -240,11 +220,9 @@ class A2ANode(AgentNode):
     def found(self) -> Flow[FoundCard]:
         """The agent, with what its card says now, or said where it was given."""
         if self._given is not None:
-            yield from ()
             return self._given
-        finding = find_card(self._agent_id or "", self.policy.retries)
-        found = yield from self._found(finding)
-        return replace(found, descriptor=self._described(found.card))
+        finding = find_card(self._agent_id or "", self.policy.retries, self.skill)
+        return (yield from self._found(finding))
 
     @override
     def flow(
@@ -255,19 +233,12 @@ class A2ANode(AgentNode):
         metadata = forwarded_metadata(config)
         if self.skill is not None:
             metadata["skillId"] = self.skill
-        peer = yield from self._known_peer()
-        watched = execution.sink.is_there and bool(self.stream_mode)
-        listening = self._listening(watched=watched)
-        job = A2AJob(
-            execution.key,
-            peer,
-            listening,
-            parts_of(value),
-            metadata,
-            self._thread(execution),
-            self.name,
-            self.policy,
-            self._wakes(execution),
+        job = replace(
+            (yield from self.job_of(execution.key, self._thread(execution))),
+            parts=parts_of(value),
+            metadata=metadata,
+            is_shown=execution.sink.is_there and bool(self.stream_mode),
+            wakes=self._wakes(execution),
         )
         outcome = yield from self._have_done(job, execution)
         answer = result_of(outcome, self.output.declared)
@@ -277,49 +248,30 @@ class A2ANode(AgentNode):
     def job_of(self, key: str, thread: str | None) -> Flow[A2AJob]:
         """The task of a key."""
         peer = yield from self._known_peer()
-        listening = self._listening(watched=False)
-        return A2AJob(key, peer, listening, thread=thread, node=self.name, policy=self.policy)
-
-    def _listening(self, *, watched: bool) -> Listening:
-        size = self.transport.endpoint.configuration.max_answer_bytes
-        return Listening(self.name, self.agent, size, watched, self._cursors)
+        return A2AJob(key, peer, self._listening, self.name, self.policy, thread=thread)
 
     def _known_peer(self) -> Flow[Peer]:
-        if self._peer is None:
-            return self._meet((yield from self.found()).card)
-        return self._peer
+        return self._peer or self._meet((yield from self.found()))
 
     @override
     def _read_descriptor(self) -> Flow[AgentACPDescriptor]:
         """What the card says; the one for those who have signed in, if there is one and it is given."""
         peer = yield from self._known_peer()
         if peer.card.has_extended_card:
-            asking = peer.asked(lambda binding: binding.get_extended_agent_card(), self.policy)
-            with suppress(ApiException):
-                self._meet(self._read((yield from asking)))
+            with suppress(errors.ApiException):
+                card = yield from peer.asked(GET_EXTENDED_AGENT_CARD, {}, self.policy)
+                self._meet(described(card, self.skill))
         assert self._descriptor is not None  # noqa: S101 - of the card
         return self._descriptor
 
-    def _meet(self, card: AgentCard) -> Peer:
-        self._descriptor = self._described(card)
-        bindings = bindings_of(card, self.transport.endpoint.base_url, self.name)
-        self._peer = peer = Peer(card, bindings)
-        self.agent = self._descriptor.metadata.ref.name
-        return peer
-
-    def _described(self, card: AgentCard) -> AgentACPDescriptor:
-        try:
-            return descriptor_of(card, self.skill)
-        except UnknownAgentError as error:
-            raise UnknownAgentError(str(error), node=self.name) from None
+    def _meet(self, found: FoundCard) -> Peer:
+        bindings = bindings_of(found.card, self.transport.endpoint.base_url, self.name)
+        self._descriptor, self._peer = found.descriptor, Peer(found.card, bindings)
+        self.agent = self._listening.agent = found.name
+        return self._peer
 
     def _as_given(self, card: AgentCard | Mapping[str, Any]) -> FoundCard:
         try:
-            read = self._read(card)
-            return FoundCard("", descriptor_of(read, self.skill), read)
-        except (UnreadableAnswerException, UnknownAgentError) as error:
-            raise NodeConfigurationError(f"card: {error}", node=self.name) from None
-
-    @staticmethod
-    def _read(card: Any) -> AgentCard:
-        return card if isinstance(card, AgentCard) else made(AgentCard, card, "the card")
+            return described(card, self.skill)
+        except (errors.UnreadableAnswerException, errors.UnknownAgentError) as error:
+            raise errors.NodeConfigurationError(f"card: {error}", node=self.name) from None

@@ -24,7 +24,7 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.wake_urls import WakeURL
 from acp_langgraph.jobs.listening import Listening
-from acp_langgraph.nodes.agent import AgentNode, forwarded, forwarded_metadata
+from acp_langgraph.nodes.agent import AgentNode, forwarded_metadata
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers
 
@@ -280,11 +280,7 @@ class ACPNode(AgentNode):
     ) -> Flow[dict[str, Any]]:
         """Read the input, have the agent run, write the answer."""
         value = yield from self.input.take(state, config)
-        run_config = forwarded(config)
-        if self.config is not None:
-            configurable = yield from self.config.take(state, config)
-            if configurable is not None:
-                run_config["configurable"] = configurable
+        run_config = yield from self._run_config(state, config)
         agent_id = self._agent_id or (yield from self._resolve())
         order = self._order(value, run_config, agent_id, execution, config)
         listening = (yield from self._listen()) if execution.sink.is_there else None

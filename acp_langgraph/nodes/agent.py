@@ -59,6 +59,17 @@ class AgentOptions(TypedDict, total=False):
     wake_url: WakeURL | None
 
 
+class PlacedOptions(AgentOptions, total=False):
+    """What every node of an agent takes by place, too."""
+
+    input_path: str | None
+    input_type: Any
+    output_path: str | None
+    output_type: Any
+    auth_header: Headers | None
+    use_threads: bool
+
+
 class AgentNode(RemoteNode):
     """Base of the nodes of agents: what is read, what is written, how patient to be, and what is known.
 
@@ -367,6 +378,12 @@ class AgentNode(RemoteNode):
         if self.wake_url is None or execution.thread_id is None or not execution.remembered:
             return None
         return partial(self.wake_url.of, execution.thread_id)
+
+    def _run_config(self, state: Any, config: RunnableConfig) -> Flow[dict[str, Any]]:
+        """The configuration that the agent runs with: what is forwarded of the graph's, and its own."""
+        found = forwarded(config)
+        own = (yield from self.config.take(state, config)) if self.config is not None else None
+        return found if own is None else {**found, "configurable": own}
 
     def _thread(self, execution: Execution) -> str | None:
         """The remote thread that the agent remembers on, if it is to."""

@@ -17,8 +17,8 @@ from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.json_schema.reading import Document, Schema, printable, said
 from acp_langgraph.json_schema.types import type_from_json_schema
 from acp_langgraph.mapping.typeinfo import strip
-from acp_langgraph.nodes.agent import AgentOptions
-from acp_langgraph.nodes.identity import Headers, Identity
+from acp_langgraph.nodes.agent import PlacedOptions
+from acp_langgraph.nodes.identity import Identity
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.per_call import AsyncPerCallTransport, PerCallTransport
 
@@ -27,17 +27,11 @@ Mode: TypeAlias = Literal["values", "custom"]
 _LONGEST_NAME: Final = 100
 
 
-class NodeOptions(AgentOptions, total=False):
+class NodeOptions(PlacedOptions, total=False):
     """What `ACPNode` takes beside its name, its agent and where that is; see there."""
 
-    input_path: str | None
-    input_type: Any
-    output_path: str | None
-    output_type: Any
     config_path: str | None
     config_type: Any
-    auth_header: Headers | None
-    use_threads: bool
     multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"]
     stream_mode: Literal["auto"] | Mode | Sequence[Mode] | None
 

@@ -18,7 +18,7 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.jobs.listening import Listening
-from acp_langgraph.nodes.agent import AgentNode, AgentOptions, forwarded, forwarded_metadata
+from acp_langgraph.nodes.agent import AgentNode, AgentOptions, PlacedOptions, forwarded_metadata
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Headers
 from acp_langgraph.nodes.ports import InputPort, input_of
@@ -29,17 +29,11 @@ Strategy: TypeAlias = Literal["reject", "rollback", "interrupt", "enqueue"]
 _KEYS: Final = ("LANGGRAPH_API_KEY", "LANGSMITH_API_KEY", "LANGCHAIN_API_KEY")
 
 
-class AssistantOptions(AgentOptions, total=False):
+class AssistantOptions(PlacedOptions, total=False):
     """What `RemoteGraphNode` takes beside its name, its assistant and where that is; see there."""
 
-    input_path: str | None
-    input_type: Any
-    output_path: str | None
-    output_type: Any
     config_path: str | None
     config_type: Any
-    auth_header: Headers | None
-    use_threads: bool
     context: Any
     multitask_strategy: Strategy
     stream_mode: Literal["auto"] | Mode | Sequence[Mode] | None
@@ -207,9 +201,7 @@ class RemoteGraphNode(AgentNode):
     ) -> Flow[dict[str, Any]]:
         """Read the input, have the remote graph run, write the answer."""
         value = yield from self.input.take(state, config)
-        run_config = forwarded(config)
-        if self.config is not None:
-            run_config["configurable"] = self.config.read(state)
+        run_config = yield from self._run_config(state, config)
         context = (yield from self.context.take(state, config)) if self.context else None
         listening = self._listen() if execution.sink.is_there else None
         order = GraphOrder(

@@ -7,7 +7,22 @@ from typing import Any
 
 import pytest
 
-from acp_langgraph.a2a.calls import Binding, HttpJson, JsonRpc, OldJsonRpc, reason_of
+from acp_langgraph.a2a.calls import (
+    CANCEL_TASK,
+    GET_EXTENDED_AGENT_CARD,
+    GET_TASK,
+    LIST_TASKS,
+    SEND_MESSAGE,
+    SUBSCRIBE_TO_TASK,
+    Binding,
+    HttpJson,
+    JsonRpc,
+    OldJsonRpc,
+    Operation,
+    reason_of,
+)
+from acp_langgraph.a2a.card import AgentCard
+from acp_langgraph.a2a.peer import Peer
 from acp_langgraph.errors import (
     ApiException,
     BadRequestException,
@@ -45,61 +60,63 @@ def binding(spoken: str) -> Binding:
     return BINDINGS[spoken]
 
 
-def done(server: FakeA2AServer, operation: Any) -> Any:
+def done(server: FakeA2AServer, binding: Binding, operation: Operation[Any], **given: Any) -> Any:
     with Transport(server.url) as transport:
-        return transport.run(operation.done(JobPolicy(retries=0)))
+        asked = Peer(AgentCard(), [binding]).asked(operation, given, JobPolicy(retries=0))
+        return transport.run(asked)
+
+
+def send(
+    server: FakeA2AServer, binding: Binding, message: Any = HELLO, *, waits: bool = False
+) -> Any:
+    asked = {"message": message, "configuration": {"returnImmediately": not waits}}
+    return done(server, binding, SEND_MESSAGE, **asked).task
 
 
 def test_a_task_is_begun_read_answered_and_ended(server: FakeA2AServer, binding: Binding) -> None:
-    begun = done(server, binding.send_message(HELLO, waits=True)).task
+    begun = send(server, binding, waits=True)
     assert (begun.state, begun.status.message.parts[0].text) == ("input-required", "Which size?")
-    assert done(server, binding.get_task(begun.id)).history[0].message_id == "m1"
+    assert (
+        done(server, binding, GET_TASK, id=begun.id, historyLength=10).history[0].message_id == "m1"
+    )
     ids = {"taskId": begun.id, "contextId": begun.context_id}
-    ended = done(server, binding.send_message({**HELLO, **ids, "messageId": "m2"}, waits=True)).task
+    ended = send(server, binding, {**HELLO, **ids, "messageId": "m2"}, waits=True)
     assert [part.text for each in ended.artifacts for part in each.parts] == ["pie"]
-    other = done(server, binding.send_message(HELLO, waits=False)).task
-    assert done(server, binding.cancel_task(other.id)).state == "canceled"
+    other = send(server, binding)
+    assert done(server, binding, CANCEL_TASK, id=other.id).state == "canceled"
 
 
 def test_tasks_are_listed_by_the_page(server: FakeA2AServer, binding: Binding) -> None:
     if not binding.lists:
         pytest.skip("0.3 has no list")
     for context in ("a", "b", "a"):
-        done(server, binding.send_message({**HELLO, "contextId": context}, waits=False))
-    listed = done(server, binding.list_tasks(context_id="a"))
+        send(server, binding, {**HELLO, "contextId": context})
+    listed = done(server, binding, LIST_TASKS, contextId="a")
     assert {task.context_id for task in listed.tasks} == {"a"}
     assert len(listed.tasks) == 2
-    assert done(server, binding.list_tasks(page_token="2")).tasks[0].id == server.tasks[0].task_id
-
-
-def test_a_url_is_called_or_not(server: FakeA2AServer, binding: Binding) -> None:
-    task = done(server, binding.send_message(HELLO, waits=False)).task
-    config = {"url": "https://hook.example", "token": "t", "id": "mine"}
-    assert done(server, binding.create_push_config(task.id, config))["url"] == config["url"]
-    assert done(server, binding.get_push_config(task.id, "mine"))["token"] == "t"
-    assert "https://hook.example" in str(done(server, binding.list_push_configs(task.id)))
-    assert done(server, binding.delete_push_config(task.id, "mine")) is None
-    assert "https://hook.example" not in str(done(server, binding.list_push_configs(task.id)))
+    assert done(server, binding, LIST_TASKS, pageToken="2").tasks[0].id == server.tasks[0].task_id
 
 
 def test_the_extended_card_is_read(server: FakeA2AServer, binding: Binding) -> None:
-    assert "friends" in done(server, binding.get_extended_agent_card())["description"]
+    assert "friends" in done(server, binding, GET_EXTENDED_AGENT_CARD).description
 
 
-def test_a_message_may_be_followed(server: FakeA2AServer, binding: Binding) -> None:
+def test_a_task_may_be_followed(server: FakeA2AServer, binding: Binding) -> None:
+    task = send(server, binding)
+    followed = binding.call(SUBSCRIBE_TO_TASK, {"id": task.id})
     with Transport(server.url) as transport:
-        body = b"".join(transport.stream(binding.send_streaming_message(HELLO)))
-    assert b"Which size?" in body
+        first = next(transport.stream(followed))
+    assert b"Which size?" in first
 
 
 def test_a_tenant_is_named_where_a_server_has_several() -> None:
-    assert HttpJson("/rest/", "acme").get_task("7").call.path == "/rest/acme/tasks/7"
-    assert JsonRpc("/rpc", "acme").get_task("7").call.body["params"]["tenant"] == "acme"
+    assert HttpJson("/rest/", "acme").call(GET_TASK, {"id": "7"}).path == "/rest/acme/tasks/7"
+    assert JsonRpc("/rpc", "acme").call(GET_TASK, {"id": "7"}).body["params"]["tenant"] == "acme"
 
 
 def test_what_is_unknown_is_said_alike(server: FakeA2AServer, binding: Binding) -> None:
     with pytest.raises(NotFoundException, match="Task not found") as caught:
-        done(server, binding.get_task("nope"))
+        done(server, binding, GET_TASK, id="nope")
     assert reason_of(caught.value) == "TASK_NOT_FOUND"
 
 
@@ -123,5 +140,5 @@ def test_an_error_of_json_rpc_is_the_error_that_http_has_for_it(
     with FakeA2AServer() as server:
         server.faults.add(Fault.respond(Response.json(told)), on="GetTask", times=None)
         with pytest.raises(error, match="so it is") as caught:
-            done(server, JsonRpc("/rpc").get_task("7"))
+            done(server, JsonRpc("/rpc"), GET_TASK, id="7")
     assert reason_of(caught.value) == reason

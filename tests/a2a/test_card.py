@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from acp_langgraph.a2a.calls import HttpJson, JsonRpc, OldJsonRpc, made
-from acp_langgraph.a2a.card import AgentCard, bindings_of
-from acp_langgraph.a2a.peer import descriptor_of
+from acp_langgraph.a2a.calls import HttpJson, JsonRpc, OldJsonRpc
+from acp_langgraph.a2a.card import AgentCard, described
+from acp_langgraph.a2a.models import made
+from acp_langgraph.a2a.peer import bindings_of
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 
 BASE = "https://agents.example/baker"
@@ -16,7 +17,7 @@ BASE = "https://agents.example/baker"
 
 def card(*interfaces: dict[str, Any], **more: Any) -> AgentCard:
     given = {"name": "baker", "supportedInterfaces": list(interfaces), **more}
-    return made(AgentCard, given, "the card")  # type: ignore[no-any-return]
+    return made(AgentCard, given, "the card")
 
 
 def interface(url: str, binding: str = "JSONRPC", version: str = "1.0") -> dict[str, Any]:
@@ -129,11 +130,11 @@ def test_a_skill_is_found_by_its_id_or_its_name_and_what_there_is_is_named() -> 
     bakes = card(
         skills=[{"id": "bake", "name": "Baking", "inputModes": ["text/plain"]}, {"id": "eat"}]
     )
-    assert bakes.skill("bake") == bakes.skill("Baking")
+    assert bakes.of_skill("bake") == bakes.of_skill("Baking")
     with pytest.raises(UnknownAgentError, match="'cook'; it has bake, eat"):
-        bakes.skill("cook")
-    assert descriptor_of(bakes, "bake").specs.input == {"type": "string"}
-    assert descriptor_of(bakes, "eat").specs.input == {}
+        bakes.of_skill("cook")
+    assert described(bakes, "bake").descriptor.specs.input == {"type": "string"}
+    assert described(bakes, "eat").descriptor.specs.input == {}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_skill_is_found_by_its_id_or_its_name_and_what_there_is_is_named() -> 
 )
 def test_a_card_of_little_sense_is_read_and_offers_nothing(given: Any) -> None:
     found = made(AgentCard, given, "the card")
-    assert len(descriptor_of(found).metadata.ref.name) <= 200
-    assert descriptor_of(found).metadata.ref.name.isprintable()
+    assert len(described(found).name) <= 200
+    assert described(found).name.isprintable()
     with pytest.raises(NodeConfigurationError):
         bindings_of(found, BASE)

@@ -9,16 +9,17 @@ from support.byhand import Hand, reply
 from acp_langgraph.a2a.calls import JsonRpc
 from acp_langgraph.a2a.card import AgentCard
 from acp_langgraph.a2a.job import A2AJob
-from acp_langgraph.a2a.listening import Listening
+from acp_langgraph.a2a.listening import TaskCursor
 from acp_langgraph.a2a.peer import Peer
 from acp_langgraph.jobs.job import Entry
 from acp_langgraph.jobs.life import run_job
+from acp_langgraph.jobs.listening import Listening
 
 
 def job(**options: Any) -> A2AJob:
-    listening = Listening("node", "baker", 1000, is_shown=False)
+    listening = Listening("baker", (), 1000, cursor_type=TaskCursor)
     peer = Peer(AgentCard(), [JsonRpc("/rpc")])
-    return A2AJob("key-1", peer, listening, [{"text": "pie"}], **options)
+    return A2AJob("key-1", peer, listening, parts=[{"text": "pie"}], **options)
 
 
 def told(result: Any) -> Any:

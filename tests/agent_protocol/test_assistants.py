@@ -197,7 +197,7 @@ def test_a_server_of_neither_protocol_is_told_as_before(run: Callable[..., Resul
     ("options", "problem"),
     [
         (("--protocol", "langgraph"), "name it by --agents"),
-        (("--protocol", "a2a", "--agents", "http://a"), "are served over acp and langgraph"),
+        (("--protocol", "a2a"), "name it by --agents"),
     ],
 )
 def test_the_demo_says_what_it_cannot_take(

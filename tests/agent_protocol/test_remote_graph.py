@@ -414,6 +414,12 @@ def test_tags_configuration_and_metadata_reach_the_remote_graph(color: Color) ->
         assert "context" not in sent
 
 
+def test_a_configuration_of_none_is_left_to_the_remote_graph(color: Color) -> None:
+    with FakeLangGraphServer([Answer("done")]) as server:
+        color.invoke(node_for(server, config_path="settings"), {**INPUT, "settings": None})
+        assert "configurable" not in server.requests.matching("create_run")[0].json["config"]
+
+
 def test_a_context_is_made_by_a_plan(color: Color) -> None:
     with FakeLangGraphServer([Answer("done")]) as server:
         graph = remembering(server, context={"user": "config:user_id", "asked": "ask.text"})

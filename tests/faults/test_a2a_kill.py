@@ -100,7 +100,7 @@ def test_where_tasks_cannot_be_listed_there_is_no_second_task(
         assert 0 in outcomes
 
 
-@pytest.mark.parametrize("spoken", ["JSONRPC 1.0", "HTTP+JSON 1.0", "JSONRPC 0.3"])
+@pytest.mark.parametrize("spoken", ["JSONRPC 1.0", "HTTP+JSON 1.0", "JSONRPC 0.3", "SDK 0.3"])
 @pytest.mark.parametrize("color_name", ["sync", "async"])
 def test_an_agent_of_the_a2a_projects_sdk_does_one_task_as_well(
     zygote: Zygote, color_name: str, spoken: str, points: int, tmp_path: Path
@@ -124,5 +124,5 @@ def test_an_agent_of_the_a2a_projects_sdk_does_one_task_as_well(
                 assert ended["error"] == "UnknownOutcomeError", (kills, ended)
                 continue
             assert ended["exit"] == 0, (kills, ended)
-            assert ended["values"] == ["blue", "rice"], (kills, ended)
+            assert ended["values"] == agent.said(["blue", "rice"]), (kills, ended)
             assert [agent.executed.count(task) for task in begun] == [3], kills

@@ -3,26 +3,31 @@
     python -m venv .langgraph-dev && .langgraph-dev/bin/pip install -e ".[server]" "langgraph-cli[inmem]"
     python tests/interop/beside_remote_graph.py
 
-Prints a table: what was done, how often the remote graph did its work, and what came of it here.
+Prints a table: what was done, how often the remote graph did its work, and what came of it here. `--kills 40`
+kills the process at that many points.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypedDict
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from faults.test_kill import count_ticks, job_for, jobs, until_done
 from interop.test_remote_graph import Served, langgraph_dev
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.pregel.remote import RemoteGraph
 from langgraph.types import Command, RetryPolicy
+from support.zygote import Zygote
 
 from acp_langgraph import RemoteGraphNode
 from acp_langgraph.testing import Fault, FaultyProxy
@@ -36,6 +41,7 @@ NODES: dict[str, Callable[..., Any]] = {
 class State(TypedDict, total=False):
     text: str
     answers: list[Any]
+    answer: str
 
 
 def graph_of(node: Any, **options: Any) -> Any:
@@ -118,6 +124,35 @@ async def messages(make: Any, dev: Served, text: str) -> str:
     return f"{len(said)} pieces" if said else "none"
 
 
+def build(job: dict[str, Any]) -> Any:
+    """A graph whose process is killed, for `support.victim`."""
+    node = NODES[job["agent_id"]]("slow", job["url"])
+    builder = StateGraph(State).add_node("remote", node).add_edge(START, "remote")
+    builder.add_node("last", lambda state: {"answer": state["text"]})
+    return builder.add_edge("remote", "last")
+
+
+def killed(name: str, dev: Served, points: int, folder: Path) -> str:
+    """Kill the process wherever it is, and start it again until the graph has ended."""
+    make_job = job_for(dev, name, "sync", "async", folder)
+
+    def make() -> dict[str, Any]:
+        text = str(uuid.uuid4())  # RemoteGraph takes the thread's id for its own
+        module = "interop.beside_remote_graph"
+        return {**make_job(), "module": module, "thread": text, "input": {"text": text}}
+
+    ended: Counter[str] = Counter()
+    with Zygote() as zygote:
+        for kills in jobs(points, count_ticks(zygote, make)):
+            job = make()
+            told = until_done(zygote, job, kills)
+            runs = [run for run in dev.runs(job["thread"]) if run["kwargs"].get("input")]
+            became = told.get("error") or f"answer {told['values']}"
+            times = f"{len(runs)} started, {dev.executions(job['thread'])} done"
+            ended[f"{became}; {times}"] += 1
+    return ", ".join(f"{count} x ({what})" for what, count in ended.most_common())
+
+
 def _text(state: Any) -> str:
     return state.get("text", "no answer") if isinstance(state, dict) else str(state)
 
@@ -132,7 +167,7 @@ SITUATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-async def main() -> None:
+async def main(points: int) -> None:
     with tempfile.TemporaryDirectory() as folder, langgraph_dev(Path(folder)) as dev:
         print("| what is done | " + " | ".join(NODES) + " |\n|---|---|---|")
         for what, situation in SITUATIONS.items():
@@ -144,7 +179,15 @@ async def main() -> None:
                 starts = sum(bool(run["kwargs"].get("input")) for run in runs)
                 cells.append(f"{told}; {starts} started, {dev.executions(text)} done")
             print(f"| {what} | " + " | ".join(cells) + " |", flush=True)
+        cells = []
+        for number, name in enumerate(NODES):
+            databases = Path(folder) / str(number)
+            databases.mkdir()
+            cells.append(await asyncio.to_thread(killed, name, dev, points, databases))
+        print(f"| killed at {points} points | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kills", type=int, default=10, help="at how many points to kill")
+    asyncio.run(main(parser.parse_args().kills))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,16 +27,22 @@ from acp_langgraph.testing import Fault, FaultyProxy
 pytestmark = pytest.mark.langgraph_dev
 ON_A_THREAD: Any = {"configurable": {"thread_id": "1"}}
 GRAPHS = """
+import asyncio
+
 from langchain_core.messages import AIMessage
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import interrupt
 
 
-def bake(state):
+async def bake(state):
     word = state["messages"][-1].content.split()[0]
     if word == "fail":
         raise ConnectionError("upstream is away")
-    size = interrupt("Which size?") if word == "ask" else "large"
+    if word == "hold":
+        await asyncio.sleep(60)
+    size = interrupt("Which size?") if word in {"ask", "twice"} else "large"
+    if word == "twice":
+        size += f" {interrupt('Which fruit?')}"
     return {"messages": [AIMessage(f"One {size} pie")]}
 
 
@@ -62,12 +70,17 @@ def remembering(url: str, where: str) -> Any:
     return a2a_graph(url, card_path=where).compile(checkpointer=InMemorySaver())
 
 
-def tasks(url: str, where: str, word: str) -> int:
-    """How many of the latest tasks were begun with a word."""
+def tasks(url: str, where: str) -> list[dict[str, Any]]:
+    """The latest tasks."""
     path = httpx.get(url + where).json()["supportedInterfaces"][0]["url"]
     body = {"jsonrpc": "2.0", "id": "1", "method": "ListTasks", "params": {}}
-    found = httpx.post(path, json=body).json()["result"]["tasks"]
-    return sum(word in json.dumps(task["history"][0]) for task in found)
+    found: list[dict[str, Any]] = httpx.post(path, json=body).json()["result"]["tasks"]
+    return found
+
+
+def begun(url: str, where: str, word: str) -> int:
+    """How many of the latest tasks were begun with a word."""
+    return sum(word in json.dumps(task["history"][:1]) for task in tasks(url, where))
 
 
 def test_a_text_is_answered_and_a_question_asked(color: Color, agent: tuple[str, str]) -> None:
@@ -78,6 +91,40 @@ def test_a_text_is_answered_and_a_question_asked(color: Color, agent: tuple[str,
     assert [each.value for each in state["__interrupt__"]] == ["Which size?"]
     answer = color.invoke(graph, Command(resume="small"), asked)["answer"]
     assert answer == "One small pie"
+
+
+def test_data_is_what_the_graphs_channels_get(color: Color, agent: tuple[str, str]) -> None:
+    said = {"messages": [{"role": "user", "content": "pie"}]}
+    assert color.invoke(remembering(*agent), {"ask": said}, ON_A_THREAD)["answer"] == (
+        "One large pie"
+    )
+
+
+def test_two_questions_are_asked_one_after_the_other(color: Color, agent: tuple[str, str]) -> None:
+    graph, config = remembering(*agent), {"configurable": {"thread_id": uuid.uuid4().hex}}
+    state = color.invoke(graph, {"ask": "twice"}, config)
+    assert [each.value for each in state["__interrupt__"]] == ["Which size?"]
+    state = color.invoke(graph, Command(resume="small"), config)
+    assert [each.value for each in state["__interrupt__"]] == ["Which fruit?"]
+    answer = color.invoke(graph, Command(resume="apple"), config)["answer"]
+    assert answer == "One small apple pie"
+
+
+async def test_a_cancelled_call_ends_the_task(agent: tuple[str, str]) -> None:
+    call = asyncio.create_task(remembering(*agent).ainvoke({"ask": "hold"}, ON_A_THREAD))
+    await until_there_is(agent, "TASK_STATE_WORKING")
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await until_there_is(agent, "TASK_STATE_CANCELED")
+
+
+async def until_there_is(agent: tuple[str, str], state: str) -> None:
+    """Return once a task has this state; this server can only be asked again and again."""
+    give_up = time.monotonic() + 30
+    while state not in {task["status"]["state"] for task in await asyncio.to_thread(tasks, *agent)}:
+        assert time.monotonic() < give_up
+        await asyncio.sleep(0.05)
 
 
 def test_a_failure_is_an_error(color: Color, agent: tuple[str, str]) -> None:
@@ -99,7 +146,7 @@ def test_a_lost_answer_begins_no_second_task(color: Color, agent: tuple[str, str
         graph = remembering(proxy.url, where)
         answer = color.invoke(graph, {"ask": f"pie {word}"}, ON_A_THREAD)["answer"]
     assert answer == "One large pie"
-    assert tasks(url, where, word) == 1
+    assert begun(url, where, word) == 1
 
 
 @pytest.mark.parametrize("color_name", ["sync", "async"])
@@ -118,4 +165,4 @@ def test_a_killed_graph_has_one_task_in_the_end(
         ended = until_done(zygote, job, kills)
         assert ended["exit"] == 0, (kills, ended)
         assert ended["values"] == "One large pie", (kills, ended)
-        assert tasks(url, where, job["thread"]) == 1, kills
+        assert begun(url, where, job["thread"]) == 1, kills

@@ -105,5 +105,7 @@ def test_every_request_is_one_of_the_specification(server: Recording) -> None:
 
 def test_every_answer_of_the_fake_is_one_of_the_specification(server: Recording) -> None:
     for operation, told in server.told:
+        if "error" in told:
+            continue  # a task that is over is not followed
         strictly(ANSWERS[operation], told["result"] if "jsonrpc" in told else told)
     assert {operation for operation, _ in server.told} == set(ANSWERS)

@@ -162,7 +162,7 @@ def test_a_task_that_has_not_noticed_its_answer_yet_is_not_answered_twice(
 ) -> None:
     gate = Gate()
     script = [Ask("color?"), Work(gate), Answer(lambda run: run.answers)]
-    with FakeA2AServer(script, late=True) as server:
+    with FakeA2AServer(script, late=True, streaming=False) as server:
         graph = Processes(color, server.url, tmp_path)
         graph.invoke(INPUT)
         server.faults.add(Fault.status(403), on="GetTask", nth=2)

@@ -1,49 +1,65 @@
-"""An agent made with the A2A project's own SDK, served from a thread.
+"""An agent made with the A2A project's own SDK, served from a thread; what it does is `support.baking`'s.
 
-It does what the first word of a message says: `ask` and `twice` ask, `auth` wants a login, `reject`, `fail`
-and `raise` fail in their ways, `say` answers with a message and without a task, `pieces` makes an artifact
-in pieces, `hold` works until the agent's gate is open; anything else is echoed.
+The SDK of 0.3 cannot be beside that of 1.0, so its agent (`support.old_a2a_agent`) is served by the Python of
+another environment, which `OLD_A2A_PYTHON` names:
+
+    python -m venv .old-a2a && .old-a2a/bin/pip install "a2a-sdk[http-server]<0.4" uvicorn
+    OLD_A2A_PYTHON=.old-a2a/bin/python python -m pytest tests/interop/test_a2a_sdk.py
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
+import pytest
 from a2a.helpers import new_data_part, new_task_from_user_message, new_text_message, new_text_part
 from a2a.server.agent_execution import AgentExecutor
 from a2a.server.request_handlers import DefaultRequestHandler
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
 from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
-from a2a.types import (
-    AgentCapabilities,
-    AgentCard,
-    AgentInterface,
-    AgentSkill,
-    Part,
-)
+from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
 from google.protobuf.json_format import MessageToDict
 from starlette.applications import Starlette
 from support.asgi import served
+from support.baking import Baking, Release
 from support.graphs import Gate
 
-__all__ = ["Baker", "baker"]
+__all__ = ["SPOKEN_BY_SDKS", "Baker", "baker"]
 
-QUESTIONS = {"ask": ["Which size?"], "twice": ["color?", "food?"]}
+SPOKEN_BY_SDKS = ["JSONRPC 1.0", "HTTP+JSON 1.0", "JSONRPC 0.3", "SDK 0.3"]
+OLD_AGENT = Path(__file__).parent / "old_a2a_agent.py"
 
 
-class Baker(AgentExecutor):
+def _value(part: Any) -> Any:
+    shown = MessageToDict(part)
+    return shown.get("text", shown.get("data", shown))
+
+
+RELEASE = Release(
+    updater=TaskUpdater,
+    new_task=new_task_from_user_message,
+    new_message=new_text_message,
+    text=new_text_part,
+    data=new_data_part,
+    value=_value,
+)
+
+
+class Baker(Baking, AgentExecutor):
     """The agent.
 
     Attributes:
         url: Where it is.
         is_old: Whether it speaks 0.3.
-        executed: The task id of each execution, in order.
-        inputs: What each task was begun with, by its id.
-        answers: What each was answered, by its id.
-        canceled: The tasks that were cancelled.
         gate: Holds those whose word is `hold`.
         ended: Counts the cancelled ones.
     """
@@ -51,84 +67,69 @@ class Baker(AgentExecutor):
     def __init__(self) -> None:
         self.url = ""
         self.is_old = False
-        self.executed: list[str] = []
-        self.inputs: dict[str, Any] = {}
-        self.answers: dict[str, list[Any]] = {}
-        self.canceled: list[str] = []
         self.gate = Gate()
         self.ended = threading.Semaphore(0)
+        super().__init__(RELEASE, self.gate.wait, self.ended.release)
 
-    async def execute(self, context: Any, event_queue: Any) -> None:
-        said = [_value(part) for part in context.message.parts]
-        task = context.current_task
-        is_new = task is None
-        if is_new:
-            word = said[0].split()[0] if isinstance(said[0], str) and said[0] else ""
-            if word == "say":
-                await event_queue.enqueue_event(new_text_message("only a message"))
-                return
-            task = new_task_from_user_message(context.message)
-            await event_queue.enqueue_event(task)
-            self.inputs[task.id] = said[0] if len(said) == 1 else said
-            self.answers[task.id] = []
-        else:
-            self.answers[task.id].append(said[0])
-        self.executed.append(task.id)
-        await self._work(TaskUpdater(event_queue, task.id, task.context_id), task.id)
-
-    async def cancel(self, context: Any, event_queue: Any) -> None:
-        self.canceled.append(context.task_id)
-        self.ended.release()
-        await TaskUpdater(event_queue, context.task_id, context.context_id).cancel()
-
-    async def _work(self, updater: TaskUpdater, task_id: str) -> None:
-        first, answers = self.inputs[task_id], self.answers[task_id]
-        word = first.split()[0] if isinstance(first, str) and first else ""
-
-        def words(text: str) -> Any:
-            return updater.new_agent_message([new_text_part(text)])
-
-        await updater.start_work(words("at it"))
-        questions = QUESTIONS.get(word, [])
-        if len(answers) < len(questions):
-            await updater.requires_input(words(questions[len(answers)]))
-        elif word == "auth" and not answers:
-            await updater.requires_auth(words("Sign in at https://login.example"))
-        elif word == "reject":
-            await updater.reject(words("not my job"))
-        elif word == "fail":
-            await updater.failed(words("burnt"))
-        elif word == "raise":
-            raise RuntimeError("upstream is away")
-        elif word == "pieces":
-            for place, text in enumerate(["One ", "large ", "pie"]):
-                part = new_text_part(text)
-                await updater.add_artifact([part], "a1", "answer", append=place > 0)
-            await updater.complete()
-        else:
-            if word == "hold":
-                await self.gate.wait()
-            await updater.add_artifact([_part(answers or first)], name="answer")
-            await updater.complete()
+    def said(self, value: Any) -> Any:
+        """A value as the agent says it."""
+        return value
 
 
-def _value(part: Part) -> Any:
-    shown = MessageToDict(part)
-    return shown.get("text", shown.get("data", shown))
+class OldBaker:
+    """The agent that is made with the SDK of 0.3; what a `Baker` tells, it is asked for."""
 
+    is_old = True
 
-def _part(value: Any) -> Part:
-    return new_text_part(value) if isinstance(value, str) else new_data_part(value)
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._url = url
+        self.gate = SimpleNamespace(
+            entered=SimpleNamespace(acquire=lambda: self._told("/when/held")), open=lambda: None
+        )
+        self.ended = SimpleNamespace(acquire=lambda: self._told("/when/canceled"))
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in {"executed", "inputs", "answers", "canceled"}:
+            raise AttributeError(name)
+        return self._told("/told")[name]
+
+    def said(self, value: Any) -> Any:
+        """A value as the agent says it: only objects are data there."""
+        return {"value": value} if isinstance(value, list) else value
+
+    def _told(self, path: str) -> Any:
+        return httpx.get(f"{self._url}{path}", timeout=60).raise_for_status().json()
 
 
 @contextmanager
-def baker(binding: str = "JSONRPC", version: str = "1.0") -> Iterator[Baker]:
+def old_baker() -> Iterator[Any]:
+    """The agent that is made with the SDK of 0.3, in a process of its own."""
+    python = os.environ.get("OLD_A2A_PYTHON")
+    if python is None:
+        pytest.skip(
+            'needs OLD_A2A_PYTHON, a Python that has "a2a-sdk[http-server]<0.4" and uvicorn'
+        )
+    with subprocess.Popen([python, str(OLD_AGENT)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield OldBaker(json.loads(process.stdout.readline()))
+        finally:
+            process.kill()
+
+
+@contextmanager
+def baker(binding: str = "JSONRPC", version: str = "1.0") -> Iterator[Any]:
     """The agent, served over one binding.
 
     Args:
-        binding: Which the card offers.
+        binding: Which the card offers; `SDK` for the one that is made with the SDK of 0.3.
         version: Of the protocol; `0.3` is spoken by the SDK's compatibility mode.
     """
+    if binding == "SDK":
+        with old_baker() as old:
+            yield old
+        return
     agent = Baker()
     agent.is_old = version == "0.3"
     interface = AgentInterface(

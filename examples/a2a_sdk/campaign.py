@@ -1,6 +1,7 @@
-"""The demo's mail composer, served over A2A with the A2A project's own SDK, as a node.
+"""The demo's agents, served over A2A with the A2A project's own SDK.
 
-    pip install "a2a-sdk[http-server]" && python examples/a2a_sdk/mail_composer.py
+    pip install "a2a-sdk[http-server]" && python examples/a2a_sdk/campaign.py
+    acp-langgraph demo --agents http://127.0.0.1:8009 --protocol a2a
 
 `GraphExecutor` serves any compiled graph that has a checkpointer: each task is a thread of it, what the
 graph asks is the task's `input-required`, and its last state is the task's artifact.
@@ -8,14 +9,12 @@ graph asks is the task's `input-required`, and its last state is the task's arti
 
 from __future__ import annotations
 
+import argparse
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, TypedDict
+from typing import Any
 
 import uvicorn
-from a2a.helpers import get_data_parts, new_data_part, new_task_from_user_message
+from a2a.helpers import get_data_parts, get_text_parts, new_data_part, new_task_from_user_message
 from a2a.server.agent_execution import AgentExecutor, RequestContext
 from a2a.server.events import EventQueue
 from a2a.server.request_handlers import DefaultRequestHandler
@@ -24,12 +23,23 @@ from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
 from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph import START, StateGraph
 from langgraph.types import Command
+from pydantic_core import to_jsonable_python
 from starlette.applications import Starlette
+from starlette.routing import Mount
 
-from acp_langgraph import A2ANode
-from acp_langgraph.demo import mailcomposer
+from acp_langgraph.demo import email_reviewer, mailcomposer
+
+AGENTS = {
+    "mailcomposer": (
+        mailcomposer.build(),
+        "Drafts a mail from a brief and changes it until a human approves.",
+    ),
+    "email_reviewer": (
+        email_reviewer.build(),
+        "Finds problems in a mail and corrects those that it can.",
+    ),
+}
 
 
 class GraphExecutor(AgentExecutor):
@@ -45,7 +55,9 @@ class GraphExecutor(AgentExecutor):
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
         """Begin a task, or go on with one that was answered."""
         assert context.message is not None  # noqa: S101 - the handler has seen to it
-        (said,) = get_data_parts(context.message.parts)
+        parts = context.message.parts
+        values: list[Any] = [*get_data_parts(parts), *get_text_parts(parts)]
+        (said,) = values
         task = context.current_task
         given: Any = Command(resume=said) if task is not None else said
         if task is None:
@@ -59,7 +71,7 @@ class GraphExecutor(AgentExecutor):
             asked = updater.new_agent_message([new_data_part(questions[0].value)])
             await updater.requires_input(asked)
         else:
-            await updater.add_artifact([new_data_part(state)], name="state")
+            await updater.add_artifact([new_data_part(to_jsonable_python(state))], name="state")
             await updater.complete()
 
     async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
@@ -69,57 +81,37 @@ class GraphExecutor(AgentExecutor):
         await TaskUpdater(event_queue, context.task_id, context.context_id).cancel()
 
 
-def application(url: str) -> Starlette:
-    """The mail composer as an A2A agent at this address."""
-    composer = mailcomposer.build().builder.compile(checkpointer=InMemorySaver())
-    interface = AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version="1.0")
-    does = "Drafts a mail from a brief and changes it until a human approves."
+def served(name: str, url: str) -> Mount:
+    """One of the agents, under its name below a URL."""
+    graph, does = AGENTS[name]
+    address = f"{url}/{name}/"
     card = AgentCard(
-        name="mailcomposer",
+        name=name,
         description=does,
         version="1.0.0",
-        supported_interfaces=[interface],
+        supported_interfaces=[
+            AgentInterface(url=address, protocol_binding="JSONRPC", protocol_version="1.0")
+        ],
         capabilities=AgentCapabilities(streaming=True),
         default_input_modes=["application/json"],
         default_output_modes=["application/json"],
-        skills=[AgentSkill(id="compose", name="Composing", description=does, tags=["mail"])],
+        skills=[AgentSkill(id=name, name=name, description=does, tags=["mail"])],
     )
-    handler = DefaultRequestHandler(GraphExecutor(composer), InMemoryTaskStore(), card)
+    executor = GraphExecutor(graph.builder.compile(checkpointer=InMemorySaver()))
+    handler = DefaultRequestHandler(executor, InMemoryTaskStore(), card)
     routes = [*create_agent_card_routes(card), *create_jsonrpc_routes(handler, "/")]
-    return Starlette(routes=routes)
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """The agent in a thread, on a free port; its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        server = uvicorn.Server(uvicorn.Config(application(url), log_config=None))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield url
-        server.should_exit = True
-        thread.join()
-
-
-class State(TypedDict, total=False):
-    """The state of the graph that has mails written."""
-
-    brief: dict[str, Any]
-    draft: dict[str, Any]
+    return Mount(f"/{name}", routes=routes)
 
 
 def main() -> None:
-    """Have a mail written, and approve it."""
-    with served() as url:
-        node = A2ANode.from_card(url, input_path="brief", output_path="draft")
-        builder = StateGraph(State).add_node(node).add_edge(START, node.name)
-        graph = builder.compile(checkpointer=InMemorySaver())
-        config: RunnableConfig = {"configurable": {"thread_id": "1"}}
-        brief = {"text": "We open a second bakery on Monday.", "audience": "general"}
-        (question,) = graph.invoke({"brief": brief}, config)["__interrupt__"]
-        print(question.value["question"])
-        print(graph.invoke(Command(resume={"approve": True}), config)["draft"])
+    """Serve them until Ctrl-C."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=8009, help="0 for a free one")
+    with socket.create_server(("127.0.0.1", parser.parse_args().port)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        app = Starlette(routes=[served(name, url) for name in AGENTS])
+        print(f"acp-langgraph demo --agents {url} --protocol a2a", flush=True)
+        uvicorn.Server(uvicorn.Config(app, log_config=None)).run(sockets=[listening])
 
 
 if __name__ == "__main__":
