@@ -37,7 +37,9 @@ QUICK: Final = (
 )
 SHOWN: Final = ("langgraph", "langchain-core", "pydantic", "httpx", "aiohttp")
 # With bytecode, whatever this machine's habit is: a process that is started is ready in a third of the time.
-ENVIRONMENT: Final = {name: each for name, each in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT: Final = {
+    name: each for name, each in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
 TELL: Final = (
     "import json, platform, sys\n"
     "from importlib.metadata import version\n"

@@ -133,13 +133,14 @@ def _ask(call: Call[Any], policy: JobPolicy) -> Flow[list[AnyRun]]:
     waits = policy.backoff.waits()
     for left in range(policy.retries, -1, -1):
         try:
-            return (yield from call)
+            page: list[AnyRun] = yield from call
         except (ServiceException, ApiConnectionError, TooManyRequestsException) as error:
             is_refused = isinstance(error, ServiceException) and error.status not in PASSING
             if is_refused or not left:
                 raise
-            pause = max(next(waits), asked_to_wait(error))
-        yield Pause(pause)
+            yield Pause(max(next(waits), asked_to_wait(error)))
+        else:
+            return page
     raise AssertionError("the last try returns or raises")  # pragma: no cover
 
 

@@ -67,17 +67,17 @@ def _said_in(path: str, protocol: Protocol | None) -> tuple[Protocol, Mapping[st
     for each, content in _descriptions(document):
         found.setdefault(each, content)
     wanted = protocol or (Protocol.ACP if Protocol.ACP in found else Protocol.A2A)
-    if wanted in found:
-        return wanted, found[wanted]
-    if found:
-        fail(f"{path} describes an agent that speaks {next(iter(found))}, not {wanted}", 2)
-    names = [one_line(str(each.get("name")), 60) for each in _modules(document)][:_MOST_SHOWN]
-    holds = f"; its modules are {', '.join(names)}" if names else ""
-    fail(
-        f"{path} describes no agent: it is no ACP descriptor, no A2A card, and no record of AGNTCY's with "
-        f"one of them in it{holds}",
-        2,
-    )
+    if wanted not in found:
+        if found:
+            fail(f"{path} describes an agent that speaks {next(iter(found))}, not {wanted}", 2)
+        names = [one_line(str(each.get("name")), 60) for each in _modules(document)][:_MOST_SHOWN]
+        holds = f"; its modules are {', '.join(names)}" if names else ""
+        fail(
+            f"{path} describes no agent: it is no ACP descriptor, no A2A card, and no record of AGNTCY's with "
+            f"one of them in it{holds}",
+            2,
+        )
+    return wanted, found[wanted]
 
 
 def _descriptions(document: Mapping[str, Any]) -> Iterator[tuple[Protocol, Mapping[str, Any]]]:

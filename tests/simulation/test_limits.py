@@ -9,7 +9,11 @@ from simulation.explorer import shortest
 from simulation.limits import LIMITS, Limit
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [DOCS / "guarantees.md", DOCS / "guides" / "failures.md", *(DOCS / "protocols").glob("*.md")]
+PAGES = [
+    DOCS / "guarantees.md",
+    DOCS / "guides" / "failures.md",
+    *(DOCS / "protocols").glob("*.md"),
+]
 WORDS = " ".join(" ".join(page.read_text().split()) for page in PAGES)
 
 
