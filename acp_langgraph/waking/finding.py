@@ -1,7 +1,8 @@
 """Which threads of a checkpointer are to be looked at: those that are suspended, and those whose waker died.
 
 Of PostgreSQL and SQLite they are asked for, some at a time: the newest checkpoint of a thread has a write for each
-interrupt, and in its metadata who made it. Whatever else keeps checkpoints is listed, which reads all of them.
+interrupt, and whoever wakes a thread leaves a note while it is at it. Whatever else keeps checkpoints is listed,
+which reads all of them; there the metadata of a checkpoint tell that a waker made it.
 
 That a checkpoint has such a write says only that it is worth a look: it stays when the interrupt was answered, until
 the step is over.
@@ -12,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+
+from langchain_core.runnables import RunnableConfig
 
 from acp_langgraph.core.flow import Flow, Work
 from acp_langgraph.nodes.langgraph import INTERRUPT
@@ -32,7 +35,7 @@ class Candidate:
         thread_id: Its id.
         waits: What it was suspended for when it was last stored.
         checkpoint_id: Where it was then.
-        is_woken: Whether who woke it has stored it last.
+        is_woken: Whether who woke it may have died at it.
     """
 
     thread_id: str
@@ -50,7 +53,7 @@ def find(saver: Any, after: str) -> Flow[tuple[list[Candidate], str | None]]:
         page, last = _candidates((yield from rows(saver, query, (after, _PAGE))), saver)
         if last is not None:
             return page, which + last
-        return page, _WOKEN if which == _SUSPENDED else None
+        return page, _LEFT if which == _SUSPENDED else None
 
     async def listed() -> list[Candidate]:
         return list(_of_tuples([each async for each in saver.alist(None)]))
@@ -58,43 +61,58 @@ def find(saver: Any, after: str) -> Flow[tuple[list[Candidate], str | None]]:
     return (yield from Work(lambda: list(_of_tuples(saver.list(None))), listed)), None
 
 
-_SUSPENDED, _WOKEN = "s", "w"  # those that wait, and then those that their waker has left
+_SUSPENDED, _LEFT = "s", "l"  # those that wait, and then those that are in a waker's hand
+_IN_HAND: Final = "acp_langgraph: in a waker's hand"
+"""A thread that there is not; the writes of its checkpoints, which there are not either, are the notes."""
 _NEWEST: Final = (
-    "(SELECT max(n.checkpoint_id) FROM checkpoints n WHERE n.thread_id = {0}.thread_id "
+    "(SELECT max(n.checkpoint_id) FROM checkpoints n WHERE n.thread_id = w.thread_id "
     "AND n.checkpoint_ns = '')"
 )
+
+
 _THOSE_SUSPENDED: Final = (
     "SELECT w.thread_id, w.checkpoint_id, w.type, w.{value} FROM {writes} w "  # noqa: S608 - of names
     f"WHERE w.checkpoint_ns = '' AND w.channel = '{INTERRUPT}' AND w.thread_id > %s "
-    f"AND w.checkpoint_id = {_NEWEST.format('w')} ORDER BY w.thread_id LIMIT %s"
+    f"AND w.checkpoint_id = {_NEWEST} ORDER BY w.thread_id LIMIT %s"
 )
-_THOSE_WOKEN: Final = (
-    "SELECT c.thread_id, c.checkpoint_id, NULL, NULL FROM checkpoints c "  # noqa: S608 - as above
-    "WHERE c.checkpoint_ns = '' AND c.thread_id > %s AND {is_woken} "
-    f"AND c.checkpoint_id = {_NEWEST.format('c')} "
-    "AND NOT EXISTS (SELECT 1 FROM {writes} w WHERE w.thread_id = c.thread_id "
-    f"AND w.checkpoint_ns = '' AND w.checkpoint_id = c.checkpoint_id AND w.channel = '{INTERRUPT}') "
-    "ORDER BY c.thread_id LIMIT %s"
+_THOSE_LEFT: Final = (
+    "SELECT w.checkpoint_id, '', NULL, NULL FROM {writes} w WHERE w.checkpoint_ns = '' "
+    "AND w.checkpoint_id > %s AND w.thread_id = '{in_hand}' ORDER BY w.checkpoint_id LIMIT %s"
+)
+_LET_GO: Final = (
+    "DELETE FROM {writes} WHERE thread_id = '{in_hand}' AND checkpoint_id = %s RETURNING idx"
 )
 
 
 def _queries(**names: str) -> dict[str, str]:
-    return {
-        _SUSPENDED: _THOSE_SUSPENDED.format(**names),
-        _WOKEN: _THOSE_WOKEN.format(**names),
-    }
+    names["in_hand"] = _IN_HAND.replace("'", "''")
+    templates = {_SUSPENDED: _THOSE_SUSPENDED, _LEFT: _THOSE_LEFT, _IN_HAND: _LET_GO}
+    return {name: template.format(**names) for name, template in templates.items()}
 
 
 _FIND: Final = {
-    "postgres": _queries(
-        value="blob", writes="checkpoint_writes", is_woken=f"c.metadata ? '{WOKEN}'"
-    ),
-    "sqlite": _queries(
-        value="value",
-        writes="writes",
-        is_woken=f"instr(CAST(c.metadata AS TEXT), '\"{WOKEN}\"') > 0",
-    ),
+    "postgres": _queries(writes="checkpoint_writes", value="blob"),
+    "sqlite": _queries(writes="writes", value="value"),
 }
+
+
+def take(saver: Any, thread_id: str) -> Flow[None]:
+    """Note that a waker has a thread in hand, should it die at it."""
+    if kind_of(saver) in _FIND:
+        place = {"thread_id": _IN_HAND, "checkpoint_ns": "", "checkpoint_id": thread_id}
+        config: RunnableConfig = {"configurable": place}
+        writes = [("in_hand", None)]
+        yield from Work(
+            lambda: saver.put_writes(config, writes, "waker"),
+            lambda: saver.aput_writes(config, writes, "waker"),
+        )
+
+
+def let_go(saver: Any, thread_id: str) -> Flow[None]:
+    """Take the note away."""
+    kind = kind_of(saver)
+    if kind in _FIND:
+        yield from rows(saver, _FIND[kind][_IN_HAND], (thread_id,))
 
 
 def _candidates(found: list[tuple[Any, ...]], saver: Any) -> tuple[list[Candidate], str | None]:

@@ -99,6 +99,10 @@ class LangGraphServer:
         """The flow as it is: the server runs one at a time on a thread."""
         return flow()
 
+    def let_go(self, thread_id: str) -> Flow[None]:  # noqa: ARG002 - as above
+        """Nothing: what a server was at when it died, it knows."""
+        yield from ()
+
     def candidates(self, after: str) -> Flow[tuple[list[Candidate], str | None]]:
         """Threads that are interrupted, some at a time; and after which the next are, if there are more."""
         offset = int(after or 0)

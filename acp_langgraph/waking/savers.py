@@ -67,13 +67,18 @@ def rows(saver: Any, query: str, values: Sequence[Any]) -> Flow[list[tuple[Any, 
 def _of_sqlite(saver: Any, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     saver.setup()
     with saver.lock:
-        return list(saver.conn.execute(query, values).fetchall())
+        found = list(saver.conn.execute(query, values).fetchall())
+        saver.conn.commit()
+        return found
 
 
 async def _aof_sqlite(saver: Any, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     await saver.setup()
-    async with saver.lock, saver.conn.execute(query, values) as found:
-        return list(await found.fetchall())
+    async with saver.lock:
+        async with saver.conn.execute(query, values) as answer:
+            found = list(await answer.fetchall())
+        await saver.conn.commit()
+        return found
 
 
 def _of_postgres(saver: Any, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:

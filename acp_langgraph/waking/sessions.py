@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from contextlib import suppress
 from typing import Any, Final
 
 from acp_langgraph.core.flow import Flow, Work
@@ -73,6 +74,10 @@ class Session:
             try:
                 taken = await self._aasked(_TAKE, thread_id)
                 self._count += taken
+            except asyncio.CancelledError:  # it may have been taken nevertheless
+                with suppress(Exception):
+                    await self._aasked(_GIVE, thread_id)
+                raise
             finally:
                 await self._aspare()
             return taken

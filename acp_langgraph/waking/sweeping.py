@@ -107,7 +107,7 @@ class Sweeper:
         after: str | None = ""
         while after is not None:
             page, after = yield from self._threads.candidates(after)
-            page = [each for each in page if each.checkpoint_id not in self._settled]
+            page = [each for each in page if each.waits or each.checkpoint_id not in self._settled]
             results = yield from _each(self._seen_to(each, every) for each in page)
             swept = Swept(
                 swept.found + len(page),
@@ -124,11 +124,14 @@ class Sweeper:
             worth = candidate.is_woken and not candidate.waits
             for wait in due:
                 worth = worth or (yield from is_ready(threads, thread_id, wait))
-            came = (yield from wake(threads, thread_id)) if worth else Woken.AT_WORK
+            waking = wake(threads, thread_id, was_taken=candidate.is_woken)
+            came = (yield from waking) if worth else Woken.AT_WORK
         except Exception:  # noqa: BLE001 - whatever a graph raises; the others go on
             _log.exception("thread %s failed when it was woken", thread_id)
             return None
-        if came is Woken.NOTHING:  # and will wait for nothing until it is stored anew
+        if (
+            came is Woken.NOTHING and candidate.checkpoint_id
+        ):  # and will wait for nothing until it is stored anew
             self._settled[candidate.checkpoint_id] = None
             while len(self._settled) > _REMEMBERED:
                 del self._settled[next(iter(self._settled))]

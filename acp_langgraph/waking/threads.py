@@ -17,7 +17,7 @@ from acp_langgraph.core.flow import Flow, Work, adrive, drive
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.nodes.langgraph import CONFIG_KEY_STRICT_RESUME
 from acp_langgraph.nodes.suspending import Wait, look_at
-from acp_langgraph.waking.finding import WOKEN, Candidate, find
+from acp_langgraph.waking.finding import WOKEN, Candidate, find, let_go, take
 from acp_langgraph.waking.locks import thread_lock
 from acp_langgraph.waking.performing import AWAITING, BLOCKING
 from acp_langgraph.waking.savers import awaits
@@ -71,6 +71,9 @@ class Threads(Protocol):
 
     def look(self, thread_id: str, wait: Wait, /) -> Flow[bool | None]:
         """Whether a run is at work; `None` if nobody here can tell."""
+
+    def let_go(self, thread_id: str, /) -> Flow[None]:
+        """Take away what tells that a waker was at it."""
 
     def candidates(self, after: str, /) -> Flow[tuple[list[Candidate], str | None]]:
         """Threads that may be suspended, some at a time; and after which the next are, if there are more."""
@@ -163,13 +166,24 @@ class GraphThreads:
         """Threads that may be suspended, some at a time; and after which the next are, if there are more."""
         return find(self._saver, after)
 
+    def let_go(self, thread_id: str) -> Flow[None]:
+        """Take away the note that a waker was at it."""
+        return let_go(self._saver, thread_id)
+
     def _invoked(self, value: Any, thread_id: str) -> Flow[None]:
         config = self._config(thread_id)
         config["configurable"][CONFIG_KEY_STRICT_RESUME] = True
         config["metadata"] = {**config.get("metadata", {}), WOKEN: True}
-        yield from Work(
-            lambda: self._graph.invoke(value, config), lambda: self._graph.ainvoke(value, config)
-        )
+        yield from take(self._saver, thread_id)
+        try:
+            yield from Work(
+                lambda: self._graph.invoke(value, config),
+                lambda: self._graph.ainvoke(value, config),
+            )
+        except Exception:  # which the graph has stored
+            yield from let_go(self._saver, thread_id)
+            raise
+        yield from let_go(self._saver, thread_id)
 
     def _config(self, thread_id: str) -> RunnableConfig:
         config: RunnableConfig = {**self._configure(thread_id)}

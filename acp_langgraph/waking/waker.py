@@ -40,18 +40,28 @@ class Woken(Enum):
     WOKEN = "it went on"
 
 
-def wake(threads: Threads, thread_id: str, hints: Collection[str] = ()) -> Flow[Woken]:
+def wake(
+    threads: Threads, thread_id: str, hints: Collection[str] = (), *, was_taken: bool = False
+) -> Flow[Woken]:
     """Go on with a thread, if there is anything to go on with.
 
     Args:
         threads: Where it is.
         thread_id: The thread.
         hints: The keys of jobs that are said to be done.
+        was_taken: Whether there is a note that another waker was at it.
 
     Raises:
         Exception: What the graph raises; it is stored with the thread as well.
     """
-    return threads.locked(thread_id, lambda: _wake(threads, thread_id, hints))
+
+    def locked() -> Flow[Woken]:
+        came = yield from _wake(threads, thread_id, hints)
+        if was_taken and came in {Woken.NOTHING, Woken.AT_WORK}:
+            yield from threads.let_go(thread_id)
+        return came
+
+    return threads.locked(thread_id, locked)
 
 
 def _wake(threads: Threads, thread_id: str, hints: Collection[str]) -> Flow[Woken]:
