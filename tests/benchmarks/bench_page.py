@@ -8,13 +8,30 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 import httpx
-from playwright.sync_api import Page, sync_playwright
-from support.page_agents import asking, writing
+from langgraph.graph import START, StateGraph
+from langgraph.types import interrupt
+from playwright.sync_api import Browser, Page, sync_playwright
+from typing_extensions import TypedDict
 
 from acp_langgraph.server import serve
+
+
+class State(TypedDict):
+    text: str
+
+
+def one_node(function: Any) -> Any:
+    return StateGraph(State).add_node("work", function).add_edge(START, "work").compile()
+
+
+AGENTS = {
+    "clerk": one_node(lambda _: {"text": interrupt("publish?")}),
+    "echo": one_node(lambda state: state),
+}
 
 USABLE = """(wanted) => new Promise((resolve) => {
     const look = () => document.querySelectorAll('.run').length >= wanted
@@ -56,13 +73,25 @@ def memory(page: Page) -> float:
     return float(used / 2**20)
 
 
+def resident(browser: Browser) -> float:
+    """MB that the largest of the browser's renderers has in memory."""
+    session: Any = browser.new_browser_cdp_session()
+    told = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    sizes = [
+        Path(f"/proc/{each['id']}/statm").read_text(encoding="ascii").split()[1]
+        for each in told
+        if each["type"] == "renderer"
+    ]
+    return max(map(int, sizes)) * 4096 / 2**20
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000)
     options = parser.parse_args()
     program = shutil.which("chromium") or shutil.which("google-chrome")
     with (
-        serve({"clerk": asking("?"), "poet": writing(lambda: None)}, page=True) as server,
+        serve(AGENTS, page=True) as server,
         httpx.Client(base_url=server.url, timeout=60) as client,
         sync_playwright() as playwright,
     ):
@@ -93,6 +122,7 @@ def main() -> None:
                     "runs": options.runs,
                     "ms until all rows are there": [round(each) for each in sorted(times)],
                     "heap MB": [round(empty, 1), round(memory(page), 1)],
+                    "resident MB": round(resident(browser)),
                     "elements": page.evaluate("document.querySelectorAll('*').length"),
                     "frame ms while scrolling": [round(middle, 1), round(worst, 1)],
                     "tasks over 50 ms, of scrolling and 20 new runs": page.evaluate("window.long"),

@@ -64,10 +64,20 @@ function rowOf(thread) {
   );
 }
 
-/** A state in a line. */
+/** A state in a line: what was said last, or the first of its values. */
 function gist(values) {
-  const text = values === undefined || values === null ? 'empty' : JSON.stringify(values);
-  return text.length > 120 ? `${text.slice(0, 119)}…` : text;
+  const said = values?.messages?.at?.(-1)?.content;
+  if (typeof said === 'string') return cut(said, 120);
+  const isObject = values && typeof values === 'object' && !Array.isArray(values);
+  if (!isObject) return values === undefined || values === null ? 'empty' : cut(JSON.stringify(values), 120);
+  const words = Object.entries(values)
+    .slice(0, 5)
+    .map(([name, each]) => `${name}: ${typeof each === 'string' ? cut(each, 60) : cut(JSON.stringify(each), 60)}`);
+  return words.join(' · ') || 'empty';
+}
+
+function cut(text, length) {
+  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
 }
 
 /** One thread. */
