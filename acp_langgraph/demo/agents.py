@@ -61,7 +61,8 @@ def chat_model(name: str | None) -> Any:
     try:
         return init_chat_model(name)
     except (ImportError, ValueError) as error:
-        sys.exit(f"--model {name}: {error}")
+        why = str(error).partition("\n")[0]  # LangChain goes on with a list of what it knows
+        sys.exit(f"--model {name}: {why}")
 
 
 def main() -> None:
