@@ -88,10 +88,13 @@ def test_a_thread_in_the_hands_of_who_invoked_it_is_left_alone(
     builder = StateGraph(State).add_node(suspending(agents)).add_node("busy", busy)
     builder.add_edge(START, "remote").add_edge(START, "busy")
     graph = builder.compile(checkpointer=InMemorySaver())
+    before = agents.runs().get("success", 0)
     agents.let_go(text)
     invoking = threading.Thread(target=color.invoke, args=(graph, {"text": text}, at("1")))
     invoking.start()
     assert entered.wait(30)
+    while agents.runs().get("success", 0) == before:
+        pass
     while not split_interrupts(graph.get_state(at("1"))).waits:
         pass
     assert swept(color, graph).woken == 0
