@@ -68,6 +68,7 @@ def test_mounted_into_another_application_the_page_is_there_too():
         assert 'src="page/main.js"' in client.get("/acp/").text
         assert client.get("/acp/page/main.js").status_code == 200
         assert client.get(f"/acp{DATA}").status_code == 401
+        assert client.get("/acp/health").status_code == 200
 
 
 def test_runs_of_both_kinds_are_listed_and_only_when_something_changed(serving):

@@ -101,12 +101,13 @@ def test_a_graph_that_is_not_drawn_is_told_why():
     assert drawing(Large(0)) == {"problem": "The graph cannot be drawn: LookupError."}
 
 
-@pytest.mark.parametrize("shape", ["chain", "star", "complete"])
+@pytest.mark.parametrize("shape", ["chain", "star", "complete", "long"])
 def test_the_largest_graphs_are_laid_out(shape):
     ids = [f"n{number}" for number in range(MOST_NODES)]
     edges = {
         "chain": [Edge(*pair) for pair in pairwise(ids)],
         "star": [Edge(ids[0], each) for each in ids[1:]],
+        "long": [*(Edge(*pair) for pair in pairwise(ids)), *(Edge(ids[0], each) for each in ids)],
         "complete": [Edge(*pair) for pair in list(combinations(ids[:28], 2))[:MOST_EDGES]],
     }[shape]
     assert len(drawn(named(*ids), edges)["nodes"]) == MOST_NODES

@@ -162,27 +162,17 @@ class _Plan:
         for sweep in range(_SWEEPS):
             down = sweep % 2 == 0
             for number in range(len(self.layers))[:: 1 if down else -1]:
-                place = {
-                    node: at / max(1, len(layer) - 1)
-                    for layer in self.layers
-                    for at, node in enumerate(layer)
-                }
                 nearer = number - 1 if down else number + 1
+                others = self.layers[nearer] if 0 <= nearer < len(self.layers) else []
+                there, here = _places(others), _places(self.layers[number])
                 means = {
-                    node: self._mean(node, beside[node], nearer, place)
-                    for node in self.layers[number]
+                    node: fmean([there[each] for each in beside[node] if each in there] or [at])
+                    for node, at in here.items()
                 }
                 self.layers[number].sort(key=means.__getitem__)
             if (crossings := self._crossings()) < fewest:
                 best, fewest = [list(each) for each in self.layers], crossings
         self.layers = best
-
-    def _mean(
-        self, node: str, beside: Sequence[str], layer: int, place: Mapping[str, float]
-    ) -> float:
-        """The middle of a node's neighbours in a layer; without any it stays."""
-        found = [place[each] for each in beside if self.depth[each] == layer]
-        return fmean(found) if found else place[node]
 
     def _beside(self) -> dict[str, list[str]]:
         beside = defaultdict[str, list[str]](list)
@@ -211,7 +201,7 @@ class _Plan:
         beside = self._beside()
         for layer in self.layers:
             self._spread(layer, [0.0] * len(layer))
-        for _ in range(min(_PULLS, _PULLED // len(beside or self.names))):
+        for _ in range(max(2, min(_PULLS, _PULLED // len(beside or self.names)))):
             for layer in (*self.layers, *reversed(self.layers)):
                 self._spread(layer, [self._pulled(each, beside[each]) for each in layer])
         for (_, side), edges in self.ports.items():
@@ -290,6 +280,11 @@ class _Plan:
         """Where an edge meets a node: beside the others there, in the order of their other ends."""
         here = self.ports[node, side]
         return self.x[node] + (here.index(index) - (len(here) - 1) / 2) * _PORT
+
+
+def _places(layer: Sequence[str]) -> dict[str, float]:
+    """Where the nodes of a layer stand, from 0 to 1."""
+    return {node: at / max(1, len(layer) - 1) for at, node in enumerate(layer)}
 
 
 def _loop(edge: Edge, plan: _Plan) -> dict[str, Any]:
