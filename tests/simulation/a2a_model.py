@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from simulation.asking import AskingModel
-from simulation.local_state import described, opaque
+from simulation.local_state import frozen, opaque, thawed
 from simulation.process import OPEN_TASK, ModelTransport, Process, Request
 
 from acp_langgraph.a2a.card import AgentCard
@@ -34,7 +34,6 @@ AGENTS = {
     "messages": A2ABehavior(streaming=False, tasks=False),
 }
 
-_NEW = {"message/send": "SendMessage", "tasks/get": "GetTask", "tasks/cancel": "CancelTask"}
 _REASONS = {
     -32001: "TASK_NOT_FOUND",
     -32002: "TASK_NOT_CANCELABLE",
@@ -138,20 +137,20 @@ class A2AModel(AskingModel):
         """Whether a task is looked at that is at work: there is nothing to see yet."""
         if request.operation == OPEN_TASK:
             return server.tasks[int(request.path) - 1].state == "working"
-        if _method(request) != "GetTask":
+        if request.operation != "GetTask":
             return False
         task = self._task(server, _params(request)["id"])
         return task is not None and task.state == "working"
 
     def changes(self, request: Request) -> bool:
         """Whether a request changes anything on the server."""
-        return _method(request) in {"SendMessage", "CancelTask"}
+        return request.operation in {"SendMessage", "CancelTask"}
 
     def respond(self, server: TaskServer, request: Request) -> tuple[TaskServer, int, Any]:
         """What a request makes of the server, and the answer."""
         if request.operation == OPEN_TASK:
             return server, 200, self._settled(server.tasks[int(request.path) - 1])
-        method, params = _method(request), _params(request)
+        method, params = request.operation, _params(request)
         if method == "SendMessage":
             return self._sent(server, params)
         if method == "ListTasks":
@@ -266,10 +265,6 @@ class A2AModel(AskingModel):
         return f"TASK_STATE_{state.upper().replace('-', '_')}"
 
 
-def _method(request: Request) -> str:
-    return _NEW.get(request.operation, request.operation)
-
-
 def _params(request: Request) -> dict[str, Any]:
     return json.loads(request.body or b"")["params"]  # type: ignore[no-any-return]  # of JSON-RPC
 
@@ -288,7 +283,7 @@ def _refused(server: TaskServer, code: int) -> tuple[TaskServer, int, bytes]:
 
 
 opaque(AgentCard)
-_FOUND_OUT = ("is_sure", "streams", "lists", "keeps_context", "makes_tasks")
+_FOUND_OUT = ("is_sure", "lists", "keeps_context", "makes_tasks")
 
 
 class A2AProcessNode(A2ANode):
@@ -302,7 +297,7 @@ class A2AProcessNode(A2ANode):
             tuple(self._ending),
             self._says_that_jobs_go_on,
             tuple(getattr(self._peer, each) for each in _FOUND_OUT),
-            tuple(_frozen(each) for each in self._cursors.values()),
+            tuple(frozen(each) for each in self._listening.cursors.values()),
         )
 
     def restore(self, memory: Any) -> None:
@@ -311,18 +306,9 @@ class A2AProcessNode(A2ANode):
         self._ended = dict.fromkeys(ended)
         for name, value in zip(_FOUND_OUT, known, strict=True):
             setattr(self._peer, name, value)
-        self._cursors.update({each[0]: _thawed(each) for each in cursors})
-
-
-def _frozen(cursor: TaskCursor) -> tuple[Any, ...]:
-    plain = (cursor.task_id, cursor.asked_at, cursor.is_settled)
-    return (*plain, *map(described, (cursor.shown, cursor.places, cursor.said)))
-
-
-def _thawed(known: tuple[Any, ...]) -> TaskCursor:
-    *plain, shown, places, said = known
-    shown = {name: list(hashes) for name, hashes in shown}
-    return TaskCursor(*plain, shown=shown, places=dict(places), said=dict(said))
+        for each in cursors:
+            cursor = thawed(TaskCursor(""), each)
+            self._listening.cursors[cursor.run_id] = cursor
 
 
 def a2a_maker(
@@ -352,7 +338,8 @@ def a2a_maker(
 
     def make(process: Process) -> Any:
         node = copy.copy(template)
-        node._ended, node._ending, node._cursors = {}, {}, {}
+        node._ended, node._ending = {}, {}
+        node._listening = replace(template._listening, cursors={})
         node._peer = Peer(peer.card, peer.bindings)
         for name, value in (known or {}).items():
             setattr(node._peer, name, value)

@@ -35,7 +35,7 @@ from acp_langgraph.nodes.performers import _DrainWatch
 from acp_langgraph.nodes.ports import InputPort, OutputPort
 from acp_langgraph.nodes.streaming import EventSink
 
-__all__ = ["described", "opaque"]
+__all__ = ["described", "frozen", "opaque", "thawed"]
 
 _PLAIN = (str, int, float, bool, type(None), bytes, enum.Enum, datetime, type, types.ModuleType)
 # What a frame holds and will certainly never read again where it waits.
@@ -70,6 +70,21 @@ _OPAQUE: set[type] = {
 def opaque(*kinds: type) -> None:
     """Say that all instances of a type are the same for our purposes."""
     _OPAQUE.update(kinds)
+
+
+def frozen(thing: Any) -> tuple[Any, ...]:
+    """The fields of a dataclass of plain values, as values."""
+    return tuple(described(getattr(thing, each.name)) for each in fields(thing))
+
+
+def thawed(thing: Any, values: tuple[Any, ...]) -> Any:
+    """A dataclass with the fields that `frozen` told of another one."""
+    for each, value in zip(fields(thing), values, strict=True):
+        kind = type(getattr(thing, each.name))
+        if kind is dict:
+            value = {k: list(v) if isinstance(v, tuple) else v for k, v in value}  # noqa: PLW2901
+        setattr(thing, each.name, kind(value) if kind in {list, set} else value)
+    return thing
 
 
 def described(thing: Any, known: Mapping[int, Any] | None = None) -> Any:

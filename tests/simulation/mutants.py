@@ -166,7 +166,7 @@ MUTANTS = (
     Mutant(
         "listing where a search by metadata fails",
         "acp_langgraph.acp.job",
-        "_raise_what_passes(error)\n            failed = True",
+        "raise_what_passes(error)\n            failed = True",
         "raise _CannotSearchError(str(error)) from None",
         "lists",
     ),
@@ -362,14 +362,14 @@ MUTANTS = (
     Mutant(
         "A2A: the first message's id tells the tasks of a context apart",
         "acp_langgraph.a2a.job",
-        "return self.thread is None or self._has_message(task, self.message_id)",
-        "return True",
+        "is_told = self.thread is None or self._has_message(task, self.message_id)",
+        "is_told = True",
         "A2A, on a context that remembers, fails once",
     ),
     Mutant(
         "A2A: a cancel ends the task",
         "acp_langgraph.a2a.job",
-        "yield from self.peer.asked(lambda binding: binding.cancel_task(job_id), self.policy)",
+        'yield from self.peer.asked(CANCEL_TASK, {"id": job_id}, self.policy)',
         "yield from ()",
         "A2A, cancelled",
     ),

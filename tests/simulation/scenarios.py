@@ -146,7 +146,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     ),
     "two tasks at once, one fails": lambda deep: acp(
         "searches",
-        Budget(crashes=int(deep), agains=2),
+        Budget(crashes=int(deep), agains=1 + deep),
         (),
         failing=1,
         settings=Settings(tasks=2),
@@ -193,9 +193,6 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     "Aegra": lambda deep: graph(
         "aegra", TWO._replace(waits=1) if deep else Budget(crashes=1, faults=1, waits=1)
     ),
-    "Aegra, fails once": lambda deep: graph(
-        "aegra", Budget(crashes=1 + deep, faults=1), ASKS_ONCE, model={"failing": 1}, errors=FAILED
-    ),
     "Aegra, cancelled": lambda deep: graph(
         "aegra", Budget(cancels=1, faults=1 + deep, agains=0), ASKS_ONCE, leaves=True
     ),
@@ -216,7 +213,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     ),
     "A2A": lambda deep: a2a("keeps contexts", Budget(crashes=2, faults=1 + deep, waits=1)),
     "A2A, on a context that remembers": lambda deep: a2a(
-        "keeps contexts", Budget(crashes=2, faults=1 + deep), node={"use_threads": True}
+        "keeps contexts", TWO if deep else ONE, node={"use_threads": True}
     ),
     "A2A, on a context that remembers, fails once": lambda deep: a2a(
         "keeps contexts",
@@ -239,9 +236,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     "A2A, cancelled": lambda deep: a2a(
         "keeps contexts", Budget(cancels=1, faults=1 + deep, agains=0), ASKS_ONCE, leaves=True
     ),
-    "A2A, contexts of its own": lambda deep: a2a(
-        "own contexts", Budget(crashes=2, faults=1 + deep)
-    ),
+    "A2A, contexts of its own": lambda deep: a2a("own contexts", TWO if deep else ONE),
     "A2A, contexts of its own, fails once": lambda deep: a2a(
         "own contexts",
         Budget(crashes=1, faults=1 + deep),
@@ -251,7 +246,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     ),
     "A2A, no list of tasks": lambda deep: a2a(
         "no list",
-        Budget(crashes=2, faults=1 + deep, agains=5),
+        Budget(crashes=1 + deep, faults=1 + deep, agains=5),
         finals=UNKNOWN,
         leaves=True,
     ),

@@ -11,7 +11,7 @@ import json
 from typing import Any, NamedTuple
 
 from simulation.acp_model import ACPModel, ACPServer, ProcessNode, Run
-from simulation.local_state import described
+from simulation.local_state import frozen, thawed
 from simulation.process import Request
 
 from acp_langgraph.jobs.listening import Listening, StreamCursor
@@ -139,7 +139,7 @@ class WatchedNode(ProcessNode):
         listening = self._listening
         known = None
         if listening is not None:
-            cursors = tuple(_frozen(each) for each in listening.cursors.values())
+            cursors = tuple(frozen(each) for each in listening.cursors.values())
             known = (listening.modes, listening.max_event_size, listening.refuses_modes, cursors)
         return super().memory(), known
 
@@ -150,20 +150,5 @@ class WatchedNode(ProcessNode):
             *options, cursors = memory[1]
             self._listening = Listening(self.agent, *options)
             for each in cursors:
-                cursor = _thawed(each)
+                cursor = thawed(StreamCursor(""), each)
                 self._listening.cursors[cursor.run_id] = cursor
-
-
-_FIELDS = tuple(StreamCursor.__dataclass_fields__)
-
-
-def _frozen(cursor: StreamCursor) -> tuple[Any, ...]:
-    return tuple(described(getattr(cursor, name)) for name in _FIELDS)
-
-
-def _thawed(values: tuple[Any, ...]) -> StreamCursor:
-    cursor = StreamCursor("")
-    for name, value in zip(_FIELDS, values, strict=True):
-        kind = type(getattr(cursor, name))
-        setattr(cursor, name, kind(value) if kind in {dict, list, set} else value)
-    return cursor
