@@ -34,7 +34,6 @@ AGENTS = {
     "messages": A2ABehavior(streaming=False, tasks=False),
 }
 
-_NEW = {"message/send": "SendMessage", "tasks/get": "GetTask", "tasks/cancel": "CancelTask"}
 _REASONS = {
     -32001: "TASK_NOT_FOUND",
     -32002: "TASK_NOT_CANCELABLE",
@@ -138,20 +137,20 @@ class A2AModel(AskingModel):
         """Whether a task is looked at that is at work: there is nothing to see yet."""
         if request.operation == OPEN_TASK:
             return server.tasks[int(request.path) - 1].state == "working"
-        if _method(request) != "GetTask":
+        if request.operation != "GetTask":
             return False
         task = self._task(server, _params(request)["id"])
         return task is not None and task.state == "working"
 
     def changes(self, request: Request) -> bool:
         """Whether a request changes anything on the server."""
-        return _method(request) in {"SendMessage", "CancelTask"}
+        return request.operation in {"SendMessage", "CancelTask"}
 
     def respond(self, server: TaskServer, request: Request) -> tuple[TaskServer, int, Any]:
         """What a request makes of the server, and the answer."""
         if request.operation == OPEN_TASK:
             return server, 200, self._settled(server.tasks[int(request.path) - 1])
-        method, params = _method(request), _params(request)
+        method, params = request.operation, _params(request)
         if method == "SendMessage":
             return self._sent(server, params)
         if method == "ListTasks":
@@ -264,10 +263,6 @@ class A2AModel(AskingModel):
         if self.behavior.version == "0.3":
             return state
         return f"TASK_STATE_{state.upper().replace('-', '_')}"
-
-
-def _method(request: Request) -> str:
-    return _NEW.get(request.operation, request.operation)
 
 
 def _params(request: Request) -> dict[str, Any]:

@@ -150,7 +150,7 @@ LIMITS = (
         "before it was remembered",
         lambda: a2a("0.3", Budget(faults=1), ()),
         "UnknownOutcomeError",
-        "message/send",
+        "SendMessage",
     ),
     Limit(
         "1.0, refuses contexts or lists nothing | its error; `UnknownOutcomeError`",

@@ -127,7 +127,7 @@ Happening: TypeAlias = tuple[str, World]
 """What happens, in a line, and the world then."""
 
 _OPENS = frozenset({OPEN, OPEN_TASK})
-_OPENED_BY = frozenset({"SendMessage", "message/send"})
+_OPENED_BY = "SendMessage"
 _PATIENCE = 60.0  # seconds that this side waits for an answer at most
 _FAULTS: tuple[tuple[str, bool, tuple[Any, ...]], ...] = (
     ("is lost on the way", False, ("unanswered",)),
@@ -463,7 +463,7 @@ class Scenario:
 def _opens(effect: Any) -> bool:
     """Whether it is a request that is answered when what it begins is done."""
     return isinstance(effect, Request) and (
-        "create_and" in effect.operation or effect.operation in _OPENED_BY
+        "create_and" in effect.operation or effect.operation == _OPENED_BY
     )
 
 
