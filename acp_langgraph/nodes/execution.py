@@ -325,7 +325,7 @@ class _Invocation:
             return
         with _lock.here():
             if not is_one and (put := among.put.get(attempt)) is not None:
-                raise put
+                raise GraphInterrupt(*put.args)
             again = among.failed_with(node, attempt, state)
             if again is not None:
                 self.count, self.repeated = again, True
@@ -349,7 +349,9 @@ class _Invocation:
             return
         with _lock.here():
             if isinstance(error, GraphInterrupt):
-                self._among.put = {**self._among.put, self._attempt: error}
+                # Not itself: its traceback holds all that led there, and that what this is kept for.
+                put = GraphInterrupt(*error.args)
+                self._among.put = {**self._among.put, self._attempt: put}
             elif isinstance(error, Exception):
                 key = self._node, self._attempt
                 failed = (*self._among.failed.get(key, ()), (_Given(self._state), self.count))

@@ -64,19 +64,17 @@ def find(saver: Any, after: str) -> Flow[tuple[list[Candidate], str | None]]:
 _SUSPENDED, _LEFT = "s", "l"  # those that wait, and then those that are in a waker's hand
 _IN_HAND: Final = "acp_langgraph: in a waker's hand"
 """A thread that there is not; the writes of its checkpoints, which there are not either, are the notes."""
-_NEWEST: Final = (
-    "(SELECT max(n.checkpoint_id) FROM checkpoints n WHERE n.thread_id = w.thread_id "
-    "AND n.checkpoint_ns = '')"
-)
-
-
+# The first so many are taken before it is asked which are of the newest checkpoint: asked the other way round,
+# PostgreSQL would look that up for all of them, and for each page again.
 _THOSE_SUSPENDED: Final = (
-    "SELECT w.thread_id, w.checkpoint_id, w.type, w.{value} FROM {writes} w "  # noqa: S608 - of names
-    f"WHERE w.checkpoint_ns = '' AND w.channel = '{INTERRUPT}' AND w.thread_id > %s "
-    f"AND w.checkpoint_id = {_NEWEST} ORDER BY w.thread_id LIMIT %s"
+    "SELECT w.thread_id, w.checkpoint_id, w.type, w.{value}, w.checkpoint_id = (SELECT max(c.checkpoint_id) "  # noqa: S608 - of names
+    "FROM checkpoints c WHERE c.thread_id = w.thread_id AND c.checkpoint_ns = '') FROM "
+    "(SELECT thread_id, checkpoint_id, type, {value} FROM {writes} WHERE thread_id > %s "
+    f"AND checkpoint_ns = '' AND channel = '{INTERRUPT}' ORDER BY thread_id LIMIT %s) AS w "
+    "ORDER BY w.thread_id"
 )
 _THOSE_LEFT: Final = (
-    "SELECT w.checkpoint_id, '', NULL, NULL FROM {writes} w WHERE w.checkpoint_ns = '' "
+    "SELECT w.checkpoint_id, '', NULL, NULL, NULL FROM {writes} w WHERE w.checkpoint_ns = '' "
     "AND w.checkpoint_id > %s AND w.thread_id = '{in_hand}' ORDER BY w.checkpoint_id LIMIT %s"
 )
 _LET_GO: Final = (
@@ -127,18 +125,17 @@ def _candidates(found: list[tuple[Any, ...]], saver: Any) -> tuple[list[Candidat
             del threads[last]
             last = next(reversed(threads))
         after = last
-    return [
-        _candidate(thread, of_it, saver.serde.loads_typed) for thread, of_it in threads.items()
-    ], after
+    loads = saver.serde.loads_typed
+    found_in = (_candidate(thread, of_it, loads) for thread, of_it in threads.items())
+    return [each for each in found_in if each.waits or each.is_woken], after
 
 
 def _candidate(
     thread_id: str, found: list[tuple[Any, ...]], loads: Callable[[tuple[str, bytes]], Any]
 ) -> Candidate:
-    written = [loads((kind, value)) for _, _, kind, value in found if kind is not None]
-    return Candidate(
-        thread_id, _waits(written), found[0][1], any(kind is None for _, _, kind, _ in found)
-    )
+    written = [loads((kind, value)) for _, _, kind, value, is_newest in found if is_newest]
+    is_left = any(kind is None for _, _, kind, _, _ in found)
+    return Candidate(thread_id, _waits(written), found[-1][1], is_left)
 
 
 def _of_tuples(found: Iterable[Any]) -> Iterator[Candidate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import uuid
 from typing import Any
@@ -15,6 +16,7 @@ from support.waking import Agents, State, at, of_one, suspending, swept
 
 from acp_langgraph import is_suspended, split_interrupts
 from acp_langgraph.errors import ACPRunException, NodeConfigurationError, RunTimeoutError
+from acp_langgraph.nodes import execution
 
 
 @pytest.fixture
@@ -240,3 +242,15 @@ def test_a_wait_of_a_node_that_is_set_to_hold_by_now_is_woken_as_well(
 def test_settings_that_make_no_sense_are_refused(agents: Agents, wrong: dict[str, Any]) -> None:
     with pytest.raises(NodeConfigurationError, match=r"wait|after"):
         suspending(agents, **wrong)
+
+
+def test_nothing_of_a_suspended_graph_is_left_in_the_process(
+    color: Color, agents: Agents, text: str
+) -> None:
+    graph, texts = of_one(suspending(agents)), [f"{text}{number}" for number in range(40)]
+    for each in texts:
+        color.invoke(graph, {"text": each}, at(each))
+    gc.collect()
+    alive = sum(isinstance(each, execution._Invocations) for each in gc.get_objects())
+    assert alive < len(texts) / 2
+    agents.let_go(*texts)
