@@ -51,7 +51,8 @@ class Post:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Take a request in."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
             return
         body, more = b"", True
         while more:
@@ -69,6 +70,16 @@ class Post:
             notice.answered = status
             self.notices.append(notice)
             self._news.notify_all()
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        """Begin; and end once nothing is being woken any more, whose connections would be left open."""
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown" and self.app is not None:
+                await self.app.settled()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
 
     async def _handed(self, scope: Any, body: bytes) -> int:
         told: list[int] = []
