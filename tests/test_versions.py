@@ -25,5 +25,9 @@ def test_every_python_that_the_package_is_for_was_tried() -> None:
     assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
 
 
+def test_the_lowest_dependencies_were_tried() -> None:
+    assert [what for _, what, _ in TABLE].count("lowest") == 1
+
+
 def test_what_is_tried_is_there() -> None:
     assert [each for each in QUICK if not (ROOT / each.partition("::")[0]).is_file()] == []
