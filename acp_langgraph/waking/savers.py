@@ -65,8 +65,8 @@ def rows(saver: Any, query: str, values: Sequence[Any]) -> Flow[list[tuple[Any, 
 
 
 def _of_sqlite(saver: Any, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    saver.setup()
-    with saver.lock:
+    with saver.lock:  # which the saver's own setup leaves to who calls it
+        saver.setup()
         found = list(saver.conn.execute(query, values).fetchall())
         saver.conn.commit()
         return found
