@@ -32,10 +32,9 @@ def test_the_code_of_a_page_runs_and_prints_what_it_says(page: str, tmp_path: Pa
     assert done.stdout.splitlines() == re.findall(r"print\(.*\)  # (.*)", code)
 
 
-def test_ci_runs_the_test_command_of_contributing() -> None:
-    (command,) = re.findall(
-        r"(?m)^(.*--group dev.*pytest.*)$", (ROOT / "CONTRIBUTING.md").read_text()
-    )
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_ci_runs_the_test_command_of_a_page(page: str) -> None:
+    (command,) = re.findall(r"(?m)^(.*--group dev.*pytest.*)$", (ROOT / page).read_text())
     assert command in (ROOT / ".ci" / "run").read_text()
 
 
