@@ -9,7 +9,6 @@ import pytest
 from simulation.explorer import explore, walk
 from simulation.scenarios import SCENARIOS, scenario
 
-
 # Where a worker that died holds a task, its lease is waited for; and the clock is no part of a world.
 WAITS_FOR_A_LEASE = {"Quant's tasks"}
 
