@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import weakref
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 
 from acp_langgraph import config
 from acp_langgraph.agntcy.configuration import ApiClientConfiguration
+from acp_langgraph.core.processes import PerLoop
 from acp_langgraph.transport.peers import proxy_to, tls_context
 
 _USUAL = ApiClientConfiguration()
@@ -61,29 +61,17 @@ class _PerLoop(httpx.AsyncBaseTransport):
 
     def __init__(self, make: Callable[[], httpx.AsyncHTTPTransport]) -> None:
         self._make = make
-        self._made: weakref.WeakKeyDictionary[
-            asyncio.AbstractEventLoop, tuple[httpx.AsyncHTTPTransport, AsyncGenerator[None]]
-        ] = weakref.WeakKeyDictionary()
+        self._made: PerLoop[httpx.AsyncHTTPTransport] = PerLoop()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        loop = asyncio.get_running_loop()
-        if loop not in self._made:
+        made = self._made.here()
+        if made is None:
             made = self._make()
-            keeper = _kept(made)  # loops finalize their generators before they close
-            self._made[loop] = made, keeper
-            await anext(keeper)
-        return await self._made[loop][0].handle_async_request(request)
+            self._made.keep(made, made.aclose)
+        return await made.handle_async_request(request)
 
     async def aclose(self) -> None:
-        if (found := self._made.pop(asyncio.get_running_loop(), None)) is not None:
-            await found[1].aclose()
-
-
-async def _kept(transport: httpx.AsyncHTTPTransport) -> AsyncGenerator[None]:
-    try:
-        yield
-    finally:
-        await transport.aclose()
+        await self._made.aclose()
 
 
 def _options(

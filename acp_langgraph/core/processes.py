@@ -1,4 +1,4 @@
-"""What belongs to one process: connections, locks, and who waits for whom.
+"""What belongs to one process, or to one event loop: connections, locks, and who waits for whom.
 
 A process that was forked has all that its parent had, and may use none of it: on a connection that two
 processes read, each gets what is the other's; a lock that another thread held is never released; and
@@ -9,10 +9,13 @@ What holds connections is closed by leaving its `with` block, and copied without
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import os
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -70,6 +73,60 @@ class PerProcess(Generic[T]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PerProcess, (self._make,)
+
+
+class PerLoop(Generic[T]):
+    """Something that every event loop has its own of, closed together with the loop, or before.
+
+    An async generator that waits inside `try/finally` closes it: event loops finalize their generators
+    before they close, and whenever nobody has them any more. What is to be closed must not hold this, or
+    who has this: only then is it there to be closed once these are gone.
+    """
+
+    __slots__ = ("__weakref__", "_kept")
+
+    def __init__(self) -> None:
+        self._kept: dict[asyncio.AbstractEventLoop, tuple[T, weakref.finalize[Any, Any]]] = {}
+
+    def here(self) -> T | None:
+        """What is the running event loop's."""
+        found = self._kept.get(asyncio.get_running_loop())
+        return None if found is None else found[0]
+
+    def keep(self, made: T, aclose: Callable[[], Awaitable[None]]) -> T:
+        """Give the running event loop its own.
+
+        Args:
+            made: What it is.
+            aclose: Closes it.
+        """
+        for loop in list(self._kept):
+            if loop.is_closed() and (gone := self._kept.pop(loop, None)):
+                gone[1].detach()
+        keeper = _keeper(aclose)
+        with suppress(StopIteration):  # it awaits nothing on its way to its first result
+            anext(keeper).send(None)
+        let_go = weakref.finalize(self, _let_go, keeper)
+        let_go.atexit = False
+        self._kept[asyncio.get_running_loop()] = made, let_go
+        return made
+
+    async def aclose(self) -> None:
+        """Close what is the running event loop's."""
+        found = self._kept.pop(asyncio.get_running_loop(), None)
+        if found is not None and (kept := found[1].detach()):
+            await kept[2][0].aclose()
+
+
+async def _keeper(aclose: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await aclose()
+
+
+def _let_go(_: AsyncGenerator[None]) -> None:
+    """What nobody has any more, its event loop finalizes."""
 
 
 class Closing(ABC):

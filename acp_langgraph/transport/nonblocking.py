@@ -1,18 +1,16 @@
 """The transport that awaits, over aiohttp.
 
 Connections belong to the event loop that opened them, so there is one pool of them per loop. It is
-made on the loop's first call, kept open, and closed together with the loop: an async generator that
-waits inside `try/finally` holds it, and event loops finalize their generators before they close.
+made on the loop's first call, kept open, and closed together with the loop or with the transport.
 """
 
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
-from dataclasses import replace
-from typing import Any, TypeAlias, TypeVar
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import httpx
 
@@ -20,7 +18,7 @@ from acp_langgraph.auth.signing import asend_signed
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Ask, Begin, Flow, Listen, Pause, Progress, Step, Work, adrive
-from acp_langgraph.core.processes import AsyncClosing, Copied, PerProcess
+from acp_langgraph.core.processes import AsyncClosing, Copied, PerLoop, PerProcess
 from acp_langgraph.core.retry import exchange, with_retries
 from acp_langgraph.transport.connections import Answer, Connections, answer_of
 from acp_langgraph.transport.exchange import (
@@ -32,12 +30,19 @@ from acp_langgraph.transport.exchange import (
 
 T = TypeVar("T")
 
-_Made: TypeAlias = weakref.WeakKeyDictionary[
-    asyncio.AbstractEventLoop, tuple[Connections, AsyncGenerator[None]]
-]
-_Last: TypeAlias = weakref.WeakKeyDictionary[
-    asyncio.AbstractEventLoop, tuple[set[asyncio.Task[Any]], AsyncGenerator[None]]
-]
+
+@dataclass(slots=True, eq=False)
+class _OnLoop:
+    """What belongs to one event loop: connections, and the jobs that must be done before it ends."""
+
+    connections: Connections | None
+    jobs: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    async def aclose(self) -> None:
+        while self.jobs:
+            await asyncio.wait(self.jobs)
+        if self.connections is not None:
+            await self.connections.aclose()
 
 
 class AsyncTransport(Copied, AsyncClosing):
@@ -64,8 +69,7 @@ class AsyncTransport(Copied, AsyncClosing):
         self.shown = self.endpoint.shown
         self._auth = auth
         self._given = client
-        self._made: PerProcess[_Made] = PerProcess(weakref.WeakKeyDictionary)
-        self._last: PerProcess[_Last] = PerProcess(weakref.WeakKeyDictionary)
+        self._on_loop: PerProcess[PerLoop[_OnLoop]] = PerProcess(PerLoop)
 
     async def exchange(self, call: Call[Any]) -> Reply:
         """Perform one exchange, without retries; an error status is a reply like any other.
@@ -129,20 +133,11 @@ class AsyncTransport(Copied, AsyncClosing):
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
-        made = self._made.here().pop(asyncio.get_running_loop(), None)
-        if made is not None:
-            await made[1].aclose()
+        await self._on_loop.here().aclose()
 
     def finish(self, job: asyncio.Task[Any]) -> None:
         """Have a job done before its event loop ends, or the connections that it needs."""
-        loop = job.get_loop()
-        if self._given is None:
-            self._connections()
-        last = self._last.here()
-        if loop not in last:
-            jobs = set[asyncio.Task[Any]]()
-            last[loop] = jobs, _begun(_until_done(jobs))
-        jobs = last[loop][0]
+        jobs = self._here().jobs
         jobs.add(job)
         job.add_done_callback(jobs.discard)
 
@@ -209,36 +204,15 @@ class AsyncTransport(Copied, AsyncClosing):
         return answer_of(signed)
 
     def _connections(self) -> Connections:
-        loop = asyncio.get_running_loop()
-        all_made = self._made.here()
-        made = all_made.get(loop)
-        if made is None:
-            refuse_forked(loop)
-            connections = Connections(self.endpoint)
-            all_made[loop] = connections, _begun(self._keep_open(connections))
-            return connections
-        return made[0]
+        connections = self._here().connections
+        assert connections is not None  # noqa: S101 - the caller has checked
+        return connections
 
-    async def _keep_open(self, connections: Connections) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            jobs, _ = self._last.here().get(asyncio.get_running_loop(), (set(), None))
-            while jobs:
-                await asyncio.wait(jobs)
-            await connections.aclose()
-
-
-async def _until_done(jobs: set[asyncio.Task[Any]]) -> AsyncGenerator[None]:
-    try:
-        yield
-    finally:
-        while jobs:
-            await asyncio.wait(jobs)
-
-
-def _begun(keeper: AsyncGenerator[None]) -> AsyncGenerator[None]:
-    """A keeper that waits inside: event loops finalize what has begun before they close."""
-    with suppress(StopIteration):  # it awaits nothing on its way to its first result
-        anext(keeper).send(None)
-    return keeper
+    def _here(self) -> _OnLoop:
+        on_loop = self._on_loop.here()
+        here = on_loop.here()
+        if here is None:
+            refuse_forked(asyncio.get_running_loop())
+            here = _OnLoop(Connections(self.endpoint) if self._given is None else None)
+            on_loop.keep(here, here.aclose)
+        return here

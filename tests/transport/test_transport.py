@@ -11,6 +11,7 @@ import os
 import re
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 from support.colors import Color
@@ -209,6 +210,24 @@ def test_a_transport_serves_several_event_loops_and_closes_with_each(server: Any
 def test_a_forgotten_transport_closes_its_connections(server: Any) -> None:
     Transport(server.url).send(READ)
     gc.collect()  # an unclosed connection would warn, which is an error
+
+
+def test_a_transport_that_is_forgotten_while_its_loop_runs_closes_its_connections(
+    server: Any,
+) -> None:
+    async def run() -> None:
+        await AsyncTransport(server.url).send(READ)
+        gc.collect()  # an unclosed connection would warn, which is an error
+        open_before = set(asyncio.all_tasks())
+        await asyncio.sleep(0)  # the loop begins to close what nobody has any more
+        for closing in asyncio.all_tasks() - open_before:
+            await closing
+        gc.collect()
+        loop = asyncio.get_running_loop()
+        sessions = [one for one in gc.get_objects() if isinstance(one, aiohttp.ClientSession)]
+        assert not [one for one in sessions if one._loop is loop]
+
+    asyncio.run(run())
 
 
 def test_debug_logs_every_exchange_without_secrets_and_bodies(
