@@ -25,7 +25,7 @@ from acp_langgraph.transport.exchange import (
     authorization_for,
     trusting_nobody,
 )
-from acp_langgraph.transport.peers import is_socks, socks_connector
+from acp_langgraph.transport.peers import Connector, is_socks, socks_connector
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Connections:
         self._by_socks: dict[Any, aiohttp.ClientSession] = {}
         # Hundreds of runs wait at once, each on a connection of its own: no limit (0).
         # Each request says whom it trusts; what forgets to trusts nobody.
-        self._session = _session(aiohttp.TCPConnector(limit=0, ssl=trusting_nobody()))
+        self._session = _session(Connector(limit=0, ssl=trusting_nobody()))
 
     async def open(self, call: Call[Any]) -> Answer:
         """Send a call's request.

@@ -503,7 +503,7 @@ def _explain(
 ) -> NoReturn:
     # A client of the caller's may be over aiohttp, and only the cause then tells what happened.
     cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
-    sent = not isinstance(cause, _NEVER_LEFT)
+    sent = not (isinstance(cause, _NEVER_LEFT) or getattr(error.__cause__, "never_left", False))
     reason = _reason(error, cause)
     if any(words in reason for words in _TOO_MUCH):
         raise _head_too_large(where) from None

@@ -7,6 +7,7 @@ without a port, or a URL such as `https://*.example.com:8443`.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import ssl
@@ -132,6 +133,22 @@ def socks_transport(**options: Any) -> httpx.HTTPTransport:
     return Transport(**options)
 
 
+class TellsWhatNeverLeft:
+    """Before a connector: what cuts a request off says so, by `never_left`, if there was no connection yet."""
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Any:
+        """Get a connection."""
+        try:
+            return await super().connect(*args, **kwargs)  # type: ignore[misc]  # the connector's
+        except asyncio.CancelledError as cut:
+            cut.never_left = True  # type: ignore[attr-defined]  # see above
+            raise
+
+
+class Connector(TellsWhatNeverLeft, aiohttp.TCPConnector):
+    """Connects, awaiting."""
+
+
 def socks_connector(proxy: httpx.Proxy, **options: Any) -> aiohttp.BaseConnector:
     """What connects awaiting.
 
@@ -141,7 +158,7 @@ def socks_connector(proxy: httpx.Proxy, **options: Any) -> aiohttp.BaseConnector
     library = _needed("aiohttp_socks")
     kind: type[aiohttp.TCPConnector] = library.ProxyConnector
 
-    class Connector(kind):  # type: ignore[valid-type, misc]  # known when it runs
+    class SocksConnector(TellsWhatNeverLeft, kind):  # type: ignore[valid-type, misc]  # known when it runs
         async def connect(self, *args: Any, **kwargs: Any) -> Any:
             try:
                 return await super().connect(*args, **kwargs)
@@ -155,7 +172,7 @@ def socks_connector(proxy: httpx.Proxy, **options: Any) -> aiohttp.BaseConnector
                 raise httpx.ConnectError(str(error)) from None
 
     user, password = proxy.auth or (None, None)
-    made: aiohttp.BaseConnector = Connector(
+    made: aiohttp.BaseConnector = SocksConnector(
         proxy.url.host,
         proxy.url.port or 1080,
         username=user,

@@ -48,7 +48,7 @@ from acp_langgraph.testing import (
     Work,
 )
 from acp_langgraph.testing.quant import FakeQuant
-from acp_langgraph.transport import AsyncTransport, Transport
+from acp_langgraph.transport import AsyncTransport, Transport, exchange
 
 ON_A_THREAD: RunnableConfig = {"configurable": {"thread_id": "1"}}
 READ: Call[Any] = Call("read", "GET", "/things/1", dict)
@@ -306,6 +306,18 @@ def test_a_time_out_is_also_for_the_connection_and_says_that_nothing_was_sent(
         configuration = ApiClientConfiguration(url, timeout=0.5, connect_timeout=30, retries=0)
         with soon(), pytest.raises(ApiTimeoutError) as caught:
             send(color, configuration, WRITE)
+    assert not caught.value.sent
+
+
+def test_where_the_time_out_cuts_the_connecting_off_by_itself_nothing_was_sent_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Aiohttp rounds the time for a connection up, beyond that for all of an exchange."""
+    monkeypatch.setattr(exchange, "_TO_CONNECT", 100)
+    with never_accepting() as port:
+        configuration = ApiClientConfiguration(f"http://127.0.0.1:{port}", timeout=0.51, retries=0)
+        with soon(), pytest.raises(ApiTimeoutError, match="no connection in time") as caught:
+            send(Color("async"), configuration, WRITE)
     assert not caught.value.sent
 
 
