@@ -28,7 +28,7 @@ from acp_langgraph.acp.models import (
 )
 from acp_langgraph.acp.order import KEY, AnyRun, RunOrder, ServerHabits
 from acp_langgraph.core.calls import Call
-from acp_langgraph.core.flow import Flow, Pause
+from acp_langgraph.core.flow import Flow, OutOfTimeError, Pause, within
 from acp_langgraph.core.retry import asked_to_wait
 from acp_langgraph.core.wire import came
 from acp_langgraph.errors import (
@@ -37,6 +37,7 @@ from acp_langgraph.errors import (
     ApiException,
     ApiTimeoutError,
     NotFoundException,
+    OpenApiException,
     RunLostError,
     ServiceException,
     TooManyRequestsException,
@@ -60,6 +61,7 @@ from acp_langgraph.jobs.suspending import say_no_webhook
 
 _PAGE: Final = 100
 _PAGES: Final = 100
+_TO_LOOK: Final = 10.0  # seconds
 
 
 class _CannotSearchError(Exception):
@@ -256,6 +258,11 @@ class ACPJob(Job):
         """Whether nothing but the outcome is wanted, of a run by itself."""
         return self.order.thread_id is None and self.listening is None
 
+    @property
+    def is_found_done(self) -> bool:
+        """Whether the server was seen to find a run that is done by its metadata."""
+        return self.habits.finds_done is True
+
     def with_(self, *, key: str | None = None, policy: JobPolicy | None = None) -> Self:
         """The same job with another key or policy."""
         order = self.order if key is None else replace(self.order, key=key)
@@ -368,6 +375,23 @@ class ACPJob(Job):
         if entry.again and not entry.seen_alive:  # a stream may tell of what was long ago
             entry.seen_alive = yield from stream.is_at_work()
         yield from listen_to(stream, self.policy, self.listening, segment, budget)
+
+    def done(self, job_id: str) -> Flow[None]:
+        """Find out whether the server finds it now; once, and not for the first of its runs, in vain."""
+        habits = self.habits
+        habits.done += 1
+        is_known = habits.finds_done is not None or habits.searches_metadata is False
+        if is_known or habits.done <= 1 or not self.starts_in_one:
+            return
+        habits.finds_done = False  # nobody else has to look meanwhile
+        by_key = calls.search_stateless_runs({"metadata": {KEY: self.key}})
+        looking = _ask(by_key, self.policy)
+        try:
+            page = yield from within(self.policy.for_seconds(_TO_LOOK), looking)
+            found = [run.run_id for run in _ours(page, self.key)]
+        except (OpenApiException, OutOfTimeError, _CannotSearchError):
+            return
+        habits.finds_done = found == [job_id] and came(page) == 1
 
     def forget(self, job_id: str) -> None:
         """Forget what was heard of it."""

@@ -143,6 +143,8 @@ class ServerHabits:
 
     Attributes:
         searches_metadata: Whether it finds runs by their metadata; `None` if that is not known.
+        finds_done: Whether it finds a run that is done by its metadata; `None` if that is not known.
+        done: How many runs were seen that were done.
         pages_threads: Whether it gives a thread's runs by the page.
         starts_on_threads: Whether it can start a run on a thread without being waited for.
         answers_on_threads: Whether a run on a thread can be waited for and answered there, and not only
@@ -151,6 +153,8 @@ class ServerHabits:
     """
 
     searches_metadata: bool | None = None
+    finds_done: bool | None = None
+    done: int = 0
     pages_threads: bool = True
     starts_on_threads: bool = True
     answers_on_threads: bool | None = None

@@ -68,7 +68,8 @@ _MAY_BE_DONE: Final = (
 
 Segment: TypeAlias = dict[str, Any]
 """From a start or an answer to the next outcome, JSON: `run_id`; `since` when, for the deadline; the id of
-the last event `heard` before, for listening; and of a start the job's `key`, since 0.3."""
+the last event `heard` before, for listening; and of a start the job's `key`, and its `outcome` if the
+request that started it told that, since 0.3."""
 
 Outcome: TypeAlias = dict[str, Any]
 """What a wait came to, JSON: `type` and `run_id`, and what belongs to the type:
@@ -261,6 +262,14 @@ class Job(ABC):
         """Whether it can be started and waited for in one request."""
         return False
 
+    @property
+    def is_found_done(self) -> bool:
+        """Whether it is certainly found by its key, also once it is done.
+
+        Then it may be started and awaited in one request although its id is not remembered meanwhile.
+        """
+        return False
+
     @abstractmethod
     def with_(self, *, key: str | None = None, policy: JobPolicy | None = None) -> Self:
         """The same job with another key or policy."""
@@ -330,6 +339,10 @@ class Job(ABC):
 
     def listen(self, segment: Segment, entry: Entry, budget: WaitBudget) -> Flow[None]:  # noqa: ARG002 - for those that stream
         """Show what it emits until it settles, or until it makes no sense to listen on."""
+        yield from ()
+
+    def done(self, job_id: str) -> Flow[None]:  # noqa: ARG002 - for those that learn from it
+        """It was started, awaited in a request of its own, and is done."""
         yield from ()
 
     def forget(self, job_id: str) -> None:  # noqa: B027 - for those that remember

@@ -116,11 +116,14 @@ def _done_with_questions(
 ) -> Flow[Outcome]:
     # The attempts of one process count their steps on. In the next process a step may therefore have the
     # place of one of the same name that was about another job: that is passed over.
-    create = Step("create_run", partial(_create, job, entry), anchored=True)
+    in_one = suspension is None and job.starts_in_one and job.is_found_done
+    create = Step("create_run", partial(_create, job, entry, in_one=in_one), anchored=True)
     segment = yield from create
     while segment.get("key", job.key) != job.key:
         segment = yield from create
     job_id = segment["run_id"]
+    if "outcome" in segment:
+        return segment["outcome"]  # type: ignore[no-any-return]  # which is one
     yield Progress("running", job_id)
     waits = Waits(job, entry, suspension)
     outcome, _ = yield from waits.next(segment)
@@ -144,6 +147,8 @@ def _done_with_questions(
             continue
         segment, answered, refused = resumed, outcome, 0
         outcome = yield from _next_outcome(waits, segment, answered)
+    if outcome["type"] == "result":
+        yield from job.done(job_id)
     return outcome
 
 
@@ -174,26 +179,32 @@ def _refuse_to_ask(job: Job, job_id: str | None, advice: str) -> Flow[NoReturn]:
     )
 
 
-def _create(job: Job, entry: Entry) -> Flow[Segment]:
+def _create(job: Job, entry: Entry, *, in_one: bool = False) -> Flow[Segment]:
     """Find the job, or start it; never two, and within the time that it has."""
-    since = job.policy.clock()
+    segment: Segment = {"run_id": "", "since": job.policy.clock(), "key": job.key}
     try:
-        job_id = yield from within(job.policy.left(since), _find_or_start(job, entry))
+        finding = _find_or_start(job, entry, segment, in_one=in_one)
+        yield from within(job.policy.left(segment["since"]), finding)
     except OutOfTimeError as error:
-        yield from give_up(job, None, str(error))
-    return {"run_id": job_id, "since": since, "key": job.key, **job.noted(job_id)}
+        yield from give_up(job, segment["run_id"] or None, str(error))
+    return {**segment, **job.noted(segment["run_id"])}
 
 
-def _find_or_start(job: Job, entry: Entry) -> Flow[str]:
+def _find_or_start(job: Job, entry: Entry, segment: Segment, *, in_one: bool) -> Flow[None]:
     yield from job.prepare()
-    job_id = (yield from job.find()) if entry.again else None
-    if job_id is not None:
-        yield Progress("rejoined", job_id)
-        return job_id
-    job_id = yield from _start(job)
+    found = (yield from job.find()) if entry.again else None
+    if found is not None:
+        segment["run_id"] = found
+        yield Progress("rejoined", found)
+        return
+    if in_one:
+        outcome = yield from _started_in_one(job, entry, segment)
+        if outcome is not None and outcome["type"] == "result":
+            segment["outcome"] = outcome
+        return
+    segment["run_id"] = yield from _start(job)
     entry.seen_alive = True
-    yield Progress("created", job_id)
-    return job_id
+    yield Progress("created", segment["run_id"])
 
 
 def _start(job: Job) -> Flow[str]:
@@ -227,9 +238,7 @@ def _start_and_wait(job: Job, entry: Entry) -> Flow[Outcome]:
         segment = yield from _create(job, entry)
         return (yield from wait_for_job(job, entry, segment))
     segment = {"run_id": "", "since": job.policy.clock()}
-    entry.seen_alive = True
-    yield Progress("waiting", payload=at_work_since(segment))
-    started = _started_in_one(job, segment)
+    started = _started_in_one(job, entry, segment)
     try:
         outcome = yield from within(job.policy.left(segment["since"]), started)
     except OutOfTimeError as error:
@@ -239,8 +248,10 @@ def _start_and_wait(job: Job, entry: Entry) -> Flow[Outcome]:
     return (yield from wait_for_job(job, entry, segment))
 
 
-def _started_in_one(job: Job, segment: Segment) -> Flow[Outcome | None]:
+def _started_in_one(job: Job, entry: Entry, segment: Segment) -> Flow[Outcome | None]:
     """What one request says the job came to; `None` if it has to be waited for, by the segment's id."""
+    entry.seen_alive = True
+    yield Progress("waiting", payload=at_work_since(segment))
     outcome: Outcome | None = None
     try:
         segment["run_id"], outcome = yield from job.start_and_wait()

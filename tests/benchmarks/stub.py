@@ -62,10 +62,11 @@ class Stub(asyncio.Protocol):
                 length = int(head[at + 15 :].split(b"\r\n", 1)[0])
             if len(self.buffer) < end + 4 + length:
                 return
+            body = self.buffer[end + 4 : end + 4 + length]
             self.buffer = self.buffer[end + 4 + length :]
-            self.take(head[: head.index(b" http/1.1")])
+            self.take(head[: head.index(b" http/1.1")], body)
 
-    def take(self, request: bytes) -> None:
+    def take(self, request: bytes, body: bytes) -> None:
         match request:
             case b"get /counts":
                 counts = {"connections": Counts.connections, "requests": Counts.requests}
@@ -78,7 +79,10 @@ class Stub(asyncio.Protocol):
                 self.transport.write(answer({}))
                 return
         Counts.requests += 1
-        if request.endswith(b"/runs"):
+        if request.endswith(b"/runs/search"):
+            creation = {"input": {}, "metadata": json.loads(body)["metadata"]}
+            self.transport.write(answer([{**RUN, "creation": creation}]))
+        elif request.endswith(b"/runs"):
             self.transport.write(CREATED)
         elif b" /hold/" in request:
             Counts.held.append(self.transport)

@@ -110,6 +110,26 @@ def kill_everywhere(
         assert set(server.count_runs()) == {"success"}
 
 
+@pytest.mark.parametrize("questions", [[], ["color?"]], ids=["done at once", "with a question"])
+@pytest.mark.parametrize("color_name", ["sync", "async"])
+def test_the_same_holds_where_a_run_is_started_and_awaited_in_one_request(
+    zygote: Zygote, color_name: str, questions: list[str], points: int, tmp_path: Path
+) -> None:
+    script = [*map(Ask, questions), Answer(lambda run: {"answers": run.answers})]
+    with FakeACPServer(script) as server:
+        known = {"known": True}
+        make_it = job_for(server, server.agent_id, color_name, "async", tmp_path)
+        for kills in jobs(points, count_ticks(zygote, lambda: {**make_it(), **known})):
+            job = {**make_it(), **known}
+            ended = until_done(zygote, job, kills)
+            assert ended["exit"] == 0, (kills, ended)
+            assert ended["values"]["answers"] == [ANSWERS[each] for each in questions], kills
+            runs = [run for run in server.runs if run.input == {"text": job["thread"]}]
+            assert [run.completed for run in runs] == [True], (kills, runs)
+        paths = [request.path for request in server.requests]
+        assert paths.count("/runs/wait") > paths.count("/runs")
+
+
 @pytest.mark.parametrize("color_name", ["sync", "async"])
 def test_where_runs_cannot_be_searched_there_is_no_second_run(
     zygote: Zygote, color_name: str, points: int, tmp_path: Path

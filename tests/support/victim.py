@@ -2,7 +2,7 @@
 
 It is a zygote: everything is imported once, and every line of JSON on standard input is a job that is
 done in a fork. A job names its module's `build(job)`, which gives the graph's builder, and what to
-invoke it with; it may be `watched`. The fork kills itself with SIGKILL at the given tick; ticks are
+invoke it with; it may be `watched`, and by a process to which its server's habits are `known`. The fork kills itself with SIGKILL at the given tick; ticks are
 counted before, during and after every HTTP exchange, before and after every write of the checkpointer,
 and at everything that is watched.
 
@@ -25,6 +25,7 @@ import aiohttp
 import aiosqlite
 import httpx
 import psycopg
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -222,6 +223,18 @@ async def arun(job: dict[str, Any]) -> Any:
         return state.values
 
 
+def make_known(job: dict[str, Any]) -> None:
+    """Have the job done twice over a saver in memory, after which a server's habits are known."""
+    for name in ("first", "second"):
+        config = {"configurable": {"thread_id": name}}
+        again = {**job, "input": {"ask": {"text": name}}}
+        builder = importlib.import_module(job["module"]).build(job)
+        graph = builder.compile(checkpointer=InMemorySaver())
+        while not is_done(state := graph.get_state(config)):
+            graph.invoke(next_input(state, again), config)
+    tick.count = 0
+
+
 def in_a_fork(job: dict[str, Any]) -> None:
     """Do a job and tell what came of it."""
     tick.fatal = job["fatal"]
@@ -237,9 +250,13 @@ def in_a_fork(job: dict[str, Any]) -> None:
 def main() -> None:
     """Fork for every job."""
     tick_at_exchanges()
+    known = set[str]()
     for line in sys.stdin:
         job = json.loads(line)
         importlib.import_module(job["module"])  # here, and not again in every fork
+        if job.get("known") and job["url"] not in known:
+            known.add(job["url"])
+            make_known(job)
         child = os.fork()
         if not child:
             in_a_fork(job)
