@@ -236,12 +236,15 @@ class ACPJob(Job):
         policy: How patient to be.
         habits: What was found out about the server.
         listening: How to listen to the run while it works; `None` if nobody wants to know.
+        as_everybody: Whether every run of the server's is looked for with the same credentials, so that
+            what one finds all do.
     """
 
     order: RunOrder
     policy: JobPolicy = field(default_factory=JobPolicy)
     habits: ServerHabits = field(default_factory=ServerHabits)
     listening: Listening | None = None
+    as_everybody: bool = True
 
     @property
     def key(self) -> str:  # type: ignore[override]  # it is the order's
@@ -261,7 +264,7 @@ class ACPJob(Job):
     @property
     def is_found_done(self) -> bool:
         """Whether the server was seen to find a run that is done by its metadata."""
-        return self.habits.finds_done is True
+        return self.as_everybody and self.habits.finds_done is True
 
     def with_(self, *, key: str | None = None, policy: JobPolicy | None = None) -> Self:
         """The same job with another key or policy."""
@@ -381,7 +384,7 @@ class ACPJob(Job):
         habits = self.habits
         habits.done += 1
         is_known = habits.finds_done is not None or habits.searches_metadata is False
-        if is_known or habits.done <= 1 or not self.starts_in_one:
+        if is_known or habits.done <= 1 or not (self.as_everybody and self.starts_in_one):
             return
         habits.finds_done = False  # nobody else has to look meanwhile
         by_key = calls.search_stateless_runs({"metadata": {KEY: self.key}})

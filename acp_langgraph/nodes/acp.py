@@ -284,7 +284,7 @@ class ACPNode(AgentNode):
         agent_id = self._agent_id or (yield from self._resolve())
         order = self._order(value, run_config, agent_id, execution, config)
         listening = (yield from self._listen()) if execution.sink.is_there else None
-        job = ACPJob(order, self.policy, self._habits, listening)
+        job = ACPJob(order, self.policy, self._habits, listening, execution.credentials is None)
         schema = self._answer_schema if execution.remembered else None
         outcome = yield from self._have_done(job, execution, schema)
         return (yield from self.output.put(state, _answer(outcome), config))

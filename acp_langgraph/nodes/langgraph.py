@@ -34,7 +34,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from concurrent.futures import CancelledError, Future
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from queue import Queue
 from typing import Any, NoReturn, Self, TypeAlias
 
@@ -66,6 +66,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_config
 from langgraph.errors import GraphInterrupt
 from langgraph.func import task
+from langgraph.pregel._call import CACHE as PREPARED
+from langgraph.pregel._call import get_runnable_for_task
 from langgraph.runtime import ExecutionInfo, Runtime
 from langgraph.types import interrupt
 from langgraph.version import __version__
@@ -633,9 +635,29 @@ def _call() -> partial[Any] | None:
 
 
 def _begin(call: partial[Any], body: Callable[[], Any], submit: Callable[..., Any]) -> Any:
+    function = _task_named(body.__name__, awaits=inspect.iscoroutinefunction(body))
     told = {**call.keywords, "submit": lambda: submit, "callbacks": get_config().get("callbacks")}
     told |= {"retry_policy": None, "cache_policy": None, "timeout": None}
-    return call.func(*call.args, body, ((), {}), **told)
+    return call.func(*call.args, function, ((body,), {}), **told)
+
+
+@lru_cache
+def _task_named(name: str, *, awaits: bool) -> Callable[..., Any]:
+    """What does the steps of a name: one function, for LangGraph prepares much for each, and keeps it.
+
+    It is told by a task's name which it was, and `self` is the argument that no trace shows.
+    """
+
+    async def awaiting(self: Callable[[], Awaitable[Any]]) -> Any:
+        return await self()
+
+    def blocking(self: Callable[[], Any]) -> Any:
+        return self()
+
+    made: Callable[..., Any] = awaiting if awaits else blocking
+    made.__name__ = name
+    PREPARED[made, True] = get_runnable_for_task(made)
+    return made
 
 
 def _submit_here(function: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:

@@ -72,7 +72,9 @@ def test_langgraphs_own_first_entry_looks_nothing_up(color: Color, tmp_path: Pat
             color.invoke(graph, INPUT, ON_A_THREAD)
         color.invoke(builder.compile(), INPUT)
         assert server.created == 4
-        assert server.requests.count("search_stateless_runs") == 0
+        # Whether one that is done is found is looked for once, and not when it is entered.
+        assert server.requests.count("search_stateless_runs") == 1
+        assert server.requests[4].route.operation == "search_stateless_runs"
 
 
 @pytest.mark.parametrize("saver", [None, InMemorySaver()], ids=["forgetful", "remembering"])
