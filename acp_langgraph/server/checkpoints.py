@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -63,6 +64,13 @@ def announce_thread(agent: HostedAgent, thread_id: str) -> None:
     """Say that a thread of a new id is used from now on."""
     if isinstance(agent.saver, DatabaseSaver):
         agent.saver.announce(thread_id)
+
+
+def running(agent: HostedAgent, thread_id: str) -> AbstractContextManager[None]:
+    """Say that an agent's graph runs on a thread, for as long as the block lasts."""
+    if isinstance(agent.saver, DatabaseSaver):
+        return agent.saver.running(thread_id, agent.graph.trigger_to_nodes)
+    return nullcontext()
 
 
 async def head(agent: HostedAgent, thread_id: str) -> str | None:

@@ -29,6 +29,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 _log = logging.getLogger(__name__)
 
 _MOST_AT_ONCE: Final = 500
+_NOBODY_WAITS: Final = 0.002  # seconds, in which somebody may come who does
 _LOOK_EVERY: Final = 1.0  # seconds
 _LOCKED_AFTER: Final = 10  # seconds; a server that is just stopping is given that long
 
@@ -63,7 +64,8 @@ class Database:
         self._file: tuple[int, int] | None = None  # which one it is
         self._looked_at = 0.0  # monotonic seconds
         self._batches: SimpleQueue[list[_HandedIn] | None] = SimpleQueue()
-        self._batch: list[_HandedIn] = []  # of this turn of the event loop
+        self._batch: list[_HandedIn] = []  # not handed over yet
+        self._handing_over = False  # at the end of this turn of the event loop
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -128,14 +130,19 @@ class Database:
         with self._lock:
             self._batch.append((job, waiting))
             first = len(self._batch) == 1
-        if threading.get_ident() != self._loop_thread:
+        # Waking the thread for every job would cost more than most jobs.
+        if threading.get_ident() != self._loop_thread or self._loop is None:
             self._hand_over()
-        elif first and self._loop is not None:
-            # Waking the thread for every job would cost more than most jobs.
+        elif waiting is None:
+            if first:
+                self._loop.call_later(_NOBODY_WAITS, self._hand_over)
+        elif not self._handing_over:
+            self._handing_over = True
             self._loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
         with self._lock:
+            self._handing_over = False
             if self._batch:
                 self._batches.put(self._batch)
                 self._batch = []

@@ -30,7 +30,6 @@ from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
-from uuid import uuid4
 
 from acp_langgraph.acp.models import RunCreate, RunStatus
 from acp_langgraph.server import checkpoints
@@ -47,7 +46,7 @@ from acp_langgraph.server.keeping import sweep
 from acp_langgraph.server.middleware import caller
 from acp_langgraph.server.pending import Live
 from acp_langgraph.server.recorder import RunRecorder
-from acp_langgraph.server.records import RunRecord, ThreadRecord, moment_after
+from acp_langgraph.server.records import RunRecord, ThreadRecord, moment_after, new_id
 from acp_langgraph.server.recovery import ENDED_THE_SERVER, Verdict, judged
 from acp_langgraph.server.roster import Roster
 from acp_langgraph.server.segments import Segments
@@ -183,9 +182,9 @@ class Engine:
         starts_at_once = thread_id is None and not body.after_seconds and not self._segments.full
         now = moment_after()
         record = RunRecord(
-            run_id=str(uuid4()),
+            run_id=new_id(),
             agent_id=agent.agent_id,
-            thread_id=thread_id or str(uuid4()),
+            thread_id=thread_id or new_id(),
             stateless=thread_id is None,
             creation=body.model_dump(mode="json", exclude_unset=True, exclude_none=True),
             created_at=now,

@@ -38,6 +38,7 @@ from acp_langgraph.server.agents import Graph, HostedAgent
 from acp_langgraph.server.checkpoints import at_breakpoint, going_on
 from acp_langgraph.server.questions import question, schema_of_all
 from acp_langgraph.server.records import Question, RunRecord
+from acp_langgraph.server.streams import wanted_modes
 from acp_langgraph.server.values import jsonable
 from acp_langgraph.server.wire import invalid
 
@@ -93,7 +94,8 @@ async def execute(
         if again and await at_breakpoint(agent, run):
             return await _at_breakpoint(agent, run)
         start = await going_on(agent, run) if again else _start(agent, run)
-        return await _execute(agent, run, start, publish)
+        with checkpoints.running(agent, run.thread_id):
+            return await _execute(agent, run, start, publish)
     except Exception as error:  # noqa: BLE001 - whatever a graph raises is the run's outcome
         if _refuses_answer(error):
             return await _asked_again(agent, run)
@@ -104,23 +106,26 @@ async def execute(
 async def _execute(agent: HostedAgent, run: RunRecord, start: Any, publish: Publish) -> Outcome:
     graph, config = agent.graph, graph_config(run)
     subgraphs = bool(run.creation.get("stream_subgraphs"))
+    # A graph that may write to its stream takes longer: it has tasks that wait for what it writes.
+    custom = StreamingMode.CUSTOM in wanted_modes(run.creation)
     stream: Any = graph.astream(
         start,
         config,
         context=_context(graph, config),
-        stream_mode=["updates", "values", "custom"],
+        stream_mode=["updates", "values", *(["custom"] if custom else [])],
         output_keys=graph.output_channels,
         durability="sync",
-        subgraphs=True,
+        subgraphs=custom,
     )
     values: Any = None
     interrupts: dict[str, Interrupt[Any]] = {}
     stopped = False
     async with aclosing(stream):
-        async for namespace, mode, chunk in stream:
-            if mode == "custom" and (subgraphs or not namespace):
+        async for *within, mode, chunk in stream:
+            nested = any(within)
+            if mode == "custom" and (subgraphs or not nested):
                 publish(StreamingMode.CUSTOM, chunk)
-            elif namespace:
+            elif nested:
                 continue  # what concerns the run shows in the graph itself, too
             elif mode == "values":
                 values = _without_interrupts(chunk)

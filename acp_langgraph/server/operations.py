@@ -56,6 +56,7 @@ T = TypeVar("T")
 _MOST_LISTED: Final = 1000
 _LARGEST_OFFSET: Final = 2**31
 _LONG_TO_CHECK: Final = 32 * 2**10  # bytes
+_A_MOMENT: Final = 0.05  # seconds
 
 
 class Operations:
@@ -299,12 +300,28 @@ def _outcome(run_id: str, run: RunRecord | None) -> Response:
 
 
 async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
-    """The result of some work, or `None` as soon as the client has gone."""
-    working = asyncio.ensure_future(work)
-    listening = asyncio.ensure_future(disconnected(request.receive))
+    """The result of some work, or `None` as soon as the client has gone.
+
+    Most work is done in a moment, and so is not listened beside of for that long.
+    """
+    loop = asyncio.get_running_loop()
+    listening: asyncio.Task[None] | None = None
+
+    def listen() -> None:
+        nonlocal listening
+        listening = loop.create_task(disconnected(request.receive))
+        listening.add_done_callback(lambda _: over or staying.reschedule(0))
+
+    over, begin = False, loop.call_later(_A_MOMENT, listen)
     try:
-        await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
+        async with asyncio.timeout(None) as staying:
+            return await work
+    except TimeoutError:
+        if not staying.expired():
+            raise
+        return None
     finally:
-        working.cancel()
-        listening.cancel()
+        over = True
+        begin.cancel()
+        if listening:
+            listening.cancel()

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -150,6 +152,17 @@ def moment_after(earlier: datetime | None = None) -> datetime:
     """Now, or a microsecond after an earlier moment if the clock has not moved on."""
     now = datetime.now(UTC)
     return now if earlier is None or now > earlier else earlier + timedelta(microseconds=1)
+
+
+def new_id() -> str:
+    """A UUID for a run or a thread; of version 7 (RFC 9562), which begins with the time.
+
+    So what was made at one time is at one place of an index, and a million others do not matter.
+    """
+    milliseconds, random = f"{time.time_ns() // 1_000_000:012x}", os.urandom(10).hex()
+    variant = "89ab"[int(random[3], 16) & 3]
+    time_ = f"{milliseconds[:8]}-{milliseconds[8:]}"
+    return f"{time_}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"
 
 
 VERSION: Final = 1

@@ -4,7 +4,10 @@ What is stored, and how, is `SqliteSaver`'s own. What differs is where it happen
 the database's thread, and writes are serialized at once, so that a value that cannot be stored
 fails where it was written, and then handed in. Since jobs are done in the order in which they come,
 a run that is on file as interrupted or ended has its checkpoints on file, too. A graph that runs
-with `durability="sync"` begins no step before the one before is on file.
+with `durability="sync"` begins no step before the one before is on file: who stores a checkpoint that a
+step follows waits until it is there, with all that was handed in before. Two others go with what is
+waited for next: a graph's input, which LangGraph waits for no more than we do, and the last checkpoint,
+after which comes the run's outcome.
 """
 
 from __future__ import annotations
@@ -12,8 +15,17 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -24,6 +36,7 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
     DeltaChannelHistory,
 )
+from langgraph.checkpoint.serde.types import TASKS
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from acp_langgraph.server.database import Database
@@ -43,10 +56,27 @@ class DatabaseSaver(SqliteSaver):
         super().__init__(later)
         self._database = database
         self._new: set[str] = set()  # threads that nothing was written to yet
+        self._triggers: dict[str, Container[str]] = {}  # by thread: the channels that begin a step
 
     def announce(self, thread_id: str) -> None:
         """Say that a thread is new, so that its first run need not look for checkpoints."""
         self._new.add(thread_id)
+
+    @contextmanager
+    def running(self, thread_id: str, triggers: Container[str]) -> Iterator[None]:
+        """Say what begins the steps of the graph that runs on a thread for as long as the block lasts.
+
+        What comes after the last of them has to be waited for by whoever says so.
+
+        Args:
+            thread_id: The thread.
+            triggers: The channels that are a trigger of any node.
+        """
+        self._triggers[thread_id] = triggers
+        try:
+            yield
+        finally:
+            self._triggers.pop(thread_id, None)
 
     def prepare(self, _: sqlite3.Connection) -> None:
         """Make the tables; to be done while the database is opened."""
@@ -104,11 +134,25 @@ class DatabaseSaver(SqliteSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Store a checkpoint; return when it is on file."""
+        """Store a checkpoint; return when it is on file, if a step may follow that waits for it."""
         self._new.discard(config["configurable"]["thread_id"])
         stored = self.put(config, checkpoint, metadata, new_versions)
-        await self._database.run(_nothing)  # done after all that was handed in before
+        if not self._goes_along(config["configurable"], checkpoint, metadata):
+            await self._database.run(_nothing)  # done after all that was handed in before
         return stored
+
+    def _goes_along(
+        self, place: Mapping[str, Any], checkpoint: Checkpoint, metadata: CheckpointMetadata
+    ) -> bool:
+        """Whether a checkpoint is stored with what is waited for next."""
+        triggers = self._triggers.get(place["thread_id"])
+        if triggers is None or metadata.get("source") == "input":
+            return triggers is not None
+        updated, values = checkpoint.get("updated_channels"), checkpoint["channel_values"]
+        if place.get("checkpoint_ns") or metadata.get("source") != "loop" or not updated:
+            return False
+        # The rule by which LangGraph itself finds the next step.
+        return not values.get(TASKS) and not any(each in triggers for each in updated)
 
     async def aput_writes(
         self,
@@ -130,6 +174,10 @@ class DatabaseSaver(SqliteSaver):
         self, config: RunnableConfig, channels: Sequence[str]
     ) -> Callable[[], Mapping[str, DeltaChannelHistory]]:
         return lambda: SqliteSaver.get_delta_channel_history(self, config=config, channels=channels)
+
+
+# LangGraph reads it at the beginning of every run, which takes a while where it must be found out.
+vars(DatabaseSaver)["aput_writes"].__signature__ = signature(DatabaseSaver.aput_writes)
 
 
 class _Later:

@@ -214,7 +214,7 @@ class Feed:
 
     def __init__(self, run: RunRecord, journal: Journal, *, heard: bool = False) -> None:
         self._run_id = run.run_id
-        self._modes = _wanted_modes(run.creation)
+        self._modes = wanted_modes(run.creation)
         self._journal = journal
         self._heard = heard
         self._backlog = Backlog()
@@ -279,7 +279,7 @@ def closing_update(run: RunRecord) -> dict[str, Any]:
     return {**output, "run_id": run.run_id, "status": run.status.value}
 
 
-def _wanted_modes(creation: dict[str, Any]) -> frozenset[StreamingMode]:
+def wanted_modes(creation: dict[str, Any]) -> frozenset[StreamingMode]:
     """What the streams of a run carry: what was asked for at its creation, else its values."""
     asked = creation.get("stream_mode") or StreamingMode.VALUES
     return frozenset(map(StreamingMode, asked if isinstance(asked, list) else [asked]))

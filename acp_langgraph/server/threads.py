@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 from langgraph.types import StateSnapshot
 from pydantic_core import to_json
@@ -31,7 +30,7 @@ from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.containing import contained
 from acp_langgraph.server.engine import Engine
-from acp_langgraph.server.records import ThreadRecord, moment_after
+from acp_langgraph.server.records import ThreadRecord, moment_after, new_id
 from acp_langgraph.server.values import jsonable
 from acp_langgraph.server.wire import conflict, demand_little, invalid, not_found, too_much
 
@@ -54,7 +53,7 @@ class Threads:
             Problem: 409, if the id is taken.
         """
         now = moment_after()
-        thread = ThreadRecord(body.thread_id or str(uuid4()), now, now, body.metadata or {})
+        thread = ThreadRecord(body.thread_id or new_id(), now, now, body.metadata or {})
         if await self._storage.add_thread(thread):
             return thread
         if body.if_exists == "raise":
@@ -112,7 +111,7 @@ class Threads:
         now = moment_after()
         copy = replace(
             source,
-            thread_id=str(uuid4()),
+            thread_id=new_id(),
             created_at=now,
             updated_at=now,
             status=ThreadStatus.IDLE,  # no run waits on the copy

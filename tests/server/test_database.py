@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
 
 import pytest
 
@@ -36,6 +37,26 @@ async def test_jobs_are_done_in_the_order_in_which_they_came(database):
 
     assert results == [1, 1, 1]
     assert await asyncio.to_thread(database.call, words) == list("abcde")
+
+
+async def test_what_nobody_waits_for_is_stored_with_what_somebody_waits_for_next(database):
+    statements = []
+    await database.run(lambda connection: connection.set_trace_callback(statements.append))
+    statements.clear()
+    for word in "abc":
+        database.post(add(word))
+        await asyncio.sleep(0)  # whoever posts goes on
+
+    await database.run(add("d"))
+
+    assert [each for each in statements if each.startswith("BEGIN")] == ["BEGIN IMMEDIATE"]
+
+
+async def test_what_nobody_waits_for_is_stored_although_nobody_comes(database):
+    stored = threading.Event()
+    database.post(lambda _: stored.set())
+
+    assert await asyncio.to_thread(stored.wait, 10)
 
 
 async def test_a_job_that_fails_does_not_take_others_with_it(database):

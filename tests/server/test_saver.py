@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from typing import Any
 
 import pytest
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.types import Command
+from langgraph.graph import START, StateGraph
+from langgraph.types import Command, Send
 from support.graphs import Mail, Notes, asking, fan_out, one_node
 
 from acp_langgraph.server.database import Database
@@ -72,6 +74,100 @@ async def test_a_deleted_thread_is_gone(saver):
     await saver.adelete_thread("mine")
 
     assert await saver.aget_tuple(THREAD) is None
+
+
+class Closing:
+    """A node after which the database does nothing until it is opened."""
+
+    def __init__(self, saver: DatabaseSaver, goto: str | None = None) -> None:
+        self._saver = saver
+        self._goto = goto
+        self.opened = threading.Event()
+        self.was_opened = False
+        self.entered = asyncio.Event()
+
+    def _job(self, _: Any) -> None:
+        self.was_opened = self.opened.wait(10)
+
+    async def __call__(self, state: Any) -> Any:
+        self._saver._database.post(self._job)
+        self.entered.set()
+        update = {"notes": ["first"]}
+        if self._goto == "command":
+            return Command(goto="second", update=update)
+        return Command(goto=Send("second", state), update=update) if self._goto else update
+
+
+async def beside(_: Any) -> dict[str, Any]:
+    return {"notes": ["beside"]}
+
+
+def two_nodes(first: Any, second: Any, edge: str) -> Any:
+    builder = StateGraph(Notes)
+    builder.add_node("first", first, destinations=("second",))
+    builder.add_node("beside", beside)
+    builder.add_node("second", second)
+    builder.add_edge(START, "first")
+    builder.add_edge(START, "beside")
+    if edge == "edge":
+        builder.add_edge("first", "second")
+    elif edge == "join":
+        builder.add_edge(["first", "beside"], "second")
+    elif edge == "branch":
+        builder.add_conditional_edges("first", lambda _: "second", ["second"])
+    elif edge == "send":
+        builder.add_conditional_edges("first", lambda state: [Send("second", state)], ["second"])
+    return builder.compile()
+
+
+@pytest.mark.parametrize("edge", ["edge", "join", "branch", "send", "command", "command to send"])
+async def test_no_step_begins_before_the_one_before_is_on_file(saver, edge):
+    first = Closing(saver, edge if edge.startswith("command") else None)
+    was_on_file = list[bool]()
+
+    async def second(_: Any) -> dict[str, Any]:
+        was_on_file.append(first.opened.is_set())
+        return {"notes": ["second"]}
+
+    graph = using(saver, two_nodes(first, second, edge))
+    with saver.running("mine", graph.trigger_to_nodes):
+        running = asyncio.create_task(graph.ainvoke({"text": "hi"}, THREAD, durability="sync"))
+        await first.entered.wait()
+        for _ in range(300):
+            await asyncio.sleep(0)  # time enough to begin too early
+        first.opened.set()
+        ended = await running
+
+    assert was_on_file == [True]
+    assert "second" in ended["notes"]
+
+
+async def test_what_comes_after_the_last_step_is_what_its_checkpoint_goes_with(saver):
+    only = Closing(saver)
+    graph = using(saver, one_node(Notes, only))
+
+    with saver.running("mine", graph.trigger_to_nodes):
+        ended = await graph.ainvoke({"text": "hi"}, THREAD, durability="sync")
+    only.opened.set()
+
+    assert ended["notes"] == ["first"]
+    assert (await saver.aget_tuple(THREAD)).checkpoint["channel_values"]["notes"] == ["first"]
+    assert only.was_opened
+
+
+async def test_a_graph_of_which_nothing_is_known_waits_for_its_last_checkpoint(saver):
+    only = Closing(saver)
+    graph = using(saver, one_node(Notes, only))
+
+    running = asyncio.create_task(graph.ainvoke({"text": "hi"}, THREAD, durability="sync"))
+    await only.entered.wait()
+    for _ in range(300):
+        await asyncio.sleep(0)
+    ended_before = running.done()
+    only.opened.set()
+    await running
+
+    assert not ended_before
 
 
 async def test_what_cannot_be_stored_fails_where_it_was_written(saver):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import subprocess
 import sys
 import threading
@@ -142,6 +143,30 @@ def test_a_given_port_is_taken_and_a_taken_one_refused():
 
     with serve({"echo": echo()}, port=port) as again:
         assert again.url == server.url
+
+
+def test_only_while_it_serves_a_process_looks_for_no_garbage_in_what_it_has_loaded():
+    program = """
+import gc
+from support.graphs import echo
+from acp_langgraph.server import run_server
+try:
+    run_server({"echo": echo()}, on_ready=lambda _: print(gc.get_freeze_count(), flush=True))
+except KeyboardInterrupt:
+    print(gc.get_freeze_count())
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": ":".join(filter(None, [".", *sys.path]))},
+    ) as process:
+        serving = int(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        after, _ = process.communicate(timeout=20)
+
+    assert serving > 10_000
+    assert int(after) == 0
 
 
 def test_a_process_serves_in_the_foreground_and_stops_at_a_signal():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from uuid import RFC_4122, UUID
 
 import pytest
 
@@ -15,6 +16,7 @@ from acp_langgraph.server.records import (
     ThreadQuery,
     ThreadRecord,
     moment_after,
+    new_id,
 )
 from acp_langgraph.server.storage import Storage
 
@@ -125,6 +127,18 @@ async def test_a_record_comes_back_as_it_was_stored(storage):
     await storage.add_run(stored)
 
     assert await storage.get_run("run") == stored
+
+
+def test_ids_are_uuids_that_begin_with_the_time(monkeypatch):
+    def made_at(milliseconds: int) -> UUID:
+        monkeypatch.setattr("time.time_ns", lambda: milliseconds * 1_000_000)
+        return UUID(new_id())
+
+    first, second = made_at(1_790_000_000_001), made_at(1_790_000_000_002)
+
+    assert (first.version, first.variant) == (7, RFC_4122)
+    assert first.int >> 80 == 1_790_000_000_001
+    assert str(first) < str(second)
 
 
 async def test_changed_metadata_is_found_and_the_old_is_not(storage):
