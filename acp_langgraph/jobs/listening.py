@@ -14,14 +14,15 @@ joins the job itself is asked whether there is anything to listen to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from itertools import chain
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Listen, Pause, Progress, RemoteEvent
 from acp_langgraph.core.retry import asked_to_wait
-from acp_langgraph.core.sse import ServerSentEvent
+from acp_langgraph.core.sse import ServerSentEvent, SSEDecoder
 from acp_langgraph.errors import (
     ApiConnectionError,
     OpenApiException,
@@ -70,11 +71,8 @@ class Told(NamedTuple):
     is_news: bool = True
 
 
-class EventDecoder(Protocol):
-    """Makes something of the bytes of one connection, without I/O."""
-
-    def read(self, chunk: bytes, /) -> Iterable[Told]:
-        """The events that are complete now and tell anything."""
+Telling: TypeAlias = Callable[[ServerSentEvent], Iterable[Told]]
+"""Makes something of the events of one connection, in their order, without I/O: what one tells, if anything."""
 
 
 class StreamSource(Protocol):
@@ -87,8 +85,8 @@ class StreamSource(Protocol):
     def join(self) -> Call[Any]:
         """What is answered with the stream."""
 
-    def decoder(self, call: Call[Any], max_event_size: int) -> EventDecoder:
-        """A fresh decoder for the answer to a call."""
+    def telling(self, call: Call[Any]) -> Telling:
+        """What makes something of the events that a call is answered with."""
 
     def is_at_work(self) -> Flow[bool]:
         """Whether the server says that there is anything to listen to."""
@@ -373,7 +371,8 @@ class _StreamReader:
         self.events = 0
         self.pieces = 0
         self.leads_on = False
-        self._decoder = source.decoder(call, listening.max_event_size)
+        self._decoder = SSEDecoder(max_event_size=listening.max_event_size)
+        self._telling = source.telling(call)
         self._node = source.node
         self._listening = listening
         self._cursor = cursor
@@ -398,7 +397,7 @@ class _StreamReader:
         """What the next bytes show."""
         self.pieces += 1
         yield Progress("listening", self._cursor.run_id)
-        for told in self._decoder.read(chunk):
+        for told in chain.from_iterable(map(self._telling, self._decoder.feed(chunk))):
             if told.is_news and not self._cursor.is_said_again(told.event):
                 self._heard_at = self._policy.clock()
             yield from self._show(told)
