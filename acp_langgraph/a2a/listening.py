@@ -21,7 +21,6 @@ from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.sse import ServerSentEvent
 from acp_langgraph.core.wire import read_json
-from acp_langgraph.errors import OpenApiException
 from acp_langgraph.jobs.listening import Shown, StreamCursor, Telling, Told
 
 FIRST_LOOK: Final = 1.0  # seconds; a server may have lost what would tell that a task is settled
@@ -145,10 +144,7 @@ class TaskStream:
 
     def is_at_work(self) -> Flow[bool]:
         """Whether the server says that the task is at work."""
-        try:
-            return not self.settles((yield from self.look()))
-        except OpenApiException:
-            return False
+        return not self.settles((yield from self.look()))
 
     def _told(self, event: ServerSentEvent) -> Iterator[Told]:
         try:

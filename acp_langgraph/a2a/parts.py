@@ -16,15 +16,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 
 from acp_langgraph.a2a.models import Message, Part, Task
 from acp_langgraph.jobs.job import Outcome
@@ -66,9 +58,7 @@ class FilePart(BaseModel):
     kind: Literal["file"] = "file"
     content: _Raw | None = None
     url: str | None = None
-    media_type: str = Field(
-        default="", validation_alias=AliasChoices("media_type", "mediaType", "mimeType")
-    )
+    media_type: str = ""
     name: str = ""
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Flow, Progress
 from acp_langgraph.core.sse import ServerSentEvent, SSEDecoder
 from acp_langgraph.core.wire import read_json
-from acp_langgraph.errors import ApiTypeError, OpenApiException
+from acp_langgraph.errors import ApiTypeError
 from acp_langgraph.jobs.job import JobPolicy
 from acp_langgraph.jobs.listening import Shown, Telling, Told
 
@@ -154,10 +154,7 @@ class RunStream:
 
     def is_at_work(self) -> Flow[bool]:
         """Whether the server says that the run is at work."""
-        try:
-            run = yield from self.policy.repeat(self.order.get(self.run_id))
-        except OpenApiException:
-            return False
+        run = yield from self.policy.repeat(self.order.get(self.run_id))
         yield Progress("looked", self.run_id, {"status": str(run.status)})
         return bool(run.status == RunStatus.PENDING)
 

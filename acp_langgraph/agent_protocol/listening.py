@@ -25,7 +25,6 @@ from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Progress
 from acp_langgraph.core.sse import ServerSentEvent
 from acp_langgraph.core.wire import read_json
-from acp_langgraph.errors import OpenApiException
 from acp_langgraph.jobs.job import JobPolicy
 from acp_langgraph.jobs.listening import Shown, StreamCursor, Telling, Told
 
@@ -137,10 +136,7 @@ class GraphStream:
 
     def is_at_work(self) -> Flow[bool]:
         """Whether the server says that the run is at work."""
-        try:
-            run = yield from self.policy.repeat(calls.get_run(self.order.thread_id, self.run_id))
-        except OpenApiException:
-            return False
+        run = yield from self.policy.repeat(calls.get_run(self.order.thread_id, self.run_id))
         yield Progress("looked", payload={"status": run.status})
         return run.is_at_work
 

@@ -89,7 +89,7 @@ class StreamSource(Protocol):
         """What makes something of the events that a call is answered with."""
 
     def is_at_work(self) -> Flow[bool]:
-        """Whether the server says that there is anything to listen to."""
+        """Whether the server says that there is anything to listen to; whatever goes wrong is raised."""
 
 
 @dataclass(slots=True)
@@ -262,7 +262,7 @@ def listen_to(
         if stream.pieces:
             budget.alive()
         if stream.is_quiet:
-            if not (yield from source.is_at_work()):
+            if not (yield from says_at_work(source)):
                 return
             budget.alive()
             longer = min(2 * patient.long_poll, policy.long_poll)
@@ -271,7 +271,7 @@ def listen_to(
             fruitless, joins = 0, joins + (not stream.leads_on)
             if cursor.is_over or stream.leads_on or joins < _JOINS_WITHOUT_A_LOOK:
                 continue
-            if not (yield from source.is_at_work()):
+            if not (yield from says_at_work(source)):
                 return
             budget.alive()
             pause = max(pause or 0.0, next(waits))
@@ -282,6 +282,14 @@ def listen_to(
             fruitless += 1
             pause = max(pause, next(waits))
             yield Pause(pause if left is None else min(pause, left))
+
+
+def says_at_work(source: StreamSource) -> Flow[bool]:
+    """Whether the server says that there is anything to listen to; if it cannot be asked, it does not."""
+    try:
+        return (yield from source.is_at_work())
+    except OpenApiException:
+        return False
 
 
 def stop_listening(
