@@ -153,7 +153,7 @@ class ApiClientConfiguration(BaseModel):
     def _host_is_a_url(cls, host: str) -> str:
         if _has_blanks(host):
             raise ValueError(f"{_BLANKS}; {_EXAMPLE}")
-        parts = _split(host)
+        parts = split_url(host)
         if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"{_fault_of_parts(host)}; {_EXAMPLE}")
         if parts.query or parts.fragment:
@@ -175,7 +175,7 @@ class ApiClientConfiguration(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _credentials_leave_the_url(cls, settings: Any) -> Any:
-        parts = _split(settings.get("host")) if isinstance(settings, dict) else None
+        parts = split_url(settings.get("host")) if isinstance(settings, dict) else None
         if parts is None or parts.username is None:
             return settings
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
@@ -282,7 +282,7 @@ class ApiClientConfiguration(BaseModel):
 def proxy_url(named: str) -> str | None:
     """The URL of a proxy, which may be named without a scheme; `None` if there can be none like that."""
     url = named if "://" in named else f"http://{named}"
-    parts = _split(url)
+    parts = split_url(url)
     return None if parts is None or parts.scheme not in _PROXIES or _fault_of_name(url) else url
 
 
@@ -312,7 +312,7 @@ def _fault_of_name(url: str) -> str | None:
     """Why nothing can be called what a URL calls its machine, if so."""
     if _has_blanks(url):
         return _BLANKS
-    parts = _split(url)
+    parts = split_url(url)
     name = (parts and parts.hostname) or ""
     if ":" in name:
         return None  # an IPv6 address, which has been read as one
@@ -332,7 +332,8 @@ def _fault_of_name(url: str) -> str | None:
     return None
 
 
-def _split(url: Any) -> SplitResult | None:
+def split_url(url: Any) -> SplitResult | None:
+    """The parts of a URL; `None` if it is none."""
     if isinstance(url, str) and _has_blanks(url):
         return None  # `urlsplit` would drop them
     try:

@@ -2,8 +2,8 @@
 
 What an operation is given and gives is said in the words of 1.0, JSON-RPC's: `GET_TASK` takes
 `{"id": ..., "historyLength": ...}` and gives a `Task`, whichever binding it goes over. Over JSON-RPC every
-answer is a success of HTTP, and what went wrong is inside; it is raised as the error that HTTP+JSON has for
-the same thing, so that nobody else needs to know either.
+answer is a success of HTTP, and what went wrong is inside; over HTTP+JSON several things that went wrong have
+one status. Either is raised as the error that stands for the reason, so that nobody else needs to know.
 
 What a message is sent with (its own `messageId` and `contextId`) is the job's business,
 `acp_langgraph.a2a.job`.
@@ -19,16 +19,15 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from typing_extensions import override
 
+from acp_langgraph.a2a import models
 from acp_langgraph.a2a.card import AgentCard
-from acp_langgraph.a2a.models import FILE_OF_0_3, StreamResponse, Task, TaskList, made
-from acp_langgraph.core.calls import EVENT_STREAM, Call, path
+from acp_langgraph.a2a.models import StreamResponse, Task, TaskList, made
+from acp_langgraph.core import operations
+from acp_langgraph.core.calls import ABSENT, Call, path
 from acp_langgraph.core.operations import JSONObject
 from acp_langgraph.errors import ApiException, UnreadableAnswerException, error_for_status
 
 T = TypeVar("T")
-
-_STREAM: Final = {"accept": EVENT_STREAM, "cache-control": "no-store"}
-_NO_ANSWER: Final = "it is no answer of JSON-RPC 2.0"
 
 _ERRORS: Final[Mapping[int, tuple[int, str]]] = {
     -32001: (404, "TASK_NOT_FOUND"),
@@ -46,44 +45,67 @@ _ERRORS: Final[Mapping[int, tuple[int, str]]] = {
     -32603: (500, "INTERNAL_ERROR"),
     -32700: (400, "PARSE_ERROR"),
 }
-"""By the code of JSON-RPC: the status of HTTP that says the same, and the reason as A2A names it."""
+"""By the code of JSON-RPC: the status of HTTP that stands for it here, and the reason as A2A names it."""
+_STATUSES: Final = {reason: status for status, reason in _ERRORS.values()}
 
 
 @dataclass(frozen=True, slots=True)
-class Operation(Generic[T]):
-    """An operation, and what each binding calls it.
+class Operation(operations.Operation, Generic[T]):
+    """An operation: its `name` is that of JSON-RPC, its `route` that of HTTP+JSON.
 
     Attributes:
-        name: In 1.0, over JSON-RPC.
-        route: In 1.0, over HTTP+JSON: method, and path template.
-        old: In 0.3, over JSON-RPC; empty if it has none.
         gives: What it is answered with, of a stream what each event is.
         repeatable: Whether performing it twice is the same as performing it once.
-        streams: Whether it is answered with server-sent events.
+        old: What 0.3 calls it; empty if it has none.
     """
 
-    name: str
-    route: str
-    old: str
     gives: type[T]
-    repeatable: bool = True
-    streams: bool = False
+    repeatable: bool | None = True
+    old: str = ""
 
 
 _TASK: Final = "/tasks/{id}"
+_PUSH: Final = "/tasks/{taskId}/pushNotificationConfigs"
+_ONE_PUSH: Final = f"{_PUSH}/{{id}}"
+_OLD_PUSH: Final = "tasks/pushNotificationConfig"
 
 SEND_MESSAGE: Final = Operation(
-    "SendMessage", "POST /message:send", "message/send", StreamResponse, repeatable=False
+    "SendMessage", "POST /message:send", StreamResponse, repeatable=False, old="message/send"
 )
-GET_TASK: Final = Operation("GetTask", f"GET {_TASK}", "tasks/get", Task)
-LIST_TASKS: Final = Operation("ListTasks", "GET /tasks", "", TaskList)
-CANCEL_TASK: Final = Operation("CancelTask", f"POST {_TASK}:cancel", "tasks/cancel", Task)
+SEND_STREAMING_MESSAGE: Final = Operation(
+    *("SendStreamingMessage", "POST /message:stream", StreamResponse),
+    repeatable=False,
+    streams=True,
+    old="message/stream",
+)
+GET_TASK: Final = Operation("GetTask", f"GET {_TASK}", Task, old="tasks/get")
+LIST_TASKS: Final = Operation("ListTasks", "GET /tasks", TaskList)
+CANCEL_TASK: Final = Operation("CancelTask", f"POST {_TASK}:cancel", Task, old="tasks/cancel")
 SUBSCRIBE_TO_TASK: Final = Operation(
-    "SubscribeToTask", f"GET {_TASK}:subscribe", "tasks/resubscribe", StreamResponse, streams=True
+    *("SubscribeToTask", f"GET {_TASK}:subscribe", StreamResponse),
+    streams=True,
+    old="tasks/resubscribe",
 )
 GET_EXTENDED_AGENT_CARD: Final = Operation(
-    *("GetExtendedAgentCard", "GET /extendedAgentCard", "agent/getAuthenticatedExtendedCard"),
-    AgentCard,
+    *("GetExtendedAgentCard", "GET /extendedAgentCard", AgentCard),
+    old="agent/getAuthenticatedExtendedCard",
+)
+CREATE_PUSH_CONFIG: Final = Operation(
+    *("CreateTaskPushNotificationConfig", f"POST {_PUSH}", models.PushConfig),
+    repeatable=False,
+    old=f"{_OLD_PUSH}/set",
+)
+GET_PUSH_CONFIG: Final = Operation(
+    *("GetTaskPushNotificationConfig", f"GET {_ONE_PUSH}", models.PushConfig),
+    old=f"{_OLD_PUSH}/get",
+)
+LIST_PUSH_CONFIGS: Final = Operation(
+    *("ListTaskPushNotificationConfigs", f"GET {_PUSH}", models.PushConfigList),
+    old=f"{_OLD_PUSH}/list",
+)
+DELETE_PUSH_CONFIG: Final = Operation(
+    *("DeleteTaskPushNotificationConfig", f"DELETE {_ONE_PUSH}", object),
+    old=f"{_OLD_PUSH}/delete",
 )
 
 
@@ -98,30 +120,33 @@ def reason_of(error: ApiException) -> str:
         return ""
 
 
+def by_reason(error: ApiException) -> ApiException:
+    """A refusal as the error that stands for its reason, whichever binding it was told over."""
+    status = _STATUSES.get(reason_of(error), error.status)
+    if status == error.status:
+        return error
+    return error_for_status(error.where, status, error.headers, error.body.encode())
+
+
+@dataclass(frozen=True, slots=True)
 class Binding(ABC):
     """How an agent's operations are called at one of its interfaces.
 
-    Args:
+    Attributes:
         where: The interface's path below the configured base URL.
         tenant: Whose agent it is, where a server has several.
-
-    Attributes:
         lists: Whether there is an operation that lists tasks.
         headers: What tells the version.
     """
 
+    where: str
+    tenant: str = ""
     lists: ClassVar[bool] = True
     headers: ClassVar[Mapping[str, str]] = {"a2a-version": "1.0"}  # without it, it would be 0.3
 
-    def __init__(self, where: str, tenant: str = "") -> None:
-        self.where = where
-        self.tenant = tenant
-
+    @abstractmethod
     def call(self, operation: Operation[T], params: JSONObject) -> Call[Any]:
         """What is exchanged for an operation; `read` makes something of the answer."""
-        headers = {**self.headers, **(_STREAM if operation.streams else {})}
-        call = self._call(operation, dict(params))
-        return replace(call, repeatable=operation.repeatable, headers=headers)
 
     def read(self, operation: Operation[T], said: Any) -> T:
         """What the JSON of an answer, or of an event of a stream, says.
@@ -132,10 +157,6 @@ class Binding(ABC):
         """
         return made(operation.gives, said, operation.name)
 
-    @abstractmethod
-    def _call(self, operation: Operation[T], params: dict[str, Any]) -> Call[Any]:
-        """The exchange, but for its headers; the parameters may be changed."""
-
 
 class JsonRpc(Binding):
     """1.0 over JSON-RPC."""
@@ -144,23 +165,22 @@ class JsonRpc(Binding):
     def read(self, operation: Operation[T], said: Any) -> T:
         error = said.get("error") if isinstance(said, dict) else None
         if isinstance(error, dict):
-            code = error.get("code")
-            status, _ = _ERRORS.get(code if isinstance(code, int) else 0, (500, ""))
-            raise error_for_status(
-                operation.name, status, {}, json.dumps({"error": error}).encode()
-            )
+            told = json.dumps({"error": error}).encode()
+            raise by_reason(error_for_status(operation.name, 500, {}, told))
         if not isinstance(said, dict) or "result" not in said:
-            raise UnreadableAnswerException(operation.name, 200, problem=_NO_ANSWER)
+            problem = "it is no answer of JSON-RPC 2.0"
+            raise UnreadableAnswerException(operation.name, 200, problem=problem)
         return super().read(operation, said["result"])
 
     @override
-    def _call(self, operation: Operation[T], params: dict[str, Any]) -> Call[Any]:
+    def call(self, operation: Operation[T], params: JSONObject) -> Call[Any]:
         tenant = {"tenant": self.tenant} if self.tenant else {}
         return self._posted(operation, operation.name, {**params, **tenant})
 
     def _posted(self, operation: Operation[T], method: str, params: JSONObject) -> Call[Any]:
         body = {"jsonrpc": "2.0", "id": "1", "method": method, "params": params}
-        return Call(operation.name, "POST", self.where, Any, body=body)
+        here = replace(operation, route=f"POST {self.where}")
+        return here.call((), body, {}, {}, Any).with_options(headers=self.headers)
 
 
 class OldJsonRpc(JsonRpc):
@@ -170,15 +190,20 @@ class OldJsonRpc(JsonRpc):
     headers: ClassVar[Mapping[str, str]] = {}
 
     @override
-    def _call(self, operation: Operation[T], params: dict[str, Any]) -> Call[Any]:
+    def call(self, operation: Operation[T], params: JSONObject) -> Call[Any]:
         if "message" in params:
-            configuration: dict[str, Any] = {
-                "blocking": not params["configuration"]["returnImmediately"]
-            }
-            if push := params["configuration"].get("taskPushNotificationConfig"):
+            asked = params.get("configuration", {})
+            configuration = {"blocking": not asked.get("returnImmediately")}
+            if push := asked.get("taskPushNotificationConfig"):
                 configuration["pushNotificationConfig"] = push
             message = _old_message(params["message"])
             params = {"message": message, "configuration": configuration}
+        elif "url" in params:
+            config = {name: params[name] for name in params if name != "taskId"}
+            params = {"taskId": params["taskId"], "pushNotificationConfig": config}
+        elif "taskId" in params:
+            names = {"taskId": "id", "id": "pushNotificationConfigId"}
+            params = {names[name]: each for name, each in params.items()}
         return self._posted(operation, operation.old, params)
 
 
@@ -186,15 +211,16 @@ class HttpJson(Binding):
     """1.0 over HTTP+JSON."""
 
     @override
-    def _call(self, operation: Operation[T], params: dict[str, Any]) -> Call[Any]:
-        method, _, template = operation.route.partition(" ")
-        inside = {"id": params.pop("id")} if "{id}" in template else {}
+    def call(self, operation: Operation[T], params: JSONObject) -> Call[Any]:
+        ids = [params[name] for name in operation.parameters]
+        given = {name: params[name] for name in params if name not in operation.parameters}
+        is_posted = operation.method == "POST"
+        query = {} if is_posted else {name: str(each) for name, each in given.items()}
+        returns = str if operation.method == "DELETE" else Any
+        call = operation.call(ids, given if is_posted else ABSENT, query, {}, returns)
         below = path("/{tenant}", tenant=self.tenant) if self.tenant else ""
-        where = f"{self.where.rstrip('/')}{below}{path(template, **inside)}"
-        if method == "POST":
-            return Call(operation.name, method, where, Any, body=params)
-        query = {name: str(value) for name, value in params.items()}
-        return Call(operation.name, method, where, Any, query=query)
+        where = f"{self.where.rstrip('/')}{below}{call.path}"
+        return replace(call, path=where).with_options(headers=self.headers)
 
 
 def _old_message(message: JSONObject) -> dict[str, Any]:
@@ -211,4 +237,4 @@ def _old_part(part: JSONObject) -> dict[str, Any]:
         # Only objects are data there.
         data = part["data"] if isinstance(part["data"], dict) else {"value": part["data"]}
         return {"kind": "data", "data": data}
-    return {"kind": "file", "file": {FILE_OF_0_3[name]: each for name, each in part.items()}}
+    return {"kind": "file", "file": {models.FILE_OF_0_3[name]: each for name, each in part.items()}}

@@ -13,8 +13,7 @@ from typing import Any, Final
 from pydantic import AliasChoices, Field
 
 from acp_langgraph.a2a.models import A2AModel, made
-from acp_langgraph.acp.agents import FoundAgent
-from acp_langgraph.acp.models import AgentACPDescriptor
+from acp_langgraph.acp.agents import FoundAgent, descriptor_of
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import with_retries
@@ -29,10 +28,7 @@ _SCHEMES: Final = {
     ("apiKeySecurityScheme", "apiKey"): "an API key in the {location}{in} {name}",
     ("httpAuthSecurityScheme", "http"): "Authorization: {scheme}",
     ("oauth2SecurityScheme", "oauth2"): "a token of OAuth 2.0",
-    (
-        "openIdConnectSecurityScheme",
-        "openIdConnect",
-    ): "a token of OpenID Connect ({openIdConnectUrl})",
+    ("openIdConnectSecurityScheme", "openIdConnect"): "OpenID Connect ({openIdConnectUrl})",
     ("mtlsSecurityScheme", "mutualTLS"): "a client's certificate (mutual TLS)",
 }
 """What a security scheme demands, by what 1.0 and 0.3 call it."""
@@ -217,23 +213,10 @@ def described(
     """
     card = given if isinstance(given, AgentCard) else made(AgentCard, given, "the card")
     said, takes, _ = card.of_skill(skill)
-    descriptor = {
-        "metadata": {
-            "ref": {
-                "name": shown(card.name) or "agent",
-                "version": shown(card.version) or "unknown",
-            },
-            "description": said,
-        },
-        "specs": {
-            "capabilities": {"threads": True, "streaming": {"custom": True}},
-            "input": {"type": "string"} if is_text(takes) else {},
-            **{
-                each: {} for each in ("output", "config", "custom_streaming_update", "thread_state")
-            },
-        },
-    }
-    return FoundCard(place, AgentACPDescriptor.model_validate(descriptor), card)
+    name, version = shown(card.name) or "agent", shown(card.version) or "unknown"
+    input_schema = {"type": "string"} if is_text(takes) else {}
+    descriptor = descriptor_of(name, version, said, ("custom",), input=input_schema)
+    return FoundCard(place, descriptor, card)
 
 
 def is_text(modes: Sequence[str]) -> bool:

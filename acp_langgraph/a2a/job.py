@@ -18,43 +18,19 @@ from functools import partial
 from typing import Any, Final, Self
 
 from acp_langgraph import errors
-from acp_langgraph.a2a.calls import CANCEL_TASK, GET_TASK, LIST_TASKS, SEND_MESSAGE, reason_of
+from acp_langgraph.a2a.calls import CANCEL_TASK, GET_TASK, SEND_MESSAGE, reason_of
 from acp_langgraph.a2a.listening import TaskCursor, TaskStream
-from acp_langgraph.a2a.models import (
-    ASKING,
-    CANCELED,
-    COMPLETED,
-    REJECTED,
-    TERMINAL,
-    StreamResponse,
-    Task,
-)
+from acp_langgraph.a2a.models import StreamResponse, Task
 from acp_langgraph.a2a.parts import dumped, outcome_of, parts_of, result
-from acp_langgraph.a2a.peer import Peer
+from acp_langgraph.a2a.peer import CannotListError, Peer
 from acp_langgraph.core.flow import Flow, Pause
-from acp_langgraph.jobs.job import (
-    Entry,
-    Job,
-    JobPolicy,
-    Outcome,
-    Segment,
-    Sighting,
-    WaitBudget,
-    raise_what_passes,
-)
+from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sighting, WaitBudget
 from acp_langgraph.jobs.listening import Listening, emitted, listen_to
 
 _NAMESPACE: Final = uuid.UUID("2d6a9c0e-3f0b-5b57-9a53-6f5f0a2a0a2a")
 _PAGES: Final = 100
-_PAGE: Final = 100
 _LATEST_MESSAGES: Final = 10  # of a task that was begun a moment ago; `langgraph dev` gives no more
-_NO_LIST: Final = frozenset({"METHOD_NOT_FOUND", "UNSUPPORTED_OPERATION"})
-_NOT_TAKEN: Final = frozenset({"INVALID_PARAMS", "CONTENT_TYPE_NOT_SUPPORTED"})
 _LONGEST_PAUSE: Final = 2.0  # seconds between looks at a task that cannot be followed
-
-
-class _CannotListError(Exception):
-    """The server cannot tell whether there is such a task."""
 
 
 @dataclass(slots=True)
@@ -132,7 +108,7 @@ class A2AJob(Job):
         """The task of the key; always the same, should there be several."""
         try:
             found = yield from self._found()
-        except _CannotListError as error:
+        except CannotListError as error:
             if self.policy.on_unknown == "rerun":
                 return None
             raise self._unknown(
@@ -163,8 +139,9 @@ class A2AJob(Job):
         elif "answer" in segment:
             seen.kept.setdefault(task_id, segment["answer"])
         cursor = self.listening.cursor(segment)
-        is_over = task_id in seen.kept or task_id in seen.settled
-        if is_over or not self._streams or not isinstance(cursor, TaskCursor):
+        cursor.is_over = cursor.is_over or not self.peer.card.capabilities.streaming
+        is_over = cursor.is_over or task_id in seen.kept or task_id in seen.settled
+        if is_over or not isinstance(cursor, TaskCursor):
             return
         look = partial(self._looked_at, task_id)
         stream = TaskStream(self.node, self.peer, cursor, self._is_over, look, self.is_shown)
@@ -179,21 +156,21 @@ class A2AJob(Job):
         while True:
             outcome = self._outcome_of((yield from self._looked_at(job_id)))
             left, is_followed = until - clock(), cursor is not None and not cursor.is_over
-            if outcome is not None or left <= 0 or (is_followed and self._streams):
+            if outcome is not None or left <= 0 or is_followed:
                 return outcome
             yield Pause(min(next(waits), left, _LONGEST_PAUSE), may_leave=True)
 
     def read(self, job_id: str) -> Flow[Sighting]:
         """Its state."""
         if job_id in self._seen.kept:
-            return Sighting(COMPLETED, is_at_work=False)
+            return Sighting("completed", is_at_work=False)
         task = yield from self._task(job_id)
         return Sighting(task.state, not self._is_over(task))
 
     def still_asks(self, job_id: str, question: Outcome) -> Flow[bool]:
         """Whether it asks this very question, and was not answered."""
         task = self._seen.asking[job_id] = yield from self._task(job_id)
-        if task.state not in ASKING or self._is_answered(task):
+        if not task.status.asks or self._is_answered(task):
             return False
         known = question["asked_at"] is not None and task.asked_at is not None
         return not known or task.asked_at == question["asked_at"]
@@ -202,14 +179,7 @@ class A2AJob(Job):
         """Answer what it asks: on the same task, and in its context, as servers demand both."""
         task = self._seen.asking.get(job_id) or (yield from self._task(job_id))
         ids: dict[str, Any] = {"taskId": job_id, "contextId": task.context_id or self.context_id}
-        try:
-            said = yield from self._sent(parts_of(answer), self._answer_id(task), **ids)
-        except errors.BadRequestException as error:
-            if reason_of(error) not in _NOT_TAKEN:
-                raise
-            raise errors.UnprocessableEntityException(
-                error.where, error.status, error.headers, error.body.encode()
-            ) from None
+        said = yield from self._sent(parts_of(answer), self._answer_id(task), **ids)
         self._seen.kept.pop(job_id, None)
         self._seen.answered[job_id] = task.asked_at
         if said.message is not None:
@@ -226,12 +196,13 @@ class A2AJob(Job):
         except errors.ApiException as error:
             if reason_of(error) != "TASK_NOT_CANCELABLE":
                 raise
-            if (yield from self._task(job_id)).state not in TERMINAL:
+            status = (yield from self._task(job_id)).status
+            if status.asks or not status.is_settled:
                 raise error from None
 
     def failure(self, outcome: Outcome) -> errors.A2ATaskError:
         """What the agent said of its failure."""
-        kinds = {REJECTED: errors.A2ATaskRejectedError, CANCELED: errors.A2ATaskCanceledError}
+        kinds = {"rejected": errors.A2ATaskRejectedError, "canceled": errors.A2ATaskCanceledError}
         kind = kinds.get(outcome["state"], errors.A2ATaskError)
         said = outcome["description"] or self._seen.trouble
         return kind(outcome["state"], said, **self.ids(outcome["run_id"]))
@@ -247,12 +218,6 @@ class A2AJob(Job):
             self.forget(segment["run_id"])
         return {"heard": outcome["asked_at"] or ""} if outcome["type"] == "interrupt" else {}
 
-    @property
-    def _webhook(self) -> str | None:
-        """What the agent is to call with what becomes of the task, if it can."""
-        can_be = self.peer.card.capabilities.push_notifications
-        return self.wakes(self.key) if self.wakes is not None and can_be else None
-
     def _made(self, what: str) -> str:
         """An id made of the key: a UUID, as some servers take nothing else."""
         return str(uuid.uuid5(_NAMESPACE, f"{what}\n{self.key}"))
@@ -264,47 +229,35 @@ class A2AJob(Job):
         return str(uuid.uuid5(_NAMESPACE, f"answer\n{task.id}\n{task.asked_at}"))
 
     def _sent(
-        self,
-        parts: list[dict[str, Any]],
-        message_id: str,
-        *,
-        waits: bool = False,
-        webhook: str | None = None,
-        **more: Any,
+        self, parts: list[dict[str, Any]], message_id: str, *, waits: bool = False, **more: Any
     ) -> Flow[StreamResponse]:
         configuration: dict[str, Any] = {"returnImmediately": not waits}
-        if webhook is not None:
-            configuration["taskPushNotificationConfig"] = {"url": webhook}
+        can_push = self.peer.card.capabilities.push_notifications
+        if can_push and self.wakes is not None and "taskId" not in more:
+            configuration["taskPushNotificationConfig"] = {"url": self.wakes(self.key)}
+        more = {name: each for name, each in more.items() if each}
         message = {"role": "ROLE_USER", "messageId": message_id, "parts": parts, **more}
         params = {"message": message, "configuration": configuration}
         return self.peer.asked(SEND_MESSAGE, params, self.policy)
 
     def _begun(self, *, waits: bool) -> Flow[tuple[str, Outcome | None]]:
-        more = {"metadata": self.metadata} if self.metadata else {}
-        sending = self._sent(
-            self.parts,
-            self.message_id,
-            waits=waits,
-            webhook=self._webhook,
-            contextId=self.context_id,
-            **more,
-        )
+        more = {"contextId": self.context_id, "metadata": self.metadata}
         try:
-            answer = yield from sending
+            answer = yield from self._sent(self.parts, self.message_id, waits=waits, **more)
         except errors.ServiceException as error:
             self._seen.trouble = error.reason
             raise
         except errors.ApiTimeoutError as error:
             found = (yield from self.find()) if error.sent else None
-            if found is None and error.sent and self.policy.on_unknown == "raise":
-                raise self._unknown(
-                    f"the agent has not answered in time, and shows no task: {error}. It may be at "
-                    "work on it still. Where it takes long to answer, give the client "
-                    'configuration a longer timeout; on_unknown="rerun" begins anew'
-                ) from None
-            if found is None:
+            if found is not None:
+                return found, None
+            if not error.sent or self.policy.on_unknown == "rerun":
                 raise
-            return found, None
+            raise self._unknown(
+                f"the agent has not answered in time, and shows no task: {error}. It may be at work on "
+                "it still. Where it takes long to answer, give the client configuration a longer "
+                'timeout; on_unknown="rerun" begins anew'
+            ) from None
         return self._taken_up(answer)
 
     def _taken_up(self, answer: StreamResponse) -> tuple[str, Outcome | None]:
@@ -331,7 +284,7 @@ class A2AJob(Job):
         if outcome is None:
             return
         self._seen.settled[task.id] = task
-        if task.state in ASKING and task.status.message is None:
+        if task.status.asks and task.status.message is None:
             # `langgraph dev` says what it asks here, and never again; and when, with another time.
             self._seen.kept[task.id] = {**outcome, "asked_at": None}
 
@@ -352,7 +305,7 @@ class A2AJob(Job):
     def _found(self) -> Flow[list[Task]]:
         """The tasks of the key: of its context, and as long as it is not known that contexts are kept, of all."""
         if not self.peer.can_list:
-            raise _CannotListError("the server has no list of tasks")
+            raise CannotListError("the server has no list of tasks")
         found = [] if self.peer.keeps_context is False else (yield from self._tasks())
         if not found and not self.peer.keeps_context:
             found = yield from self._latest()
@@ -362,16 +315,18 @@ class A2AJob(Job):
         """The tasks of the key, of all pages."""
         found, token = [], ""
         for _ in range(_PAGES):
-            page, token = yield from self._page(contextId=self.context_id, pageToken=token)
-            found += [task for task in page if self._is_ours(task)]
+            asked = {"contextId": self.context_id, "pageToken": token}
+            page = yield from self.peer.listed(asked, self.policy)
+            found += [task for task in page.tasks if self._is_ours(task)]
+            token = page.next_page_token
             if not token:
                 break
         else:
-            raise _CannotListError("the context has too many tasks to look through")
+            raise CannotListError("the context has too many tasks to look through")
         if found:
             self.peer.keeps_context = True
         elif self.peer.makes_tasks is False:
-            raise _CannotListError("the agent answers with messages, of which nothing remains")
+            raise CannotListError("the agent answers with messages, of which nothing remains")
         return found
 
     def _latest(self) -> Flow[list[Task]]:
@@ -380,26 +335,15 @@ class A2AJob(Job):
         A server should refuse a context that it does not keep; one that makes its own instead is found
         out here.
         """
-        page, more = yield from self._page(historyLength=_LATEST_MESSAGES)
-        if page:
+        page = yield from self.peer.listed({"historyLength": _LATEST_MESSAGES}, self.policy)
+        if page.tasks:
             self.peer.makes_tasks = True
-        found = [task for task in page if self._has_message(task, self.message_id)]
+        found = [task for task in page.tasks if self._has_message(task, self.message_id)]
         if found:
             self.peer.keeps_context = found[0].context_id == self.context_id
-        elif more and self.peer.keeps_context is False:
-            raise _CannotListError("the server makes contexts of its own, and has many tasks")
+        elif page.next_page_token and self.peer.keeps_context is False:
+            raise CannotListError("the server makes contexts of its own, and has many tasks")
         return found
-
-    def _page(self, **asked: Any) -> Flow[tuple[list[Task], str]]:
-        asked = {"pageSize": _PAGE, **{name: value for name, value in asked.items() if value}}
-        try:
-            page = yield from self.peer.asked(LIST_TASKS, asked, self.policy, tells=False)
-        except errors.ApiException as error:
-            raise_what_passes(error)
-            if reason_of(error) in _NO_LIST:
-                self.peer.lists = False
-            raise _CannotListError(f"the server cannot list tasks ({error})") from None
-        return page.tasks, page.next_page_token
 
     def _is_ours(self, task: Task) -> bool:
         is_told = self.thread is None or self._has_message(task, self.message_id)
@@ -411,7 +355,7 @@ class A2AJob(Job):
 
     def _is_answered(self, task: Task) -> bool:
         """Whether the question that its status tells was answered, and it has not noticed yet."""
-        if task.state not in ASKING or task.asked_at is None:
+        if not task.status.asks or task.asked_at is None:
             return False
         answered_here = self._seen.answered.get(task.id) == task.asked_at
         return answered_here or self._has_message(task, self._answer_id(task))
@@ -423,7 +367,3 @@ class A2AJob(Job):
     def _outcome_of(self, task: Task) -> Outcome | None:
         """What a task came to; `None` if it is at work."""
         return outcome_of(task) if self._is_over(task) else None
-
-    @property
-    def _streams(self) -> bool:
-        return self.peer.card.capabilities.streaming

@@ -14,22 +14,14 @@ from typing import Any, Final
 from typing_extensions import override
 
 from acp_langgraph.a2a.calls import SUBSCRIBE_TO_TASK
-from acp_langgraph.a2a.models import (
-    Artifact,
-    Part,
-    StreamResponse,
-    Task,
-    TaskArtifactUpdate,
-    TaskStatus,
-)
+from acp_langgraph.a2a.models import Artifact, Part, StreamResponse, Task, TaskStatus
 from acp_langgraph.a2a.parts import dumped, words_of
 from acp_langgraph.a2a.peer import Peer
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow
-from acp_langgraph.core.sse import ServerSentEvent, SSEDecoder
+from acp_langgraph.core.sse import ServerSentEvent
 from acp_langgraph.core.wire import read_json
-from acp_langgraph.errors import OpenApiException
-from acp_langgraph.jobs.listening import Shown, StreamCursor, Told
+from acp_langgraph.jobs.listening import Shown, StreamCursor, Telling, Told
 
 FIRST_LOOK: Final = 1.0  # seconds; a server may have lost what would tell that a task is settled
 _MOST_SHOWN: Final = 100_000  # parts, and messages; of an endless stream the rest is not shown
@@ -75,14 +67,15 @@ class TaskCursor(StreamCursor):
                 yield from self._added(artifact, len(before), artifact.parts[len(before) :])
             yield from self._words(event.task.status)
         elif event.artifact_update is not None:
-            yield from self._piece(event.artifact_update)
+            update = event.artifact_update
+            yield from self._piece(update.artifact, append=update.append)
         elif event.status_update is not None:
             yield from self._words(event.status_update.status)
 
-    def _piece(self, update: TaskArtifactUpdate) -> Iterator[Shown]:
-        artifact, key = update.artifact, update.artifact.artifact_id
+    def _piece(self, artifact: Artifact, *, append: bool) -> Iterator[Shown]:
+        key = artifact.artifact_id
         before, new = self.shown.get(key, []), _hashes(artifact.parts)
-        if not update.append:
+        if not append:
             place = 0
         elif key in self.next_at:
             place = self.next_at[key]
@@ -145,38 +138,21 @@ class TaskStream:
         """What is answered with the stream."""
         return self.peer.binding.call(SUBSCRIBE_TO_TASK, {"id": self.cursor.run_id})
 
-    def decoder(self, call: Call[Any], max_event_size: int) -> TaskDecoder:  # noqa: ARG002 - as of all sources
-        """A fresh decoder for the answer to a call."""
-        return TaskDecoder(self, SSEDecoder(max_event_size=max_event_size))
+    def telling(self, call: Call[Any]) -> Telling:  # noqa: ARG002 - as of all sources
+        """What makes something of its events."""
+        return self._told
 
     def is_at_work(self) -> Flow[bool]:
         """Whether the server says that the task is at work."""
+        return not self.settles((yield from self.look()))
+
+    def _told(self, event: ServerSentEvent) -> Iterator[Told]:
         try:
-            return not self.settles((yield from self.look()))
-        except OpenApiException:
-            return False
-
-
-@dataclass(frozen=True, slots=True)
-class TaskDecoder:
-    """Reads one connection of a task's stream."""
-
-    stream: TaskStream
-    events: SSEDecoder
-
-    def read(self, chunk: bytes) -> Iterator[Told]:
-        """The events that are complete now."""
-        stream, binding = self.stream, self.stream.peer.binding
-        for event in self.events.feed(chunk):
-            try:
-                told = binding.read(SUBSCRIBE_TO_TASK, read_json(event.data))
-            except ValueError:
-                continue  # `ping`, `[DONE]`, nothing at all
-            new = list(stream.cursor.new_in(told))
-            yield Told(event, new if stream.is_shown else (), self._settles(told))
-
-    def _settles(self, told: StreamResponse) -> bool:
-        update, task = told.status_update, told.task
-        if update is not None:
-            task = Task(id=self.stream.cursor.run_id, status=update.status)
-        return told.message is not None or (task is not None and self.stream.settles(task))
+            told = self.peer.binding.read(SUBSCRIBE_TO_TASK, read_json(event.data))
+        except ValueError:
+            return  # `ping`, `[DONE]`, nothing at all
+        new, task = list(self.cursor.new_in(told)), told.task
+        if told.status_update is not None:
+            task = Task(id=self.cursor.run_id, status=told.status_update.status)
+        settles = told.message is not None or (task is not None and self.settles(task))
+        yield Told(event, new if self.is_shown else (), settles)

@@ -7,30 +7,19 @@ either is read here, so that nobody else needs to know. Field names are those of
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from acp_langgraph.core.wire import Wire
+from acp_langgraph.core.calls import adapter_of
+from acp_langgraph.core.wire import Wire, first_fault
 from acp_langgraph.errors import UnreadableAnswerException
 
 T = TypeVar("T")
 
-AUTH_REQUIRED: Final = "auth-required"
-COMPLETED: Final = "completed"
-REJECTED: Final = "rejected"
-CANCELED: Final = "canceled"
-ASKING: Final = frozenset({"input-required", AUTH_REQUIRED})
-TERMINAL: Final = frozenset({COMPLETED, "failed", REJECTED, CANCELED})
+_ASKING: Final = frozenset({"input-required", "auth-required"})
+_TERMINAL: Final = frozenset({"completed", "failed", "rejected", "canceled"})
 FILE_OF_0_3: Final = {"raw": "bytes", "url": "uri", "mediaType": "mimeType", "filename": "name"}
 
 
@@ -93,10 +82,10 @@ class Part(A2AModel):
     @classmethod
     def _in_words_of_1_0(cls, given: Any) -> Any:
         """A file of 0.3 is an object of its own."""
-        file = given.get("file") if isinstance(given, dict) else None
-        if not isinstance(file, dict):
-            return given
-        return {new: file[old] for new, old in FILE_OF_0_3.items() if file.get(old) is not None}
+        match given:
+            case {"file": {**file}}:
+                return {new: file[old] for new, old in FILE_OF_0_3.items() if old in file}
+        return given
 
     @property
     def is_data(self) -> bool:
@@ -137,9 +126,14 @@ class TaskStatus(A2AModel):
     timestamp: str = ""
 
     @property
+    def asks(self) -> bool:
+        """Whether the task waits for somebody."""
+        return self.state in _ASKING
+
+    @property
     def is_settled(self) -> bool:
         """Whether the task is at work no more: it has ended, or asks."""
-        return self.state in ASKING or self.state in TERMINAL
+        return self.asks or self.state in _TERMINAL
 
 
 class Artifact(A2AModel):
@@ -215,6 +209,43 @@ class TaskArtifactUpdate(A2AModel):
     append: bool = False
 
 
+class PushConfig(A2AModel):
+    """A webhook of a task.
+
+    Attributes:
+        id: Given by the server, or by whoever made it.
+        task_id: The task.
+        url: What the server calls with what becomes of the task.
+        token: What it sends along, so that it is known by it.
+    """
+
+    id: str = ""
+    task_id: str = ""
+    url: str = ""
+    token: str = Field("", repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_words_of_1_0(cls, given: Any) -> Any:
+        """In 0.3 it stands beside the task's id."""
+        match given:
+            case {"pushNotificationConfig": {**config}}:
+                return {**config, "taskId": given.get("taskId")}
+        return given
+
+
+class PushConfigList(A2AModel):
+    """A page of a task's webhooks; in 0.3 all, and nothing but a list."""
+
+    configs: list[PushConfig] = Field(default_factory=list)
+    next_page_token: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_words_of_1_0(cls, given: Any) -> Any:
+        return {"configs": given} if isinstance(given, list) else given
+
+
 _KINDS: Final = {
     "task": "task",
     "message": "message",
@@ -235,8 +266,10 @@ class StreamResponse(A2AModel):
     @classmethod
     def _in_words_of_1_0(cls, given: Any) -> Any:
         """In 0.3 it is the thing itself, which says its kind."""
-        kind = given.get("kind") if isinstance(given, dict) else None
-        return {_KINDS[kind]: given} if kind in _KINDS else given
+        match given:
+            case {"kind": str(kind)} if kind in _KINDS:
+                return {_KINDS[kind]: given}
+        return given
 
     @model_validator(mode="after")
     def _is_something(self) -> StreamResponse:
@@ -252,14 +285,6 @@ def made(kind: type[T], said: Any, where: str) -> T:
         UnreadableAnswerException: If it is something else.
     """
     try:
-        return _adapter(kind).validate_python(said)  # type: ignore[arg-type,no-any-return]  # of T
+        return adapter_of(kind).validate_python(said)  # type: ignore[arg-type,no-any-return]  # of T
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        problem = f"{place + ': ' if place else ''}{first['msg']}"
-        raise UnreadableAnswerException(where, 200, problem=problem) from None
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+        raise UnreadableAnswerException(where, 200, problem=first_fault(error)) from None

@@ -16,25 +16,9 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 
-from acp_langgraph.a2a.models import (
-    ASKING,
-    AUTH_REQUIRED,
-    CANCELED,
-    COMPLETED,
-    Message,
-    Part,
-    Task,
-)
+from acp_langgraph.a2a.models import Message, Part, Task
 from acp_langgraph.jobs.job import Outcome
 
 _JSON: Final = "application/json"
@@ -74,9 +58,7 @@ class FilePart(BaseModel):
     kind: Literal["file"] = "file"
     content: _Raw | None = None
     url: str | None = None
-    media_type: str = Field(
-        default="", validation_alias=AliasChoices("media_type", "mediaType", "mimeType")
-    )
+    media_type: str = ""
     name: str = ""
 
     @model_validator(mode="after")
@@ -86,7 +68,7 @@ class FilePart(BaseModel):
         return self
 
 
-_FIELDS: Final = frozenset(FilePart.model_fields)
+_NAMES: Final = {"content": "raw", "url": "url", "media_type": "mediaType", "name": "filename"}
 
 
 def parts_of(value: Any) -> list[dict[str, Any]]:
@@ -105,16 +87,17 @@ def _part_of(value: Any) -> dict[str, Any]:
         return {"text": value}
     if not _is_file(value):
         return {"data": value, "mediaType": _JSON}
-    said = {"mediaType": value.get("media_type"), "filename": value.get("name")}
-    named = {name: each for name, each in said.items() if each}
-    if value.get("url") is not None:
-        return {"url": value["url"], **named}
-    return {"raw": value["content"], **named}
+    said = {_NAMES[name]: each for name, each in value.items() if each and name in _NAMES}
+    return said if "url" in said else {"raw": "", **said}
 
 
 def _is_file(value: Any) -> bool:
     """Whether a JSON value is what a `FilePart` is written as."""
-    if not isinstance(value, dict) or value.get("kind") != "file" or not value.keys() <= _FIELDS:
+    if (
+        not isinstance(value, dict)
+        or value.get("kind") != "file"
+        or not value.keys() <= {"kind", *_NAMES}
+    ):
         return False
     return isinstance(value.get("url") or value.get("content"), str)
 
@@ -209,19 +192,19 @@ def loaded(parts: Iterable[Mapping[str, Any]]) -> list[Part]:
 def outcome_of(task: Task) -> Outcome | None:
     """What a task came to; `None` if it is at work."""
     message = task.status.message
-    if task.state == COMPLETED:
+    if task.state == "completed":
         return result(task.id, _said(task))
-    if task.state in ASKING:
+    if task.status.asks:
         asked = value_of([message.parts]) if message is not None else _asked(task)
-        if task.state == AUTH_REQUIRED:
-            asked = {"state": AUTH_REQUIRED, "message": asked}
+        if task.state == "auth-required":
+            asked = {"state": "auth-required", "message": asked}
         found = {"type": "interrupt", "run_id": task.id, "payload": asked}
         return {**found, "asked_at": task.asked_at}
     if not task.status.is_settled:
         return None
     said = words_of(message.parts) if message is not None else ""
     failed = {"type": "failed", "run_id": task.id, "state": task.state, "description": said}
-    return {**failed, "was_cancelled": task.state == CANCELED}
+    return {**failed, "was_cancelled": task.state == "canceled"}
 
 
 def result(task_id: str, groups: list[list[dict[str, Any]]]) -> Outcome:

@@ -10,21 +10,30 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, TypeVar
-from urllib.parse import SplitResult, urlsplit
 
 from acp_langgraph import errors
-from acp_langgraph.a2a.calls import Binding, HttpJson, JsonRpc, OldJsonRpc, Operation, reason_of
+from acp_langgraph.a2a import calls
+from acp_langgraph.a2a.calls import Binding, Operation
 from acp_langgraph.a2a.card import MOST_SHOWN, AgentCard, shown
+from acp_langgraph.a2a.models import TaskList
+from acp_langgraph.config import split_url
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.operations import JSONObject
-from acp_langgraph.jobs.job import JobPolicy
+from acp_langgraph.jobs.job import JobPolicy, raise_what_passes
 
 T = TypeVar("T")
 
-_MODERN: Final[dict[str, type[Binding]]] = {"JSONRPC": JsonRpc, "HTTP+JSON": HttpJson}
+_MODERN: Final[dict[str, type[Binding]]] = {"JSONRPC": calls.JsonRpc, "HTTP+JSON": calls.HttpJson}
+_PAGE: Final = 100
+_NO_LIST: Final = frozenset({"METHOD_NOT_FOUND", "UNSUPPORTED_OPERATION"})
 _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1", "::"})  # noqa: S104 - names, and nothing listens
 _PATH: Final = re.compile(r"(/[\x21-\x7e]*)?")
+
+
+class CannotListError(Exception):
+    """A server cannot tell whether there is such a task."""
 
 
 @dataclass(slots=True)
@@ -59,12 +68,7 @@ class Peer:
         return self.lists and self.binding.lists
 
     def asked(
-        self,
-        operation: Operation[T],
-        params: JSONObject,
-        policy: JobPolicy,
-        *,
-        tells: bool = True,
+        self, operation: Operation[T], params: JSONObject, policy: JobPolicy, *, tells: bool = True
     ) -> Flow[T]:
         """Have an operation performed, in the first way that the server understands.
 
@@ -85,19 +89,34 @@ class Peer:
             except (errors.UnauthorizedException, errors.ForbiddenException) as error:
                 raise self._explained(error) from None
             except errors.ApiException as error:
-                if not self._may_speak_otherwise(error, tells=tells):
-                    raise
+                told = {"VERSION_NOT_SUPPORTED", *(["METHOD_NOT_FOUND"] if tells else [])}
+                knows_better = not self.is_sure and len(self.bindings) > 1
+                if not knows_better or calls.reason_of(error) not in told:
+                    raise calls.by_reason(error) from None
                 if self.binding is binding:  # and nobody else has found out meanwhile
                     self.bindings = self.bindings[1:]
             else:
                 self.is_sure = self.is_sure or tells
                 return answer
 
-    def _may_speak_otherwise(self, error: errors.ApiException, *, tells: bool) -> bool:
-        if self.is_sure or len(self.bindings) == 1:
-            return False
-        reason = reason_of(error)
-        return reason == "VERSION_NOT_SUPPORTED" or (tells and reason == "METHOD_NOT_FOUND")
+    def listed(self, params: JSONObject, policy: JobPolicy) -> Flow[TaskList]:
+        """A page of its tasks.
+
+        Args:
+            params: Which; what is empty of these is left out.
+            policy: How patient to be.
+
+        Raises:
+            CannotListError: If the server cannot tell.
+            ApiException: If it cannot tell now, or not us.
+        """
+        asked = {"pageSize": _PAGE, **{name: each for name, each in params.items() if each}}
+        try:
+            return (yield from self.asked(calls.LIST_TASKS, asked, policy, tells=False))
+        except errors.ApiException as error:
+            raise_what_passes(error)
+            self.lists = self.lists and calls.reason_of(error) not in _NO_LIST
+            raise CannotListError(f"the server cannot list tasks ({error})") from None
 
     def _explained(self, error: errors.ApiException) -> errors.ApiException:
         """A refusal, with what the card says that the agent wants to be shown."""
@@ -123,23 +142,21 @@ def bindings_of(card: AgentCard, base_url: str, node: str = "") -> list[Binding]
     Raises:
         NodeConfigurationError: If there is no way; says what the card offers.
     """
-    modern: list[Binding] = []
-    declared_old: list[Binding] = []
-    old: list[Binding] = []
+    found: list[tuple[int, Binding]] = []
     elsewhere = ""
     for each in card.interfaces:
-        kind = each.protocol_binding.upper()
+        speaks = _MODERN.get(each.protocol_binding.upper())
         where = _below(each.url, base_url)
-        if kind not in _MODERN or where is None:
-            elsewhere = elsewhere or (each.url if kind in _MODERN else "")
+        if speaks is None or where is None:
+            elsewhere = elsewhere or (each.url if speaks else "")
             continue
         is_old = each.protocol_version.startswith("0.")
         if card.supported_interfaces:
-            (declared_old if is_old else modern).append(_MODERN[kind](where, each.tenant))
-        if is_old and kind == "JSONRPC":
-            old.append(OldJsonRpc(where))
-    if found := [*modern, *declared_old, *old]:
-        return found
+            found.append((is_old, speaks(where, each.tenant)))
+        if is_old and speaks is calls.JsonRpc:
+            found.append((2, calls.OldJsonRpc(where)))
+    if found:
+        return [binding for _, binding in sorted(found, key=itemgetter(0))]
     if elsewhere:
         raise errors.NodeConfigurationError(
             f"the card of {shown(card.name)!r} says that the agent is at {shown(elsewhere)}, and "
@@ -160,23 +177,12 @@ def bindings_of(card: AgentCard, base_url: str, node: str = "") -> list[Binding]
 
 def _below(url: str, base_url: str) -> str | None:
     """Where an address is below the configured base URL; `None` if it is elsewhere."""
-    address, base = _split(url), urlsplit(base_url)
-    if address is None or not _PATH.fullmatch(address.path):
+    address, base = split_url(url), split_url(base_url)
+    if address is None or base is None or not _PATH.fullmatch(address.path):
         return None
-    # Whether TLS is spoken to the host is the configuration's business.
+    # Nothing but the path is taken from it; whether TLS is spoken is the configuration's business.
     is_there = (address.hostname, address.port) == (base.hostname, base.port)
-    if address.hostname not in _THIS_MACHINE and not is_there:
-        return None
     root = base.path.rstrip("/")
-    if address.path != root and not address.path.startswith(f"{root}/"):
-        return None
-    return address.path[len(root) :]
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises where the port is no number
-    except ValueError:
-        return None
-    return parts if parts.scheme in {"http", "https"} and parts.hostname else None
+    is_below = address.path == root or address.path.startswith(f"{root}/")
+    is_there = is_below and (is_there or address.hostname in _THIS_MACHINE)
+    return address.path[len(root) :] if is_there else None

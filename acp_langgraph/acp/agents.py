@@ -209,6 +209,28 @@ class FoundAgent:
         return self.descriptor.metadata.ref.name
 
 
+def descriptor_of(
+    name: str,
+    version: str,
+    description: str | None,
+    streaming: Sequence[str],
+    **schemas: Mapping[str, Any],
+) -> AgentACPDescriptor:
+    """What an agent of another protocol says of itself, as a descriptor; what it does not say is anything.
+
+    Args:
+        name: Its name.
+        version: Its version.
+        description: What it is for.
+        streaming: The modes that it streams.
+        **schemas: Those that are known, by their names in `specs`.
+    """
+    metadata = {"ref": {"name": name, "version": version}, "description": description}
+    capabilities = {"threads": True, "streaming": dict.fromkeys(streaming, True)}
+    specs = {**{each: {} for each in _SCHEMAS}, **schemas, "capabilities": capabilities}
+    return AgentACPDescriptor.model_validate({"metadata": metadata, "specs": specs})
+
+
 def is_uuid(text: str) -> bool:
     """Whether a text is a UUID, as all ids of the protocol are, and not an agent's name."""
     try:

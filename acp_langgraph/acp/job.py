@@ -56,7 +56,7 @@ from acp_langgraph.jobs.job import (
     WaitBudget,
     raise_what_passes,
 )
-from acp_langgraph.jobs.listening import Listening, listen_to, stop_listening
+from acp_langgraph.jobs.listening import Listening, listen_to, says_at_work, stop_listening
 from acp_langgraph.jobs.suspending import say_no_webhook
 
 _PAGE: Final = 100
@@ -376,7 +376,7 @@ class ACPJob(Job):
             return
         stream = RunStream(self.order, self.policy, segment["run_id"])
         if entry.again and not entry.seen_alive:  # a stream may tell of what was long ago
-            entry.seen_alive = yield from stream.is_at_work()
+            entry.seen_alive = yield from says_at_work(stream)
         yield from listen_to(stream, self.policy, self.listening, segment, budget)
 
     def done(self, job_id: str) -> Flow[None]:

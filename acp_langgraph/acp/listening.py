@@ -26,9 +26,9 @@ from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Flow, Progress
 from acp_langgraph.core.sse import ServerSentEvent, SSEDecoder
 from acp_langgraph.core.wire import read_json
-from acp_langgraph.errors import ApiTypeError, OpenApiException
+from acp_langgraph.errors import ApiTypeError
 from acp_langgraph.jobs.job import JobPolicy
-from acp_langgraph.jobs.listening import Shown, Told
+from acp_langgraph.jobs.listening import Shown, Telling, Told
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class EventReader:
     def read(self, chunk: bytes) -> Iterator[tuple[ServerSentEvent, RunOutputStream]]:
         """Like `feed`, but every update together with the event that it came in."""
         for event in self._decoder.feed(chunk):
-            update = self._update(event)
+            update = _update(event)
             if update is not None:
                 yield event, update
 
@@ -79,15 +79,16 @@ class EventReader:
         """
         self._decoder.close()
 
-    def _update(self, event: ServerSentEvent) -> RunOutputStream | None:
-        """The update in an event; `None` for what is none: `ping`, `[DONE]`, nothing at all."""
-        try:
-            data = read_json(event.data)
-            if event.event in TYPES and "type" not in data:
-                return None
-            return RunOutputStream(id=event.id, event=event.event, data=data)
-        except (ValueError, TypeError):
+
+def _update(event: ServerSentEvent) -> RunOutputStream | None:
+    """The update in an event; `None` for what is none: `ping`, `[DONE]`, nothing at all."""
+    try:
+        data = read_json(event.data)
+        if event.event in TYPES and "type" not in data:
             return None
+        return RunOutputStream(id=event.id, event=event.event, data=data)
+    except (ValueError, TypeError):
+        return None
 
 
 def read_events(call: Call[RunOutputStream], reply: Reply) -> list[RunOutputStream]:
@@ -147,31 +148,25 @@ class RunStream:
         """What is answered with the stream."""
         return self.order.stream(self.run_id)
 
-    def decoder(self, call: Call[Any], max_event_size: int) -> _Decoder:
-        """A fresh decoder for the answer to a call."""
-        return _Decoder(EventReader(call, max_event_size))
+    def telling(self, call: Call[Any]) -> Telling:  # noqa: ARG002 - as of all sources
+        """What makes something of its events."""
+        return _told
 
     def is_at_work(self) -> Flow[bool]:
         """Whether the server says that the run is at work."""
-        try:
-            run = yield from self.policy.repeat(self.order.get(self.run_id))
-        except OpenApiException:
-            return False
+        run = yield from self.policy.repeat(self.order.get(self.run_id))
         yield Progress("looked", self.run_id, {"status": str(run.status)})
         return bool(run.status == RunStatus.PENDING)
 
 
-@dataclass(frozen=True, slots=True)
-class _Decoder:
-    reader: EventReader
-
-    def read(self, chunk: bytes) -> Iterator[Told]:
-        """The events that are complete now and tell anything."""
-        for event, update in self.reader.read(chunk):
-            data = update.data
-            # Questions and errors the graph shows by itself.
-            shown = [] if isinstance(data, RunInterrupt | RunError) else [Shown(*_content(data))]
-            yield Told(event, shown, _settles(data), event.event in TYPES)
+def _told(event: ServerSentEvent) -> Iterator[Told]:
+    """What an event tells, if it has an update."""
+    update = _update(event)
+    if update is not None:
+        data = update.data
+        # Questions and errors the graph shows by itself.
+        shown = [] if isinstance(data, RunInterrupt | RunError) else [Shown(*_content(data))]
+        yield Told(event, shown, _settles(data), event.event in TYPES)
 
 
 def _settles(data: Any) -> bool:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import difflib
 from typing import Any, Final
 
-from acp_langgraph.acp.agents import FoundAgent
-from acp_langgraph.acp.models import AgentACPDescriptor
+from acp_langgraph.acp.agents import FoundAgent, descriptor_of
 from acp_langgraph.agent_protocol import calls
 from acp_langgraph.agent_protocol.models import Assistant, Schemas
 from acp_langgraph.core.flow import Flow
@@ -82,24 +81,17 @@ def describe_assistant(assistant: Assistant) -> Flow[FoundAgent]:
     except OpenApiException:
         schemas = Schemas()
     state = schemas.state_schema or {}
-    descriptor = {
-        "metadata": {
-            "ref": {"name": _name(assistant), "version": str(assistant.version or "")},
-            "description": assistant.description,
-        },
-        "specs": {
-            "capabilities": {
-                "threads": True,
-                "streaming": {"values": True, "custom": True, "messages": True},
-            },
-            "input": schemas.input_schema or state,
-            "output": schemas.output_schema or _without_defaults(state),
-            "config": schemas.config_schema or {},
-            "custom_streaming_update": {},
-            "thread_state": state,
-        },
-    }
-    return FoundAgent(assistant.assistant_id, AgentACPDescriptor.model_validate(descriptor))
+    descriptor = descriptor_of(
+        _name(assistant),
+        str(assistant.version or ""),
+        assistant.description,
+        ("values", "custom", "messages"),
+        input=schemas.input_schema or state,
+        output=schemas.output_schema or _without_defaults(state),
+        config=schemas.config_schema or {},
+        thread_state=state,
+    )
+    return FoundAgent(assistant.assistant_id, descriptor)
 
 
 def _name(assistant: Assistant) -> str:

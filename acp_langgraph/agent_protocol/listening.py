@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from typing_extensions import override
@@ -22,11 +23,10 @@ from acp_langgraph.agent_protocol import calls
 from acp_langgraph.agent_protocol.order import GraphOrder
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Progress
-from acp_langgraph.core.sse import ServerSentEvent, SSEDecoder
+from acp_langgraph.core.sse import ServerSentEvent
 from acp_langgraph.core.wire import read_json
-from acp_langgraph.errors import OpenApiException
 from acp_langgraph.jobs.job import JobPolicy
-from acp_langgraph.jobs.listening import Shown, StreamCursor, Told
+from acp_langgraph.jobs.listening import Shown, StreamCursor, Telling, Told
 
 MODES: Final = {"values": "values", "custom": "custom", "messages": "messages-tuple"}
 """What a run is asked to stream, by the kind that is shown."""
@@ -126,20 +126,17 @@ class GraphStream:
         """What is answered with the stream."""
         return calls.stream_run(self.order.thread_id, self.run_id, self.policy.long_poll)
 
-    def decoder(self, call: Call[Any], max_event_size: int) -> GraphDecoder:
-        """A fresh decoder for the answer to a call."""
+    def telling(self, call: Call[Any]) -> Telling:
+        """What makes something of the events that a call is answered with."""
         clock = self.policy.clock
         until = clock() + _JOINED_WITHIN
         again = call.headers.get("last-event-id") != _FROM_THE_START
         overlap = Overlap(lambda: again and clock() < until)
-        return GraphDecoder(SSEDecoder(max_event_size=max_event_size), overlap)
+        return partial(told_by, overlap)
 
     def is_at_work(self) -> Flow[bool]:
         """Whether the server says that the run is at work."""
-        try:
-            run = yield from self.policy.repeat(calls.get_run(self.order.thread_id, self.run_id))
-        except OpenApiException:
-            return False
+        run = yield from self.policy.repeat(calls.get_run(self.order.thread_id, self.run_id))
         yield Progress("looked", payload={"status": run.status})
         return run.is_at_work
 
@@ -194,23 +191,15 @@ class Overlap:
         return []
 
 
-@dataclass(frozen=True, slots=True)
-class GraphDecoder:
-    """Reads one connection of a run's stream."""
-
-    events: SSEDecoder
-    overlap: Overlap
-
-    def read(self, chunk: bytes) -> Iterator[Told]:
-        """The events that are complete now."""
-        for came in self.events.feed(chunk):
-            for event in self.overlap.without(came):
-                kind, *namespace = event.event.split("|", _DEEPEST)
-                try:
-                    data = read_json(event.data)
-                except ValueError:
-                    continue
-                yield Told(event, _shown(kind, data, namespace), kind in {"end", "error"})
+def told_by(overlap: Overlap, came: ServerSentEvent) -> Iterator[Told]:
+    """What is told now that an event of a connection has come."""
+    for event in overlap.without(came):
+        kind, *namespace = event.event.split("|", _DEEPEST)
+        try:
+            data = read_json(event.data)
+        except ValueError:
+            continue
+        yield Told(event, _shown(kind, data, namespace), kind in {"end", "error"})
 
 
 def _milliseconds(event_id: str | None) -> int | None:

@@ -27,6 +27,7 @@ from acp_langgraph.core.secrets import Shown
 from acp_langgraph.core.wire import (
     WHAT_IS_JSON,
     Listing,
+    first_fault,
     read_each,
     unsendable,
     with_whole_characters,
@@ -224,7 +225,7 @@ class Call(Generic[T]):
         content = reply.content.removeprefix(BOM_UTF8)  # which tells nothing, and which some send
         if seen := _no_json(content):
             raise self._unreadable(where, reply, seen)
-        adapter = _adapter(self.returns)
+        adapter = adapter_of(self.returns)
         try:
             return adapter.validate_json(content)  # type: ignore[no-any-return]  # the adapter is made of T
         except ValidationError:
@@ -234,10 +235,7 @@ class Call(Generic[T]):
         except ValidationError as error:
             if get_origin(self.returns) is list and (listed := self._readable(where, content)):
                 return listed  # type: ignore[return-value]  # T is a list
-            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            problem = f"{place + ': ' if place else ''}{first['msg']}"
-            raise self._unreadable(where, reply, problem) from None
+            raise self._unreadable(where, reply, first_fault(error)) from None
 
     def _readable(self, where: str, content: bytes) -> Listing[Any] | None:
         """What can be read of a list; `None` if that is nothing."""
@@ -247,7 +245,7 @@ class Call(Generic[T]):
             return None
         if not isinstance(given, list):
             return None
-        return read_each(given, _adapter(self.returns).validate_python, where)
+        return read_each(given, adapter_of(self.returns).validate_python, where)
 
     @staticmethod
     def _unreadable(where: str, reply: Reply, problem: str) -> UnreadableAnswerException:
@@ -274,7 +272,8 @@ def _shown_in(error: E, reply: Reply) -> E:
 
 
 @cache
-def _adapter(returns: Any) -> TypeAdapter[Any]:
+def adapter_of(returns: Any) -> TypeAdapter[Any]:
+    """What checks values of a type, made once."""
     return TypeAdapter(returns)
 
 

@@ -126,12 +126,22 @@ def read_each(
         try:
             found.extend(read([entry]))
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            inside = ".".join(map(str, first["loc"][1:]))
-            said = f"{inside}: {first['msg']}" if inside else first["msg"]
             what = f"entry {place}{_named(entry)}"
+            said = first_fault(error, below=1)
             _log.warning("%s: %s cannot be read and is left out: %s", where, what, said)
     return found if found or not given else None
+
+
+def first_fault(error: ValidationError, below: int = 0) -> str:
+    """Where something is not as it should be, and what is wrong there; never the value.
+
+    Args:
+        error: What pydantic found.
+        below: How many steps of the place are known to whoever reads it.
+    """
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    place = ".".join(map(str, first["loc"][below:]))
+    return f"{place}: {first['msg']}" if place else first["msg"]
 
 
 def _named(entry: Any) -> str:

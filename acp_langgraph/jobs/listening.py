@@ -14,14 +14,15 @@ joins the job itself is asked whether there is anything to listen to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from itertools import chain
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow, Listen, Pause, Progress, RemoteEvent
 from acp_langgraph.core.retry import asked_to_wait
-from acp_langgraph.core.sse import ServerSentEvent
+from acp_langgraph.core.sse import ServerSentEvent, SSEDecoder
 from acp_langgraph.errors import (
     ApiConnectionError,
     OpenApiException,
@@ -70,11 +71,8 @@ class Told(NamedTuple):
     is_news: bool = True
 
 
-class EventDecoder(Protocol):
-    """Makes something of the bytes of one connection, without I/O."""
-
-    def read(self, chunk: bytes, /) -> Iterable[Told]:
-        """The events that are complete now and tell anything."""
+Telling: TypeAlias = Callable[[ServerSentEvent], Iterable[Told]]
+"""Makes something of the events of one connection, in their order, without I/O: what one tells, if anything."""
 
 
 class StreamSource(Protocol):
@@ -87,11 +85,11 @@ class StreamSource(Protocol):
     def join(self) -> Call[Any]:
         """What is answered with the stream."""
 
-    def decoder(self, call: Call[Any], max_event_size: int) -> EventDecoder:
-        """A fresh decoder for the answer to a call."""
+    def telling(self, call: Call[Any]) -> Telling:
+        """What makes something of the events that a call is answered with."""
 
     def is_at_work(self) -> Flow[bool]:
-        """Whether the server says that there is anything to listen to."""
+        """Whether the server says that there is anything to listen to; whatever goes wrong is raised."""
 
 
 @dataclass(slots=True)
@@ -264,7 +262,7 @@ def listen_to(
         if stream.pieces:
             budget.alive()
         if stream.is_quiet:
-            if not (yield from source.is_at_work()):
+            if not (yield from says_at_work(source)):
                 return
             budget.alive()
             longer = min(2 * patient.long_poll, policy.long_poll)
@@ -273,7 +271,7 @@ def listen_to(
             fruitless, joins = 0, joins + (not stream.leads_on)
             if cursor.is_over or stream.leads_on or joins < _JOINS_WITHOUT_A_LOOK:
                 continue
-            if not (yield from source.is_at_work()):
+            if not (yield from says_at_work(source)):
                 return
             budget.alive()
             pause = max(pause or 0.0, next(waits))
@@ -284,6 +282,14 @@ def listen_to(
             fruitless += 1
             pause = max(pause, next(waits))
             yield Pause(pause if left is None else min(pause, left))
+
+
+def says_at_work(source: StreamSource) -> Flow[bool]:
+    """Whether the server says that there is anything to listen to; if it cannot be asked, it does not."""
+    try:
+        return (yield from source.is_at_work())
+    except OpenApiException:
+        return False
 
 
 def stop_listening(
@@ -373,7 +379,8 @@ class _StreamReader:
         self.events = 0
         self.pieces = 0
         self.leads_on = False
-        self._decoder = source.decoder(call, listening.max_event_size)
+        self._decoder = SSEDecoder(max_event_size=listening.max_event_size)
+        self._telling = source.telling(call)
         self._node = source.node
         self._listening = listening
         self._cursor = cursor
@@ -398,7 +405,7 @@ class _StreamReader:
         """What the next bytes show."""
         self.pieces += 1
         yield Progress("listening", self._cursor.run_id)
-        for told in self._decoder.read(chunk):
+        for told in chain.from_iterable(map(self._telling, self._decoder.feed(chunk))):
             if told.is_news and not self._cursor.is_said_again(told.event):
                 self._heard_at = self._policy.clock()
             yield from self._show(told)

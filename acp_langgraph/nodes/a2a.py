@@ -115,20 +115,9 @@ class A2ANode(AgentNode):
         stream_mode: Literal["auto", "custom"] | None = "auto",
         **options: Unpack[AgentOptions],
     ) -> None:
+        places = (input_path, input_type, output_path, output_type, None, None, auth_header)
         super().__init__(
-            name,
-            name,
-            client_config,
-            input_path,
-            input_type,
-            output_path,
-            output_type,
-            None,
-            None,
-            auth_header,
-            use_threads,
-            stream_mode=stream_mode,
-            **options,
+            *(name, name, client_config, *places, use_threads), stream_mode=stream_mode, **options
         )
         if card_path is not None and not card_path.startswith("/"):
             raise errors.NodeConfigurationError(
@@ -139,10 +128,13 @@ class A2ANode(AgentNode):
         self._agent_id = card_path
         self._peer: Peer | None = None
         size = self.transport.endpoint.configuration.max_answer_bytes
-        cursors: dict[str, Any] = {"cursor_type": TaskCursor, "first_look": FIRST_LOOK}
-        self._listening = Listening(name, (), size, **cursors)
-        self._given = None if card is None else self._as_given(card)
-        if self._given is not None:
+        self._listening = Listening(name, (), size, cursor_type=TaskCursor, first_look=FIRST_LOOK)
+        self._given: FoundCard | None = None
+        if card is not None:
+            try:
+                self._given = described(card, skill)
+            except (errors.UnreadableAnswerException, errors.UnknownAgentError) as error:
+                raise errors.NodeConfigurationError(f"card: {error}", node=name) from None
             self._meet(self._given)
 
     @classmethod
@@ -269,9 +261,3 @@ class A2ANode(AgentNode):
         self._descriptor, self._peer = found.descriptor, Peer(found.card, bindings)
         self.agent = self._listening.agent = found.name
         return self._peer
-
-    def _as_given(self, card: AgentCard | Mapping[str, Any]) -> FoundCard:
-        try:
-            return described(card, self.skill)
-        except (errors.UnreadableAnswerException, errors.UnknownAgentError) as error:
-            raise errors.NodeConfigurationError(f"card: {error}", node=self.name) from None

@@ -9,7 +9,7 @@ import pytest
 from support.byhand import Hand, reply
 
 from acp_langgraph.agent_protocol.job import GraphJob
-from acp_langgraph.agent_protocol.listening import GraphDecoder, Overlap
+from acp_langgraph.agent_protocol.listening import Overlap, told_by
 from acp_langgraph.agent_protocol.order import GraphOrder
 from acp_langgraph.core.flow import Ask
 from acp_langgraph.core.sse import SSEDecoder
@@ -19,8 +19,13 @@ from acp_langgraph.jobs.life import run_job
 
 def told(text: str, size: int = 1000) -> list[Any]:
     """What is shown of a stream."""
-    decoder = GraphDecoder(SSEDecoder(max_event_size=size), Overlap(lambda: True))
-    return [shown for each in decoder.read(text.encode()) for shown in each.shown]
+    return shown_of(SSEDecoder(max_event_size=size), Overlap(lambda: True), text)
+
+
+def shown_of(events: SSEDecoder, overlap: Overlap, text: str) -> list[Any]:
+    """What is shown of the next piece of a stream."""
+    found = [each for event in events.feed(text.encode()) for each in told_by(overlap, event)]
+    return [shown for each in found for shown in each.shown]
 
 
 def event(kind: str, data: Any) -> str:
@@ -128,11 +133,11 @@ def test_what_answers_a_question_is_told_with_it_where_the_server_tells_that() -
 def sent(row: str, young: bool = True) -> str:
     """What is left of a row of events, each a letter in its millisecond: `1a 2b 2c`."""
     overlap = Overlap(lambda: young)
-    decoder = GraphDecoder(SSEDecoder(max_event_size=1000), overlap)
+    events = SSEDecoder(max_event_size=1000)
     left = []
     for each in row.split():
         text = f"event: custom\ndata: {json.dumps(each)}\nid: {each[:-1]}-0\n\n"
-        left += [shown.payload for told in decoder.read(text.encode()) for shown in told.shown]
+        left += [shown.payload for shown in shown_of(events, overlap, text)]
     return " ".join(left)
 
 

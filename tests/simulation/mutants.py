@@ -341,14 +341,14 @@ MUTANTS = (
     Mutant(
         "A2A: what cannot be listed is a doubt",
         "acp_langgraph.a2a.job",
-        'raise _CannotListError("the server has no list of tasks")',
+        'raise CannotListError("the server has no list of tasks")',
         "return []",
         "A2A 0.3",
     ),
     Mutant(
         "A2A: of a message nothing remains, which is a doubt",
         "acp_langgraph.a2a.job",
-        'raise _CannotListError("the agent answers with messages, of which nothing remains")',
+        'raise CannotListError("the agent answers with messages, of which nothing remains")',
         "return found",
         "A2A, messages",
     ),
