@@ -353,6 +353,12 @@ class AgentNode(RemoteNode):
         job = job.with_(policy=type(job.policy)(retries=0))
         return (yield from job.read(wait.run_id))
 
+    def cancelling(self, wait: suspending.Wait) -> Flow[bool]:
+        """End a run that is waited for; whether it was."""
+        job = yield from self.job_of(wait.key, wait.thread)
+        job.forget(wait.run_id)
+        return (yield from cancel_job(job, wait.run_id))
+
     @override
     def _suspension(self, execution: Execution) -> Suspension | None:
         """How the graph is suspended while a run works, if it is to be."""

@@ -12,9 +12,9 @@ would: at its server, and as whom it connects.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from langchain_core.runnables import RunnableConfig
@@ -22,13 +22,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from acp_langgraph.core.flow import Flow, Work
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.jobs.job import Sighting
 
 if TYPE_CHECKING:
     from acp_langgraph.nodes.agent import AgentNode
     from acp_langgraph.nodes.quant.base import QuantNode
 
     Waiting: TypeAlias = AgentNode | QuantNode
+
+T = TypeVar("T")
 
 KIND: Final = "acp_langgraph.suspended"
 """The `kind` of a marker."""
@@ -187,8 +188,26 @@ def look_at(wait: Wait, config: RunnableConfig) -> Flow[bool | None]:
     node = node_of(wait)
     if node is None:
         return None
-    sighting = yield from Work(
-        lambda: node.as_who_asks(config).run(node.looking(wait)),
-        lambda: node.as_who_awaits(config).run(node.looking(wait)),
+    return (yield from _run(node, node.looking, wait, config)).is_at_work
+
+
+def cancel(wait: Wait, config: RunnableConfig) -> Flow[bool]:
+    """End the run that is waited for; whether it was.
+
+    Raises:
+        OpenApiException: If its server cannot be reached, or refuses.
+    """
+    node = node_of(wait)
+    return node is not None and (yield from _run(node, node.cancelling, wait, config))
+
+
+def _run(
+    node: Waiting, flow: Callable[[Wait], Flow[T]], wait: Wait, config: RunnableConfig
+) -> Flow[T]:
+    """Have a node's flow performed beside any execution, as whom the thread is gone on with."""
+    return (
+        yield from Work(
+            lambda: node.as_who_asks(config).run(flow(wait)),
+            lambda: node.as_who_awaits(config).run(flow(wait)),
+        )
     )
-    return sighting.is_at_work

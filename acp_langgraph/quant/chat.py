@@ -27,7 +27,7 @@ from acp_langgraph.quant.polling import QuantPolicy, Subject, wait_until
 from acp_langgraph.quant.reading import Keeper, durable_id, joined_text
 from acp_langgraph.quant.starting import Order, start_once
 from acp_langgraph.quant.suspending import (
-    CHAT,
+    DURABLE_CHAT,
     WAITING,
     Awaited,
     Hold,
@@ -125,7 +125,7 @@ def _converse(
     while True:
         yield from Progress("started", started["requestId"])
         wait = partial(_wait_again, order, policy, started["requestId"], segment, failures)
-        awaited = Awaited.of(CHAT, started["requestId"], segment["at"], policy)
+        awaited = Awaited.of(DURABLE_CHAT, started["requestId"], segment["at"], policy)
         outcome = yield from awaiting("wait_for_chat", awaited, wait, order.suspension)
         if outcome["status"] != WAITING:
             return {**outcome, "sessionId": started["sessionId"]}
@@ -174,7 +174,7 @@ def _wait(
         return not segment.get("taken", True) and policy.clock() - segment["at"] > policy.grace
 
     subject = Subject(
-        CHAT,
+        DURABLE_CHAT,
         request_id,
         calls.get_durable_execution_status(request_id),
         lambda record: record.status,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Ask, Flow, Progress, Step
@@ -21,19 +21,19 @@ from acp_langgraph.quant import calls
 from acp_langgraph.quant.models import ENDED
 from acp_langgraph.quant.polling import AtWorkError, QuantPolicy
 
-EXECUTION: Final = "tool execution"
-ORCHESTRATION: Final = "orchestration"
-CHAT: Final = "durable chat"
+TOOL_EXECUTION: Final = "tool execution"
+TOOL_ORCHESTRATION: Final = "orchestration"
+DURABLE_CHAT: Final = "durable chat"
 WAITING: Final = "waiting_callback"
 """The status of a chat that wants tools run on this side."""
 
 _CALLS: Final[Mapping[str, Callable[[str], Call[Any]]]] = {
-    EXECUTION: calls.get_ai_tool_execution_status,
-    ORCHESTRATION: calls.get_ai_orchestration_status,
-    CHAT: calls.get_durable_execution_status,
+    TOOL_EXECUTION: calls.get_ai_tool_execution_status,
+    TOOL_ORCHESTRATION: calls.get_ai_orchestration_status,
+    DURABLE_CHAT: calls.get_durable_execution_status,
 }
 
-Hold = float | None
+Hold: TypeAlias = float | None
 """Seconds to wait at most, as `wait_until` takes it."""
 
 
@@ -124,7 +124,9 @@ def sighted(kind: str, identifier: str) -> Flow[Sighting]:
         OpenApiException: If the server cannot be reached, refuses, or does not know it.
     """
     if kind not in _CALLS:
-        raise ApiValueError(f"nothing is known here of a {kind!r}, so that {identifier} is not looked at")
+        raise ApiValueError(
+            f"nothing is known here of a {kind!r}, so that {identifier} is not looked at"
+        )
     record = yield from _CALLS[kind](identifier)
     return Sighting(record.status, not (has_ended(record) or record.status == WAITING))
 

@@ -42,8 +42,8 @@ from acp_langgraph.quant.reading import (
 from acp_langgraph.quant.sharing import SharedPolling
 from acp_langgraph.quant.starting import Order, Started, start_once
 from acp_langgraph.quant.suspending import (
-    EXECUTION,
-    ORCHESTRATION as GATHERED,
+    TOOL_EXECUTION,
+    TOOL_ORCHESTRATION,
     Awaited,
     Hold,
     Suspension,
@@ -184,7 +184,8 @@ def wait_for_executions(
     """
     outcomes = []
     for execution_id in execution_ids:
-        outcomes.append((yield from _await_execution(execution_id, tools, since)))
+        outcome = yield from _await_execution(execution_id, tools, since)
+        outcomes.append(outcome)
     _check(outcomes, tools)
     return outcomes
 
@@ -202,12 +203,12 @@ def await_orchestration(
         waiting = partial(wait_for_orchestration, identifier, tools, since, hold)
         return waiting() if failures is None else _or_again(waiting, failures)
 
-    awaited = Awaited.of(GATHERED, identifier, since, tools.orchestrations)
+    awaited = Awaited.of(TOOL_ORCHESTRATION, identifier, since, tools.orchestrations)
     return awaiting("wait_for_orchestration", awaited, wait, tools.suspension)
 
 
 def _await_execution(execution_id: str, tools: Tools, since: float) -> Flow[ToolOutcome]:
-    awaited = Awaited.of(EXECUTION, execution_id, since, tools.executions)
+    awaited = Awaited.of(TOOL_EXECUTION, execution_id, since, tools.executions)
     wait = partial(wait_for_execution, execution_id, tools, since)
     return awaiting("wait_for_tool", awaited, wait, tools.suspension)
 
@@ -224,7 +225,7 @@ def wait_for_execution(
         hold: For how long, as `wait_until` takes it.
     """
     subject = Subject(
-        EXECUTION,
+        TOOL_EXECUTION,
         execution_id,
         calls.get_ai_tool_execution_status(execution_id),
         lambda record: record.status,
@@ -249,7 +250,7 @@ def wait_for_orchestration(
         RunTimeoutError, RunExpiredError, OpenApiException: See `wait_until`.
     """
     subject = Subject(
-        GATHERED,
+        TOOL_ORCHESTRATION,
         identifier,
         calls.get_ai_orchestration_status(identifier),
         lambda record: record.status,

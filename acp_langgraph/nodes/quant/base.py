@@ -100,11 +100,9 @@ class QuantNode(RemoteNode):
             them in the result. They are never part of the state.
         wait: `hold` waits for what is at work there. `suspend` suspends the graph meanwhile, so that no
             process waits; a `Sweeper` or `acp-langgraph wake` goes on with it, for the API calls no
-            webhooks. It needs a checkpointer; without one the node holds.
+            webhooks. The deadline of `pace` counts meanwhile. It needs a checkpointer; without one the
+            node holds, and tasks cannot be waited for like that.
         after: With `suspend`, for how many seconds to hold first.
-
-    Attributes:
-        can_suspend: Whether nodes of this kind can.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -121,7 +119,7 @@ class QuantNode(RemoteNode):
         ApiException: If it refuses; the child classes tell which way.
     """
 
-    can_suspend: ClassVar[bool] = True
+    _can_suspend: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -165,10 +163,10 @@ class QuantNode(RemoteNode):
             raise NodeConfigurationError('after needs wait="suspend"', node=name)
         if wait == "suspend":
             self.after = suspending.held_for(after, name)
-            if not self.can_suspend:
+            if not self._can_suspend:
                 raise NodeConfigurationError(
-                    f'{type(self).__name__} cannot wait="suspend": a task is worked on by the node itself, '
-                    "which has to be there for it. Leave wait= out; a node inside of the work may suspend",
+                    f'{type(self).__name__} cannot wait="suspend": the node itself works on the task, and '
+                    "holds its lease. Leave wait= out",
                     node=name,
                 )
             suspending.note(self)
@@ -210,6 +208,11 @@ class QuantNode(RemoteNode):
     def looking(self, wait: suspending.Wait) -> Flow[Sighting]:
         """How something is that is waited for; asked once, for whoever asks will ask again."""
         return sighted(wait.key, wait.run_id)
+
+    def cancelling(self, wait: suspending.Wait) -> Flow[bool]:  # noqa: ARG002 - as of nodes that can
+        """End what is waited for: nothing can be ended."""
+        yield from ()
+        return False
 
     def _suspension_in(self, execution: Execution) -> Suspension | None:
         """How the graph is suspended meanwhile, if it is to be."""

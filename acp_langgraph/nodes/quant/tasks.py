@@ -129,7 +129,7 @@ class QuantTaskNode(QuantNode):
         ApiValueError: If the configuration is not valid.
     """
 
-    can_suspend = False
+    _can_suspend = False
 
     def __init__(
         self,
