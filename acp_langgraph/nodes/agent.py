@@ -347,13 +347,13 @@ class AgentNode(RemoteNode):
             job.forget(run_id)
         return (yield from cancel_job(job, run_id))
 
-    def looking(self, wait: suspending.Wait) -> Flow[Sighting]:
+    def _look(self, wait: suspending.Wait) -> Flow[Sighting]:
         """How a run is that is waited for; asked once, for whoever asks will ask again."""
         job = yield from self.job_of(wait.key, wait.thread)
         job = job.with_(policy=type(job.policy)(retries=0))
         return (yield from job.read(wait.run_id))
 
-    def cancelling(self, wait: suspending.Wait) -> Flow[bool]:
+    def _cancel(self, wait: suspending.Wait) -> Flow[bool]:
         """End a run that is waited for; whether it was."""
         job = yield from self.job_of(wait.key, wait.thread)
         job.forget(wait.run_id)

@@ -188,7 +188,7 @@ def look_at(wait: Wait, config: RunnableConfig) -> Flow[bool | None]:
     node = node_of(wait)
     if node is None:
         return None
-    return (yield from _run(node, node.looking, wait, config)).is_at_work
+    return (yield from _run(node, node._look, wait, config)).is_at_work  # noqa: SLF001 - for here only
 
 
 def cancel(wait: Wait, config: RunnableConfig) -> Flow[bool]:
@@ -198,7 +198,7 @@ def cancel(wait: Wait, config: RunnableConfig) -> Flow[bool]:
         OpenApiException: If its server cannot be reached, or refuses.
     """
     node = node_of(wait)
-    return node is not None and (yield from _run(node, node.cancelling, wait, config))
+    return node is not None and (yield from _run(node, node._cancel, wait, config))  # noqa: SLF001 - as above
 
 
 def _run(

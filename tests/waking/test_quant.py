@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -266,13 +267,21 @@ def test_a_service_that_is_away_means_not_yet(
     assert swept(color, graph).woken == 1
 
 
-def test_what_is_done_soon_is_held_for_and_what_is_not_is_suspended_for(
-    color: Color, server: FakeQuant, gate: Gate
-) -> None:
+def test_what_is_not_done_after_a_while_is_suspended_for(color: Color, server: FakeQuant) -> None:
     suspended(color, graph_of(using(server, "count", after=0.05)), {"ask": "how many?"})
-    gate.open()
-    result = color.invoke(graph_of(using(server, "count", after=60.0)), {"ask": "?"}, at("2"))
-    assert (result["answer"]["tools"][0]["result"], "__interrupt__" in result) == (7, False)
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_node_holds_for_a_while_and_without_a_checkpointer_until_the_end(
+    color: Color, server: FakeQuant, gate: Gate, remembers: bool
+) -> None:
+    node = using(server, "count", after=60.0 if remembers else 0.0)
+    holding = graph_of(node) if remembers else node
+    with ThreadPoolExecutor(1) as threads:
+        result = threads.submit(color.invoke, holding, {"ask": "how many?"}, at("1"))
+        server.requests.wait_for("get_ai_tool_execution_status")
+        gate.open()
+        assert result.result()["answer"]["tools"][0]["result"] == 7
 
 
 def test_a_retry_policy_suspends_for_what_was_started(
@@ -285,12 +294,6 @@ def test_a_retry_policy_suspends_for_what_was_started(
     gate.open()
     assert swept(color, graph).woken == 1
     assert len(server.executions) == 1
-
-
-def test_without_a_checkpointer_a_node_holds(color: Color, server: FakeQuant, gate: Gate) -> None:
-    gate.open()
-    answer = color.invoke(using(server, "count"), {"ask": "how many?"})["answer"]
-    assert answer["tools"][0]["result"] == 7
 
 
 @pytest.mark.parametrize(

@@ -205,11 +205,11 @@ class QuantNode(RemoteNode):
         twin.output = AnswerPort(None, self.name)
         return ToolSide(twin, _MESSAGE, description)
 
-    def looking(self, wait: suspending.Wait) -> Flow[Sighting]:
+    def _look(self, wait: suspending.Wait) -> Flow[Sighting]:
         """How something is that is waited for; asked once, for whoever asks will ask again."""
         return sighted(wait.key, wait.run_id)
 
-    def cancelling(self, wait: suspending.Wait) -> Flow[bool]:  # noqa: ARG002 - as of nodes that can
+    def _cancel(self, wait: suspending.Wait) -> Flow[bool]:  # noqa: ARG002 - as of nodes that can
         """End what is waited for: nothing can be ended."""
         yield from ()
         return False
