@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import typer
@@ -22,8 +19,8 @@ def wake(
         typer.Argument(
             metavar="GRAPH",
             help="The graph, compiled with the checkpointer that its threads are in: "
-            "path/to/file.py:graph or package.module:graph. Or a function that makes it, or that gives "
-            "a context manager of it (`@contextmanager`), by which its database is closed at the end.",
+            "path/to/file.py:graph or package.module:graph. Or a function that makes it, or that yields "
+            "it (as for `@contextmanager`), by which its database is closed at the end.",
         ),
     ],
     every: Annotated[
@@ -57,7 +54,8 @@ def wake(
     )
     console = Console(soft_wrap=True, highlight=False)
     try:
-        swept = asyncio.run(_wake(loading.find_graph(graph), server, None if once else every))
+        opened = loading.opened_graph(graph, compiled=server is None)
+        swept = asyncio.run(_wake(opened, server, None if once else every))
     except AcpLangGraphError as error:
         fail(str(error), 2)
     except KeyboardInterrupt:
@@ -69,26 +67,12 @@ def wake(
         raise typer.Exit(1)
 
 
-async def _wake(found: Any, server: str | None, every: float | None) -> tuple[int, int, int]:
+async def _wake(opened: Any, server: str | None, every: float | None) -> tuple[int, int, int]:
     from acp_langgraph.waking.langgraph_server import LangGraphServer  # noqa: PLC0415 - for this only
     from acp_langgraph.waking.sweeping import Sweeper  # noqa: PLC0415 - as above
 
-    async with _entered(found) as graph:
+    async with opened as graph:
         sweeper = Sweeper(graph if server is None else LangGraphServer(server))
         if every is not None:
             await sweeper.arun(every)
         return await sweeper.asweep()
-
-
-@asynccontextmanager
-async def _entered(found: Any) -> AsyncIterator[Any]:
-    """A graph, for as long as it is open."""
-    made = found() if inspect.isroutine(found) else found
-    if hasattr(made, "__aenter__"):
-        async with made as graph:
-            yield graph
-    elif hasattr(made, "__enter__"):
-        with made as graph:
-            yield graph
-    else:
-        yield await made if inspect.isawaitable(made) else made

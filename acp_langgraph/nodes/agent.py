@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -21,7 +20,7 @@ from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.wake_urls import WakeURL
 from acp_langgraph.core.wire import plain, unsendable
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
-from acp_langgraph.jobs.job import Job, JobPolicy, Segment, one_of
+from acp_langgraph.jobs.job import Job, JobPolicy, Segment, Sighting, one_of
 from acp_langgraph.jobs.suspending import Suspension
 from acp_langgraph.jobs.waiting import cancel_job
 from acp_langgraph.nodes import suspending
@@ -179,11 +178,7 @@ class AgentNode(RemoteNode):
                     'after and wake_url need wait="suspend"', node=self.name
                 )
             return 0.0, None
-        if not isinstance(after, int | float) or not 0 <= after < math.inf:
-            raise NodeConfigurationError(
-                f"after is a number of seconds, at least 0, not {after!r}", node=self.name
-            )
-        return float(after), wake_url or WakeURL.from_env()
+        return suspending.held_for(after, self.name), wake_url or WakeURL.from_env()
 
     def _modes(self, wanted: Any) -> tuple[str, ...]:
         """What the agent is to stream."""
@@ -351,6 +346,18 @@ class AgentNode(RemoteNode):
         if run_id is not None:
             job.forget(run_id)
         return (yield from cancel_job(job, run_id))
+
+    def _look(self, wait: suspending.Wait) -> Flow[Sighting]:
+        """How a run is that is waited for; asked once, for whoever asks will ask again."""
+        job = yield from self.job_of(wait.key, wait.thread)
+        job = job.with_(policy=type(job.policy)(retries=0))
+        return (yield from job.read(wait.run_id))
+
+    def _cancel(self, wait: suspending.Wait) -> Flow[bool]:
+        """End a run that is waited for; whether it was."""
+        job = yield from self.job_of(wait.key, wait.thread)
+        job.forget(wait.run_id)
+        return (yield from cancel_job(job, wait.run_id))
 
     @override
     def _suspension(self, execution: Execution) -> Suspension | None:

@@ -11,19 +11,25 @@ would: at its server, and as whom it connects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from langchain_core.runnables import RunnableConfig
 from pydantic import TypeAdapter, ValidationError
 
 from acp_langgraph.core.flow import Flow, Work
-from acp_langgraph.jobs.job import Sighting
+from acp_langgraph.errors import NodeConfigurationError
 
 if TYPE_CHECKING:
     from acp_langgraph.nodes.agent import AgentNode
+    from acp_langgraph.nodes.quant.base import QuantNode
+
+    Waiting: TypeAlias = AgentNode | QuantNode
+
+T = TypeVar("T")
 
 KIND: Final = "acp_langgraph.suspended"
 """The `kind` of a marker."""
@@ -39,7 +45,7 @@ class Wait:
         agent: Whom it waits for, as the node names it.
         server: The base URL of that one's server.
         run_id: What it waits for, by the server's id.
-        key: The same by the key of the job.
+        key: The same by the key of the job; of Quant, where there is none, what kind of thing it is.
         thread: The remote thread that remembers, if there is one.
         since: When the run was started, or answered, in seconds since 1970.
         due: When it has taken too long (`run_timeout`), if ever.
@@ -143,28 +149,34 @@ def _is_marker(value: Any) -> bool:
     return isinstance(value, Mapping) and value.get("kind") == KIND
 
 
-_nodes: WeakSet[AgentNode] = WeakSet()
+def held_for(after: Any, node: str) -> float:
+    """For how long a run is waited for before its graph is suspended, checked.
+
+    Raises:
+        NodeConfigurationError: If that is no number of seconds.
+    """
+    if not isinstance(after, int | float) or not 0 <= after < math.inf:
+        raise NodeConfigurationError(
+            f"after is a number of seconds, at least 0, not {after!r}", node=node
+        )
+    return float(after)
 
 
-def note(node: AgentNode) -> None:
+_nodes: WeakSet[Waiting] = WeakSet()
+
+
+def note(node: Waiting) -> None:
     """Note a node, so that whoever wakes graphs can look at runs as it does."""
     _nodes.add(node)
 
 
-def node_of(wait: Wait) -> AgentNode | None:
+def node_of(wait: Wait) -> Waiting | None:
     """A node of this process that waits for runs like this; `None` if there is none."""
     return next((each for each in list(_nodes) if _waits_like(each, wait)), None)
 
 
-def _waits_like(node: AgentNode, wait: Wait) -> bool:
+def _waits_like(node: Waiting, wait: Wait) -> bool:
     return (node.name, node.transport.endpoint.base_url) == (wait.node, wait.server)
-
-
-def looking(node: AgentNode, wait: Wait) -> Flow[Sighting]:
-    """How the run is that is waited for; asked once, for whoever asks will ask again."""
-    job = yield from node.job_of(wait.key, wait.thread)
-    job = job.with_(policy=type(job.policy)(retries=0))
-    return (yield from job.read(wait.run_id))
 
 
 def look_at(wait: Wait, config: RunnableConfig) -> Flow[bool | None]:
@@ -176,8 +188,26 @@ def look_at(wait: Wait, config: RunnableConfig) -> Flow[bool | None]:
     node = node_of(wait)
     if node is None:
         return None
-    sighting = yield from Work(
-        lambda: node.as_who_asks(config).run(looking(node, wait)),
-        lambda: node.as_who_awaits(config).run(looking(node, wait)),
+    return (yield from _run(node, node._look, wait, config)).is_at_work  # noqa: SLF001 - for here only
+
+
+def cancel(wait: Wait, config: RunnableConfig) -> Flow[bool]:
+    """End the run that is waited for; whether it was.
+
+    Raises:
+        OpenApiException: If its server cannot be reached, or refuses.
+    """
+    node = node_of(wait)
+    return node is not None and (yield from _run(node, node._cancel, wait, config))  # noqa: SLF001 - as above
+
+
+def _run(
+    node: Waiting, flow: Callable[[Wait], Flow[T]], wait: Wait, config: RunnableConfig
+) -> Flow[T]:
+    """Have a node's flow performed beside any execution, as whom the thread is gone on with."""
+    return (
+        yield from Work(
+            lambda: node.as_who_asks(config).run(flow(wait)),
+            lambda: node.as_who_awaits(config).run(flow(wait)),
+        )
     )
-    return sighting.is_at_work

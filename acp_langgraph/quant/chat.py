@@ -22,15 +22,23 @@ from acp_langgraph.core.wire import dump
 from acp_langgraph.errors import NotFoundException, QuantRunError
 from acp_langgraph.jobs.once import Failures, Trace
 from acp_langgraph.quant import calls
-from acp_langgraph.quant.models import ENDED, DurableAccepted, DurableError, DurableExecution
+from acp_langgraph.quant.models import DurableAccepted, DurableError, DurableExecution
 from acp_langgraph.quant.polling import QuantPolicy, Subject, wait_until
 from acp_langgraph.quant.reading import Keeper, durable_id, joined_text
 from acp_langgraph.quant.starting import Order, start_once
+from acp_langgraph.quant.suspending import (
+    DURABLE_CHAT,
+    WAITING,
+    Awaited,
+    Hold,
+    Suspension,
+    awaiting,
+    has_ended,
+)
 
 PendingTools: TypeAlias = Sequence[Mapping[str, Any]]
 """The tools that a chat wants run here: dicts with `name`, `toolUseId`, `input`."""
 
-_WAITING = "waiting_callback"
 _AGAIN = "again"
 
 
@@ -45,6 +53,7 @@ class ChatOrder:
         agent_id: The agent to talk to; `None` for a model.
         keeper: Where binary results go.
         node: The node that wants it.
+        suspension: How to suspend while the chat is at work; `None` to hold.
     """
 
     key: str
@@ -53,6 +62,7 @@ class ChatOrder:
     agent_id: str | None = None
     keeper: Keeper = field(default_factory=Keeper)
     node: str = ""
+    suspension: Suspension | None = None
 
 
 def converse(
@@ -115,8 +125,9 @@ def _converse(
     while True:
         yield from Progress("started", started["requestId"])
         wait = partial(_wait_again, order, policy, started["requestId"], segment, failures)
-        outcome = yield from Step("wait_for_chat", wait)
-        if outcome["status"] != _WAITING:
+        awaited = Awaited.of(DURABLE_CHAT, started["requestId"], segment["at"], policy)
+        outcome = yield from awaiting("wait_for_chat", awaited, wait, order.suspension)
+        if outcome["status"] != WAITING:
             return {**outcome, "sessionId": started["sessionId"]}
         results = yield from answer(outcome["pendingTools"])
         submit = partial(_submit, policy, segment, outcome, results)
@@ -139,10 +150,11 @@ def _wait_again(
     request_id: str,
     segment: Mapping[str, Any],
     failures: Failures,
+    hold: Hold,
 ) -> Flow[dict[str, Any]]:
     """Wait for what the chat comes to; whether to hold it again if it failed."""
     try:
-        return (yield from _wait(order, policy, request_id, segment))
+        return (yield from _wait(order, policy, request_id, segment, hold))
     except QuantRunError as error:
         if (yield from failures.were_told_of(request_id, error)):
             return {"status": _AGAIN}
@@ -151,29 +163,29 @@ def _wait_again(
 
 
 def _wait(
-    order: ChatOrder, policy: QuantPolicy, request_id: str, segment: Mapping[str, Any]
+    order: ChatOrder, policy: QuantPolicy, request_id: str, segment: Mapping[str, Any], hold: Hold
 ) -> Flow[dict[str, Any]]:
     def is_settled(record: DurableExecution) -> bool:
-        if record.status != _WAITING:
-            return record.status in ENDED or (not record.status and record.error is not None)
+        if record.status != WAITING:
+            return has_ended(record)
         if record.callback_id not in segment["used"]:
             return record.callback_id is not None
         # The server is still to notice what it was sent, or it refused a callback id of its own.
         return not segment.get("taken", True) and policy.clock() - segment["at"] > policy.grace
 
     subject = Subject(
-        "durable chat",
+        DURABLE_CHAT,
         request_id,
         calls.get_durable_execution_status(request_id),
         lambda record: record.status,
         segment["at"],
         node=order.node,
     )
-    record = yield from wait_until(subject, policy, is_settled)
-    if record.status == _WAITING and record.callback_id in segment["used"]:
+    record = yield from wait_until(subject, policy, is_settled, hold=hold)
+    if record.status == WAITING and record.callback_id in segment["used"]:
         said = "it waits for a callback, and the server does not know the callback's id"
         raise QuantRunError("chat", said, node=order.node, run_id=request_id)
-    if record.status == _WAITING:
+    if record.status == WAITING:
         return {
             "status": record.status,
             "callbackId": record.callback_id,

@@ -7,6 +7,7 @@ means that the server keeps no record of it any more.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -95,6 +96,11 @@ T = TypeVar("T")
 
 _PAGE: Final = 100
 _LAST_LOOK: Final = 2.0  # seconds
+_ONE_LOOK: Final = 60.0  # seconds for how it is, with what it came to
+
+
+class AtWorkError(Exception):
+    """What is waited for is at work still, and was not to be waited for any longer now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,7 @@ def wait_until(
     policy: QuantPolicy,
     is_settled: Callable[[T], bool],
     sharing: SharedPolling | None = None,
+    hold: float | None = None,
 ) -> Flow[T]:
     """Look until it is settled.
 
@@ -133,8 +140,11 @@ def wait_until(
         policy: How often to look, and for how long.
         is_settled: Whether what was read is what is waited for.
         sharing: Whom to share list calls with; the subject must then be a tool execution.
+        hold: Seconds to wait at most, within the deadline; with 0, it is looked at once. `None` to wait
+            until the deadline.
 
     Raises:
+        AtWorkError: If it is not settled in the time to wait, and has not passed its deadline.
         RunTimeoutError: If it is not settled by the deadline. It goes on on the server.
         RunExpiredError: If the server does not know it, or no longer.
         OpenApiException: If the server refuses, or was not heard of for too long.
@@ -142,18 +152,24 @@ def wait_until(
     elapsed = max(0.0, policy.clock() - subject.since)
     polling = sharing or SharedPolling(policy.clock)
     deadline = None if policy.pace.deadline is None else subject.since + policy.pace.deadline
+    until = deadline
+    if hold is not None:
+        until = min(policy.clock() + hold, math.inf if deadline is None else deadline)
     look = _Looks(subject, policy, is_settled)
     with polling.watch(subject.id, _waits(policy), elapsed) as watcher:
         until_settled = _until_settled(look, watcher, policy)
         try:
-            return (yield from within(left_until(deadline, policy.clock), until_settled))
+            return (yield from within(left_until(until, policy.clock), until_settled))
         except OutOfTimeError:
             pass
-        last = left_until(policy.clock() + _LAST_LOOK, policy.clock)
+        seconds = _LAST_LOOK if hold is None else _ONE_LOOK
+        last = left_until(policy.clock() + seconds, policy.clock)
         with suppress(OutOfTimeError):
             settled = yield from within(last, look.once())
             if settled:
                 return settled[0]
+    if hold is not None and (deadline is None or policy.clock() < deadline):
+        raise AtWorkError
     if not look.seen and isinstance(look.problem, NotFoundException):
         _raise_expired(subject)
     _raise_late(subject, policy)

@@ -28,7 +28,6 @@ from acp_langgraph.quant.models import (
     ENDED,
     ChatResponse,
     ToolExecution,
-    ToolOrchestration,
     ToolOrchestrationTool,
     ToolUse,
 )
@@ -42,6 +41,15 @@ from acp_langgraph.quant.reading import (
 )
 from acp_langgraph.quant.sharing import SharedPolling
 from acp_langgraph.quant.starting import Order, Started, start_once
+from acp_langgraph.quant.suspending import (
+    TOOL_EXECUTION,
+    TOOL_ORCHESTRATION,
+    Awaited,
+    Hold,
+    Suspension,
+    awaiting,
+    has_ended,
+)
 
 ToolOutcome: TypeAlias = dict[str, Any]
 
@@ -60,6 +68,7 @@ class Tools:
         keeper: Where their binary results go.
         sharing: With whom to share list calls.
         node: The node that waits.
+        suspension: How to suspend meanwhile; `None` to hold.
     """
 
     executions: QuantPolicy = field(default_factory=partial(QuantPolicy, TOOLS))
@@ -68,6 +77,7 @@ class Tools:
     keeper: Keeper = field(default_factory=Keeper)
     sharing: SharedPolling | None = None
     node: str = ""
+    suspension: Suspension | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +138,14 @@ def _use_tools(
     text, since, gathered = started["text"], started["at"], started["orchestrationId"]
     if gathered:
         yield from Progress("started", gathered)
-        wait = partial(wait_for_orchestration, gathered, tools, since)
-        return (yield from Step("wait_for_orchestration", partial(_or_again, wait, failures)))
+        return (yield from await_orchestration(gathered, tools, since, failures))
     outcomes: list[ToolOutcome] = []
     for use in started["tools"]:
         outcome = use
         if use["executionId"] and use["status"] not in ENDED:
             yield from Progress("started", use["executionId"])
-            body = partial(wait_for_execution, use["executionId"], tools, since)
-            outcome = {**use, **(yield from Step("wait_for_tool", body)), "name": use["name"]}
+            found = yield from _await_execution(use["executionId"], tools, since)
+            outcome = {**use, **found, "name": use["name"]}
         outcomes.append(outcome)
     if tools.on_error == "raise" and any(each["status"] == "failed" for each in outcomes):
         check = partial(_or_again, partial(_checked, outcomes, tools), failures)
@@ -175,22 +184,48 @@ def wait_for_executions(
     """
     outcomes = []
     for execution_id in execution_ids:
-        body = partial(wait_for_execution, execution_id, tools, since)
-        outcomes.append((yield from Step("wait_for_tool", body)))
+        outcome = yield from _await_execution(execution_id, tools, since)
+        outcomes.append(outcome)
     _check(outcomes, tools)
     return outcomes
 
 
-def wait_for_execution(execution_id: str, tools: Tools, since: float) -> Flow[ToolOutcome]:
+def await_orchestration(
+    identifier: str, tools: Tools, since: float, failures: Failures | None = None
+) -> Flow[dict[str, Any]]:
+    """`wait_for_orchestration` in a step; suspended meanwhile, if that is how tools are waited for.
+
+    Returns:
+        What it came to. With `failures`, that it is to be used again if it failed and that was told.
+    """
+
+    def wait(hold: Hold) -> Flow[dict[str, Any]]:
+        waiting = partial(wait_for_orchestration, identifier, tools, since, hold)
+        return waiting() if failures is None else _or_again(waiting, failures)
+
+    awaited = Awaited.of(TOOL_ORCHESTRATION, identifier, since, tools.orchestrations)
+    return awaiting("wait_for_orchestration", awaited, wait, tools.suspension)
+
+
+def _await_execution(execution_id: str, tools: Tools, since: float) -> Flow[ToolOutcome]:
+    awaited = Awaited.of(TOOL_EXECUTION, execution_id, since, tools.executions)
+    wait = partial(wait_for_execution, execution_id, tools, since)
+    return awaiting("wait_for_tool", awaited, wait, tools.suspension)
+
+
+def wait_for_execution(
+    execution_id: str, tools: Tools, since: float, hold: Hold = None
+) -> Flow[ToolOutcome]:
     """Wait for one execution; a failed one is an outcome too.
 
     Args:
         execution_id: The execution.
         tools: How to wait.
         since: When it was started, on the policy's clock.
+        hold: For how long, as `wait_until` takes it.
     """
     subject = Subject(
-        "tool execution",
+        TOOL_EXECUTION,
         execution_id,
         calls.get_ai_tool_execution_status(execution_id),
         lambda record: record.status,
@@ -198,12 +233,14 @@ def wait_for_execution(execution_id: str, tools: Tools, since: float) -> Flow[To
         kept=_KEPT,
         node=tools.node,
     )
-    record = yield from wait_until(subject, tools.executions, _has_ended, tools.sharing)
+    record = yield from wait_until(subject, tools.executions, has_ended, tools.sharing, hold)
     return {**(yield from _outcome(record, tools.keeper)), "executionId": execution_id}
 
 
-def wait_for_orchestration(identifier: str, tools: Tools, since: float) -> Flow[dict[str, Any]]:
-    """Wait for an orchestration.
+def wait_for_orchestration(
+    identifier: str, tools: Tools, since: float, hold: Hold = None
+) -> Flow[dict[str, Any]]:
+    """Wait for an orchestration; for how long, `hold` says as `wait_until` takes it.
 
     Returns:
         `text`, the model's answer; `tools`, what became of each; `orchestrationId`.
@@ -213,7 +250,7 @@ def wait_for_orchestration(identifier: str, tools: Tools, since: float) -> Flow[
         RunTimeoutError, RunExpiredError, OpenApiException: See `wait_until`.
     """
     subject = Subject(
-        "orchestration",
+        TOOL_ORCHESTRATION,
         identifier,
         calls.get_ai_orchestration_status(identifier),
         lambda record: record.status,
@@ -221,7 +258,7 @@ def wait_for_orchestration(identifier: str, tools: Tools, since: float) -> Flow[
         kept=_KEPT,
         node=tools.node,
     )
-    record = yield from wait_until(subject, tools.orchestrations, _has_ended)
+    record = yield from wait_until(subject, tools.orchestrations, has_ended, hold=hold)
     outcomes = yield from _outcomes(record.tools, tools.keeper)
     if record.status != "complete":
         raise QuantRunError(
@@ -273,10 +310,6 @@ def _outcome(
             "input": record.input,
         }
     return {**found, "name": record.tool_name}
-
-
-def _has_ended(record: ToolExecution | ToolOrchestration) -> bool:
-    return record.status in ENDED or (not record.status and record.error is not None)
 
 
 def _check(outcomes: Sequence[ToolOutcome], tools: Tools, run_id: str | None = None) -> None:

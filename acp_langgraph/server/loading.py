@@ -25,7 +25,8 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -100,16 +101,37 @@ def load_agents(targets: Sequence[str]) -> list[ServedAgent]:
     return agents
 
 
-def find_graph(target: str) -> Any:
-    """What a place names, as it is: a graph, or a function that makes one.
+@asynccontextmanager
+async def opened_graph(target: str, *, compiled: bool) -> AsyncIterator[Any]:
+    """A graph, for as long as what it needs is open.
 
     Args:
-        target: `path/to/file.py:graph` or `package.module:graph`.
+        target: `path/to/file.py:graph` or `package.module:graph`: a graph; or a function that makes it, that
+            gives a context manager of it, or that yields it.
+        compiled: Whether to refuse what is no compiled graph.
 
     Raises:
         LoadError: If there is no such thing.
     """
-    return _found(_Place.read(target, Path.cwd()))[1]
+    found = _found(_Place.read(target, Path.cwd()))[1]
+    if inspect.isgeneratorfunction(found):
+        found = contextmanager(found)
+    elif inspect.isasyncgenfunction(found):
+        found = asynccontextmanager(found)
+    made = _called(found) if inspect.isroutine(found) else found
+    if inspect.isawaitable(made):
+        made = await made
+    async with AsyncExitStack() as stack:
+        if hasattr(made, "__aenter__"):
+            made = await stack.enter_async_context(made)
+        elif hasattr(made, "__enter__"):
+            made = stack.enter_context(made)
+        if compiled and not isinstance(made, Pregel):
+            raise LoadError(
+                f"{target} is, or makes, a {type(made).__name__}, and no compiled graph: compile it with "
+                "the checkpointer that its threads are in, or name a function that makes or yields it"
+            )
+        yield made
 
 
 def _from_config(path: Path) -> list[ServedAgent]:
@@ -255,12 +277,17 @@ def _imported_as(dotted: str, path: Path) -> ModuleType | None:
 
 def _made(factory: Any, place: _Place) -> Any:
     try:
-        takes = inspect.signature(factory).parameters.values()
-        needed = [each for each in takes if _is_positional(each) and each.default is each.empty]
-        made = factory({"configurable": {}}) if needed else factory()
+        made = _called(factory)
         return asyncio.run(_awaited(made)) if inspect.isawaitable(made) else made
     except Exception as error:
         raise LoadError(f"{place.text}: {type(error).__name__}: {error}") from error
+
+
+def _called(factory: Any) -> Any:
+    """What a function makes that makes graphs; it is given an empty configuration if it takes one."""
+    takes = inspect.signature(factory).parameters.values()
+    needed = [each for each in takes if _is_positional(each) and each.default is each.empty]
+    return factory({"configurable": {}}) if needed else factory()
 
 
 def _is_positional(parameter: inspect.Parameter) -> bool:

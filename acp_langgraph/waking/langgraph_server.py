@@ -17,7 +17,7 @@ from acp_langgraph.core.flow import Flow, Work
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import ConflictException, NotFoundException, UnprocessableEntityException
 from acp_langgraph.nodes.langgraph import CONFIG_KEY_STRICT_RESUME
-from acp_langgraph.nodes.suspending import Wait, look_at
+from acp_langgraph.nodes.suspending import Wait, cancel, look_at
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.waking.finding import WOKEN, Candidate
 from acp_langgraph.waking.threads import ThreadView, view_of
@@ -94,6 +94,10 @@ class LangGraphServer:
     def look(self, thread_id: str, wait: Wait) -> Flow[bool | None]:  # noqa: ARG002 - as of a graph's
         """Whether a run is at work; `None` if none of the nodes here waits for runs like it."""
         return look_at(wait, {})
+
+    def cancel(self, thread_id: str, wait: Wait) -> Flow[bool]:  # noqa: ARG002 - as above
+        """End a run; whether it was."""
+        return cancel(wait, {})
 
     def locked(self, thread_id: str, flow: Callable[[], Flow[T]]) -> Flow[T]:  # noqa: ARG002 - as above
         """The flow as it is: the server runs one at a time on a thread."""

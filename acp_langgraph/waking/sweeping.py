@@ -82,6 +82,25 @@ class Sweeper:
             return await asyncio.to_thread(self.sweep, every)
         return await adrive(self._sweep(every), AWAITING)
 
+    def cancel(self, thread_id: str) -> int:
+        """End the remote runs that a thread waits for, blocking; before it is deleted, or begun anew.
+
+        What was suspended for them stays as it is, and fails when it is woken, as its run was cancelled.
+
+        Args:
+            thread_id: The thread.
+
+        Returns:
+            How many were ended. Servers that cannot end what they do (Quant) go on with it.
+        """
+        return drive(self._cancel(thread_id), BLOCKING)
+
+    async def acancel(self, thread_id: str) -> int:
+        """`cancel`, awaiting."""
+        if not self._threads.awaits:
+            return await asyncio.to_thread(self.cancel, thread_id)
+        return await adrive(self._cancel(thread_id), AWAITING)
+
     def run(self, every: float = 30.0) -> NoReturn:
         """Sweep for ever, blocking."""
         while True:
@@ -101,6 +120,18 @@ class Sweeper:
             except Exception:  # noqa: BLE001 - as above
                 _log.exception("a sweep failed; the next one is in %g s", every)
             await asyncio.sleep(max(0.0, began + every - time.monotonic()))
+
+    def _cancel(self, thread_id: str) -> Flow[int]:
+        """Under its lock, so that nobody goes on with it meanwhile."""
+
+        def locked() -> Flow[int]:
+            view = yield from self._threads.read(thread_id)
+            ended = 0
+            for wait in () if view is None else view.waits:
+                ended += yield from self._threads.cancel(thread_id, wait)
+            return ended
+
+        return self._threads.locked(thread_id, locked)
 
     def _sweep(self, every: float | None) -> Flow[Swept]:
         swept = Swept(0, 0, 0)

@@ -16,7 +16,7 @@ from langgraph.types import Command
 from acp_langgraph.core.flow import Flow, Work, adrive, drive
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.nodes.langgraph import CONFIG_KEY_STRICT_RESUME
-from acp_langgraph.nodes.suspending import Wait, look_at
+from acp_langgraph.nodes.suspending import Wait, cancel, look_at
 from acp_langgraph.waking.finding import WOKEN, Candidate, find, let_go, take
 from acp_langgraph.waking.locks import thread_lock
 from acp_langgraph.waking.performing import AWAITING, BLOCKING
@@ -71,6 +71,9 @@ class Threads(Protocol):
 
     def look(self, thread_id: str, wait: Wait, /) -> Flow[bool | None]:
         """Whether a run is at work; `None` if nobody here can tell."""
+
+    def cancel(self, thread_id: str, wait: Wait, /) -> Flow[bool]:
+        """End a run; whether it was."""
 
     def let_go(self, thread_id: str, /) -> Flow[None]:
         """Take away what tells that a waker was at it."""
@@ -146,6 +149,10 @@ class GraphThreads:
     def look(self, thread_id: str, wait: Wait) -> Flow[bool | None]:
         """Whether a run is at work; `None` if none of the nodes here waits for runs like it."""
         return look_at(wait, self._config(thread_id))
+
+    def cancel(self, thread_id: str, wait: Wait) -> Flow[bool]:
+        """End a run; whether it was."""
+        return cancel(wait, self._config(thread_id))
 
     def locked(self, thread_id: str, flow: Callable[[], Flow[T]]) -> Flow[T]:
         """Have a flow performed while nobody else goes on with the thread."""

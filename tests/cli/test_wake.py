@@ -32,6 +32,21 @@ async def awaited():
     async with AsyncSqliteSaver.from_conn_string(os.environ["DATABASE"]) as saver:
         yield of_one(node, saver)
 
+def yielded():
+    with SqliteSaver.from_conn_string(os.environ["DATABASE"]) as saver:
+        yield of_one(node, saver)
+
+async def ayielded(config):
+    async with AsyncSqliteSaver.from_conn_string(os.environ["DATABASE"]) as saver:
+        yield of_one(node, saver)
+
+builder = of_one(node, None).builder
+
+async def made(config):
+    return builder
+
+GRAPHS = {}
+
 bare = of_one(node, None).builder.compile()
 """
 
@@ -54,7 +69,7 @@ def module(tmp_path: Path, agents: Agents, monkeypatch: pytest.MonkeyPatch) -> I
     sys.modules.pop(name, None)
 
 
-@pytest.mark.parametrize("graph", ["opened", "awaited"])
+@pytest.mark.parametrize("graph", ["opened", "awaited", "yielded", "ayielded"])
 def test_it_wakes_what_is_done_over_savers_of_both_colors(
     run: Any, module: Any, agents: Agents, graph: str
 ) -> None:
@@ -85,7 +100,14 @@ def test_a_graph_that_fails_when_it_is_woken_is_a_failure(
 
 
 @pytest.mark.parametrize(
-    ("graph", "said"), [("bare", "checkpointer"), ("none", "no 'none'")], ids=["bare", "none"]
+    ("graph", "said"),
+    [
+        ("bare", "without a checkpointer"),
+        ("none", "no 'none'"),
+        ("builder", "a StateGraph, and no compiled graph"),
+        ("made", "a StateGraph, and no compiled graph"),
+        ("GRAPHS", "a dict, and no compiled graph"),
+    ],
 )
 def test_what_cannot_be_woken_is_said(run: Any, module: Any, graph: str, said: str) -> None:
     done = run("wake", f"{module.__name__}.py:{graph}", "--once")

@@ -83,8 +83,29 @@ def starts(server: FakeQuant, job: dict[str, Any]) -> list[Any]:
 def test_tools_are_started_once_or_their_outcome_is_said_to_be_unknown(
     zygote: Zygote, color_name: str, tools: list[str], points: int, tmp_path: Path
 ) -> None:
+    kill_around_tools(zygote, color_name, points, tmp_path, tools=tools)
+
+
+@both_colors
+def test_the_same_holds_where_the_graph_is_suspended_and_whoever_wakes_it_is_killed(
+    zygote: Zygote, color_name: str, points: int, tmp_path: Path
+) -> None:
+    kill_around_tools(
+        zygote, color_name, few(points), tmp_path, tools=["generate_image"], swept=True
+    )
+
+
+def few(points: int) -> int:
+    """The full count in full, and of the usual ones a few."""
+    return points if points > 10 else max(2, points // 4)
+
+
+def kill_around_tools(
+    zygote: Zygote, color_name: str, points: int, folder: Path, **more: Any
+) -> None:
+    tools = more["tools"]
     with service() as server:
-        make = job_for(server, "tool", color_name, tmp_path, tools=tools)
+        make = job_for(server, "tool", color_name, folder, **more)
         unknown = 0
         for kill in moments(zygote, make, points):
             job, before = make(), len(server.executions)
@@ -110,13 +131,26 @@ def test_tools_are_started_once_or_their_outcome_is_said_to_be_unknown(
 def test_a_durable_chat_is_started_once_and_answered_once(
     zygote: Zygote, color_name: str, points: int, tmp_path: Path
 ) -> None:
+    kill_around_chats(zygote, color_name, points, tmp_path)
+
+
+@both_colors
+def test_a_chat_that_its_graph_is_suspended_for_is_answered_once_whoever_is_killed(
+    zygote: Zygote, color_name: str, points: int, tmp_path: Path
+) -> None:
+    kill_around_chats(zygote, color_name, few(points), tmp_path, swept=True)
+
+
+def kill_around_chats(
+    zygote: Zygote, color_name: str, points: int, folder: Path, **more: Any
+) -> None:
     def plan(request: Any) -> Any:
         text = request["messages"][0]["content"]
         rounds = [{"shout": {"text": text}}, {"human": {"q": "color?"}}]
         return {"rounds": rounds, "reply": "ok"}
 
     with service(chat=plan) as server:
-        make = job_for(server, "chat", color_name, tmp_path, answer="blue")
+        make = job_for(server, "chat", color_name, folder, answer="blue", **more)
         unknown = 0
         for kill in moments(zygote, make, points):
             job, before = make(), len(server.chats)

@@ -31,7 +31,9 @@ def build(job: dict[str, Any]) -> Any:
 
 
 def _common(job: dict[str, Any]) -> dict[str, Any]:
+    wait = {"wait": "suspend"} if job.get("swept") else {}
     return {
+        **wait,
         "configuration": job["url"],
         "organisation": "acme",
         "output_path": "answer",

@@ -24,13 +24,22 @@ from support.waking import SECRET, Agents, Said, at, of_one, suspending, swept
 from acp_langgraph import (
     A2ANode,
     ACPNode,
+    QuantToolNode,
     RemoteGraphNode,
     Sweeper,
     WakeURL,
     is_suspended,
     split_interrupts,
 )
-from acp_langgraph.testing import Answer, FakeA2AServer, FakeLangGraphServer, Gate, Work
+from acp_langgraph.testing import (
+    Answer,
+    FakeA2AServer,
+    FakeLangGraphServer,
+    FakeQuant,
+    FakeTool,
+    Gate,
+    Work,
+)
 
 
 class Chat(TypedDict, total=False):
@@ -169,6 +178,31 @@ def test_an_a2a_agent_is_given_a_webhook_and_waited_for(color: Color, version: s
         assert graph.get_state(at("1")).values["text"] == "HI"
         (sent,) = (each.json for each in server.requests if each.operation == "SendMessage")
         assert "https://me.example/wake/" in str(sent["params"]["configuration"])
+
+
+@pytest.mark.parametrize("kind", ["langgraph", "a2a", "quant"])
+def test_what_other_protocols_are_waited_for_can_be_ended_if_these_can(
+    color: Color, kind: str
+) -> None:
+    script, tool = [Work(Gate()), Answer("HI")], FakeTool("draw", states=(("running", Gate()),))
+    with (
+        FakeLangGraphServer(script) as langgraph,
+        FakeA2AServer(script) as a2a,
+        FakeQuant([tool]) as quant,
+    ):
+        given: Any = {"input_path": "text", "output_path": "text", "wait": "suspend"}
+        made = {"model_id": "m", "tools": ["draw"], "organisation": "acme"}
+        node = {
+            "langgraph": lambda: RemoteGraphNode("remote", "agent", langgraph.url, **given),
+            "a2a": lambda: A2ANode("remote", a2a.url, **given),
+            "quant": lambda: QuantToolNode("remote", quant.url, **made, **given),
+        }[kind]()
+        graph = of_one(node)
+        color.invoke(graph, {"text": "hi"}, at("1"))
+        sweeper = Sweeper(graph)
+        cancel = sweeper.cancel if color.name == "sync" else sweeper.acancel
+        ended = cancel("1") if color.name == "sync" else asyncio.run(cancel("1"))  # type: ignore[arg-type]  # the colour's
+        assert ended == (0 if kind == "quant" else 1)
 
 
 def test_an_a2a_agent_that_calls_nobody_is_given_no_webhook(color: Color) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import uuid
@@ -14,7 +15,7 @@ from langgraph.types import Command, Send, interrupt
 from support.colors import Color
 from support.waking import Agents, State, at, of_one, suspending, swept
 
-from acp_langgraph import is_suspended, split_interrupts
+from acp_langgraph import Sweeper, is_suspended, split_interrupts
 from acp_langgraph.errors import ACPRunException, NodeConfigurationError, RunTimeoutError
 from acp_langgraph.nodes import execution
 
@@ -223,6 +224,47 @@ def test_a_thread_that_was_deleted_or_given_up_is_not_woken(
     assert swept(color, graph)[1:] == (0, 0)
     assert graph.get_state(at("deleted")).created_at is None
     assert graph.get_state(at("given up")).values["text"] == "never mind"
+
+
+def cancelled(color: Color, graph: Any) -> int:
+    sweeper = Sweeper(graph)
+    if color.name == "sync":
+        return sweeper.cancel("1")
+    return asyncio.run(sweeper.acancel("1"))
+
+
+def test_what_a_thread_waits_for_can_be_ended_before_the_thread_is_deleted(
+    color: Color, agents: Agents, text: str
+) -> None:
+    before = agents.runs().get("error", 0)
+    node = suspending(agents, output={"said": "text"})
+    builder = StateGraph(State).add_node(node)
+    builder.add_conditional_edges(
+        START, lambda _: [Send("remote", {"text": f"{text}{number}"}) for number in range(3)]
+    )
+    graph = builder.compile(checkpointer=InMemorySaver())
+    color.invoke(graph, {"text": text}, at("1"))
+    assert cancelled(color, graph) == 3
+    while agents.runs().get("error", 0) - before < 3:
+        pass
+    graph.checkpointer.delete_thread("1")
+    assert swept(color, graph)[1:] == (0, 0)
+    assert cancelled(color, graph) == 0
+
+
+def test_a_thread_whose_run_was_ended_fails_and_who_enters_again_starts_another(
+    color: Color, agents: Agents, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    graph = of_one(suspending(agents))
+    color.invoke(graph, {"text": text}, at("1"))
+    assert cancelled(color, graph) == 1
+    with caplog.at_level(logging.CRITICAL, "acp_langgraph.waking"):
+        swept(color, graph, lambda found: found.failed == 1)
+    assert swept(color, graph)[1:] == (0, 0)
+    assert is_suspended(color.invoke(graph, None, at("1"))["__interrupt__"][0])
+    agents.let_go(text)
+    swept(color, graph, one)
+    assert graph.get_state(at("1")).values["after"] == [text.upper()]
 
 
 def test_a_wait_of_a_node_that_is_set_to_hold_by_now_is_woken_as_well(

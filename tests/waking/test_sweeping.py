@@ -6,13 +6,16 @@ import asyncio
 import threading
 import time
 import uuid
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 from support.colors import Color
@@ -29,7 +32,9 @@ def text() -> str:
     return uuid.uuid4().hex
 
 
-def test_of_several_sweepers_at_once_one_wakes(agents: Agents, text: str, tmp_path: Path) -> None:
+def test_of_several_sweepers_in_threads_one_wakes(
+    agents: Agents, text: str, tmp_path: Path
+) -> None:
     with SqliteSaver.from_conn_string(str(tmp_path / "a.sqlite")) as saver:
         graph = of_one(suspending(agents), saver)
         graph.invoke({"text": text}, at("1"))
@@ -48,6 +53,52 @@ def test_of_several_sweepers_at_once_one_wakes(agents: Agents, text: str, tmp_pa
             each.join()
         assert sum(woken) == 1
         assert graph.get_state(at("1")).values["after"] == [text.upper()]
+
+
+def test_of_several_sweepers_on_one_event_loop_one_wakes_over_a_saver_that_blocks(
+    agents: Agents, text: str, tmp_path: Path
+) -> None:
+    with SqliteSaver.from_conn_string(str(tmp_path / "a.sqlite")) as saver:
+        graph = of_one(suspending(agents), saver)
+        graph.invoke({"text": text}, at(text))
+        agents.let_go(text)
+        assert sum(asyncio.run(swept_by([graph] * 4))) == 1
+        assert graph.get_state(at(text)).values["after"] == [text.upper()]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_of_several_sweepers_with_savers_of_their_own_one_wakes(
+    agents: Agents, text: str, kind: str, tmp_path: Path, postgres: str
+) -> None:
+    saver: Any = AsyncSqliteSaver if kind == "sqlite" else AsyncPostgresSaver
+    where = str(tmp_path / "a.sqlite") if kind == "sqlite" else postgres
+
+    async def sweep() -> tuple[list[int], list[str]]:
+        async with AsyncExitStack() as stack:
+            opened = [
+                await stack.enter_async_context(saver.from_conn_string(where)) for _ in range(3)
+            ]
+            graphs = [of_one(suspending(agents), each) for each in opened]
+            await graphs[0].ainvoke({"text": text}, at(text))
+            agents.let_go(text)
+            woken = await swept_by(graphs * 2)
+            return woken, (await graphs[0].aget_state(at(text))).values["after"]
+
+    woken, after = asyncio.run(sweep())
+    assert (sum(woken), after) == (1, [text.upper()])
+
+
+async def swept_by(graphs: list[Any]) -> list[int]:
+    """How many threads each sweep woke, of one sweeper for each graph, until any did."""
+    woken: list[int] = []
+
+    async def sweep(graph: Any) -> None:
+        sweeper = Sweeper(graph)
+        while not sum(woken):
+            woken.append((await sweeper.asweep()).woken)
+
+    await asyncio.gather(*map(sweep, graphs))
+    return woken
 
 
 def test_a_thread_that_its_waker_has_left_is_gone_on_with(

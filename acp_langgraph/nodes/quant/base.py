@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypedDict
 
 import httpx
 from langchain_core.runnables import RunnableConfig
@@ -14,7 +14,9 @@ from langgraph.config import get_config
 
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Flow, Step
-from acp_langgraph.jobs.job import one_of
+from acp_langgraph.errors import NodeConfigurationError
+from acp_langgraph.jobs.job import Sighting, one_of
+from acp_langgraph.nodes import suspending
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers
@@ -23,6 +25,7 @@ from acp_langgraph.quant.client import Spelling, quant_configuration
 from acp_langgraph.quant.polling import Pace, QuantPolicy
 from acp_langgraph.quant.reading import Keeper, Save
 from acp_langgraph.quant.sharing import SharedPolling, shared_polling
+from acp_langgraph.quant.suspending import Awaited, Suspension, sighted
 
 if TYPE_CHECKING:
     from acp_langgraph.nodes.tool import ToolSide
@@ -71,6 +74,8 @@ class QuantOptions(TypedDict, total=False):
     auth: Auth | None
     on_unknown: Literal["raise", "rerun"]
     save_to: str | os.PathLike[str] | Save | None
+    wait: Literal["hold", "suspend"]
+    after: float
 
 
 class QuantNode(RemoteNode):
@@ -93,6 +98,11 @@ class QuantNode(RemoteNode):
             UnknownOutcomeError, or `rerun` and accept that it may run twice.
         save_to: Where binary results go: a directory, or a function; `None` leaves references to
             them in the result. They are never part of the state.
+        wait: `hold` waits for what is at work there. `suspend` suspends the graph meanwhile, so that no
+            process waits; a `Sweeper` or `acp-langgraph wake` goes on with it, for the API calls no
+            webhooks. The deadline of `pace` counts meanwhile. It needs a checkpointer; without one the
+            node holds, and tasks cannot be waited for like that.
+        after: With `suspend`, for how many seconds to hold first.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -109,6 +119,8 @@ class QuantNode(RemoteNode):
         ApiException: If it refuses; the child classes tell which way.
     """
 
+    _can_suspend: ClassVar[bool] = True
+
     def __init__(
         self,
         name: str,
@@ -124,6 +136,8 @@ class QuantNode(RemoteNode):
         pace: Pace,
         on_unknown: Literal["raise", "rerun"] = "raise",
         save_to: str | os.PathLike[str] | Save | None = None,
+        wait: Literal["hold", "suspend"] = "hold",
+        after: float = 0.0,
     ) -> None:
         whole = quant_configuration(configuration, organisation, spelling=spelling, prefix=prefix)
         super().__init__(
@@ -144,6 +158,18 @@ class QuantNode(RemoteNode):
         self.sharing: SharedPolling | None = SharedPolling() if own else shared_polling(whole)
         if self.identity.varies:  # nor can two executions of one node
             self.sharing = None
+        self.wait, self.after = one_of("wait", wait, ("hold", "suspend"), name), after
+        if wait == "hold" and after:
+            raise NodeConfigurationError('after needs wait="suspend"', node=name)
+        if wait == "suspend":
+            self.after = suspending.held_for(after, name)
+            if not self._can_suspend:
+                raise NodeConfigurationError(
+                    f'{type(self).__name__} cannot wait="suspend": the node itself works on the task, and '
+                    "holds its lease. Leave wait= out",
+                    node=name,
+                )
+            suspending.note(self)
 
     async def ainvoke(
         self,
@@ -173,9 +199,39 @@ class QuantNode(RemoteNode):
 
         self._refuse_configuration(config)
         twin: Any = self._as_called()
+        if self.wait == "suspend":
+            suspending.note(twin)
         twin._input = InputPort("input", f"{ARGUMENTS}.message", None, self.name)  # noqa: SLF001 - a node of its own
         twin.output = AnswerPort(None, self.name)
         return ToolSide(twin, _MESSAGE, description)
+
+    def _look(self, wait: suspending.Wait) -> Flow[Sighting]:
+        """How something is that is waited for; asked once, for whoever asks will ask again."""
+        return sighted(wait.key, wait.run_id)
+
+    def _cancel(self, wait: suspending.Wait) -> Flow[bool]:  # noqa: ARG002 - as of nodes that can
+        """End what is waited for: nothing can be ended."""
+        yield from ()
+        return False
+
+    def _suspension_in(self, execution: Execution) -> Suspension | None:
+        """How the graph is suspended meanwhile, if it is to be."""
+        if self.wait == "hold" or not execution.remembered:
+            return None
+        return Suspension(self.after, self._marker)
+
+    def _marker(self, awaited: Awaited) -> dict[str, Any]:
+        return suspending.Wait(
+            id="",
+            node=self.name,
+            agent=self.agent,
+            server=self.transport.endpoint.base_url,
+            run_id=awaited.id,
+            key=awaited.kind,
+            thread=None,
+            since=awaited.since,
+            due=awaited.due,
+        ).marker()
 
     def ending(
         self,

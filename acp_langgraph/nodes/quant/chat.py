@@ -64,7 +64,8 @@ class QuantChatNode(QuantNode):
         pace: How often to look, and when to give up, anew after every callback: from 1 to 30 s, for
             15 minutes.
         **options: What every node of Quant's takes: `organisation`, `spelling`, `prefix`, `headers`,
-            `client`, `async_client`, `auth`, `on_unknown` and `save_to`; see `QuantNode`.
+            `client`, `async_client`, `auth`, `on_unknown`, `save_to`, `wait` and `after`; see
+            `QuantNode`.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -130,6 +131,7 @@ class QuantChatNode(QuantNode):
             self._agent_id,
             self.keeper,
             self.name,
+            self._suspension_in(execution),
         )
         answer = partial(self._results, execution, config)
         outcome = yield from converse(

@@ -129,6 +129,8 @@ class QuantTaskNode(QuantNode):
         ApiValueError: If the configuration is not valid.
     """
 
+    _can_suspend = False
+
     def __init__(
         self,
         name: str,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import override
 
 from acp_langgraph.config import ApiClientConfiguration
-from acp_langgraph.core.flow import Flow, Progress, Step
+from acp_langgraph.core.flow import Flow, Progress
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.core.wire import dump
 from acp_langgraph.errors import NodeConfigurationError, NodeInputError
@@ -25,9 +24,9 @@ from acp_langgraph.quant.reading import polled_id
 from acp_langgraph.quant.tools import (
     ToolOrder,
     Tools,
+    await_orchestration,
     use_tools,
     wait_for_executions,
-    wait_for_orchestration,
 )
 
 if TYPE_CHECKING:
@@ -79,7 +78,8 @@ class QuantToolNode(QuantNode):
             2 to 3 s for images, 1 to 5 s for others, for 5 minutes.
         orchestration_pace: The same for orchestrations: every 2 s for 10 minutes.
         **options: What every node of Quant's takes: `organisation`, `spelling`, `prefix`, `headers`,
-            `client`, `async_client`, `auth`, `on_unknown` and `save_to`; see `QuantNode`.
+            `client`, `async_client`, `auth`, `on_unknown`, `save_to`, `wait` and `after`; see
+            `QuantNode`.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -154,12 +154,11 @@ class QuantToolNode(QuantNode):
         config: RunnableConfig,  # noqa: ARG002 - the base's
     ) -> Flow[dict[str, Any]]:
         """Start the tools and wait for them, or only wait."""
+        tools = replace(self._tools, suspension=self._suspension_in(execution))
         if self._ids is not None:
             ids = self._ids.read(state)
             many = [ids] if isinstance(ids, str) else ids
-            found = yield from wait_for_executions(
-                many, self._tools, (yield from since(self.policy))
-            )
+            found = yield from wait_for_executions(many, tools, (yield from since(self.policy)))
             return self.output.write(state, found[0] if isinstance(ids, str) else found)
         entries = yield from self._look_up()
         request = {
@@ -172,7 +171,7 @@ class QuantToolNode(QuantNode):
             },
         }
         order = ToolOrder(execution.key, request, self.base_url, self._answer)
-        outcome = yield from use_tools(order, self._tools, execution.trace, execution.failures)
+        outcome = yield from use_tools(order, tools, execution.trace, execution.failures)
         return self.output.write(state, outcome)
 
     def _messages(self, said: Any) -> list[Any]:
@@ -239,7 +238,8 @@ class QuantOrchestrationNode(QuantNode):
             An orchestration that failed always is.
         pace: How often to look, and when to give up: every 2 s for 10 minutes.
         **options: What every node of Quant's takes: `organisation`, `spelling`, `prefix`, `headers`,
-            `client`, `async_client`, `auth`, `on_unknown` and `save_to`; see `QuantNode`.
+            `client`, `async_client`, `auth`, `on_unknown`, `save_to`, `wait` and `after`; see
+            `QuantNode`.
 
     Raises:
         NodeConfigurationError: If the node can never work like that.
@@ -270,15 +270,16 @@ class QuantOrchestrationNode(QuantNode):
     def flow(
         self,
         state: Any,
-        execution: Execution,  # noqa: ARG002 - the base's
+        execution: Execution,
         config: RunnableConfig,  # noqa: ARG002 - the base's
     ) -> Flow[dict[str, Any]]:
         """Wait for the orchestration."""
         identifier = self._identifier(self._input.read(state))
         begun = yield from since(self.policy)
         yield from Progress("waiting", identifier)
-        wait = partial(wait_for_orchestration, identifier, self._tools, begun)
-        return self.output.write(state, (yield from Step("wait_for_orchestration", wait)))
+        tools = replace(self._tools, suspension=self._suspension_in(execution))
+        found = yield from await_orchestration(identifier, tools, begun)
+        return self.output.write(state, found)
 
     def _identifier(self, said: str) -> str:
         if "/" not in said:
