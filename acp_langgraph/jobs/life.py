@@ -10,7 +10,8 @@ enter again is inside it. Their names, their order and what they remember are a 
 release began is finished by the next. A wait may also suspend the graph (`acp_langgraph.jobs.suspending`).
 
 *Starting* looks the job up first wherever it may have been started before: on re-entry, and after a
-request whose answer did not come. *Waiting* (`acp_langgraph.jobs.waiting`) takes time-outs, empty
+request whose answer did not come. Where a job is certainly found by its key, it is awaited in the request
+that starts it, and what that tells is the first step's result. *Waiting* (`acp_langgraph.jobs.waiting`) takes time-outs, empty
 answers, broken connections and a server that is away for "not yet". *Answering* reads the job first. An
 answer that is not taken is an error once; that it was refused is the step's result, so that whoever
 enters again is asked again instead of being stuck with it.
