@@ -23,7 +23,9 @@ from typing import Any
 
 import aiohttp
 import aiosqlite
+import httpcore  # noqa: F401 - httpx would in every fork
 import httpx
+import langchain_core.tracers.context  # noqa: F401 - as LangChain would
 import psycopg
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.postgres import PostgresSaver
