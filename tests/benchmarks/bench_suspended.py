@@ -4,16 +4,21 @@
 
 The agents are in a process of their own. So many graphs are suspended over SQLite and over PostgreSQL (where
 its programs are installed), each for a run of its own; what this process then has more than before, in memory and
-in open sockets, is what they cost it. Then all runs are done, and a sweep wakes all. For the sweep over many
-threads, one suspended thread's rows are copied, and what is measured is finding them, without looks at their
-runs. Last, one after the other, runs end whose webhook wakes their graph: the time from the end of the remote
-run to the node after it, as a median.
+in open sockets, is what they cost it. Before that a tenth of them are suspended, so that pools, caches and the
+allocator have grown to their sizes, and what is free is given back to the system. As what the system then says
+still is of pages, and not of runs, a thousand more are suspended while Python counts what is allocated and
+not freed. Then all runs are done, and a sweep wakes all. For the sweep over many threads, one suspended thread's
+rows are copied, and what is measured is finding them, without looks at their runs. Last, one after the other, runs
+end whose webhook wakes their graph: the time from the end of the remote run to the node after it.
+
+10,000 runs take half an hour on two idle cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import multiprocessing
 import os
@@ -22,10 +27,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import uvicorn
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
@@ -40,12 +46,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.postgres import AS_SAVERS_NEED_IT, NoPostgresError, running_postgres
 
 from acp_langgraph import ACPNode, Sweeper, WakeApp, WakeURL
+from acp_langgraph.core.flow import adrive
 from acp_langgraph.core.webhooks import new_secret
 from acp_langgraph.server import Limits, WebhookPolicy, serve
 from acp_langgraph.waking.finding import find
+from acp_langgraph.waking.performing import AWAITING
+from acp_langgraph.waking.savers import rows
 
 AT_ONCE = 50
 LATENCIES = 50
+TRACED = 1000
 COPIED = {
     "sqlite": {
         "checkpoints": "thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, "
@@ -71,12 +81,14 @@ class State(TypedDict, total=False):
     seen: float
 
 
-def agents(go_on: Any, told: Any) -> None:
+def agents(go_on: Any, told: Any, asked: Any) -> None:
     """Serve one agent that is at work until all are let go, and one that takes a moment."""
+    told_to: list[asyncio.Task[Any]] = []
 
     async def hold(_: State) -> State:
-        while not go_on.is_set():  # noqa: ASYNC110 - another process says so
-            await asyncio.sleep(1)
+        if not told_to:  # one thread waits for all of them
+            told_to.append(asyncio.create_task(asyncio.to_thread(go_on.wait)))
+        await asyncio.shield(told_to[0])
         return {"ended": time.time()}
 
     async def soon(_: State) -> State:
@@ -93,18 +105,33 @@ def agents(go_on: Any, told: Any) -> None:
         limits=limits,
     ) as server:
         told.put(server.url)
-        told.get()
+        while asked.get():
+            told.put(server.count_runs())
+
+
+class Agents(NamedTuple):
+    """Where the agents are, what lets them go, and how their runs are counted."""
+
+    url: str
+    go_on: Any
+    count: Callable[[], dict[str, int]]
 
 
 @contextmanager
-def served() -> Iterator[tuple[str, Any]]:
-    """The agents' URL, and what lets them go."""
+def served() -> Iterator[Agents]:
+    """The agents, in a process of their own."""
     processes = multiprocessing.get_context("spawn")
-    go_on, told = processes.Event(), processes.SimpleQueue()
-    process = processes.Process(target=agents, args=(go_on, told))
+    go_on, told, asked = processes.Event(), processes.SimpleQueue(), processes.SimpleQueue()
+    process = processes.Process(target=agents, args=(go_on, told, asked))
     process.start()
+
+    def count() -> dict[str, int]:
+        asked.put(True)
+        counted: dict[str, int] = told.get()
+        return counted
+
     try:
-        yield told.get(), go_on
+        yield Agents(told.get(), go_on, count)
     finally:
         process.kill()
         process.join()
@@ -132,42 +159,90 @@ def graph_of(node: ACPNode, saver: Any, **more: Any) -> Any:
     )
 
 
-async def measure(where: str, url: str, go_on: Any, runs: int, threads: int) -> dict[str, str]:
+async def measure(where: str, agents: Agents, runs: int, threads: int) -> dict[str, str]:
     """All figures over one saver."""
     found: dict[str, str] = {}
     async with saver_in(where) as saver:
-        node = ACPNode("hold", "hold", url, "", output_path="", wait="suspend")
+        node = ACPNode("hold", "hold", agents.url, "", output_path="", wait="suspend")
         graph = graph_of(node, saver)
-        places = asyncio.Semaphore(AT_ONCE)
-
-        async def suspend(name: str) -> None:
-            async with places:
-                await graph.ainvoke({"text": name}, {"configurable": {"thread_id": name}})
-
-        await suspend("first")  # what is made once is not a run's
-        gc.collect()
-        memory, began = resident(), time.perf_counter()
-        await asyncio.gather(*(suspend(f"thread {number}") for number in range(runs)))
-        took = time.perf_counter() - began
-        await node.aclose()
-        gc.collect()
+        suspending = Suspending(graph)
+        await suspending.more(max(100, runs // 10))
+        before, began = await left_by(node), time.perf_counter()
+        await suspending.more(runs)
+        took, after = time.perf_counter() - began, await left_by(node)
         found["suspended"] = f"{runs / took:.0f}/s"
-        found["memory of one"] = f"{(resident() - memory) / runs:.2f} kB"
-        found["connections to agents"] = str(connections_to(url))
+        found["resident memory of one"] = f"{(after.resident - before.resident) / runs:.2f} kB"
+        found["objects of one"] = f"{(after.objects - before.objects) / runs:.2f}"
+        found["connections to agents, of all"] = str(connections_to(agents.url))
+        found["memory of one that Python counts"] = (
+            f"{await counted(suspending, node, min(runs, TRACED)):.0f} bytes"
+        )
+        sweeper, number = Sweeper(graph), suspending.number
         began = time.perf_counter()
-        sweeper = Sweeper(graph)
-        await sweeper.asweep()
-        found["looks, none done"] = f"{(runs + 1) / (time.perf_counter() - began):.0f}/s"
-        go_on.set()
-        await asyncio.sleep(5)
-        began, woken = time.perf_counter(), 0
-        while woken <= runs:
-            woken += (await sweeper.asweep()).woken
-        found["woken by a sweep"] = f"{woken / (time.perf_counter() - began):.0f}/s"
+        assert (await sweeper.asweep()).found == number
+        found["looks, none done"] = f"{number / (time.perf_counter() - began):.0f}/s"
+        agents.go_on.set()
+        while agents.count().get("success", 0) < number:  # noqa: ASYNC110 - another process says so
+            await asyncio.sleep(1)
+        began = time.perf_counter()
+        assert (await sweeper.asweep()).woken == number
+        found["woken by a sweep"] = f"{number / (time.perf_counter() - began):.0f}/s"
         await node.aclose()
-        found |= await latency(saver, url)
-        found |= await sweeping(saver, graph, where, url, threads)
+        found |= await latency(saver, agents.url)
+        found |= await sweeping(saver, where, agents.url, threads)
     return found
+
+
+class Suspending:
+    """Suspends graphs, each on a thread of its own.
+
+    Attributes:
+        number: How many so far.
+    """
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self.number = 0
+
+    async def more(self, number: int) -> None:
+        """Suspend so many more."""
+        names = [f"thread {self.number + each}" for each in range(number)]
+        await asyncio.gather(*map(self._suspend, names))
+        self.number += number
+
+    async def _suspend(self, name: str) -> None:
+        async with self._places:
+            await self._graph.ainvoke({"text": name}, {"configurable": {"thread_id": name}})
+
+
+class Left(NamedTuple):
+    """What a process has: kilobytes in memory, and objects that Python's collector knows."""
+
+    resident: float
+    objects: int
+
+
+async def left_by(node: ACPNode) -> Left:
+    """What is left once nothing is at work, and what is free is given back."""
+    await node.aclose()
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+    return Left(resident(), len(gc.get_objects()))
+
+
+async def counted(suspending: Suspending, node: ACPNode, number: int) -> float:
+    """Bytes that Python has allocated and not freed of one more suspended run."""
+    tracemalloc.start()
+    await suspending.more(number // 4)
+    await left_by(node)
+    before, _ = tracemalloc.get_traced_memory()
+    await suspending.more(number)
+    await left_by(node)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return (after - before) / number
 
 
 async def latency(saver: Any, url: str) -> dict[str, str]:
@@ -197,10 +272,11 @@ async def latency(saver: Any, url: str) -> dict[str, str]:
     server.should_exit = True
     await running
     await node.aclose()
-    return {"from a run's end to the next node": f"{statistics.median(took) * 1000:.1f} ms"}
+    middle, late = (statistics.quantiles(took, n=20)[each] * 1000 for each in (9, 18))
+    return {"from a run's end to the next node": f"{middle:.0f} ms; of one in twenty {late:.0f} ms"}
 
 
-async def sweeping(saver: Any, graph: Any, where: str, url: str, threads: int) -> dict[str, str]:
+async def sweeping(saver: Any, where: str, url: str, threads: int) -> dict[str, str]:
     """What it takes to find many suspended threads."""
     config: Any = {"configurable": {"thread_id": "copied"}}
     node = ACPNode("hold", "soon", url, "", output_path="", wait="suspend")
@@ -218,6 +294,7 @@ async def sweeping(saver: Any, graph: Any, where: str, url: str, threads: int) -
         "WHERE thread_id = 'copied'"
         for table, columns in COPIED[kind].items()
     ]
+    small = await stored(saver, kind)
     if kind == "postgres":
         async with saver.conn.connection() as connection:
             for each in statements:
@@ -227,9 +304,6 @@ async def sweeping(saver: Any, graph: Any, where: str, url: str, threads: int) -
         for each in statements:
             await saver.conn.execute(each)
         await saver.conn.commit()
-    from acp_langgraph.core.flow import adrive  # noqa: PLC0415 - what a sweep is made of
-    from acp_langgraph.waking.performing import AWAITING  # noqa: PLC0415 - as above
-
     gc.collect()
     began, cpu, count, after = time.perf_counter(), time.process_time(), 0, ""
     memory, most = resident(), 0.0
@@ -240,10 +314,21 @@ async def sweeping(saver: Any, graph: Any, where: str, url: str, threads: int) -
     await node.aclose()
     assert count >= threads, count
     took, used = time.perf_counter() - began, time.process_time() - cpu
+    size = (await stored(saver, kind) - small) / threads / 1024
     return {
         f"{threads} suspended threads are found in": f"{took:.1f} s, {used:.1f} s of this process",
         "memory for that": f"{most / 1024:.1f} MB",
+        "tables and indexes of one": f"{size:.1f} kB",
     }
+
+
+async def stored(saver: Any, kind: str) -> int:
+    """Bytes that the tables have, with their indexes."""
+    query = {
+        "postgres": "SELECT sum(pg_total_relation_size(relid)) FROM pg_stat_user_tables",
+        "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+    }[kind]
+    return int((await adrive(rows(saver, query, ()), AWAITING))[0][0])
 
 
 def resident() -> float:
@@ -276,10 +361,8 @@ def main() -> None:
         except NoPostgresError as error:
             print(error)
         for name, where in places.items():
-            with served() as (url, go_on):
-                columns[name] = asyncio.run(
-                    measure(where, url, go_on, options.runs, options.threads)
-                )
+            with served() as agents:
+                columns[name] = asyncio.run(measure(where, agents, options.runs, options.threads))
     table = Table("", *columns, title=f"{options.runs} runs that are suspended for")
     for row in next(iter(columns.values())):
         table.add_row(row, *(column[row] for column in columns.values()))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import uuid
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
+from langgraph.types import Command
 from support.receiving import Post, receiving
 from support.waking import SECRET, Agents, State, at, serving, suspending
 
@@ -107,6 +110,30 @@ def test_notices_twice_and_again_later_wake_once(agents: Agents, post: Post, tex
         assert httpx.post(post.url + notice.path, content=notice.body).status_code in {200, 202}
     assert Sweeper(woken.graph).sweep().woken == 0
     assert woken.times[text] == 1
+
+
+def test_a_notice_that_is_replayed_an_hour_later_wakes_nothing_and_answers_nothing(
+    agents: Agents, post: Post, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken = Woken(agents, post, agent="ask")
+    post.app = WakeApp(woken.graph, secret=SECRET)
+    woken.suspend(text)
+    agents.let_go(text)
+    notice = post.wait_for(1, 202)[0]
+    while not split_interrupts(woken.graph.get_state(at(text))).questions:
+        pass
+    later = SimpleNamespace(time=lambda: time.time() + 3700)
+    monkeypatch.setattr("acp_langgraph.waking.app.time", later)
+    assert httpx.post(post.url + notice.path, content=notice.body).status_code == 200
+    assert len(split_interrupts(woken.graph.get_state(at(text))).questions) == 1
+    woken.graph.invoke(Command(resume="blue"), at(text))
+    assert httpx.post(post.url + notice.path, content=notice.body).status_code == 202  # a look
+    agents.let_go(f"{text} more")
+    while woken.graph.get_state(at(text)).next:
+        pass
+    assert httpx.post(post.url + notice.path, content=notice.body).status_code == 200
+    woken.graph.checkpointer.delete_thread(text)
+    assert httpx.post(post.url + notice.path, content=notice.body).status_code == 410
 
 
 def test_an_early_notice_that_comes_again_answers_no_question(
