@@ -352,13 +352,18 @@ class ProcessNode(ACPNode):
 
 
 def node_maker(
-    policy: dict[str, Any] | None = None, kind: type[ProcessNode] | None = None, **options: Any
+    policy: dict[str, Any] | None = None,
+    kind: type[ProcessNode] | None = None,
+    *,
+    known: dict[str, Any] | None = None,
+    **options: Any,
 ) -> Any:
     """Makes nodes for processes, all alike.
 
     Args:
         policy: Settings of the job policy.
         kind: Their class, if it is not `ProcessNode`.
+        known: What each process knows of the server from the start.
         **options: Of the node.
     """
     configuration = ApiClientConfiguration("http://agents.invalid", retries=2)
@@ -371,7 +376,7 @@ def node_maker(
 
     def make(process: Process) -> Any:
         node = copy.copy(template)
-        node.known = ServerHabits()
+        node.known = ServerHabits(**(known or {}))
         node._ended, node._ending = {}, {}
         node.async_transport = ModelTransport(process, template.transport)
         if process.timed:

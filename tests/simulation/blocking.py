@@ -157,14 +157,14 @@ class BlockingGraph(GraphModel):
                 if not self._is_retried(error):
                     raise
 
-    def _call(self, function: Any, *_: Any, **__: Any) -> Any:
+    def _call(self, function: Any, given: Any, **_: Any) -> Any:
         task_id, known, context = self._called(function)
         future: Future[Any] = Future()
         if known:
             future.set_result(known[0])
             return future
         try:
-            result = context.run(function)
+            result = context.run(function, *given[0])
         except Exception as error:  # noqa: BLE001 - whoever waits for it is told
             self._put(task_id, [(ERROR, error)])
             future.set_exception(error)

@@ -386,13 +386,14 @@ class GraphModel:
     def _schedule_task(self) -> None:
         """By this method nodes find the loop that they are in."""
 
-    def _call(self, function: Any, *_: Any, **__: Any) -> asyncio.Future[Any]:
+    def _call(self, function: Any, given: Any, **_: Any) -> asyncio.Future[Any]:
         task_id, known, context = self._called(function)
         future: asyncio.Future[Any] = self.loop.create_future()
         if known:
             future.set_result(known[0])
             return future
-        task = self.loop.create_task(self._step(function, task_id, future), context=context)
+        step = self._step(partial(function, *given[0]), task_id, future)
+        task = self.loop.create_task(step, context=context)
         future.add_done_callback(lambda done: task.cancel() if done.cancelled() else None)
         return future
 

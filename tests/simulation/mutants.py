@@ -40,7 +40,7 @@ MUTANTS = (
     Mutant(
         "look-up before a run is started that may have been started",
         "acp_langgraph.jobs.life",
-        "job_id = (yield from job.find()) if entry.again else None",
+        "found = (yield from job.find()) if entry.again else None",
         "job_id = None",
         "searches",
     ),
@@ -54,8 +54,8 @@ MUTANTS = (
     Mutant(
         "waiting for the stored checkpoint before anything is started",
         "acp_langgraph.jobs.life",
-        "partial(_create, job, entry), anchored=True)",
-        "partial(_create, job, entry))",
+        "partial(_create, job, entry, in_one=in_one), anchored=True)",
+        "partial(_create, job, entry, in_one=in_one))",
         "searches",
     ),
     Mutant(

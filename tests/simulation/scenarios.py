@@ -37,6 +37,19 @@ ASKS_ONCE = ("color?",)
 
 SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     "searches": lambda deep: acp("searches", TWO if deep else Budget(crashes=2, faults=1)),
+    "in one request": lambda deep: acp(
+        "searches",
+        TWO if deep else Budget(crashes=2, faults=1),
+        ASKS_ONCE,
+        node={"known": {"finds_done": True}},
+    ),
+    "in one request, done at once": lambda deep: acp(
+        "searches",
+        TWO if deep else Budget(crashes=2, faults=1, cancels=1),
+        (),
+        node={"known": {"finds_done": True}},
+        most_runs=2,
+    ),
     "lists": lambda deep: acp(
         "lists", TWO if deep else Budget(crashes=2, faults=1), errors=PASSING
     ),
