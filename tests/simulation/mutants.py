@@ -41,7 +41,7 @@ MUTANTS = (
         "look-up before a run is started that may have been started",
         "acp_langgraph.jobs.life",
         "found = (yield from job.find()) if entry.again else None",
-        "job_id = None",
+        "found = None",
         "searches",
     ),
     Mutant(
