@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import typer
@@ -57,7 +54,7 @@ def wake(
     )
     console = Console(soft_wrap=True, highlight=False)
     try:
-        swept = asyncio.run(_wake(loading.find_graph(graph), server, None if once else every))
+        swept = asyncio.run(_wake(loading.opened(graph), server, None if once else every))
     except AcpLangGraphError as error:
         fail(str(error), 2)
     except KeyboardInterrupt:
@@ -69,26 +66,12 @@ def wake(
         raise typer.Exit(1)
 
 
-async def _wake(found: Any, server: str | None, every: float | None) -> tuple[int, int, int]:
+async def _wake(opened: Any, server: str | None, every: float | None) -> tuple[int, int, int]:
     from acp_langgraph.waking.langgraph_server import LangGraphServer  # noqa: PLC0415 - for this only
     from acp_langgraph.waking.sweeping import Sweeper  # noqa: PLC0415 - as above
 
-    async with _entered(found) as graph:
+    async with opened as graph:
         sweeper = Sweeper(graph if server is None else LangGraphServer(server))
         if every is not None:
             await sweeper.arun(every)
         return await sweeper.asweep()
-
-
-@asynccontextmanager
-async def _entered(found: Any) -> AsyncIterator[Any]:
-    """A graph, for as long as it is open."""
-    made = found() if inspect.isroutine(found) else found
-    if hasattr(made, "__aenter__"):
-        async with made as graph:
-            yield graph
-    elif hasattr(made, "__enter__"):
-        with made as graph:
-            yield graph
-    else:
-        yield await made if inspect.isawaitable(made) else made
