@@ -103,7 +103,9 @@ class FakeHTTPServer:
         """The port; known once the server has been started, and kept from then on."""
         if not self._listener.port:
             name = type(self).__name__
-            raise RuntimeError(f"{name} has no port before it is started: `with {name}(...) as server:`")
+            raise RuntimeError(
+                f"{name} has no port before it is started: `with {name}(...) as server:`"
+            )
         return self._listener.port
 
     @property

@@ -32,6 +32,9 @@ async def awaited():
     async with AsyncSqliteSaver.from_conn_string(os.environ["DATABASE"]) as saver:
         yield of_one(node, saver)
 
+def wanting(url, saver):
+    return None
+
 bare = of_one(node, None).builder.compile()
 """
 
@@ -85,7 +88,9 @@ def test_a_graph_that_fails_when_it_is_woken_is_a_failure(
 
 
 @pytest.mark.parametrize(
-    ("graph", "said"), [("bare", "checkpointer"), ("none", "no 'none'")], ids=["bare", "none"]
+    ("graph", "said"),
+    [("bare", "checkpointer"), ("none", "no 'none'"), ("wanting", "'saver'")],
+    ids=["bare", "none", "wanting"],
 )
 def test_what_cannot_be_woken_is_said(run: Any, module: Any, graph: str, said: str) -> None:
     done = run("wake", f"{module.__name__}.py:{graph}", "--once")
