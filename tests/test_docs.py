@@ -70,8 +70,11 @@ def test_the_code_of_a_page_runs_and_prints_what_it_says(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # blocks with a title are files, which others import
     module = ModuleType("page")  # types are looked up in the module that they are in
     monkeypatch.setitem(sys.modules, module.__name__, module)
+    for title, _ in blocks_of(page):
+        monkeypatch.delitem(sys.modules, title.removesuffix(".py"), raising=False)
     with ExitStack() as stack:
         module.__dict__["_stack"] = stack
         for number, (title, code) in enumerate(blocks_of(page), 1):

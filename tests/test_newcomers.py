@@ -39,7 +39,14 @@ from acp_langgraph import (
 )
 from acp_langgraph.errors import ApiConnectionError, UnprocessableEntityException
 from acp_langgraph.server import AgentInterrupt, ServedAgent, serve
-from acp_langgraph.testing import FakeHTTPServer, FakeQuant, FakeTool, Response
+from acp_langgraph.testing import (
+    Answer,
+    FakeACPServer,
+    FakeHTTPServer,
+    FakeQuant,
+    FakeTool,
+    Response,
+)
 
 THREAD: Any = {"configurable": {"thread_id": "1"}}
 KEY = "sk-live-4711"
@@ -289,6 +296,19 @@ def _(by: Newcomer) -> None:
 )
 def _(by: Newcomer) -> None:
     by.invoke(by.node(output_path=None))
+
+
+@when_run("has an agent that gives nothing", "'agent'", "must be an object.*null", "output_path")
+def _(by: Newcomer) -> None:
+    with FakeACPServer([Answer(None)]) as server:
+        by.invoke(by.keep(ACPNode("agent", server.agent_id, server.url, input_path="question")))
+
+
+@when_built(
+    "asks a fake server that was not started", "before it is started.*with Fake", kind=RuntimeError
+)
+def _(_: Newcomer) -> None:
+    FakeACPServer([]).url  # noqa: B018 - it is what raises
 
 
 @when_run("misspells a source in a plan", "reviewer.input", "text: ", "qestion", "mean 'question'")

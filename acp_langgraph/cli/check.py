@@ -71,7 +71,7 @@ def check(
                 continue
             # Whoever runs a langgraph.json brings a checkpointer.
             hosted = Path(target).is_dir() or target.endswith(".json") or None
-            for served in loading.load_agents([target]):
+            for served in loading.load_agents([target], to_look_at=True):
                 reports[served.name] = checking.check_graph(
                     served.graph, checkpointer=hosted, descriptors=descriptors
                 )

@@ -54,7 +54,7 @@ def wake(
     )
     console = Console(soft_wrap=True, highlight=False)
     try:
-        opened = loading.opened_graph(graph, compiled=server is None)
+        opened = loading.opened(graph, compiled=server is None)
         swept = asyncio.run(_wake(opened, server, None if once else every))
     except AcpLangGraphError as error:
         fail(str(error), 2)

@@ -193,7 +193,8 @@ def _whole(value: Any) -> dict[Step, Tree]:
     set_fields = getattr(value, "model_fields_set", None)
     names = access.member_names(value) if set_fields is None else sorted(set_fields)
     if not names:
-        raise StateWriteError("", "a mapping or a model", f"got {type(value).__name__}")
+        got = "null" if value is None else type(value).__name__
+        raise StateWriteError("", "a mapping or a model", f"got {got}")
     return {name: Leaf(access.member(value, name)) for name in names}
 
 

@@ -36,6 +36,7 @@ from acp_langgraph.errors import (
 from acp_langgraph.mapping import schema, validation
 from acp_langgraph.mapping.access import near
 from acp_langgraph.mapping.paths import PathPlan, StateReadError
+from acp_langgraph.mapping.writing import StateWriteError
 
 if TYPE_CHECKING:
     from acp_langgraph.mapping import MappingPlan
@@ -248,7 +249,13 @@ class OutputPort:
         except MappingError:
             raise
         except NodeError as error:
-            raise NodeOutputError(f"output_path: {error}", node=self._node) from None
+            problem = f"output_path: {error}"
+            if self.path == "" and isinstance(error, StateWriteError) and not error.path:
+                problem = (
+                    "the agent's answer must be an object, whose fields go to the channels of their names: "
+                    f"{error.reason}. If it is to go elsewhere, give the node an output_path"
+                )
+            raise NodeOutputError(problem, node=self._node) from None
 
     def _fitting(self, values: Any) -> Any:
         try:

@@ -28,7 +28,7 @@ from typing import Any, Final
 
 import langgraph.errors
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import Command, Interrupt, StateSnapshot
+from langgraph.types import Command, Interrupt, StateSnapshot, StreamMode
 from pydantic_core import PydanticSerializationError
 
 from acp_langgraph.acp.models import CANCELLED, RunStatus, StreamingMode
@@ -108,11 +108,12 @@ async def _execute(agent: HostedAgent, run: RunRecord, start: Any, publish: Publ
     subgraphs = bool(run.creation.get("stream_subgraphs"))
     # A graph that may write to its stream takes longer: it has tasks that wait for what it writes.
     custom = StreamingMode.CUSTOM in wanted_modes(run.creation)
+    modes: list[StreamMode] = ["updates", "values"]
     stream: Any = graph.astream(
         start,
         config,
         context=_context(graph, config),
-        stream_mode=["updates", "values", *(["custom"] if custom else [])],
+        stream_mode=[*modes, "custom"] if custom else modes,
         output_keys=graph.output_channels,
         durability="sync",
         subgraphs=custom,

@@ -11,7 +11,8 @@
 
 A graph is a compiled graph, a `StateGraph` that is yet to be compiled, a `ServedAgent`, or a function
 that makes one: without arguments, or given an empty configuration; it may be `async`. It is called
-once, at the start. Local folders among the dependencies can be imported from; packages must be
+once, at the start. Where a graph is only looked at or woken, the function may also give a context manager
+of it. Local folders among the dependencies can be imported from; packages must be
 installed already. Variables that the environment has already win over those of `env`.
 """
 
@@ -26,7 +27,7 @@ import os
 import sys
 import zlib
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -71,13 +72,14 @@ class _Place:
         return Path(self.module).stem if self.module.endswith(".py") else self.module
 
 
-def load_agents(targets: Sequence[str]) -> list[ServedAgent]:
+def load_agents(targets: Sequence[str], *, to_look_at: bool = False) -> list[ServedAgent]:
     """The agents that the command line names.
 
     Args:
         targets: `langgraph.json` files (or folders that hold one), and places of graphs, each
             `path/to/file.py:graph`, `package.module:graph`, or `name=` and one of these. Without
             any, the `langgraph.json` of the current folder.
+        to_look_at: None of them will run, so that their databases may be closed again.
 
     Raises:
         LoadError: If one cannot be loaded, or two have the same name.
@@ -88,10 +90,11 @@ def load_agents(targets: Sequence[str]) -> list[ServedAgent]:
         if path.is_dir():
             path /= CONFIG_FILE
         if path.suffix == ".json":
-            agents += _from_config(path)
+            agents += _from_config(path, to_look_at=to_look_at)
         else:
-            name, equals, place = target.rpartition("=")
-            agents.append(_loaded(_Place.read(place, Path.cwd()), name if equals else None))
+            name, equals, text = target.rpartition("=")
+            place = _Place.read(text, Path.cwd())
+            agents.append(_loaded(place, name if equals else None, to_look_at=to_look_at))
     names = [agent.name for agent in agents]
     if twice := {name for name in names if names.count(name) > 1}:
         raise LoadError(
@@ -102,39 +105,29 @@ def load_agents(targets: Sequence[str]) -> list[ServedAgent]:
 
 
 @asynccontextmanager
-async def opened_graph(target: str, *, compiled: bool) -> AsyncIterator[Any]:
-    """A graph, for as long as what it needs is open.
+async def opened(target: str, *, compiled: bool) -> AsyncIterator[Any]:
+    """The graph that a place names, for as long as its database is open.
 
     Args:
-        target: `path/to/file.py:graph` or `package.module:graph`: a graph; or a function that makes it, that
-            gives a context manager of it, or that yields it.
+        target: `path/to/file.py:graph` or `package.module:graph`: a graph, or a function that makes one,
+            that gives a context manager of one, or that yields one; each may be async.
         compiled: Whether to refuse what is no compiled graph.
 
     Raises:
-        LoadError: If there is no such thing.
+        LoadError: If there is no such thing, or it cannot be made.
     """
-    found = _found(_Place.read(target, Path.cwd()))[1]
-    if inspect.isgeneratorfunction(found):
-        found = contextmanager(found)
-    elif inspect.isasyncgenfunction(found):
-        found = asynccontextmanager(found)
-    made = _called(found) if inspect.isroutine(found) else found
-    if inspect.isawaitable(made):
-        made = await made
-    async with AsyncExitStack() as stack:
-        if hasattr(made, "__aenter__"):
-            made = await stack.enter_async_context(made)
-        elif hasattr(made, "__enter__"):
-            made = stack.enter_context(made)
-        if compiled and not isinstance(made, Pregel):
+    place = _Place.read(target, Path.cwd())
+    found = _found(place)[1]
+    async with _entered(_called(found, place) if inspect.isroutine(found) else found) as graph:
+        if compiled and not isinstance(graph, Pregel):
             raise LoadError(
-                f"{target} is, or makes, a {type(made).__name__}, and no compiled graph: compile it with "
+                f"{target} is, or makes, a {type(graph).__name__}, and no compiled graph: compile it with "
                 "the checkpointer that its threads are in, or name a function that makes or yields it"
             )
-        yield made
+        yield graph
 
 
-def _from_config(path: Path) -> list[ServedAgent]:
+def _from_config(path: Path, *, to_look_at: bool) -> list[ServedAgent]:
     config = _read_config(path)
     folder = path.resolve().parent
     _take_environment(config.get("env"), folder, path)
@@ -149,7 +142,10 @@ def _from_config(path: Path) -> list[ServedAgent]:
         raise LoadError(
             f'{path} names no graph; write "graphs": {{"name": "./path/to/file.py:graph"}}'
         )
-    return [_from_entry(name, entry, folder, path) for name, entry in graphs.items()]
+    return [
+        _from_entry(name, entry, folder, path, to_look_at=to_look_at)
+        for name, entry in graphs.items()
+    ]
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -164,11 +160,13 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _from_entry(name: str, entry: Any, folder: Path, path: Path) -> ServedAgent:
+def _from_entry(
+    name: str, entry: Any, folder: Path, path: Path, *, to_look_at: bool
+) -> ServedAgent:
     place = entry.get("path") if isinstance(entry, dict) else entry
     if not isinstance(place, str):
         raise LoadError(f'{path}: graph {name!r} must be "path/to/file.py:graph"')
-    agent = _loaded(_Place.read(place, folder), name)
+    agent = _loaded(_Place.read(place, folder), name, to_look_at=to_look_at)
     description = entry.get("description") if isinstance(entry, dict) else None
     return replace(agent, description=str(description)) if description else agent
 
@@ -194,10 +192,10 @@ def _make_importable(folder: Path) -> None:
             sys.path.insert(0, text)
 
 
-def _loaded(place: _Place, name: str | None) -> ServedAgent:
+def _loaded(place: _Place, name: str | None, *, to_look_at: bool) -> ServedAgent:
     module, found = _found(place)
     if inspect.isroutine(found):
-        found = _made(found, place)
+        found = _made(found, place, to_look_at=to_look_at)
     if isinstance(found, StateGraph):
         found = _compiled(found, place)
     if isinstance(found, ServedAgent):
@@ -207,7 +205,7 @@ def _loaded(place: _Place, name: str | None) -> ServedAgent:
             f"{place.text} is a {type(found).__name__}, not a LangGraph graph or a function that "
             "makes one"
         )
-    return ServedAgent(name or place.name, found, description=_first_line(module))
+    return ServedAgent(name or place.name, found, description=_description(module))
 
 
 def _found(place: _Place) -> tuple[ModuleType, Any]:
@@ -275,27 +273,55 @@ def _imported_as(dotted: str, path: Path) -> ModuleType | None:
     return importlib.import_module(dotted)
 
 
-def _made(factory: Any, place: _Place) -> Any:
+def _made(factory: Any, place: _Place, *, to_look_at: bool) -> Any:
+    made = _called(factory, place)
+    if not to_look_at and _is_context(made):
+        raise LoadError(
+            f"{place.text} gives a context manager, and a graph that is served stays open: name the graph, "
+            "or what it is compiled of; the server keeps its checkpoints"
+        )
     try:
-        made = _called(factory)
-        return asyncio.run(_awaited(made)) if inspect.isawaitable(made) else made
+        return asyncio.run(_looked_at(made))
     except Exception as error:
         raise LoadError(f"{place.text}: {type(error).__name__}: {error}") from error
 
 
-def _called(factory: Any) -> Any:
-    """What a function makes that makes graphs; it is given an empty configuration if it takes one."""
-    takes = inspect.signature(factory).parameters.values()
-    needed = [each for each in takes if _is_positional(each) and each.default is each.empty]
-    return factory({"configurable": {}}) if needed else factory()
+def _called(factory: Any, place: _Place) -> Any:
+    if inspect.isgeneratorfunction(factory):
+        factory = contextmanager(factory)
+    elif inspect.isasyncgenfunction(factory):
+        factory = asynccontextmanager(factory)
+    try:
+        takes = inspect.signature(factory).parameters.values()
+        needed = [each for each in takes if _is_positional(each) and each.default is each.empty]
+        return factory({"configurable": {}}) if needed else factory()
+    except Exception as error:
+        raise LoadError(f"{place.text}: {type(error).__name__}: {error}") from error
 
 
 def _is_positional(parameter: inspect.Parameter) -> bool:
     return parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}
 
 
-async def _awaited(made: Any) -> Any:
-    return await made
+def _is_context(made: Any) -> bool:
+    return hasattr(made, "__enter__") or hasattr(made, "__aenter__")
+
+
+@asynccontextmanager
+async def _entered(made: Any) -> AsyncIterator[Any]:
+    if hasattr(made, "__aenter__"):
+        async with made as graph:
+            yield graph
+    elif hasattr(made, "__enter__"):
+        with made as graph:
+            yield graph
+    else:
+        yield await made if inspect.isawaitable(made) else made
+
+
+async def _looked_at(made: Any) -> Any:
+    async with _entered(made) as graph:
+        return graph
 
 
 def _compiled(builder: Any, place: _Place) -> Any:
@@ -315,5 +341,7 @@ def _graphs_in(names: Iterable[tuple[str, Any]]) -> Iterable[str]:
     return (name for name, value in names if isinstance(value, (Pregel, StateGraph, ServedAgent)))
 
 
-def _first_line(module: ModuleType) -> str:
-    return (inspect.getdoc(module) or "").partition("\n")[0]
+def _description(module: ModuleType) -> str:
+    """What a module says of itself first, if there is one graph of which it says that."""
+    graphs = {id(each) for each in vars(module).values() if isinstance(each, Pregel)}
+    return "" if len(graphs) > 1 else (inspect.getdoc(module) or "").partition("\n")[0]

@@ -307,10 +307,14 @@ async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, T]) -
     loop = asyncio.get_running_loop()
     listening: asyncio.Task[None] | None = None
 
+    def leave(_: Any) -> None:
+        if not over:
+            staying.reschedule(0)
+
     def listen() -> None:
         nonlocal listening
         listening = loop.create_task(disconnected(request.receive))
-        listening.add_done_callback(lambda _: over or staying.reschedule(0))
+        listening.add_done_callback(leave)
 
     over, begin = False, loop.call_later(_A_MOMENT, listen)
     try:

@@ -267,7 +267,9 @@ class Faults:
 
         Args:
             faults: What happens.
-            on: To which requests; see `acp_langgraph.testing.requests`.
+            on: To which requests: an operation's name in the protocol (`"create_stateless_run"`); a method and
+                path (`"POST /runs/{run_id}"`, where `{...}` is one segment and `*` is anything); or a function
+                that tells of a `RecordedRequest`.
             times: To how many of them, for each of the faults; `None` for ever.
             nth: Beginning with which of them, counted from now.
 

@@ -102,7 +102,10 @@ class FakeHTTPServer:
     def port(self) -> int:
         """The port; known once the server has been started, and kept from then on."""
         if not self._listener.port:
-            raise RuntimeError(f"{type(self).__name__} has no port before it has been started")
+            name = type(self).__name__
+            raise RuntimeError(
+                f"{name} has no port before it is started: `with {name}(...) as server:`"
+            )
         return self._listener.port
 
     @property

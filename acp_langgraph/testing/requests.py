@@ -193,7 +193,7 @@ class RequestLog:
         return f"[{', '.join(map(repr, self))}]"
 
     def matching(self, on: Selector) -> list[RecordedRequest]:
-        """The requests that a selector means; see `acp_langgraph.testing.requests`."""
+        """The requests that a selector means, as in `Faults.add`."""
         return list(filter(self._routes.matcher(on), self))
 
     def count(self, on: Selector = "*") -> int:

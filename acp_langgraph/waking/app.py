@@ -38,7 +38,6 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_MONTH: Final = 30 * 86_400.0
 _LARGEST: Final = 4 * 1024 * 1024  # bytes of a body
 _MOST: Final = 10_000  # threads that are about to be looked at
 _STORED_WITHIN: Final = (
@@ -59,7 +58,7 @@ class WakeApp:
             signed, or was sent more than five minutes ago, is refused. By default the URL is enough.
         configure: Makes what else to invoke a thread with, a `RunnableConfig` of its id.
         lock: Makes a thread's lock; by default `thread_lock`.
-        max_age: Seconds for which a URL is good, from the start of its run on.
+        max_age: Seconds for which a URL is good, from the start of its run on; a month by default.
         at_once: How many threads are gone on with at once.
 
     Raises:
@@ -74,7 +73,7 @@ class WakeApp:
         signed_by: str | Sequence[str] | None = None,
         configure: Configure | None = None,
         lock: Lock | None = None,
-        max_age: float = _MONTH,
+        max_age: float = 30 * 86_400.0,
         at_once: int = 32,
     ) -> None:
         self._threads = threads_of(graph, configure, lock)

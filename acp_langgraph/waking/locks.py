@@ -56,6 +56,10 @@ class ThreadLock:
     """
 
     def __init__(self, saver: Any, thread_id: str) -> None:
+        if saver is None:
+            raise NodeConfigurationError(
+                "a graph without a checkpointer has no threads to lock: compile it with one, and give that"
+            )
         self._saver = saver
         self._thread_id = str(thread_id)
         self._keeper: _Keeper | None = None
@@ -126,15 +130,16 @@ def thread_lock(saver: Any, thread_id: str) -> ThreadLock:
     work, takes it as well. It is not reentrant.
 
     Args:
-        saver: The graph's checkpointer: LangGraph's own for PostgreSQL, SQLite, or in memory.
+        saver: The graph's checkpointer: LangGraph's own for PostgreSQL, over a connection or a pool of them,
+            for SQLite, or in memory. A pool spares one connection for all locks.
         thread_id: The thread.
 
     Returns:
         A context manager, to be used with `with` or with `async with`, as the saver is.
 
     Raises:
-        NodeConfigurationError: On entering, if nothing is known of locks of such a saver, or its pool has
-            no connection to spare.
+        NodeConfigurationError: If there is no saver. On entering, if nothing is known of locks of such a
+            saver, or its pool has no connection to spare.
     """
     return ThreadLock(saver, thread_id)
 

@@ -35,7 +35,7 @@ class Swept(NamedTuple):
     Attributes:
         found: Threads that are suspended, or that their waker left.
         woken: Threads that went on.
-        failed: Threads whose graph failed when they did, or that could not be read.
+        failed: Threads that could not be read, or whose graph failed once it went on.
     """
 
     found: int

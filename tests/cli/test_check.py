@@ -11,6 +11,7 @@ import pytest
 
 GRAPHS = """
 import os
+from contextlib import contextmanager
 from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 from acp_langgraph import ACPNode, ApiClientConfiguration
@@ -42,6 +43,10 @@ bad = graph_of(ACPNode("review", "reviewer", HOST, "draft", Draft, "draft", None
 doubtful = graph_of(ACPNode("ask", "reviewer", HOST, "draft", None, "draft", None, "draft", None))
 away = graph_of(ACPNode("far", "shout", AWAY, "text", None, "loud", None))
 both = graph_of(*[each.nodes[name].bound for each, name in ((bad, "review"), (away, "far"))])
+@contextmanager
+def opened():
+    yield good
+
 local = StateGraph(State).add_node("n", lambda s: {}).add_edge(START, "n").compile()
 """
 
@@ -63,6 +68,10 @@ def test_a_graph_that_fits_is_said_to(project, declaring, run):
     assert f"ok  shout  shout 1.0.0  {declaring.url}" in told.stdout
     assert "compared: input" in told.stdout
     assert told.stdout.endswith("1 node fits\n")
+
+
+def test_a_graph_whose_database_is_opened_for_it_is_checked_as_it_is_woken(project, run):
+    assert run("check", f"{project.name}:opened").stdout.endswith("1 node fits\n")
 
 
 def test_each_misfit_is_told_with_what_to_do(project, run):

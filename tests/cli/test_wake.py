@@ -47,6 +47,9 @@ async def made(config):
 
 GRAPHS = {}
 
+def wanting(url, saver):
+    return None
+
 bare = of_one(node, None).builder.compile()
 """
 
@@ -107,6 +110,7 @@ def test_a_graph_that_fails_when_it_is_woken_is_a_failure(
         ("builder", "a StateGraph, and no compiled graph"),
         ("made", "a StateGraph, and no compiled graph"),
         ("GRAPHS", "a dict, and no compiled graph"),
+        ("wanting", "'saver'"),
     ],
 )
 def test_what_cannot_be_woken_is_said(run: Any, module: Any, graph: str, said: str) -> None:

@@ -87,6 +87,12 @@ def test_a_description_is_that_of_the_entry_or_else_the_first_line_of_the_module
     assert [each.description for each in load_agents([])] == ["Says it loud.", "Its own."]
 
 
+def test_what_a_module_says_of_several_graphs_describes_none_of_them():
+    write("agent.py", GRAPH + "    other = builder.compile()\n")
+
+    assert [each.description for each in load_agents(["agent.py:graph"])] == [""]
+
+
 @pytest.mark.parametrize(
     ("target", "name"),
     [
@@ -120,6 +126,17 @@ def test_a_graph_may_be_made_by_a_function_or_be_yet_to_compile(factory):
     write("agent.py", dedent(GRAPH) + factory)
 
     [agent] = load_agents(["agent.py:make"])
+
+    assert result(agent) == {"text": "HI"}
+
+
+@pytest.mark.parametrize("made", ["@contextmanager\ndef", "@asynccontextmanager\nasync def"])
+def test_a_graph_whose_database_would_be_closed_is_looked_at_and_not_served(made):
+    write("agent.py", f"{dedent(GRAPH)}from contextlib import *\n{made} make():\n    yield graph\n")
+
+    with pytest.raises(LoadError, match="context manager"):
+        load_agents(["agent.py:make"])
+    [agent] = load_agents(["agent.py:make"], to_look_at=True)
 
     assert result(agent) == {"text": "HI"}
 

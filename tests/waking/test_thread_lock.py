@@ -209,3 +209,8 @@ def test_of_an_unknown_saver_there_is_no_lock() -> None:
 
     with pytest.raises(NodeConfigurationError, match="Shelf"):
         thread_lock(Shelf(), "1").__enter__()
+
+
+def test_of_a_graph_without_a_checkpointer_there_is_no_lock() -> None:
+    with pytest.raises(NodeConfigurationError, match="without a checkpointer"):
+        thread_lock(None, "1")
