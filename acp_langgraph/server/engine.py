@@ -249,6 +249,9 @@ class Engine:
     async def _settled(self, live: Live) -> None:
         run = live.record
         while not live.settled.is_set():
+            if self._queues.first(run.thread_id) == run.run_id:
+                await live.settled.wait()  # nobody stands before it, nor will
+                return
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.limits.wait_seconds):
                     await live.settled.wait()

@@ -165,9 +165,9 @@ class Operations:
 
     async def wait_for_run_output(self, request: Request) -> Response:
         """Answer when a run stops."""
-        run = await self._find(request)
-        settled = await _unless_disconnected(request, self._engine.wait(run.run_id))
-        return _outcome(run.run_id, settled)
+        run_id = (await self._find(request)).run_id  # no more than that is kept for as long
+        settled = await _unless_disconnected(request, self._engine.wait(run_id))
+        return _outcome(run_id, settled)
 
     async def stream_run_output(self, request: Request) -> Response:
         """Stream a run, from now on or from the client's last event, until it stops."""

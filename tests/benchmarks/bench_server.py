@@ -1,7 +1,7 @@
 """`POST /runs/wait` of a trivial graph per second, beside the same graph in a bare Starlette route.
 
     python tests/benchmarks/bench_server.py                 # both, in turns
-    python tests/benchmarks/bench_server.py --stored        # cost per run with 100 to 100,000 stored
+    python tests/benchmarks/bench_server.py --stored        # the same with 1,000 to 1,000,000 stored
 
 Both servers are uvicorn in a process of their own; ours keeps its runs in a file.
 """
@@ -17,14 +17,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
 import aiohttp
+
+from acp_langgraph.server.records import new_id
 
 PROJECT = Path(__file__).parents[2]
 BODY = {"input": {"text": "hi"}}
@@ -50,13 +51,8 @@ def serve_ours(database: str) -> None:
 
 
 def serve_bare() -> None:
-    import uvicorn  # noqa: PLC0415 - for this server alone
-    from starlette.applications import Starlette  # noqa: PLC0415 - for this server alone
     from starlette.requests import Request  # noqa: PLC0415 - for this server alone
     from starlette.responses import JSONResponse  # noqa: PLC0415 - for this server alone
-    from starlette.routing import Route  # noqa: PLC0415 - for this server alone
-
-    from acp_langgraph.server.serving import _bind, _url  # noqa: PLC0415 - a free port
 
     compiled = graph()
 
@@ -64,10 +60,23 @@ def serve_bare() -> None:
         body = await request.json()
         return JSONResponse(await compiled.ainvoke(body["input"]))
 
+    serve_route("/runs/wait", run)
+
+
+def serve_route(path: str, endpoint: Any) -> None:
+    """Serve one route, with nothing else that takes time."""
+    import uvicorn  # noqa: PLC0415 - for this server alone
+    from starlette.applications import Starlette  # noqa: PLC0415 - for this server alone
+    from starlette.routing import Route  # noqa: PLC0415 - for this server alone
+
+    from acp_langgraph.server.serving import _bind, _url  # noqa: PLC0415 - a free port
+
     with _bind("127.0.0.1", 0) as bound:
         print(_url("127.0.0.1", bound), flush=True)
-        app = Starlette(routes=[Route("/runs/wait", run, methods=["POST"])])
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        app = Starlette(routes=[Route(path, endpoint, methods=["POST"])])
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        )
         uvicorn.Server(config).run(sockets=[bound])
 
 
@@ -87,9 +96,9 @@ class Server:
 
 
 @contextmanager
-def server(*arguments: str) -> Iterator[Server]:
+def server(*arguments: str, program: str = __file__) -> Iterator[Server]:
     with subprocess.Popen(
-        [sys.executable, __file__, "--serve", *arguments],
+        [sys.executable, program, "--serve", *arguments],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
@@ -164,31 +173,58 @@ def report(found: dict[str, list[Rate]], clients: int) -> None:
 
 
 def fill(database: Path, count: int) -> None:
-    """Copy the newest run until so many are stored."""
+    """Copy the newest run until so many are stored, made one after another in the last hours."""
     with closing(sqlite3.connect(database)) as connection:
         [there] = connection.execute("SELECT count(*) FROM runs").fetchone()
         names = [name for _, name, *_ in connection.execute("PRAGMA table_info(runs)")]
         row = dict(zip(names, connection.execute("SELECT * FROM runs").fetchone(), strict=True))
+        then = row["updated_at"] - 10_000 * count  # microseconds: a hundred runs a second
         connection.executemany(
             f"INSERT INTO runs VALUES ({', '.join(f':{name}' for name in names)})",  # noqa: S608 - their own names
             (
-                {**row, "seq": None, "run_id": str(uuid.uuid4()), "thread_id": str(uuid.uuid4())}
-                for _ in range(count - there)
+                {
+                    **row,
+                    "seq": None,
+                    "run_id": new_id(),
+                    "thread_id": new_id(),
+                    "created_at": then + 10_000 * number,
+                    "updated_at": then + 10_000 * number,
+                }
+                for number in range(count - there)
             ),
         )
         connection.commit()
 
 
-def flatness(seconds: float, clients: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        database = Path(folder, "runs.sqlite")
-        with server("ours", str(database)) as each:
-            measure(each, 0.2, 1)
-        for stored in (100, 1_000, 10_000, 100_000):
-            fill(database, stored)
+def flatness(seconds: float, clients: int, rounds: int) -> None:
+    """Measure servers with few and with many stored runs in turn."""
+    counts = (1_000, 100_000, 1_000_000)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        servers = {}
+        for count in counts:
+            database = Path(folder, f"{count}.sqlite")
             with server("ours", str(database)) as each:
-                measure(each, 0.5, clients)
-                print(f"{stored:7} stored: {measure(each, seconds, clients)}", flush=True)
+                measure(each, 0.2, 1)
+            fill(database, count)
+            servers[count] = stack.enter_context(server("ours", str(database)))
+            measure(servers[count], 0.5, clients)
+        found: dict[int, list[Rate]] = {count: [] for count in counts}
+        for _ in range(rounds):
+            for count, each in servers.items():
+                found[count].append(measure(each, seconds, clients))
+                print(f"{count:9,} stored: {found[count][-1]}", flush=True)
+    for count in counts[1:]:
+        rates, cpus = (
+            statistics.median(
+                getattr(many, what) / getattr(few, what)
+                for many, few in zip(found[count], found[counts[0]], strict=True)
+            )
+            for what in ("per_second", "cpu")
+        )
+        print(
+            f"{count:,} stored: {rates:.2f} of the runs per second with {counts[0]:,}, for "
+            f"{cpus:.2f} of the processor time"
+        )
 
 
 def main() -> None:
@@ -203,7 +239,7 @@ def main() -> None:
         kind, *arguments = options.serve
         serve_ours(*arguments) if kind == "ours" else serve_bare()
     elif options.stored:
-        flatness(options.seconds, options.clients)
+        flatness(options.seconds, options.clients, options.rounds)
     else:
         report(compare(options.seconds, options.clients, options.rounds), options.clients)
 
