@@ -6,7 +6,8 @@ Who may say so is told by the URL (`core.wake_urls`), and of servers that sign t
 
     202   the thread is suspended, and is looked at now
     200   it waits for nothing like that: it was woken before, is done, or was given up
-    503   it is not stored yet, or somebody is at work in it: send it again
+    503   it is not stored yet, or somebody is at work in it, or may be, for it shows a question that may just
+          have been answered: send it again
     401, 404, 410, 413   nobody that is known, nothing that is known, too old, too large
 
 It is answered before the graph goes on, for that may take as long as it likes. Should the process die meanwhile,
@@ -152,8 +153,9 @@ class WakeApp:
         if is_awaited:
             return 503
         # Where somebody is at work, or nobody is any more, the run may be of what is not stored yet.
-        is_older = view.stored_at < wake.made_at
-        return 503 if is_older and may_come and (view.is_entered or view.is_over) else 200
+        # A question may be answered long after its run was started.
+        is_at_work = view.asks or (may_come and (view.is_entered or view.is_over))
+        return 503 if view.stored_at < wake.made_at and is_at_work else 200
 
     def _take_up(self, wake: Wake) -> int:
         """Have a thread gone on with, after what is being done with it now."""

@@ -45,6 +45,7 @@ class ThreadView:
         is_over: Whether it has come to its end.
         is_woken: Whether who woke it has stored it last.
         is_paused: Whether the graph stops there by `interrupt_before` or `interrupt_after`.
+        asks: Whether it shows a question. That this was answered, and somebody is at work again, does not show.
     """
 
     stored_at: float
@@ -55,6 +56,7 @@ class ThreadView:
     is_over: bool = False
     is_woken: bool = False
     is_paused: bool = False
+    asks: bool = False
 
 
 class Threads(Protocol):
@@ -216,7 +218,7 @@ def view_of(
         is_paused: Whether the graph has static breakpoints.
     """
     waits: list[Wait] = []
-    failed = entered = anything = False
+    failed = entered = anything = questioned = False
     for error, result, interrupts in tasks:
         anything = True
         if result is not None:
@@ -225,6 +227,7 @@ def view_of(
         asks = bool(tuple(interrupts))
         failed = failed or (error is not None and (bool(own) or not asks))
         entered = entered or (error is None and not asks)
+        questioned = questioned or (asks and not own)
         waits += own
     return ThreadView(
         stored_at=datetime.fromisoformat(created_at).timestamp(),
@@ -235,6 +238,7 @@ def view_of(
         is_over=not anything,
         is_woken=bool(metadata.get(WOKEN)),
         is_paused=is_paused and entered,
+        asks=questioned,
     )
 
 

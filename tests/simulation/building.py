@@ -12,8 +12,11 @@ from simulation.memory import Settings
 from simulation.once_models import BridgeModel, QuantModel, bridge_maker, quant_maker
 from simulation.process import Machine
 from simulation.quant_models import ChatModel, TaskModel, chat_maker, task_maker
+from simulation.suspended import WAKE_URL, WakingProcess
+from simulation.waking import WakingModel, WakingScenario
 from simulation.stream_model import STREAMS, StreamingModel, WatchedNode
-from simulation.world import Budget, Scenario
+from simulation.scenario import Scenario
+from simulation.world import Budget
 
 from acp_langgraph.errors import ACPRunException, RemoteGraphError
 
@@ -35,6 +38,7 @@ __all__ = [
     "graph",
     "quant",
     "stream",
+    "suspended",
     "task",
 ]
 
@@ -184,6 +188,38 @@ def a2a(
     maker = a2a_maker(AGENTS[kind], policy, known, **(node or {}))
     made = Machine(maker, settings or Settings())
     return Scenario(kind, server, made, budget, **more)
+
+
+def suspended(
+    budget: Budget,
+    questions: tuple[str, ...] = ("color?",),
+    *,
+    model: dict[str, Any] | None = None,
+    settings: Settings | None = None,
+    node: dict[str, Any] | None = None,
+    policy: dict[str, Any] | None = None,
+    machine: dict[str, bool] | None = None,
+    webhooks: bool = True,
+    **more: Any,
+) -> WakingScenario:
+    """A graph of one `ACPNode` that suspends it, and a node behind that; with a lock.
+
+    Args:
+        budget: What may happen.
+        questions: What the agent asks.
+        model: Options of the server.
+        settings: Of the graph.
+        node: Options of the node.
+        policy: Settings of the node's job policy.
+        machine: Options of the machine.
+        webhooks: Whether the server is told whom to call.
+        **more: Fields of the scenario.
+    """
+    server = WakingModel(KINDS["searches"], questions, **(model or {}))
+    wake_url = WAKE_URL if webhooks else None
+    maker = node_maker(policy, wait="suspend", wake_url=wake_url, **(node or {}))
+    made = Machine(maker, settings or Settings(), kind=WakingProcess, **(machine or {}))
+    return WakingScenario("suspended", server, made, budget, **{"locked": True, **more})
 
 
 def stream(

@@ -24,7 +24,8 @@ from simulation.acp_model import KINDS, ACPModel, node_maker
 from simulation.graph_model import SERVERS, GraphServer, LangGraphModel, graph_maker
 from simulation.memory import RETURN, Settings
 from simulation.process import OPEN, Machine, Request
-from simulation.world import Budget, Scenario, World
+from simulation.scenario import Scenario
+from simulation.world import Budget, World
 from support.agents import asking
 from support.counted import State
 

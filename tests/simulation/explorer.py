@@ -16,7 +16,8 @@ from typing import Any
 
 from simulation.invariants import broken, broken_at_the_end
 from simulation.process import Request
-from simulation.world import Scenario, World
+from simulation.scenario import Scenario
+from simulation.world import World
 
 __all__ = ["Explored", "ViolationError", "explore", "shortest", "story", "told", "walk"]
 

@@ -11,13 +11,11 @@ import json
 from contextvars import copy_context
 from typing import Any
 
-from simulation.memory import Ended, Entry, GraphModel, Settings, written
+from simulation.memory import OUTPUT, Ended, Entry, GraphModel, Settings, written
 
 from acp_langgraph.nodes.langgraph import INTERRUPT
 
 __all__ = ["FanOut"]
-
-OUTPUT = "output"
 
 
 class Branch(GraphModel):

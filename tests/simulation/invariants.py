@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from simulation.world import Scenario, World
+from simulation.scenario import Scenario
+from simulation.world import World
+
+from acp_langgraph import is_suspended
 
 __all__ = ["broken", "broken_at_the_end"]
 
@@ -18,7 +21,7 @@ def broken(scenario: Scenario, world: World) -> str | None:
     # The attempts of one process count their steps on.
     if said is None and scenario.ordered and scenario.machine.settings.retry is None:
         said = _two_steps_in_one_place(world)
-    return said or _wrongly_shown(scenario, world)
+    return said or scenario.broken(world) or _wrongly_shown(scenario, world)
 
 
 def _of_what_was_told(scenario: Scenario, world: World) -> str | None:
@@ -112,6 +115,8 @@ def broken_at_the_end(scenario: Scenario, world: World) -> str | None:
             promise = "a run failed, and nobody was told"
         case "done" if at_work:
             promise = f"the graph is done, and {at_work[0]} is at work for nobody"
+        case "asked" if is_suspended(json.loads(human.what)):
+            promise = "it is suspended, and nobody wakes it"
         case how if how not in {"left", "done"} and human.what not in scenario.finals:
             promise = f"it does not end: {human.how} {human.what}"
     return promise or _not_shown(scenario, world)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from simulation.building import FAILED, PASSING, a2a, acp, graph, task
 from simulation.memory import Settings
-from simulation.world import Budget, Scenario
+from simulation.scenario import Scenario
+from simulation.world import Budget
 
 __all__ = ["LIMITS", "Limit"]
 

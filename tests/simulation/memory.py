@@ -48,7 +48,9 @@ from acp_langgraph.nodes.langgraph import (
 
 __all__ = [
     "NOTHING_STORED",
+    "OUTPUT",
     "RETURN",
+    "STEP",
     "Ended",
     "Entry",
     "Found",
@@ -69,6 +71,11 @@ Put: TypeAlias = tuple[Write, ...]
 """What is stored at once."""
 
 CHECKPOINT = ("", "checkpoint", "")
+OUTPUT = "output"
+"""Where is what a task came to that is not the graph's last."""
+
+STEP = "step"
+"""Where is that the next step has begun; what was written before is of another checkpoint then."""
 
 
 class Store(NamedTuple):
@@ -78,11 +85,13 @@ class Store(NamedTuple):
         checkpoint: Which input the latest checkpoint is of; 0 if there is none.
         writes: What was written with it.
         done: What the graph came to, as JSON.
+        note: Whether there is a note that a waker has the thread in hand.
     """
 
     checkpoint: int = 0
     writes: tuple[Write, ...] = ()
     done: str | None = None
+    note: bool = False
 
     def of(self, task: str, channel: str) -> str | None:
         """What a task wrote."""
@@ -95,11 +104,15 @@ NOTHING_STORED = Store()
 def landed(store: Store, number: int, write: Write) -> Store:
     """The store after a write of an entry on a checkpoint has landed."""
     if write == CHECKPOINT:
-        return Store(number) if number > store.checkpoint else store
+        return Store(number, note=store.note) if number > store.checkpoint else store
     if number != store.checkpoint:
         return store  # of a checkpoint that was never stored, or that another input has replaced
     if write[1] == "done":
         return store._replace(done=write[2])
+    if write[1] == STEP:
+        return store._replace(writes=(write,))
+    if store.of("", STEP) is not None:
+        return store
     others = tuple(each for each in store.writes if each[:2] != write[:2])
     return store._replace(writes=(*others, write))
 
@@ -198,7 +211,7 @@ class ReadKey:
 
 def written(channel: str, value: Any) -> str:
     """What is stored of a write."""
-    if channel == ERROR:
+    if channel == ERROR and value is not None:
         return json.dumps(repr(value))
     if channel == INTERRUPT:
         return json.dumps([[each.id, each.value] for each in value])

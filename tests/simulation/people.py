@@ -10,7 +10,8 @@ from simulation.fanout import open_questions
 from simulation.memory import Ended
 
 if TYPE_CHECKING:
-    from simulation.world import Happening, Scenario, World
+    from simulation.scenario import Scenario
+    from simulation.world import Happening, World
 
 __all__ = ["plain", "what_people_do"]
 

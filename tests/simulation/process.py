@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
 from functools import partial
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ from simulation.virtual import VirtualLoop
 from acp_langgraph.bridge import flow as bridge
 from acp_langgraph.core import retry
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.flow import Listen, Pause
+from acp_langgraph.core.flow import Flow, Listen, Pause, adrive
 from acp_langgraph.errors import ApiConnectionError, ApiTimeoutError
 from acp_langgraph.jobs.once import Once
 from acp_langgraph.nodes import execution
@@ -122,6 +122,11 @@ class ModelTransport:
     async def exchange(self, call: Call[Any]) -> Reply:
         reply: Reply = await self._process.perform(self.request(call, timed=self._process.timed))
         return reply
+
+    async def run(self, flow: Flow[Any]) -> Any:
+        return await adrive(flow, self)  # type: ignore[arg-type]  # as far as such flows need it
+
+    call = exchange
 
     @staticmethod
     def request(call: Call[Any], *, timed: bool) -> Request:
@@ -239,8 +244,12 @@ class Process:
 
     def feed(self, given: Input) -> Stand:
         """Give it something, and let it run until it waits; where it stands, but for the number."""
-        with certain((execution, "uuid", self._ids)):
+        with self.changed():
             return self._fed(given)
+
+    def changed(self) -> AbstractContextManager[None]:
+        """What is replaced in it."""
+        return certain((execution, "uuid", self._ids))
 
     def _fed(self, given: Input) -> Stand:
         match given:
@@ -262,7 +271,7 @@ class Process:
             case ("time", now):
                 self.now = now
             case ("restore", memory):
-                self.node.restore(memory)
+                self.restore(memory)
         self.loop.run()
         while not self.effects and self.loop.tasks and (due := self.loop.next_moment) is not None:
             self.loop.move_to(due)
@@ -277,11 +286,23 @@ class Process:
         return Stand(-1, tuple(effect for effect, _ in self.effects), puts, ended, shown)
 
     def _enter(self, entry: Entry) -> None:
-        kind = FanOut if self.settings.tasks > 1 else GraphModel
-        self.graph = kind(entry, self.settings, self.saver, self.loop)
+        self.graph = self.make_graph(entry)
         if self.watched:
             self.graph.writer = self._show
         self.main = self.loop.create_task(self.graph.run(self.node), context=copy_context())
+
+    def make_graph(self, entry: Entry) -> GraphModel:
+        """The graph that is invoked."""
+        kind = FanOut if self.settings.tasks > 1 else GraphModel
+        return kind(entry, self.settings, self.saver, self.loop)
+
+    def memory(self) -> Any:
+        """What of it outlives what it is at work on."""
+        return self.node.memory()
+
+    def restore(self, memory: Any) -> None:
+        """Be as one that remembers this."""
+        self.node.restore(memory)
 
     def _show(self, event: Any) -> None:
         if event["kind"] == "custom":
@@ -297,7 +318,7 @@ class Process:
     def state(self) -> Any:
         """All that matters to what it will do."""
         if self.is_idle:
-            return ("idle", self.node.memory(), self.now)
+            return ("idle", self.memory(), self.now)
         waited_for = {id(future): place for place, (_, future) in enumerate(self.effects)}
         graph: Any = None
         if self.graph is not None:
@@ -312,7 +333,7 @@ class Process:
         return (
             tuple(effect for effect, _ in self.effects),
             tuple(described(task.get_coro(), waited_for) for task in self.loop.tasks),
-            self.node.memory(),
+            self.memory(),
             self.now,
             graph,
         )
@@ -362,9 +383,15 @@ class Machine:
     """
 
     def __init__(
-        self, make_node: Callable[[Process], Any], settings: Settings, **options: bool
+        self,
+        make_node: Callable[[Process], Any],
+        settings: Settings,
+        *,
+        kind: type[Process] = Process,
+        **options: bool,
     ) -> None:
         self.make_node = make_node
+        self._kind = kind
         self.settings = settings
         self._options = options
         self._inputs: list[tuple[Input, ...]] = [()]
@@ -393,7 +420,7 @@ class Machine:
             number = self._numbers[value] = len(self._inputs)
             before = self._inputs[state]
             if process.is_idle:  # whatever it went through
-                self._inputs.append((("time", process.now), ("restore", process.node.memory())))
+                self._inputs.append((("time", process.now), ("restore", process.memory())))
             else:
                 self._inputs.append((*before, given))
         self._alive[number] = process
@@ -427,7 +454,7 @@ class Machine:
 
     def again(self, inputs: tuple[Input, ...]) -> Process:
         """A process that was given all that."""
-        process = Process(self.make_node, self.settings, **self._options)
+        process = self._kind(self.make_node, self.settings, **self._options)
         for given in inputs:
             process.feed(given)
         return process

@@ -25,7 +25,8 @@ from simulation.building import (
     task,
 )
 from simulation.memory import Settings
-from simulation.world import Budget, Scenario
+from simulation.scenario import Scenario
+from simulation.world import Budget
 
 __all__ = ["SCENARIOS", "scenario"]
 
