@@ -84,7 +84,7 @@ class Begin:
     """From here on a remote job is at work, or may be: whoever breaks the flow off ends it.
 
     Attributes:
-        key: What the job is, or is about to be, found by.
+        key: What the job is, or is about to be, found by; empty if from here on it is left at work.
     """
 
     key: str

@@ -22,7 +22,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from acp_langgraph.core.flow import Ask, Flow, OutOfTimeError, Progress, Step, is_over, within
+from acp_langgraph.core.flow import (
+    Ask,
+    Begin,
+    Flow,
+    OutOfTimeError,
+    Progress,
+    Step,
+    is_over,
+    within,
+)
 from acp_langgraph.errors import NotFoundException
 from acp_langgraph.jobs.job import NOT_YET, Entry, Job, Outcome, Segment
 from acp_langgraph.jobs.waiting import wait_for_job
@@ -86,6 +95,8 @@ class Waits:
             ran_here: list[bool] = []
             outcome = yield from Step("wait_for_run", partial(self._wait, segment, first, ran_here))
             if outcome["type"] != SUSPENDED:
+                if self._times:
+                    yield Begin(self._job.key)
                 return outcome, bool(ran_here)
             first = False
             # In its place may be what another attempt, or another job's wait, came to.
@@ -94,6 +105,7 @@ class Waits:
                 yield from Ask(
                     outcome["marker"], about=f"{segment['run_id']} {SUSPENDED} {self._times}"
                 )
+                yield Begin("")  # who is stopped while looking ends nothing: it needed nobody
                 self._times += 1
                 self._entry.woken = True
 

@@ -288,7 +288,7 @@ class GraphPerformer(_Performer):
 
     def begin(self, begin: Begin) -> None:
         """Know what to end, should the node be cancelled."""
-        self.run_id, self.key = None, begin.key
+        self.run_id, self.key = None, begin.key or None
 
     def progress(self, progress: Progress) -> None:
         """Give a sign of life, and show what became of the job and what the agent emitted."""
@@ -364,7 +364,7 @@ class AsyncGraphPerformer(_Performer):
 
     async def begin(self, begin: Begin) -> None:
         """Know what to end, should the node be cancelled."""
-        self.run_id, self.key = None, begin.key
+        self.run_id, self.key = None, begin.key or None
 
     async def progress(self, progress: Progress) -> None:
         """Give a sign of life, and show what became of the job and what the agent emitted."""

@@ -21,8 +21,9 @@ from langgraph.types import Command, interrupt
 from support.colors import Color
 from support.waking import Agents, State, at, of_one, suspending, swept
 
-from acp_langgraph import Sweeper, split_interrupts
+from acp_langgraph import ACPNode, Sweeper, split_interrupts
 from acp_langgraph.nodes import suspending as noted
+from acp_langgraph.testing import Answer, Ask, FakeACPServer, Fault, Gate, Work
 from acp_langgraph.waking.finding import WOKEN
 from acp_langgraph.waking.sweeping import _is_due
 
@@ -230,3 +231,27 @@ def test_a_run_that_is_young_is_looked_at_in_each_sweep_and_an_old_one_seldom() 
     looked_at = sum(_is_due(str(number), now - 86_400, 30.0) for number in range(2000))
     assert 50 < looked_at < 150
     assert all(_is_due(str(number), now - 86_400, None) for number in range(100))
+
+
+async def test_a_sweeper_that_is_stopped_while_a_node_looks_ends_no_run() -> None:
+    work, look = Gate(), Gate()
+    script = [Work(work), Ask("color?"), Answer(lambda run: {"text": run.answers[0]})]
+    with FakeACPServer({"work": script}) as server:
+        node = ACPNode("remote", "work", server.url, "text", output_path="text", wait="suspend")
+        graph = of_one(node)
+        await graph.ainvoke({"text": "hi"}, at("1"))
+        work.open()
+        # The sweeper looks, and again once it has the lock; the third is the node that it has woken.
+        faults = Fault.none(), Fault.none(), Fault.hold(look)
+        server.faults.add(*faults, on="get_stateless_run")
+        sweeping = asyncio.create_task(Sweeper(graph).asweep())
+        await asyncio.to_thread(look.wait_arrival)
+        sweeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sweeping
+        look.open()
+        await Sweeper(graph).asweep()
+        questions, _ = split_interrupts(await graph.aget_state(at("1")))
+        assert [each.value for each in questions] == ["color?"]
+        assert (server.created, server.requests.count("cancel_stateless_run")) == (1, 0)
+        await node.aclose()
