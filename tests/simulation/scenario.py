@@ -325,9 +325,7 @@ class Scenario:
     def entered(self, world: World, how: str, given: str = "", *, fresh: bool = False) -> World:
         number = world.inputs + 1 if how == "new" else world.store.checkpoint
         entry = Entry(how, given, number, world.store)
-        idle = next(
-            (i for i, p in enumerate(world.procs) if not (p.is_at_work or p.wakes)), None
-        )
+        idle = next((i for i, p in enumerate(world.procs) if not (p.is_at_work or p.wakes)), None)
         if idle is None or fresh:
             idle, world = len(world.procs), world._replace(procs=(*world.procs, Proc(0)))
         world = self._with(world, idle, world.procs[idle]._replace(number=number, told=False))

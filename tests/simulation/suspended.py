@@ -17,7 +17,17 @@ from typing import Any
 
 from langgraph.errors import UnknownInterruptError
 from simulation.local_state import opaque
-from simulation.memory import ERROR, INTERRUPT, OUTPUT, STEP, Entry, GraphModel, Store, read, written
+from simulation.memory import (
+    ERROR,
+    INTERRUPT,
+    OUTPUT,
+    STEP,
+    Entry,
+    GraphModel,
+    Store,
+    read,
+    written,
+)
 from simulation.process import Input, Process, Request, Stand, certain
 
 from acp_langgraph.core import wake_urls

@@ -162,7 +162,9 @@ class WakingScenario(Scenario):
         what = f"the notice of {notice.run}"
         if self.loses:
             yield f"{what} is lost", without
-        if notice.refused == world.store:  # there must have happened something before it is sent again
+        if (
+            notice.refused == world.store
+        ):  # there must have happened something before it is sent again
             return
         for place, after in self._waking(without, idle=False):
             heard = self._given(self._as(after, place, "hears"), place, ("notice", notice.url))
@@ -216,8 +218,9 @@ class WakingScenario(Scenario):
                 left = Ended("left", human.what or human.how, human.more)
                 yield "and it is left at that", world._replace(human=left)
             if world.budget.agains:
-                yield "somebody invokes the graph again", self._by_people(
-                    world.spending("agains"), "none"
+                yield (
+                    "somebody invokes the graph again",
+                    self._by_people(world.spending("agains"), "none"),
                 )
             return
         yield from self._of_what_is_shown(world)
@@ -388,7 +391,11 @@ def _waits(store: Store) -> list[dict[str, Any]]:
     if store.of("", STEP) is not None or store.done is not None:
         return []
     shown = store.of(task_of(store), INTERRUPT)
-    return [value for _, value in json.loads(shown)] if shown and is_suspended(_json(shown)[0][1]) else []
+    return (
+        [value for _, value in json.loads(shown)]
+        if shown and is_suspended(_json(shown)[0][1])
+        else []
+    )
 
 
 def _is_asleep(world: World) -> bool:
