@@ -81,7 +81,7 @@ async def ask(url: str, path: str, body: Any, method: str) -> asyncio.StreamWrit
 
 
 async def measure(each: Server, path: str, body: Any = None, method: str = "POST") -> float:
-    """kB of memory that one request takes which is waited for."""
+    """Memory that one request takes, in kB, which is waited for."""
     sizes, connections = [], []
     for _ in range(2):
         for _ in range(POLLS // 50):
@@ -103,7 +103,7 @@ async def settled(each: Server) -> None:
 
 
 async def poll(each: Server) -> float:
-    """kB of a long poll for a run that is there."""
+    """Memory of a long poll, in kB, for a run that is there."""
     async with (
         aiohttp.ClientSession() as session,
         session.post(f"{each.url}/runs", json=bench_server.BODY) as answer,

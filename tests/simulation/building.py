@@ -12,10 +12,10 @@ from simulation.memory import Settings
 from simulation.once_models import BridgeModel, QuantModel, bridge_maker, quant_maker
 from simulation.process import Machine
 from simulation.quant_models import ChatModel, TaskModel, chat_maker, task_maker
+from simulation.scenario import Scenario
+from simulation.stream_model import STREAMS, StreamingModel, WatchedNode
 from simulation.suspended import WAKE_URL, WakingProcess
 from simulation.waking import WakingModel, WakingScenario
-from simulation.stream_model import STREAMS, StreamingModel, WatchedNode
-from simulation.scenario import Scenario
 from simulation.world import Budget
 
 from acp_langgraph.errors import ACPRunException, RemoteGraphError
