@@ -26,6 +26,7 @@ from simulation.building import (
 )
 from simulation.memory import Settings
 from simulation.scenario import Scenario
+from simulation.waking_scenarios import WAKING
 from simulation.world import Budget
 
 __all__ = ["SCENARIOS", "scenario"]
@@ -341,6 +342,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         settings=Settings(remembers=False, survives=False),
         in_memory=True,
     ),
+    **WAKING,
 }
 
 
