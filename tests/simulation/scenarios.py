@@ -319,7 +319,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         leaves=True,
     ),
     "Quant's chats": lambda deep: chat(
-        Budget(crashes=1 + deep, faults=1 + deep, agains=5),
+        Budget(crashes=2, faults=1 + deep, agains=5),
         errors=PASSING,
         finals=UNKNOWN,
         leaves=True,
