@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from simulation.explorer import explore, shortest, story, told, walk
 from simulation.limits import LIMITS
-from simulation.mutants import MUTANTS, living
+from simulation.mutants import MUTANTS
+from simulation.mutating import living
 from simulation.scenarios import SCENARIOS, scenario
 
 

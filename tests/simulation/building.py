@@ -10,7 +10,7 @@ from simulation.acp_model import KINDS, ACPModel, node_maker
 from simulation.graph_model import SERVERS, LangGraphModel, graph_maker
 from simulation.memory import Settings
 from simulation.once_models import BridgeModel, QuantModel, bridge_maker, quant_maker
-from simulation.process import Machine
+from simulation.machine import Machine
 from simulation.quant_models import ChatModel, TaskModel, chat_maker, task_maker
 from simulation.scenario import Scenario
 from simulation.stream_model import STREAMS, StreamingModel, WatchedNode
@@ -125,7 +125,7 @@ def chat(
 
 def task(budget: Budget, *, rivals: int = 0, **more: Any) -> Scenario:
     """A graph of one node that does a task of Quant's; beside so many workers of others."""
-    machine = Machine(task_maker(), Settings(state={}))
+    machine = Machine(task_maker(lease=2.0), Settings(state={}), timed=True)
     return Scenario("task", TaskModel(rivals), machine, budget, **more)
 
 

@@ -47,7 +47,7 @@ def told(trace: list[str]) -> list[str]:
     """A trace as it is told: without what always happens and changes nothing."""
     lines = [line for line in trace if not _OF_NO_ACCOUNT.search(line)]
     for begin in range(len(lines)):
-        for length in range(1, 7):
+        for length in range(1, 13):
             first, *others = (
                 lines[begin + n * length : begin + (n + 1) * length] for n in range(3)
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simulation.building import FAILED, PASSING, a2a, acp, graph, task
+from simulation.building import FAILED, PASSING, a2a, acp, graph, suspended, task
 from simulation.memory import Settings
 from simulation.scenario import Scenario
 from simulation.world import Budget
@@ -176,5 +176,11 @@ LIMITS = (
         lambda: task(Budget(), rivals=1, errors=frozenset({"TaskTakenError"})),
         "was recorded although another worker has the task",
         "another worker takes the task",
+    ),
+    Limit(
+        "who answers while somebody wakes has the rest of the graph done twice",
+        lambda: suspended(Budget(wrongs=1, rests=2), (), locked=False),
+        "at work 2 times",
+        "types something into the field of the wait",
     ),
 )

@@ -38,7 +38,6 @@ __all__ = [
     "OPEN_TASK",
     "Effect",
     "Input",
-    "Machine",
     "ModelTransport",
     "Process",
     "Request",
@@ -54,8 +53,6 @@ store; a `pause` of so many seconds."""
 Input: TypeAlias = tuple[Any, ...]
 """What a process is given: `enter` with an entry; the `reply` to an effect by its place; `cancel`; `drain`."""
 
-_MOST_ALIVE = 500
-_MOST_INPUTS = 60
 OPEN = "wait_for_run_output"
 """The operation of a request that began something and stays open until that is done."""
 
@@ -372,89 +369,3 @@ def _media_type(content: bytes) -> str:
         case b"<":
             return "text/html"
     return "text/plain"
-
-
-class Machine:
-    """What processes of one kind do, each thing worked out once.
-
-    Attributes:
-        worked_out: How often something had to be worked out.
-        looked_up: How often it was known.
-    """
-
-    def __init__(
-        self,
-        make_node: Callable[[Process], Any],
-        settings: Settings,
-        *,
-        kind: type[Process] = Process,
-        **options: bool,
-    ) -> None:
-        self.make_node = make_node
-        self._kind = kind
-        self.settings = settings
-        self._options = options
-        self._inputs: list[tuple[Input, ...]] = [()]
-        self._numbers: dict[Any, int] = {self.again(()).state(): 0}
-        self._known: dict[tuple[int, Input], Stand] = {}
-        self._alive: dict[int, Process] = {}
-        self.worked_out = 0
-        self.looked_up = 0
-
-    def step(self, state: int, given: Input) -> Stand:
-        """Where a process stands that was given something in a state."""
-        stand = self._known.get((state, given))
-        if stand is not None:
-            self.looked_up += 1
-            return stand
-        self.worked_out += 1
-        if len(self._inputs[state]) > _MOST_INPUTS:
-            stand = Stand(state, ended=Ended("failed", "EndlessError", "it goes on and on"))
-            self._known[state, given] = stand
-            return stand
-        process = self._alive.pop(state, None) or self.again(self._inputs[state])
-        stand = process.feed(given)
-        value = process.state()
-        number = self._numbers.get(value)
-        if number is None:
-            number = self._numbers[value] = len(self._inputs)
-            before = self._inputs[state]
-            if process.is_idle:  # whatever it went through
-                self._inputs.append((("time", process.now), ("restore", process.memory())))
-            else:
-                self._inputs.append((*before, given))
-        self._alive[number] = process
-        if len(self._alive) > _MOST_ALIVE:
-            del self._alive[next(iter(self._alive))]
-        stand = self._known[state, given] = stand._replace(state=number)
-        return stand
-
-    @property
-    def is_timed(self) -> bool:
-        """Whether time passes."""
-        return self._options.get("timed", False)
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether somebody watches what nodes emit."""
-        return self._options.get("watched", False)
-
-    @property
-    def states(self) -> int:
-        """How many states are known."""
-        return len(self._inputs)
-
-    def inputs_of(self, state: int) -> tuple[Input, ...]:
-        """All that a process in a state was given."""
-        return self._inputs[state]
-
-    def given_to(self, state: int) -> list[Input]:
-        """What processes in a state were given next."""
-        return [given for known, given in self._known if known == state]
-
-    def again(self, inputs: tuple[Input, ...]) -> Process:
-        """A process that was given all that."""
-        process = self._kind(self.make_node, self.settings, **self._options)
-        for given in inputs:
-            process.feed(given)
-        return process

@@ -22,6 +22,7 @@ from acp_langgraph.quant.polling import Pace
 
 __all__ = ["ChatModel", "TaskModel", "chat_maker", "task_maker"]
 
+_FOR_EVER = 10**9
 WORK = "the work on the task"
 """The operation of what a worker does, which is nobody's protocol."""
 
@@ -153,6 +154,7 @@ class TaskRecord(NamedTuple):
         worked: How often our workers have done it.
         rivals: How often another worker may still take it.
         overwritten: Whether what came of our work was recorded while another worker had it.
+        until: Until when it is held, as the claim says.
     """
 
     status: str = "pending"
@@ -161,6 +163,7 @@ class TaskRecord(NamedTuple):
     worked: int = 0
     rivals: int = 0
     overwritten: bool = False
+    until: int = 0
 
 
 class TaskModel:
@@ -176,7 +179,9 @@ class TaskModel:
     def moves(self, server: TaskRecord) -> list[tuple[str, TaskRecord]]:
         """That the other worker takes the task, or is done with it."""
         if server.rivals and server.status != "completed":
-            taken = server._replace(status="in_progress", token="another", rivals=0)
+            taken = server._replace(
+                status="in_progress", token="another", rivals=0, until=_FOR_EVER
+            )
             return [("another worker takes the task", taken)]
         if server.token == "another" and server.status == "in_progress":
             done = server._replace(status="completed", result='{"result": "made by another"}')
@@ -226,11 +231,13 @@ class TaskModel:
             if server.token == "another" and body.get("result"):
                 server = server._replace(overwritten=True)
             server = server._replace(
-                status=body.get("status", server.status), token=claim.get("token", server.token)
+                status=body.get("status", server.status),
+                token=claim.get("token", server.token),
+                until=claim.get("until", server.until),
             )
             if body.get("result") is not None:
                 server = server._replace(result=json.dumps(body["result"]))
-        held = {CLAIM: {"token": server.token, "until": 60_000}} if server.token else {}
+        held = {CLAIM: {"token": server.token, "until": server.until}} if server.token else {}
         shown = {"taskId": "task", "title": "", "status": server.status, "metadata": held}
         if server.result:
             shown["result"] = json.loads(server.result)

@@ -12,7 +12,8 @@ from typing import Any
 
 from simulation.memory import CHECKPOINT, NOTHING_STORED, Ended, Entry, Put, Store, landed
 from simulation.people import what_people_do
-from simulation.process import HEARS, OPEN, OPEN_TASK, Input, Machine, Request, Stand
+from simulation.machine import Machine
+from simulation.process import HEARS, OPEN, OPEN_TASK, Input, Request, Stand
 from simulation.world import Budget, Happening, Proc, World
 
 from acp_langgraph.nodes.langgraph import ERROR

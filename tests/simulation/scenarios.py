@@ -26,6 +26,7 @@ from simulation.building import (
 )
 from simulation.memory import Settings
 from simulation.scenario import Scenario
+from simulation.waking_scenarios import WAKING
 from simulation.world import Budget
 
 __all__ = ["SCENARIOS", "scenario"]
@@ -331,7 +332,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         leaves=True,
     ),
     "Quant's chats": lambda deep: chat(
-        Budget(crashes=1 + deep, faults=1 + deep, agains=5),
+        Budget(crashes=2, faults=1 + deep, agains=5),
         errors=PASSING,
         finals=UNKNOWN,
         leaves=True,
@@ -354,6 +355,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         settings=Settings(remembers=False, survives=False),
         in_memory=True,
     ),
+    **WAKING,
 }
 
 

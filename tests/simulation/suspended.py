@@ -70,12 +70,16 @@ class SuspendedGraph(GraphModel):
     Args:
         process: The process that it is in.
         entry: How it is invoked.
+        is_by_waker: Whether a waker invokes it.
         is_woken: Whether who invokes it leaves a note of that in its checkpoints.
     """
 
-    def __init__(self, process: Process, entry: Entry, *, is_woken: bool = False) -> None:
+    def __init__(
+        self, process: Process, entry: Entry, *, is_by_waker: bool = False, is_woken: bool = False
+    ) -> None:
         super().__init__(entry, process.settings, process.saver, process.loop)
         self.process = process
+        self.is_by_waker = is_by_waker
         self.is_woken = is_woken
 
     async def run(self, node: Any) -> None:
@@ -97,7 +101,7 @@ class SuspendedGraph(GraphModel):
         if result is None:
             result = written("", await self._attempts(node))
             self._store((self.task_id, OUTPUT, result))
-        self._store(("", STEP, json.dumps([self.is_woken, result])))
+        self._store(("", STEP, json.dumps([self.is_woken, result, self.is_by_waker])))
         return result
 
 
@@ -126,10 +130,11 @@ class ThreadsGraph:
         given = value.resume if is_answered else None
         by_id = isinstance(given, Mapping)
         if by_id and not set(given) <= {each.id for each in _interrupts(store)}:
-            raise UnknownInterruptError(f"none of {', '.join(given)}")
+            raise UnknownInterruptError("it is not pending", reason="not_pending")
         how = ("by_id" if by_id else "plain") if is_answered else "none"
         entry = Entry(how, json.dumps(given) if is_answered else "", store.checkpoint, store)
-        graph = SuspendedGraph(process, entry, is_woken=bool(config["metadata"].get(WOKEN)))
+        is_woken = bool(config["metadata"].get(WOKEN))
+        graph = SuspendedGraph(process, entry, is_by_waker=True, is_woken=is_woken)
         process.graph = graph
         process.main = process.loop.create_task(graph.run(process.node), context=copy_context())
         await process.main

@@ -12,6 +12,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
     DOCS / "guarantees.md",
     DOCS / "guides" / "failures.md",
+    DOCS / "guides" / "suspended-waits.md",
     *(DOCS / "protocols").glob("*.md"),
 ]
 WORDS = " ".join(" ".join(page.read_text().split()) for page in PAGES)

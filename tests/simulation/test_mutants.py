@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from simulation.explorer import shortest, told
-from simulation.mutants import MUTANTS, Mutant, living
+from simulation.mutants import MUTANTS
+from simulation.mutating import Mutant, living
 from simulation.scenarios import scenario
 
 

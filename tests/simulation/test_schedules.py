@@ -9,14 +9,10 @@ import pytest
 from simulation.explorer import explore, walk
 from simulation.scenarios import SCENARIOS, scenario
 
-# Where a worker that died holds a task, its lease is waited for; and the clock is no part of a world.
-WAITS_FOR_A_LEASE = {"Quant's tasks"}
-
-
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_schedule_keeps_the_promises(name: str) -> None:
     found = explore(scenario(name))
-    assert found.circles == 0 or name in WAITS_FOR_A_LEASE  # it ends
+    assert found.circles == 0  # it ends
     assert found.schedules > 1
 
 

@@ -104,12 +104,10 @@ class WakingScenario(Scenario):
     Attributes:
         wakers: How many processes may wake threads at once.
         loses: Whether notices may be lost.
-        types: What somebody may type into the field of a wait, as if it were a question.
     """
 
     wakers: int = 1
     loses: bool = True
-    types: str = ""
 
     # What happens
 
@@ -150,7 +148,7 @@ class WakingScenario(Scenario):
         """What whoever wants the graph done may do next, and what is told."""
         for index, notice in enumerate(world.server.notices):
             yield from self._of_notice(world, index, notice)
-        if world.budget.sweeps and _is_asleep(world):
+        if world.budget.sweeps and world.store.checkpoint:
             yield from self._sweeping(world.spending("sweeps"), "")
         yield from self._of_whoever_asks(world)
 
@@ -403,6 +401,6 @@ def _is_asleep(world: World) -> bool:
     store = world.store
     step = store.of("", STEP)
     if step is not None:
-        return bool(json.loads(step)[0]) and store.done is None
+        return bool(json.loads(step)[2]) and store.done is None
     is_left = bool(_waits(store)) or (store.of(task_of(store), OUTPUT) is not None and store.note)
     return is_left and store.of(task_of(store), ERROR) in {None, "null"}
