@@ -25,8 +25,6 @@ from typing import Any, TypedDict
 
 import aiohttp
 
-from acp_langgraph.server.records import new_id
-
 PROJECT = Path(__file__).parents[2]
 BODY = {"input": {"text": "hi"}}
 
@@ -174,6 +172,8 @@ def report(found: dict[str, list[Rate]], clients: int) -> None:
 
 def fill(database: Path, count: int) -> None:
     """Copy the newest run until so many are stored, made one after another in the last hours."""
+    from acp_langgraph.server.records import new_id  # noqa: PLC0415 - not for the bare server
+
     with closing(sqlite3.connect(database)) as connection:
         [there] = connection.execute("SELECT count(*) FROM runs").fetchone()
         names = [name for _, name, *_ in connection.execute("PRAGMA table_info(runs)")]
