@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphBubbleUp
 from simulation.local_state import opaque
-from simulation.memory import RETURN, Entry, Found, GraphModel, Put, as_stored, written
 from simulation.machine import Machine
+from simulation.memory import RETURN, Entry, Found, GraphModel, Put, as_stored, written
 from simulation.process import HEARS, Effect, Input, ModelTransport, Request, certain, settle
 
 from acp_langgraph.core.calls import Call, Reply

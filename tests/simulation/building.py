@@ -8,9 +8,9 @@ from langgraph.types import RetryPolicy
 from simulation.a2a_model import AGENTS, A2AModel, a2a_maker
 from simulation.acp_model import KINDS, ACPModel, node_maker
 from simulation.graph_model import SERVERS, LangGraphModel, graph_maker
+from simulation.machine import Machine
 from simulation.memory import Settings
 from simulation.once_models import BridgeModel, QuantModel, bridge_maker, quant_maker
-from simulation.machine import Machine
 from simulation.quant_models import ChatModel, TaskModel, chat_maker, task_maker
 from simulation.scenario import Scenario
 from simulation.stream_model import STREAMS, StreamingModel, WatchedNode

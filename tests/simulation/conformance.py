@@ -22,8 +22,8 @@ from langgraph.types import Command, RetryPolicy
 from simulation.a2a_model import AGENTS, A2AModel, TaskServer, a2a_maker
 from simulation.acp_model import KINDS, ACPModel, node_maker
 from simulation.graph_model import SERVERS, GraphServer, LangGraphModel, graph_maker
-from simulation.memory import RETURN, Settings
 from simulation.machine import Machine
+from simulation.memory import RETURN, Settings
 from simulation.process import OPEN, Request
 from simulation.scenario import Scenario
 from simulation.world import Budget, World

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulation.machine import Machine
 from simulation.memory import CHECKPOINT, NOTHING_STORED, Ended, Entry, Put, Store, landed
 from simulation.people import what_people_do
-from simulation.machine import Machine
 from simulation.process import HEARS, OPEN, OPEN_TASK, Input, Request, Stand
 from simulation.world import Budget, Happening, Proc, World
 

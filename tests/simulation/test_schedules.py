@@ -9,6 +9,7 @@ import pytest
 from simulation.explorer import explore, walk
 from simulation.scenarios import SCENARIOS, scenario
 
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_schedule_keeps_the_promises(name: str) -> None:
     found = explore(scenario(name))

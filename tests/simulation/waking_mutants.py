@@ -89,8 +89,8 @@ WAKING_MUTANTS: Final = (
     Mutant(
         "waking: whoever is woken reads the run, whatever it was woken with",
         "acp_langgraph.jobs.suspending",
-        "if outcome[\"type\"] != SUSPENDED:",
-        "if outcome[\"type\"] != SUSPENDED or self._times:",
+        'if outcome["type"] != SUSPENDED:',
+        'if outcome["type"] != SUSPENDED or self._times:',
         "suspended, and somebody types into it",
     ),
     Mutant(

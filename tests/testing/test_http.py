@@ -170,7 +170,7 @@ def test_a_port_of_the_tests_choice_is_used(client):
 
 
 def test_there_is_no_port_before_the_start():
-    with pytest.raises(RuntimeError, match="no port before it has been started"):
+    with pytest.raises(RuntimeError, match="has no port before it is started"):
         _ = FakeHTTPServer(echo).url
 
 

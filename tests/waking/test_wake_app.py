@@ -124,7 +124,8 @@ def test_a_notice_that_is_replayed_an_hour_later_wakes_nothing_and_answers_nothi
         pass
     later = SimpleNamespace(time=lambda: time.time() + 3700)
     monkeypatch.setattr("acp_langgraph.waking.app.time", later)
-    assert httpx.post(post.url + notice.path, content=notice.body).status_code == 200
+    # By all that can be told, the question may just have been answered: it is to come again.
+    assert httpx.post(post.url + notice.path, content=notice.body).status_code == 503
     assert len(split_interrupts(woken.graph.get_state(at(text))).questions) == 1
     woken.graph.invoke(Command(resume="blue"), at(text))
     assert httpx.post(post.url + notice.path, content=notice.body).status_code == 202  # a look
