@@ -58,7 +58,7 @@ settings.register_profile("million", max_examples=200_000)  # several tests mult
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--kills", default=10, help="how often each kill test kills; 200 is the full count"
+        "--kills", default=5, help="how often each kill test kills; 200 is the full count"
     )
     parser.addoption(
         "--suspended",

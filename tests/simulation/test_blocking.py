@@ -9,7 +9,7 @@ from simulation.blocking import awaiting, blocking
 from simulation.explorer import explore
 from simulation.scenarios import scenario
 
-HISTORIES = 150
+HISTORIES = 60
 
 
 @pytest.mark.parametrize(
