@@ -8,7 +8,6 @@ from simulation.mutants import MUTANTS
 from simulation.mutating import Mutant, living
 from simulation.scenarios import scenario
 
-
 # What wakes is explored for long; `python tests/simulation --mutants` has all of its mutants.
 QUICK = [each for each in MUTANTS if not each.name.startswith("waking: ")]
 
