@@ -41,6 +41,8 @@ SHOWN: Final = ("langgraph", "langchain-core", "pydantic", "httpx", "aiohttp")
 ENVIRONMENT: Final = {
     name: each for name, each in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
 }
+# uv brings certificates of its own, and pip trusts this machine's; the older and the newer name of that.
+os.environ |= {"UV_NATIVE_TLS": "1", "UV_SYSTEM_CERTS": "1"}
 TELL: Final = (
     "import json, platform, sys\n"
     "from importlib.metadata import version\n"
