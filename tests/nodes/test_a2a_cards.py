@@ -200,6 +200,17 @@ def test_a_card_that_is_too_large_is_not_held(color: Color) -> None:
         assert server.created == 0
 
 
+@pytest.mark.parametrize("operation", ["get_agent_card", "SendMessage"])
+def test_credentials_do_not_follow_to_another_host(color: Color, operation: str) -> None:
+    with FakeA2AServer() as elsewhere, FakeA2AServer() as server:
+        moved = Response.text("", 307, headers={"location": f"{elsewhere.url}/rpc"})
+        server.faults.add(Fault.respond(moved), on=operation, times=None)
+        graph = remembering(server, headers={"authorization": "Bearer s3cret"})
+        with pytest.raises(ApiException, match="307"):
+            color.invoke(graph, INPUT, ON_A_THREAD)
+        assert list(elsewhere.requests) == []
+
+
 def test_an_error_of_no_known_code_is_an_error_all_the_same(color: Color) -> None:
     error = {"code": "E7", "message": "strange", "data": 7}
     told = Response.json({"jsonrpc": "2.0", "id": "1", "error": error})
