@@ -106,8 +106,8 @@ def test_a_message_that_was_answered_by_a_message_is_not_sent_again_once_its_ans
 ) -> None:
     with FakeA2AServer([Answer("only a message")], tasks=False) as server:
         make = job_for(server.url, color_name, "sync", tmp_path)
-        sent = []
-        for kills in jobs(points // 2, count_ticks(zygote, make)):
+        sent, ticks = [], count_ticks(zygote, make)
+        for kills in [*jobs(points // 2, ticks), [ticks]]:
             job = make()
             ended = until_done(zygote, job, kills)
             assert (ended["exit"], ended["values"]) == (0, "only a message"), (kills, ended)
