@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,10 +10,15 @@ import pytest
 
 from acp_langgraph.a2a.calls import (
     CANCEL_TASK,
+    CREATE_PUSH_CONFIG,
+    DELETE_PUSH_CONFIG,
     GET_EXTENDED_AGENT_CARD,
+    GET_PUSH_CONFIG,
     GET_TASK,
+    LIST_PUSH_CONFIGS,
     LIST_TASKS,
     SEND_MESSAGE,
+    SEND_STREAMING_MESSAGE,
     SUBSCRIBE_TO_TASK,
     Binding,
     HttpJson,
@@ -109,6 +115,35 @@ def test_a_task_may_be_followed(server: FakeA2AServer, binding: Binding) -> None
     assert b"Which size?" in first
 
 
+def test_a_message_may_be_followed_at_once(server: FakeA2AServer, binding: Binding) -> None:
+    with Transport(server.url) as transport:
+        chunks = b"".join(
+            transport.stream(binding.call(SEND_STREAMING_MESSAGE, {"message": HELLO}))
+        )
+    told = [
+        binding.read(SEND_STREAMING_MESSAGE, json.loads(line.removeprefix(b"data: ")))
+        for line in chunks.splitlines()
+        if line.startswith(b"data: ")
+    ]
+    assert told[0].task.id == server.task.task_id
+    assert told[-1].status_update.status.message.parts[0].text == "Which size?"
+
+
+def test_a_tasks_webhooks_are_made_read_listed_and_deleted(
+    server: FakeA2AServer, binding: Binding
+) -> None:
+    task = send(server, binding).id
+    hook = {"url": "https://hooks.example/7", "token": "t0ken"}
+    made = done(server, binding, CREATE_PUSH_CONFIG, taskId=task, **hook)
+    assert (made.task_id, made.url, made.token) == (task, *hook.values())
+    assert "t0ken" not in repr(made)
+    ids = {"taskId": task, "id": made.id}
+    assert done(server, binding, GET_PUSH_CONFIG, **ids) == made
+    assert done(server, binding, LIST_PUSH_CONFIGS, taskId=task).configs == [made]
+    done(server, binding, DELETE_PUSH_CONFIG, **ids)
+    assert done(server, binding, LIST_PUSH_CONFIGS, taskId=task).configs == []
+
+
 def test_a_tenant_is_named_where_a_server_has_several() -> None:
     assert HttpJson("/rest/", "acme").call(GET_TASK, {"id": "7"}).path == "/rest/acme/tasks/7"
     assert JsonRpc("/rpc", "acme").call(GET_TASK, {"id": "7"}).body["params"]["tenant"] == "acme"
@@ -118,6 +153,29 @@ def test_what_is_unknown_is_said_alike(server: FakeA2AServer, binding: Binding) 
     with pytest.raises(NotFoundException, match="Task not found") as caught:
         done(server, binding, GET_TASK, id="nope")
     assert reason_of(caught.value) == "TASK_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "error"),
+    [
+        (400, "INVALID_PARAMS", UnprocessableEntityException),
+        (400, "CONTENT_TYPE_NOT_SUPPORTED", UnprocessableEntityException),
+        (404, "METHOD_NOT_FOUND", UnexpectedStatusException),
+        (404, "TASK_NOT_FOUND", NotFoundException),
+        (400, "SOMETHING_ELSE", BadRequestException),
+    ],
+)
+def test_an_error_of_http_json_is_the_one_that_json_rpc_has_for_its_reason(
+    status: int, reason: str, error: type[ApiException]
+) -> None:
+    told = {"code": status, "message": "so it is", "details": [{"reason": reason}]}
+    with FakeA2AServer(binding="HTTP+JSON") as server:
+        refused = Fault.respond(Response.json({"error": told}, status))
+        server.faults.add(refused, on="GetTask", times=None)
+        with pytest.raises(error, match="so it is") as caught:
+            done(server, HttpJson("/rest"), GET_TASK, id="7")
+    assert type(caught.value) is error
+    assert reason_of(caught.value) == reason
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,23 @@ def test_where_tasks_cannot_be_listed_there_is_no_second_task(
         assert 0 in outcomes
 
 
+@pytest.mark.parametrize("color_name", ["sync", "async"])
+def test_a_message_that_was_answered_by_a_message_is_not_sent_again_once_its_answer_is_stored(
+    zygote: Zygote, color_name: str, points: int, tmp_path: Path
+) -> None:
+    with FakeA2AServer([Answer("only a message")], tasks=False) as server:
+        make = job_for(server.url, color_name, "sync", tmp_path)
+        sent, ticks = [], count_ticks(zygote, make)
+        for kills in [*jobs(points // 2, ticks), [ticks]]:
+            job = make()
+            ended = until_done(zygote, job, kills)
+            assert (ended["exit"], ended["values"]) == (0, "only a message"), (kills, ended)
+            sent.append(sum(task.input == job["thread"] for task in server.tasks))
+        assert max(sent) <= 2  # once more for a kill between the answer and its storing
+        assert sent[-1] == 1
+        assert server.requests.count("GetTask") == 0
+
+
 @pytest.mark.parametrize("spoken", ["JSONRPC 1.0", "HTTP+JSON 1.0", "JSONRPC 0.3", "SDK 0.3"])
 @pytest.mark.parametrize("color_name", ["sync", "async"])
 def test_an_agent_of_the_a2a_projects_sdk_does_one_task_as_well(

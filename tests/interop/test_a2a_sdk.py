@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -21,13 +22,18 @@ from support.a2a_agent import SPOKEN_BY_SDKS, Baker, baker
 from support.a2a_graph import a2a_graph
 from support.colors import Color
 
+from acp_langgraph.a2a import calls
+from acp_langgraph.a2a.card import find_card
+from acp_langgraph.a2a.peer import Peer, bindings_of
 from acp_langgraph.errors import (
     A2ATaskError,
     A2ATaskRejectedError,
     CheckpointerRequiredError,
     UnknownOutcomeError,
 )
+from acp_langgraph.jobs.job import JobPolicy
 from acp_langgraph.testing import Fault, FaultyProxy
+from acp_langgraph.transport import Transport
 
 PROJECT = Path(__file__).parents[2]
 ON_A_THREAD: Any = {"configurable": {"thread_id": "1"}}
@@ -156,6 +162,33 @@ def test_a_lost_answer_begins_no_second_task(color: Color, agent: Baker, fault: 
         else:
             assert state["answer"] == "hello"
         assert len(agent.executed) == 1
+
+
+def test_a_tasks_webhooks_are_kept_and_a_message_may_be_followed_at_once(agent: Baker) -> None:
+    if not isinstance(agent, Baker):
+        pytest.skip("its SDK would need a store for them")
+    with Transport(agent.url) as transport:
+        found = transport.run(find_card("", retries=0))
+        peer = Peer(found.card, bindings_of(found.card, agent.url))
+        message = {"role": "ROLE_USER", "messageId": "m", "parts": [{"text": "ask"}]}
+        following = peer.binding.call(calls.SEND_STREAMING_MESSAGE, {"message": message})
+        lines = b"".join(transport.stream(following)).splitlines()
+        events = [json.loads(each.removeprefix(b"data:")) for each in lines if b"data:" in each]
+        told = [peer.binding.read(calls.SEND_STREAMING_MESSAGE, each) for each in events]
+        assert told[-1].status_update is not None
+        assert told[-1].status_update.status.asks
+        (task,) = agent.executed
+
+        def done(operation: calls.Operation[Any], **given: Any) -> Any:
+            return transport.run(peer.asked(operation, given, JobPolicy(retries=0)))
+
+        hook = {"url": "https://hooks.example/7", "token": "t0ken", "id": "h"}
+        made = done(calls.CREATE_PUSH_CONFIG, taskId=task, **hook)
+        assert (made.task_id, made.id, made.url, made.token) == (task, "h", hook["url"], "t0ken")
+        assert done(calls.GET_PUSH_CONFIG, taskId=task, id="h").url == hook["url"]
+        assert [each.id for each in done(calls.LIST_PUSH_CONFIGS, taskId=task).configs] == ["h"]
+        done(calls.DELETE_PUSH_CONFIG, taskId=task, id="h")
+        assert done(calls.LIST_PUSH_CONFIGS, taskId=task).configs == []
 
 
 def test_the_demo_runs_with_the_same_agents_over_a2a(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from support.a2a_graph import (
 from support.colors import Color
 
 from acp_langgraph.errors import (
+    AnswerTooLargeError,
     ApiException,
     NodeConfigurationError,
     UnauthorizedException,
@@ -185,6 +186,29 @@ def test_a_card_that_is_none_is_an_error(color: Color, card: Response) -> None:
         server.faults.add(Fault.respond(card), on="get_agent_card", times=None)
         with pytest.raises(UnreadableAnswerException):
             color.invoke(remembering(server), INPUT, ON_A_THREAD)
+
+
+def test_a_card_that_is_too_large_is_not_held(color: Color) -> None:
+    huge = {"skills": [{"id": "x" * 1000}] * 500}
+    with FakeA2AServer(card=huge) as server:
+        graph = remembering(server)
+        node = graph.nodes["remote"].bound
+        for transport in (node.transport, node.async_transport):
+            transport.endpoint.configuration.__dict__["max_answer_bytes"] = 300_000
+        with pytest.raises(AnswerTooLargeError):
+            color.invoke(graph, INPUT, ON_A_THREAD)
+        assert server.created == 0
+
+
+@pytest.mark.parametrize("operation", ["get_agent_card", "SendMessage"])
+def test_credentials_do_not_follow_to_another_host(color: Color, operation: str) -> None:
+    with FakeA2AServer() as elsewhere, FakeA2AServer() as server:
+        moved = Response.text("", 307, headers={"location": f"{elsewhere.url}/rpc"})
+        server.faults.add(Fault.respond(moved), on=operation, times=None)
+        graph = remembering(server, headers={"authorization": "Bearer s3cret"})
+        with pytest.raises(ApiException, match="307"):
+            color.invoke(graph, INPUT, ON_A_THREAD)
+        assert list(elsewhere.requests) == []
 
 
 def test_an_error_of_no_known_code_is_an_error_all_the_same(color: Color) -> None:

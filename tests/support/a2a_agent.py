@@ -25,7 +25,11 @@ from a2a.helpers import new_data_part, new_task_from_user_message, new_text_mess
 from a2a.server.agent_execution import AgentExecutor
 from a2a.server.request_handlers import DefaultRequestHandler
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
-from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
+from a2a.server.tasks import (
+    InMemoryPushNotificationConfigStore,
+    InMemoryTaskStore,
+    TaskUpdater,
+)
 from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
 from google.protobuf.json_format import MessageToDict
 from starlette.applications import Starlette
@@ -143,13 +147,16 @@ def baker(binding: str = "JSONRPC", version: str = "1.0") -> Iterator[Any]:
         description="Bakes pies.",
         version="1.2.3",
         supported_interfaces=[interface],
-        capabilities=AgentCapabilities(streaming=True),
+        capabilities=AgentCapabilities(streaming=True, push_notifications=True),
         default_input_modes=["text/plain", "application/json"],
         default_output_modes=["text/plain", "application/json"],
         skills=[skill],
     )
     handler = DefaultRequestHandler(
-        agent_executor=agent, task_store=InMemoryTaskStore(), agent_card=card
+        agent_executor=agent,
+        task_store=InMemoryTaskStore(),
+        agent_card=card,
+        push_config_store=InMemoryPushNotificationConfigStore(),
     )
     routes = [
         *create_agent_card_routes(card),
