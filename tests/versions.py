@@ -21,6 +21,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -145,7 +146,7 @@ def tried(trial: Trial, folder: Path) -> Result:
     what = "lowest" if trial.lowest else "newest"
     print(f"Python {versions[0]}, {what} dependencies", flush=True)
     tests = subprocess.run(
-        [python, "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider", *QUICK],
+        [python, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *QUICK],
         cwd=ROOT,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
@@ -161,6 +162,15 @@ def tried(trial: Trial, folder: Path) -> Result:
     )
 
 
+def in_a_folder(trial: Trial) -> Result:
+    """Try it, in a folder that is removed again."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        result = tried(trial, Path(folder) / "environment")
+    print(f"{result.said} in {time.monotonic() - begun:.0f} s", flush=True)
+    return result
+
+
 def main() -> int:
     """Try everything, and print a table."""
     parser = argparse.ArgumentParser(
@@ -171,12 +181,8 @@ def main() -> int:
     )
     parser.add_argument("--own", action="store_true", help="the newest on this Python as well")
     options = parser.parse_args()
-    results = []
-    for trial in trials(options.python, own=options.own):
-        begun = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            results.append(tried(trial, Path(folder) / "environment"))
-        print(f"{results[-1].said} in {time.monotonic() - begun:.0f} s", flush=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(in_a_folder, trials(options.python, own=options.own)))
     print("\n| Python | dependencies |", *(f"{name} |" for name in SHOWN), "the quick tests |")
     print("| --- " * (len(SHOWN) + 3) + "|")
     for result in results:
