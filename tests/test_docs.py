@@ -159,7 +159,7 @@ def test_what_a_page_names_is_there(page: Path) -> None:
         "acp_langgraph.suspended",
         "acp_langgraph.waking",
     }
-    others = {"--preload", "--kills", "--mutants", "--limits", "--real", "--json"}
+    others = {"--preload", "--kills", "--mutants", "--limits", "--real", "--json", "--stored"}
     assert [each for each in sorted(named - loggers - others) if not there(each)] == []
 
 

@@ -126,13 +126,12 @@ def test_an_empty_stream_at_a_question_is_a_question(color: Color) -> None:
 
 
 def test_a_failed_run_whose_stream_never_closes_has_failed(color: Color) -> None:
-    for_ever = Gate("never opened")
+    for_ever = Gate("as long as the test lasts")
     recorded = [error(1), error(2), error(3), KEEP_ALIVE, for_ever, KEEP_ALIVE]
-    with (
-        serving([Fail("boom: hi")], recorded) as server,
-        pytest.raises(ACPRunException, match="boom: hi"),
-    ):
-        watch(server, color)
+    with serving([Fail("boom: hi")], recorded) as server:
+        with pytest.raises(ACPRunException, match="boom: hi"):
+            watch(server, color)
+        for_ever.open()
 
 
 def test_ids_that_restart_after_a_break_hide_nothing_and_the_gap_is_said(color: Color) -> None:
