@@ -62,14 +62,8 @@ class EventReader:
         Raises:
             EventStreamError: If an event is too large.
         """
-        return (update for _, update in self.read(chunk))
-
-    def read(self, chunk: bytes) -> Iterator[tuple[ServerSentEvent, RunOutputStream]]:
-        """Like `feed`, but every update together with the event that it came in."""
-        for event in self._decoder.feed(chunk):
-            update = _update(event)
-            if update is not None:
-                yield event, update
+        updates = map(_update, self._decoder.feed(chunk))
+        return (update for update in updates if update is not None)
 
     def close(self) -> None:
         """Say that the stream has ended; what it cut off is dropped.

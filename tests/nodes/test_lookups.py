@@ -187,15 +187,20 @@ def test_a_failure_that_the_one_request_brings_is_the_nodes_and_is_done_again_la
         assert server.created == 4
 
 
-async def test_a_run_that_is_cancelled_within_its_one_request_is_found_and_cancelled() -> None:
-    gate = Gate()
+def working_at_1(gate: Gate) -> Any:
+    """A script that says what it was told, and is at work on a 1 until a gate is open."""
 
     def script(run: Any) -> Any:
         if run.input == 1:
             yield Work(gate)
         yield Answer(run.input)
 
-    with FakeACPServer(script) as server:
+    return script
+
+
+async def test_a_run_that_is_cancelled_within_its_one_request_is_found_and_cancelled() -> None:
+    gate = Gate()
+    with FakeACPServer(working_at_1(gate)) as server:
         graph = graph_of(server, checkpointer=InMemorySaver())
         for number in (-1, -2):
             await graph.ainvoke({"ask": number}, in_thread(number))
@@ -209,13 +214,7 @@ async def test_a_run_that_is_cancelled_within_its_one_request_is_found_and_cance
 
 def test_a_run_that_outlasts_one_wait_is_waited_for_by_its_id(color: Color) -> None:
     gate = Gate()
-
-    def script(run: Any) -> Any:
-        if run.input == 1:
-            yield Work(gate)
-        yield Answer(run.input)
-
-    with FakeACPServer(script) as server:
+    with FakeACPServer(working_at_1(gate)) as server:
         known(server, color)
         opening = threading.Thread(
             target=lambda: (
