@@ -39,6 +39,7 @@ class ThreadQueues:
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[str]] = {}
+        self._entered = 0
         self._held: Counter[str] = Counter()
 
     def on(self, thread_id: str) -> tuple[str, ...]:
@@ -54,6 +55,11 @@ class ThreadQueues:
         """How many runs are on a thread."""
         return len(self._queues.get(thread_id, ()))
 
+    @property
+    def behind(self) -> int:
+        """How many runs stand behind another one, on all threads."""
+        return self._entered - len(self._queues)
+
     def ahead_of(self, run_id: str, thread_id: str) -> tuple[str, ...]:
         """The runs that stand before a run, the last one first."""
         queue = self.on(thread_id)
@@ -62,6 +68,7 @@ class ThreadQueues:
     def enter(self, run_id: str, thread_id: str) -> None:
         """Put a run last on its thread."""
         self._queues.setdefault(thread_id, deque()).append(run_id)
+        self._entered += 1
 
     def leave(self, run_id: str, thread_id: str) -> None:
         """Take a run off its thread."""
@@ -70,12 +77,13 @@ class ThreadQueues:
             return
         with suppress(ValueError):
             queue.remove(run_id)
+            self._entered -= 1
         if not queue:
             del self._queues[thread_id]
 
     def clear(self, thread_id: str) -> None:
         """Forget who is on a thread that is no more."""
-        self._queues.pop(thread_id, None)
+        self._entered -= len(self._queues.pop(thread_id, ()))
 
     def is_held(self, thread_id: str) -> bool:
         """Whether nobody may begin on a thread just now."""

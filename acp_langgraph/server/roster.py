@@ -76,6 +76,8 @@ class Roster:
             raise busy()
         if thread_id and self.queues.count(thread_id) >= limits.pending_on_thread:
             raise busy("too many runs are pending on this thread")
+        if thread_id and self.queues.first(thread_id) and self.queues.behind >= limits.queued:
+            raise busy("too many runs stand behind others on their threads")
         if self._owners[caller() or ""] >= limits.pending_of_key:
             raise busy("too many runs of this API key are pending")
         if self._threads.exhausted:

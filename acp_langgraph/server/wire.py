@@ -56,6 +56,8 @@ class Limits:
             503.
         pending_on_thread: The same for the runs of one thread.
         pending_of_key: The same for the runs of one API key, where there are several.
+        queued: Runs that may stand behind another one on their thread, on all threads: as long as a
+            question goes unanswered, or for ever. So they leave room for those that can begin.
         held_threads: Threads that blocking nodes may hold after their runs have ended; then new runs
             are refused with 503, until some of them end.
         wait_seconds: Seconds that a wait for a run may take while another one asks on its thread.
@@ -86,6 +88,7 @@ class Limits:
     pending: int = 10_000
     pending_on_thread: int = 100
     pending_of_key: int = 5_000
+    queued: int = 5_000
     held_threads: int = 256
     wait_seconds: float = 300.0
     run_seconds: float | None = None

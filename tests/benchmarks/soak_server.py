@@ -5,7 +5,7 @@
 
 Every client runs an agent and checks what it says. A hostile request is one of those that once stopped the
 server for others. Every second somebody asks for something small: the longest answer is the longest stall.
-Ends with 1 if a run was lost, if a stall was longer than `--stall`, or if memory or descriptors grew.
+Ends with 1 if a run was lost or refused, if a stall was longer than `--stall`, or if memory or descriptors grew.
 """
 
 from __future__ import annotations
@@ -191,7 +191,8 @@ async def soak(options: argparse.Namespace, url: str, pid: int) -> int:
     print(f"stalls: median {statistics.median(one.stalls):.3f} s, longest {stall:.3f} s")
     print(f"at the end {memory:.0f} MB and {descriptors} descriptors, early {early}")
     grew = early is not None and memory > early[0] * 1.5 + 50
-    return int(bool(one.lost) or stall > options.stall or grew or descriptors > 100)
+    lost = bool(one.lost or one.done["refused"])
+    return int(lost or stall > options.stall or grew or descriptors > 100)
 
 
 def main() -> None:

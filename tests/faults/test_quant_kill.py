@@ -91,7 +91,7 @@ def test_the_same_holds_where_the_graph_is_suspended_and_whoever_wakes_it_is_kil
     zygote: Zygote, color_name: str, points: int, tmp_path: Path
 ) -> None:
     kill_around_tools(
-        zygote, color_name, few(points), tmp_path, tools=["generate_image"], swept=True
+        zygote, color_name, few(points), tmp_path, tools=["generate_image"], woken="sweep"
     )
 
 
@@ -138,7 +138,7 @@ def test_a_durable_chat_is_started_once_and_answered_once(
 def test_a_chat_that_its_graph_is_suspended_for_is_answered_once_whoever_is_killed(
     zygote: Zygote, color_name: str, points: int, tmp_path: Path
 ) -> None:
-    kill_around_chats(zygote, color_name, few(points), tmp_path, swept=True)
+    kill_around_chats(zygote, color_name, few(points), tmp_path, woken="sweep")
 
 
 def kill_around_chats(

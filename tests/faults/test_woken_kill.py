@@ -13,27 +13,31 @@ from support.zygote import Zygote
 from acp_langgraph.server import serve
 
 
+@pytest.mark.parametrize("woken", ["sweep", "notice"])
 @pytest.mark.parametrize("color_name", ["sync", "async"])
 def test_a_graph_whose_waker_is_killed_goes_on_with_the_same_run_and_once(
-    zygote: Zygote, color_name: str, points: int, tmp_path: Path
+    zygote: Zygote, color_name: str, woken: str, points: int, tmp_path: Path
 ) -> None:
-    kill_everywhere(zygote, max(2, points // 4), color_name, tmp_path)
+    kill_everywhere(zygote, max(2, points // 4), color_name, woken, tmp_path)
 
 
 @pytest.mark.postgres
+@pytest.mark.parametrize("woken", ["sweep", "notice"])
 @pytest.mark.parametrize("color_name", ["sync", "async"])
 def test_the_same_holds_over_postgresql(
-    zygote: Zygote, color_name: str, points: int, postgres: str
+    zygote: Zygote, color_name: str, woken: str, points: int, postgres: str
 ) -> None:
-    kill_everywhere(zygote, max(2, points // 4), color_name, postgres)
+    kill_everywhere(zygote, max(2, points // 4), color_name, woken, postgres)
 
 
-def kill_everywhere(zygote: Zygote, points: int, color: str, database: Path | str) -> None:
+def kill_everywhere(
+    zygote: Zygote, points: int, color: str, woken: str, database: Path | str
+) -> None:
     with serve({"ask": asking("color?", "food?", exactly=True)}) as server:
         make_job = job_for(server, server.agent_ids["ask"], color, "async", database)
 
         def make() -> dict[str, Any]:
-            return {**make_job(), "module": "support.woken_graph", "swept": True}
+            return {**make_job(), "module": "support.woken_graph", "woken": woken}
 
         for kills in jobs(points, count_ticks(zygote, make)):
             job = make()

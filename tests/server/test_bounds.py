@@ -277,6 +277,41 @@ def test_one_thread_does_not_take_all_places(serving):
     assert client.outcome("echo", input={"text": "hi"})["run"]["status"] == "success"
 
 
+def test_runs_behind_questions_that_nobody_answers_do_not_take_all_places(serving):
+    client = serving({"asking": asking("one"), "echo": echo()}, limits=Limits(queued=3))
+    queued = {"agent_id": client.server.agent_ids["echo"], "input": {"text": "hi"}}
+    queued["multitask_strategy"] = "enqueue"
+
+    def queue_behind_a_question() -> list[int]:
+        path = f"/threads/{client.thread()}/runs"
+        client.outcome("asking", path, input={})
+        return [client.post(path, json=queued).status_code for _ in range(2)]
+
+    taken = [queue_behind_a_question() for _ in range(3)]
+
+    assert taken == [[200, 200], [200, 503], [503, 503]]
+    path = f"/threads/{client.thread()}/runs"
+    assert client.outcome("echo", path, input={"text": "hi"})["run"]["status"] == "success"
+
+
+def test_a_thread_that_is_deleted_makes_room_for_others_to_queue(serving):
+    client = serving({"asking": asking("one")}, limits=Limits(queued=1))
+    run = {"agent_id": client.server.agent_ids["asking"], "multitask_strategy": "enqueue"}
+
+    def queue_behind_a_question() -> tuple[str, int]:
+        thread = client.thread()
+        client.outcome("asking", f"/threads/{thread}/runs", input={})
+        answer = client.post(f"/threads/{thread}/runs", json={**run, "input": {}})
+        return thread, answer.status_code
+
+    (first, taken), (_, refused) = queue_behind_a_question(), queue_behind_a_question()
+    for each in client.get(f"/threads/{first}/runs").json():
+        client.post(f"/threads/{first}/runs/{each['run_id']}/cancel", params={"wait": True})
+    client.delete(f"/threads/{first}")
+
+    assert (taken, refused, queue_behind_a_question()[1]) == (200, 503, 200)
+
+
 def test_one_key_does_not_take_all_places(serving):
     gate = Gate()
     client = serving(

@@ -31,7 +31,7 @@ def build(job: dict[str, Any]) -> Any:
 
 
 def _common(job: dict[str, Any]) -> dict[str, Any]:
-    wait = {"wait": "suspend"} if job.get("swept") else {}
+    wait = {"wait": "suspend"} if job.get("woken") else {}
     return {
         **wait,
         "configuration": job["url"],

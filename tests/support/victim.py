@@ -2,7 +2,8 @@
 
 It is a zygote: everything is imported once, and every line of JSON on standard input is a job that is
 done in a fork. A job names its module's `build(job)`, which gives the graph's builder, and what to
-invoke it with; it may be `watched`, and by a process to which its server's habits are `known`. The fork kills itself with SIGKILL at the given tick; ticks are
+invoke it with; it may be `watched`, and by a process to which its server's habits are `known`; what is suspended is
+`woken` by a "sweep" or a "notice". The fork kills itself with SIGKILL at the given tick; ticks are
 counted before, during and after every HTTP exchange, before and after every write of the checkpointer,
 and at everything that is watched.
 
@@ -35,10 +36,13 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 from support.postgres import ALONE, AS_SAVERS_NEED_IT
 
-from acp_langgraph import Sweeper, split_interrupts
+from acp_langgraph import Sweeper, WakeApp, WakeURL, split_interrupts
+from acp_langgraph.core.webhooks import new_secret
 from acp_langgraph.waking.finding import WOKEN
 
 __all__ = ["main"]
+
+SECRET = new_secret()
 
 
 class Ticks:
@@ -182,6 +186,17 @@ def wants_somebody(state: Any) -> bool:
     return bool(questions) or not (waits or WOKEN in (state.metadata or {}))
 
 
+async def notify(graph: Any, job: dict[str, Any], state: Any) -> bool:
+    """Have a `WakeApp` told of a thread's runs; whether it went on with one."""
+    app, url = WakeApp(graph, secret=SECRET), WakeURL("http://app/wake", SECRET)
+    _, waits = split_interrupts(state)
+    keys = [wait.value["key"] for wait in waits] or ["of a wait that is over"]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        notices = [await client.post(url.of(job["thread"], key)) for key in keys]
+    await app.settled()
+    return any(notice.status_code == 202 for notice in notices)
+
+
 def is_done(state: Any) -> bool:
     """Whether the graph has come to its end; `next` is also empty before a checkpoint's last write."""
     return "answer" in state.values
@@ -194,8 +209,9 @@ def run(job: dict[str, Any]) -> Any:
     with saver_of(job) as saver:
         graph = importlib.import_module(job["module"]).build(job).compile(checkpointer=saver)
         while not is_done(state := graph.get_state(config)):
-            if job.get("swept") and not wants_somebody(state):
-                Sweeper(graph).sweep()
+            if job.get("woken") and not wants_somebody(state):
+                if job["woken"] == "sweep" or not asyncio.run(notify(graph, job, state)):
+                    Sweeper(graph).sweep()
                 continue
             given = next_input(state, job)
             if job.get("watched"):
@@ -213,8 +229,9 @@ async def arun(job: dict[str, Any]) -> Any:
     async with async_saver_of(job) as saver:
         graph = importlib.import_module(job["module"]).build(job).compile(checkpointer=saver)
         while not is_done(state := await graph.aget_state(config)):
-            if job.get("swept") and not wants_somebody(state):
-                await Sweeper(graph).asweep()
+            if job.get("woken") and not wants_somebody(state):
+                if job["woken"] == "sweep" or not await notify(graph, job, state):
+                    await Sweeper(graph).asweep()
                 continue
             given = next_input(state, job)
             if job.get("watched"):
