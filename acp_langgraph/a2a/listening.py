@@ -21,7 +21,7 @@ from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.sse import ServerSentEvent
 from acp_langgraph.core.wire import read_json
-from acp_langgraph.jobs.listening import Shown, StreamCursor, Telling, Told
+from acp_langgraph.jobs.listening import StreamCursor, StreamPart, Telling, Told
 
 FIRST_LOOK: Final = 1.0  # seconds; a server may have lost what would tell that a task is settled
 _MOST_SHOWN: Final = 100_000  # parts, and messages; of an endless stream the rest is not shown
@@ -58,7 +58,7 @@ class TaskCursor(StreamCursor):
         """Never: what of an event was shown before is known by its content."""
         return False
 
-    def new_in(self, event: StreamResponse) -> Iterator[Shown]:
+    def new_in(self, event: StreamResponse) -> Iterator[StreamPart]:
         """What of an event is to be shown."""
         if event.task is not None:
             for artifact in event.task.artifacts:
@@ -72,7 +72,7 @@ class TaskCursor(StreamCursor):
         elif event.status_update is not None:
             yield from self._words(event.status_update.status)
 
-    def _piece(self, artifact: Artifact, *, append: bool) -> Iterator[Shown]:
+    def _piece(self, artifact: Artifact, *, append: bool) -> Iterator[StreamPart]:
         key = artifact.artifact_id
         before, new = self.shown.get(key, []), _hashes(artifact.parts)
         if not append:
@@ -87,19 +87,19 @@ class TaskCursor(StreamCursor):
             yield from self._added(artifact, place, artifact.parts)
             self.next_at[key] = len(self.shown.get(key, []))
 
-    def _added(self, artifact: Artifact, place: int, new: Sequence[Part]) -> Iterator[Shown]:
+    def _added(self, artifact: Artifact, place: int, new: Sequence[Part]) -> Iterator[StreamPart]:
         """What is new of an artifact, from a place on."""
         key = artifact.artifact_id
         if not new or sum(map(len, self.shown.values())) + len(new) > _MOST_SHOWN:
             return
         self.shown[key] = self.shown.get(key, [])[:place] + _hashes(new)
         named = {"artifactId": key, "name": artifact.name, "parts": dumped(new)}
-        yield Shown("custom", {"artifact": named, "append": place > 0})
+        yield StreamPart("custom", {"artifact": named, "append": place > 0})
         text = "".join(part.text or "" for part in new)
         if text:
-            yield Shown("messages", {"type": "AIMessageChunk", "content": text, "id": key})
+            yield StreamPart("messages", {"type": "AIMessageChunk", "content": text, "id": key})
 
-    def _words(self, status: TaskStatus) -> Iterator[Shown]:
+    def _words(self, status: TaskStatus) -> Iterator[StreamPart]:
         """What the agent says meanwhile; what it asks, or ends with, the graph shows by itself."""
         message = status.message
         if message is None or status.is_settled or message.message_id in self.said:
@@ -107,7 +107,7 @@ class TaskCursor(StreamCursor):
         if message.message_id and len(self.said) < _MOST_SHOWN:
             self.said[message.message_id] = None
         said = {"type": "ai", "content": words_of(message.parts), "id": message.message_id or None}
-        yield Shown("messages", said)
+        yield StreamPart("messages", said)
 
 
 def _hashes(parts: Sequence[Part]) -> list[int]:

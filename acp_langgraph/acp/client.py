@@ -38,7 +38,7 @@ from acp_langgraph.core.operations import (
     streams,
 )
 from acp_langgraph.core.processes import AsyncClosing, Closing
-from acp_langgraph.core.secrets import Shown
+from acp_langgraph.core.secrets import SentSecrets
 from acp_langgraph.transport import AsyncTransport, Transport
 from acp_langgraph.transport.per_call import async_transport_to, transport_to
 
@@ -413,7 +413,7 @@ def _reader(call: Call[RunOutputStream], transport: Transport | AsyncTransport) 
 
 
 def _events(
-    chunks: Generator[bytes, None, None], reader: EventReader, shown: Shown
+    chunks: Generator[bytes, None, None], reader: EventReader, shown: SentSecrets
 ) -> Generator[RunOutputStream, None, None]:
     with closing(chunks), shown.out_of_errors():
         for chunk in chunks:
@@ -422,7 +422,7 @@ def _events(
 
 
 async def _async_events(
-    chunks: AsyncGenerator[bytes, None], reader: EventReader, shown: Shown
+    chunks: AsyncGenerator[bytes, None], reader: EventReader, shown: SentSecrets
 ) -> AsyncGenerator[RunOutputStream, None]:
     with shown.out_of_errors():
         async with aclosing(chunks):

@@ -61,7 +61,6 @@ from acp_langgraph.jobs.suspending import say_no_webhook
 
 _PAGE: Final = 100
 _PAGES: Final = 100
-_TO_LOOK: Final = 10.0  # seconds
 
 
 class _CannotSearchError(Exception):
@@ -390,7 +389,7 @@ class ACPJob(Job):
         by_key = calls.search_stateless_runs({"metadata": {KEY: self.key}})
         looking = _ask(by_key, self.policy)
         try:
-            page = yield from within(self.policy.for_seconds(_TO_LOOK), looking)
+            page = yield from within(self.policy.for_a_look(), looking)
             found = [run.run_id for run in _ours(page, self.key)]
         except (OpenApiException, OutOfTimeError, _CannotSearchError):
             return

@@ -28,7 +28,7 @@ from acp_langgraph.core.sse import ServerSentEvent, SSEDecoder
 from acp_langgraph.core.wire import read_json
 from acp_langgraph.errors import ApiTypeError
 from acp_langgraph.jobs.job import JobPolicy
-from acp_langgraph.jobs.listening import Shown, Telling, Told
+from acp_langgraph.jobs.listening import StreamPart, Telling, Told
 
 T = TypeVar("T")
 
@@ -159,7 +159,7 @@ def _told(event: ServerSentEvent) -> Iterator[Told]:
     if update is not None:
         data = update.data
         # Questions and errors the graph shows by itself.
-        shown = [] if isinstance(data, RunInterrupt | RunError) else [Shown(*_content(data))]
+        shown = [] if isinstance(data, RunInterrupt | RunError) else [StreamPart(*_content(data))]
         yield Told(event, shown, _settles(data), event.event in TYPES)
 
 

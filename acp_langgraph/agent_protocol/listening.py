@@ -26,7 +26,7 @@ from acp_langgraph.core.flow import Flow, Progress
 from acp_langgraph.core.sse import ServerSentEvent
 from acp_langgraph.core.wire import read_json
 from acp_langgraph.jobs.job import JobPolicy
-from acp_langgraph.jobs.listening import Shown, StreamCursor, Telling, Told
+from acp_langgraph.jobs.listening import StreamCursor, StreamPart, Telling, Told
 
 MODES: Final = {"values": "values", "custom": "custom", "messages": "messages-tuple"}
 """What a run is asked to stream, by the kind that is shown."""
@@ -208,16 +208,16 @@ def _milliseconds(event_id: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
-def _shown(kind: str, data: Any, namespace: list[str]) -> list[Shown]:
+def _shown(kind: str, data: Any, namespace: list[str]) -> list[StreamPart]:
     """What of an event is to be shown; questions and errors the graph shows by itself."""
     match kind, data:
         case "custom", _:
-            return [Shown("custom", data, namespace)]
+            return [StreamPart("custom", data, namespace)]
         case "messages", [{} as message, *_]:
-            return [Shown("messages", message, namespace)]
+            return [StreamPart("messages", message, namespace)]
         case "values", {"__interrupt__": _}:
             rest = {name: data[name] for name in data if name != "__interrupt__"}
-            return [Shown("values", rest, namespace)] if rest else []
+            return [StreamPart("values", rest, namespace)] if rest else []
         case "values", _:
-            return [Shown("values", data, namespace)]
+            return [StreamPart("values", data, namespace)]
     return []

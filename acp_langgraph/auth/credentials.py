@@ -166,7 +166,7 @@ def _told(outcome: Grant | BaseException | None, source: Source) -> Grant | None
     return outcome
 
 
-Shown: TypeAlias = tuple[Grant, ...]
+Grants: TypeAlias = tuple[Grant, ...]
 
 
 class Credentials:
@@ -183,14 +183,14 @@ class Credentials:
         """These and others, which count where both give the same header."""
         return Credentials((*self._parts, *others._parts))
 
-    def shown(self) -> Flow[Shown]:
+    def shown(self) -> Flow[Grants]:
         """What to show."""
         found = []
         for holder, source in self._parts:
             found.append((yield from holder.get(source, None)))
         return tuple(found)
 
-    def renewed(self, refused: Shown) -> Flow[Shown]:
+    def renewed(self, refused: Grants) -> Flow[Grants]:
         """What to show instead of what was refused."""
         found = []
         for (holder, source), grant in zip(self._parts, refused, strict=True):
@@ -214,7 +214,7 @@ def authorized(call: Call[Any], credentials: Credentials) -> Flow[Reply]:
     return reply
 
 
-def showing(call: C, shown: Shown) -> C:
+def showing(call: C, shown: Grants) -> C:
     """The call with what is shown; a header that the call itself brings stays as it is."""
     own = {name.lower() for name in call.headers}
     added = {

@@ -23,7 +23,7 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from acp_langgraph.core.secrets import Shown
+from acp_langgraph.core.secrets import SentSecrets
 from acp_langgraph.core.wire import (
     WHAT_IS_JSON,
     Listing,
@@ -82,7 +82,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     content: bytes = field(default=b"", repr=False)
     url: str = ""
-    shown: Shown | None = field(default=None, repr=False, compare=False)
+    shown: SentSecrets | None = field(default=None, repr=False, compare=False)
 
     def to_tell(self) -> Reply:
         """The reply as it may be told of: without what was shown to the server."""

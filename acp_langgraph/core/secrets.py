@@ -58,7 +58,7 @@ class _Lately:
         self.shown: OrderedDict[tuple[str, str], None] = OrderedDict()
 
 
-class Shown:
+class SentSecrets:
     """What was shown to a server lately, and that it must not show in what is told.
 
     Args:

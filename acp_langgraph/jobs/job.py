@@ -58,6 +58,7 @@ PASSING: Final = frozenset({502, 503, 504})
 """Statuses by which something before a server says that it is away."""
 
 _LONG: Final = 1.0  # seconds that a wait is open
+_A_LOOK: Final = 10.0  # seconds
 
 _MAY_BE_DONE: Final = (
     ServiceException,
@@ -164,6 +165,10 @@ class JobPolicy:
     def for_seconds(self, seconds: float) -> Left:
         """Tells what is left of so many seconds from now."""
         return left_until(self.clock() + seconds, self.clock)
+
+    def for_a_look(self) -> Left:
+        """Tells what is left for asking how something is, where that is not what is waited for."""
+        return self.for_seconds(_A_LOOK)
 
     def repeat(self, call: Call[T]) -> Flow[T]:
         """Perform a call, repeating it where that does no harm."""

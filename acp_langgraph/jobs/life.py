@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from acp_langgraph.core.flow import Ask, Begin, Flow, OutOfTimeError, Pause, Progress, Step, within
 from acp_langgraph.core.retry import asked_to_wait
@@ -49,7 +49,6 @@ from acp_langgraph.jobs.waiting import at_work_since, cancel_job, give_up, judge
 
 T = TypeVar("T")
 
-_FOR_A_SCHEMA: Final = 10.0  # seconds
 
 AnswerSchema: TypeAlias = Callable[[Any], Flow[dict[str, Any] | None]]
 """Finds the JSON Schema of the answer to a question."""
@@ -156,7 +155,7 @@ def _done_with_questions(
 def _schema_of(job: Job, looking: Flow[dict[str, Any] | None]) -> Flow[dict[str, Any] | None]:
     """The schema of an answer, if it comes in time: a question waits for nobody who only describes it."""
     try:
-        return (yield from within(job.policy.for_seconds(_FOR_A_SCHEMA), looking))
+        return (yield from within(job.policy.for_a_look(), looking))
     except OutOfTimeError:
         return None
 

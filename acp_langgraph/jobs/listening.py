@@ -41,7 +41,7 @@ _LONGEST_NUMBER: Final = 18
 _RUNS_REMEMBERED: Final = 1000
 
 
-class Shown(NamedTuple):
+class StreamPart(NamedTuple):
     """Something of an event that is to be shown.
 
     Attributes:
@@ -66,7 +66,7 @@ class Told(NamedTuple):
     """
 
     event: ServerSentEvent
-    shown: Sequence[Shown] = ()
+    shown: Sequence[StreamPart] = ()
     settles: bool = False
     is_news: bool = True
 
@@ -344,11 +344,11 @@ def _passes(error: OpenApiException) -> bool:
 
 def _gap(node: str, listening: Listening, run_id: str, after: str, before: str | None) -> Progress:
     return emitted(
-        node, listening, run_id, Shown("gap", {"after": after or None, "before": before})
+        node, listening, run_id, StreamPart("gap", {"after": after or None, "before": before})
     )
 
 
-def emitted(node: str, listening: Listening, run_id: str, shown: Shown) -> Progress:
+def emitted(node: str, listening: Listening, run_id: str, shown: StreamPart) -> Progress:
     """Something that a job emitted, for whoever watches."""
     event = RemoteEvent(
         node=node, agent=listening.agent, run_id=run_id, kind=shown.kind, payload=shown.payload

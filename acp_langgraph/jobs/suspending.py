@@ -42,7 +42,6 @@ SUSPENDED: Final = "suspended"
 _log = logging.getLogger("acp_langgraph.nodes")
 _said: set[str] = set()
 
-_LOOK: Final = 10.0  # seconds for how a job is
 _TAKE: Final = 60.0  # seconds for what it came to
 
 
@@ -140,6 +139,6 @@ class Waits:
     def _is_at_work(self, job_id: str) -> Flow[bool]:
         try:
             look = self._job.read(job_id)
-            return (yield from within(self._job.policy.for_seconds(_LOOK), look)).is_at_work
+            return (yield from within(self._job.policy.for_a_look(), look)).is_at_work
         except NotFoundException:
             return False  # which the wait is to judge

@@ -25,7 +25,6 @@ from acp_langgraph.errors import (
 from acp_langgraph.jobs.job import NOT_YET, Entry, Job, Outcome, Segment, WaitBudget
 
 _LOOKS_BEFORE_LOST: Final = 3
-_LAST_LOOK: Final = 10.0  # seconds for what a job has come to whose time is over
 _TO_CANCEL: Final = 10.0  # seconds
 _TO_CANCEL_LATE: Final = 3.0  # seconds beyond a deadline
 _NOT_ENDED: Final = "could not be cancelled and may be at work still; entering the node again looks what became of it"
@@ -43,7 +42,7 @@ def wait_for_job(job: Job, entry: Entry, segment: Segment) -> Flow[Outcome]:
     left = job.policy.left(segment["since"])
     if entry.again and not entry.seen_alive and is_over(left):
         # It was given up, or whoever waited for it died: look once what it came to since.
-        left = job.policy.for_seconds(_LAST_LOOK)
+        left = job.policy.for_a_look()
         if not (yield from _is_settled(job, job_id)):
             yield from give_up(job, job_id)
     try:
@@ -181,7 +180,7 @@ def _look(
 def _is_settled(job: Job, job_id: str) -> Flow[bool]:
     """Whether a job is certainly at work no more."""
     try:
-        sighting = yield from within(job.policy.for_seconds(_LAST_LOOK), job.read(job_id))
+        sighting = yield from within(job.policy.for_a_look(), job.read(job_id))
     except (OpenApiException, OutOfTimeError):
         return False
     return not sighting.is_at_work
@@ -192,7 +191,7 @@ def _result_of(job: Job, job_id: str) -> Flow[Outcome | None]:
     if not (yield from _is_settled(job, job_id)):
         return None
     try:
-        outcome = yield from within(job.policy.for_seconds(_LAST_LOOK), job.wait(job_id))
+        outcome = yield from within(job.policy.for_a_look(), job.wait(job_id))
     except (OpenApiException, OutOfTimeError):
         return None
     return outcome if outcome is not None and outcome["type"] == "result" else None

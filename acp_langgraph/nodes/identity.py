@@ -10,7 +10,7 @@ import httpx
 from langchain_core.runnables import RunnableConfig
 
 from acp_langgraph.auth import HeaderAuth, Refuse, credentials_of
-from acp_langgraph.auth.credentials import Credentials, Shown
+from acp_langgraph.auth.credentials import Credentials, Grants
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.secrets import SHORTEST_SECRET
 from acp_langgraph.errors import (
@@ -110,7 +110,7 @@ class Identity:
         if remembered and self._says_what_is_stored:
             self._say_what_is_stored(shown, config)
 
-    def _say_what_is_stored(self, shown: Shown, config: RunnableConfig) -> None:
+    def _say_what_is_stored(self, shown: Grants, config: RunnableConfig) -> None:
         values = [value for grant in shown for value in grant.headers.values()]
         for name, text in config.get("configurable", {}).items():
             if not isinstance(text, str) or len(text) < SHORTEST_SECRET:

@@ -25,7 +25,7 @@ from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import ABSENT, Call, Reply
 from acp_langgraph.core.flow import Ask, Flow, OutOfTimeError, left_until, within
 from acp_langgraph.core.processes import PerProcess
-from acp_langgraph.core.secrets import Shown
+from acp_langgraph.core.secrets import SentSecrets
 from acp_langgraph.core.wire import sendable_headers
 from acp_langgraph.errors import (
     AcpLangGraphError,
@@ -95,7 +95,7 @@ class Endpoint:
             **_lowered(sendable_headers(self.configuration.auth_headers(), "credentials")),
             **_lowered(sendable_headers(headers or {}, "headers")),
         }
-        self.shown = Shown(self._headers)
+        self.shown = SentSecrets(self._headers)
         self._proxies: dict[_Origin, ProxyName] = {}
         self._times_calls = client is None or "timeout" in self.configuration.model_fields_set
 

@@ -214,7 +214,7 @@ MUTANTS = (
     Mutant(
         "a question waits for nobody who only describes its answer",
         "acp_langgraph.jobs.life",
-        "return (yield from within(job.policy.for_seconds(_FOR_A_SCHEMA), looking))",
+        "return (yield from within(job.policy.for_a_look(), looking))",
         "return (yield from looking)",
         "a question, and nobody answers",
     ),
