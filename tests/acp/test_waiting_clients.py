@@ -19,9 +19,17 @@ WAITS = ["create_and_wait_for_stateless_run_output", "create_and_wait_for_thread
 REJOINS = ["wait_for_stateless_run_output", "wait_for_thread_run_output"]
 
 
-def call(color: Color, server: Any, name: str, *, raw: bool = False, **options: Any) -> Any:
+def call(
+    color: Color,
+    server: Any,
+    name: str,
+    *,
+    raw: bool = False,
+    configured: float = LONGER / 3,
+    **options: Any,
+) -> Any:
     """Start a run, if the operation does not, and wait for it by the operation."""
-    configuration = ApiClientConfiguration(server.url, timeout=LONGER / 3, retries=0)
+    configuration = ApiClientConfiguration(server.url, timeout=configured, retries=0)
     body = {"agent_id": server.agent_id, "input": {}}
     on_a_thread = "thread" in name
     if color.name == "sync":
@@ -64,7 +72,7 @@ def test_a_time_out_of_a_wait_names_the_setting_and_says_that_the_run_may_go_on(
     gate = Gate()
     with FakeACPServer([Work(gate), Answer("done")], honor_disconnect=False) as server:
         with pytest.raises(ApiTimeoutError, match=r"timeout.*run may go on") as caught:
-            call(color, server, name, timeout=0.2)
+            call(color, server, name, configured=30.0, timeout=0.2)
         assert caught.value.sent
         assert server.created == server.running == 1
         gate.open()
