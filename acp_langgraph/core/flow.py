@@ -194,13 +194,18 @@ class Step(Generic[T]):
         body: Makes the flow that does the work. Its result must be JSON.
         anchored: Whether the work may only begin once the checkpoint that it belongs to is stored.
             A crash then finds the same execution again, and with it the same keys.
-        settled: Whether the flow may only go on once the step's result is stored.
+        settled: Whether the flow may only go on once the step's result is stored; or tells that of
+            the result.
     """
 
     name: str
     body: Callable[[], Flow[T]] = field(repr=False)
     anchored: bool = False
-    settled: bool = False
+    settled: bool | Callable[[T], bool] = False
+
+    def must_be_stored(self, result: T) -> bool:
+        """Whether the flow may only go on once this result is stored."""
+        return self.settled if isinstance(self.settled, bool) else self.settled(result)
 
     def __iter__(self) -> Generator[Step[T], Any, T]:
         return (yield self)  # type: ignore[no-any-return]  # a step's reply is its body's result

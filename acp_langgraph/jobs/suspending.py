@@ -70,6 +70,11 @@ def say_no_webhook(node: str, refusal: Exception) -> None:
         )
 
 
+def _stops_the_graph(outcome: Outcome) -> bool:
+    """Whether a wait comes to what the graph shows: stored later than that, it might come to something else."""
+    return outcome["type"] in {"interrupt", SUSPENDED}
+
+
 class Waits:
     """The waits for one job, in one entry into its life.
 
@@ -92,7 +97,8 @@ class Waits:
         first = True
         while True:
             ran_here: list[bool] = []
-            outcome = yield from Step("wait_for_run", partial(self._wait, segment, first, ran_here))
+            body = partial(self._wait, segment, first, ran_here)
+            outcome = yield from Step("wait_for_run", body, settled=_stops_the_graph)
             if outcome["type"] != SUSPENDED:
                 if self._times:
                     yield Begin(self._job.key)

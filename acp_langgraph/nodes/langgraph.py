@@ -74,7 +74,7 @@ from langgraph.version import __version__
 
 from acp_langgraph.core.flow import Ask, Flow, Pause, Work
 from acp_langgraph.errors import NodeConfigurationError
-from acp_langgraph.nodes.suspending import is_suspended
+from acp_langgraph.nodes.suspending import WOKEN, is_suspended
 
 __all__ = [
     "CONFIG_KEY_CALL",
@@ -379,11 +379,18 @@ class Questions:
         about = f"{self._who}\n{ask.about}"
         while about not in numbers:
             number: int = scratchpad.interrupt_counter()
+            if self._is_for_a_wait(number, ask, scratchpad):
+                continue
             if not ask.about:
                 return number
             if number not in numbers.values():
                 numbers[about] = number
         return numbers[about]
+
+    def _is_for_a_wait(self, number: int, ask: Ask, scratchpad: Any) -> bool:
+        """Whether the graph was woken where this question would be: the wait was there, and is lost."""
+        is_woken = number < len(scratchpad.resume) and scratchpad.resume[number] == WOKEN
+        return is_woken and not is_suspended(ask.payload)
 
     def _send(self, scratchpad: Any) -> None:
         self._task.configurable[CONFIG_KEY_SEND]([(RESUME, list(scratchpad.resume))])

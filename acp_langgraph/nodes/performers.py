@@ -318,7 +318,7 @@ class GraphPerformer(_Performer):
         ran: list[str] = []
         body.__name__ = step.name
         result = run_as_task(body)
-        if step.settled and barrier is not None and ran:
+        if barrier is not None and ran and step.must_be_stored(result):
             barrier.await_result(ran[0])
         return result
 
@@ -394,7 +394,7 @@ class AsyncGraphPerformer(_Performer):
         ran: list[str] = []
         body.__name__ = step.name
         result = await arun_as_task(body)
-        if step.settled and barrier is not None and ran:
+        if barrier is not None and ran and step.must_be_stored(result):
             await barrier.aawait_result(ran[0])
         return result
 

@@ -34,6 +34,10 @@ T = TypeVar("T")
 KIND: Final = "acp_langgraph.suspended"
 """The `kind` of a marker."""
 
+WOKEN: Final = "acp_langgraph_woken"
+"""What a graph is woken with; and in the metadata of the checkpoints that are made then: should who woke it die,
+others know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:

@@ -91,7 +91,7 @@ def awaiting(
     while True:
         hold = None if suspension is None else suspension.after if times == 0 else 0.0
         body = partial(_looked, awaited, partial(wait, hold), suspension, times)
-        outcome: dict[str, Any] = yield from Step(step, body)
+        outcome: dict[str, Any] = yield from Step(step, body, settled=_suspends)
         if outcome.get("type") != SUSPENDED:
             return outcome
         about = f"{outcome['run_id']} {outcome['since']} {SUSPENDED} {outcome['times']}"
@@ -100,6 +100,11 @@ def awaiting(
             yield Progress(SUSPENDED, awaited.id)
             yield from Ask(outcome["marker"], about=about)
             times += 1
+
+
+def _suspends(outcome: dict[str, Any]) -> bool:
+    """Whether the graph stops: stored later than that, the wait might come to something else."""
+    return outcome.get("type") == SUSPENDED
 
 
 def _looked(

@@ -18,11 +18,8 @@ from langchain_core.runnables import RunnableConfig
 
 from acp_langgraph.core.flow import Flow, Work
 from acp_langgraph.nodes.langgraph import INTERRUPT
-from acp_langgraph.nodes.suspending import Wait
+from acp_langgraph.nodes.suspending import WOKEN, Wait
 from acp_langgraph.waking.savers import kind_of, rows
-
-WOKEN: Final = "acp_langgraph_woken"
-"""In the metadata of checkpoints that were made by who woke the thread: should that one die, others know."""
 
 _PAGE: Final = 1000
 

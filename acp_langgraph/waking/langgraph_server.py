@@ -17,9 +17,9 @@ from acp_langgraph.core.flow import Flow, Work
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.errors import ConflictException, NotFoundException, UnprocessableEntityException
 from acp_langgraph.nodes.langgraph import CONFIG_KEY_STRICT_RESUME
-from acp_langgraph.nodes.suspending import Wait, cancel, look_at
+from acp_langgraph.nodes.suspending import WOKEN, Wait, cancel, look_at
 from acp_langgraph.transport import AsyncTransport, Transport
-from acp_langgraph.waking.finding import WOKEN, Candidate
+from acp_langgraph.waking.finding import Candidate
 from acp_langgraph.waking.threads import ThreadView, view_of
 
 T = TypeVar("T")

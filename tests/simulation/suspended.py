@@ -36,9 +36,9 @@ from acp_langgraph.core.wake_urls import WakeURL
 from acp_langgraph.errors import AcpLangGraphError
 from acp_langgraph.nodes import execution
 from acp_langgraph.nodes import suspending as noted
+from acp_langgraph.nodes.suspending import WOKEN
 from acp_langgraph.waking import app, finding, sweeping, waker
 from acp_langgraph.waking.app import WakeApp
-from acp_langgraph.waking.finding import WOKEN
 from acp_langgraph.waking.sweeping import Sweeper
 
 __all__ = ["AFTER", "IN_HAND", "WAKE_URL", "WakingProcess", "found_in", "task_of"]

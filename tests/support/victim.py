@@ -38,7 +38,7 @@ from support.postgres import ALONE, AS_SAVERS_NEED_IT
 
 from acp_langgraph import Sweeper, WakeApp, WakeURL, split_interrupts
 from acp_langgraph.core.webhooks import new_secret
-from acp_langgraph.waking.finding import WOKEN
+from acp_langgraph.nodes.suspending import WOKEN
 
 __all__ = ["main"]
 

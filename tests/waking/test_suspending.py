@@ -6,10 +6,14 @@ import asyncio
 import gc
 import logging
 import uuid
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, Send, interrupt
 from support.colors import Color
@@ -18,6 +22,7 @@ from support.waking import Agents, State, at, of_one, suspending, swept
 from acp_langgraph import Sweeper, is_suspended, split_interrupts
 from acp_langgraph.errors import ACPRunException, NodeConfigurationError, RunTimeoutError
 from acp_langgraph.nodes import execution
+from acp_langgraph.nodes.langgraph import INTERRUPT
 
 
 @pytest.fixture
@@ -63,6 +68,98 @@ def test_what_somebody_types_into_the_marker_is_no_answer(
     agents.let_go(text)
     swept(color, graph, one)
     assert graph.get_state(at("1")).values["text"] == text.upper()
+
+
+class StoresLate:
+    """A saver that stores what a step came to only when somebody looks; what stops the graph, at once.
+
+    So does LangGraph, which writes both in the background, where the process dies in between.
+    """
+
+    late: list[tuple[Any, ...]]
+    has_died = False
+
+    def put_writes(self, *given: Any) -> None:
+        if self.is_to_be_stored(given):
+            super().put_writes(*given)  # type: ignore[misc]  # of the saver
+
+    def get_tuple(self, config: Any) -> Any:
+        while self.late:
+            super().put_writes(*self.late.pop(0))  # type: ignore[misc]  # as above
+        return super().get_tuple(config)  # type: ignore[misc]  # as above
+
+    async def aput_writes(self, *given: Any) -> None:
+        if self.is_to_be_stored(given):
+            await super().aput_writes(*given)  # type: ignore[misc]  # as above
+
+    async def aget_tuple(self, config: Any) -> Any:
+        while self.late:
+            await super().aput_writes(*self.late.pop(0))  # type: ignore[misc]  # as above
+        return await super().aget_tuple(config)  # type: ignore[misc]  # as above
+
+    def is_to_be_stored(self, given: tuple[Any, ...]) -> bool:
+        if any(channel == INTERRUPT for channel, _ in given[1]):
+            self.late.clear()  # lost with the process, and all that would come after
+            self.has_died = True
+            return True
+        if not self.has_died:
+            self.late.append(given)
+        return False
+
+
+class LateSqliteSaver(StoresLate, SqliteSaver):
+    pass
+
+
+class AsyncLateSqliteSaver(StoresLate, AsyncSqliteSaver):
+    pass
+
+
+def test_a_wait_is_stored_before_the_graph_stops_so_that_nothing_typed_into_it_answers_a_question(
+    color: Color, agents: Agents, text: str, tmp_path: Path
+) -> None:
+    def invoke(value: Any, sync: Any, awaited: Any) -> list[Any]:
+        file = str(tmp_path / "a.sqlite")
+
+        async def ainvoke() -> Any:
+            async with awaited.from_conn_string(file) as saver:
+                saver.late = []
+                return await of_one(node, saver).ainvoke(value, at("1"))
+
+        node = suspending(agents, "ask")
+        if color.name == "async":
+            return asyncio.run(ainvoke())["__interrupt__"]
+        with sync.from_conn_string(file) as saver:
+            saver.late = []
+            return of_one(node, saver).invoke(value, at("1"))["__interrupt__"]
+
+    (wait,) = invoke({"text": text}, LateSqliteSaver, AsyncLateSqliteSaver)
+    agents.let_go(text)
+    httpx.get(f"{agents.url}/runs/{wait.value['run_id']}/wait")  # until it asks
+    (question,) = invoke(Command(resume="typed"), SqliteSaver, AsyncSqliteSaver)
+    assert is_suspended(wait)
+    assert question.value == f"color of {text.upper()}?"
+    assert question.id != wait.id
+
+
+def test_what_a_graph_was_woken_with_answers_no_question_though_its_wait_was_lost(
+    color: Color, agents: Agents, text: str
+) -> None:
+    saver = InMemorySaver()
+    graph = of_one(suspending(agents, "ask"), saver)
+    color.invoke(graph, {"text": text}, at("1"))
+    for writes in saver.writes.values():
+        for key in [key for key, (_, channel, *_) in writes.items() if channel != INTERRUPT]:
+            del writes[key]
+    agents.let_go(text)
+    swept(color, graph, one)
+    questions, _ = split_interrupts(graph.get_state(at("1")))
+    assert [each.value for each in questions] == [f"color of {text.upper()}?"]
+    _, waits = split_interrupts(color.invoke(graph, Command(resume="blue"), at("1")))
+    assert len(waits) == 1
+    agents.let_go(f"{text} more")
+    swept(color, graph, one)
+    assert graph.get_state(at("1")).values["text"] == f"{text.upper()} ['blue']"
 
 
 def test_a_question_comes_after_a_wait_and_a_wait_after_its_answer(

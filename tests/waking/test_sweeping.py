@@ -23,8 +23,8 @@ from support.waking import Agents, State, at, of_one, suspending, swept
 
 from acp_langgraph import ACPNode, Sweeper, split_interrupts
 from acp_langgraph.nodes import suspending as noted
+from acp_langgraph.nodes.suspending import WOKEN
 from acp_langgraph.testing import Answer, Ask, FakeACPServer, Fault, Gate, Work
-from acp_langgraph.waking.finding import WOKEN
 from acp_langgraph.waking.sweeping import _is_due
 
 
