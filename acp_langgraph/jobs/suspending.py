@@ -98,7 +98,8 @@ class Waits:
         while True:
             ran_here: list[bool] = []
             body = partial(self._wait, segment, first, ran_here)
-            outcome = yield from Step("wait_for_run", body, settled=_stops_the_graph)
+            settled = self._suspension is not None and _stops_the_graph
+            outcome = yield from Step("wait_for_run", body, settled=settled)
             if outcome["type"] != SUSPENDED:
                 if self._times:
                     yield Begin(self._job.key)
