@@ -61,15 +61,22 @@ class Connections:
         # Each request says whom it trusts; what forgets to trusts nobody.
         self._session = _session(Connector(limit=0, ssl=trusting_nobody()))
 
-    async def open(self, call: Call[Any]) -> Answer:
+    async def open(self, call: Call[Any], *, is_timed: bool = False) -> Answer:
         """Send a call's request.
+
+        Args:
+            call: What is sent.
+            is_timed: Whether the caller has an eye on the time that all of it takes, so that no timer is
+                needed for each piece of the answer.
 
         Raises:
             ApiValueError: If the body cannot be sent.
         """
         endpoint = self._endpoint
         url, headers, body = endpoint.url(call), endpoint.headers(call), call.encode()
-        response = await self._request(call.method, url, headers, body, endpoint.timeout(call))
+        patience = endpoint.timeout(call)
+        seconds = patience.connect, None if is_timed else patience.read
+        response = await self._request(call.method, url, headers, body, *seconds)
         return Answer(
             response.status,
             response.headers,
@@ -85,7 +92,7 @@ class Connections:
             str(request.url),
             request.headers,
             await request.aread(),
-            httpx.Timeout(**request.extensions["timeout"]),
+            *(request.extensions["timeout"][each] for each in ("connect", "read")),
         )
         headers = [
             (name, value)
@@ -107,7 +114,8 @@ class Connections:
         url: str,
         headers: Mapping[str, str],
         body: bytes | None,
-        timeout: httpx.Timeout,
+        connect: float | None,
+        read: float | None,
     ) -> Awaitable[aiohttp.ClientResponse]:
         where = URL(url, encoded=True)
         way = self._ways.get(where.origin())
@@ -121,7 +129,7 @@ class Connections:
             headers={**headers, **way.for_proxy} if way.for_proxy and not tunnels else headers,
             data=body,
             allow_redirects=False,  # credentials go to the configured origin only
-            timeout=_aiohttp_timeout(timeout.connect, timeout.read),
+            timeout=_aiohttp_timeout(connect, read),
             proxy=way.proxy,
             proxy_headers=way.for_proxy if tunnels else None,
             ssl=way.tls,

@@ -82,7 +82,7 @@ class AsyncTransport(Copied, AsyncClosing):
         with self.endpoint.explained(call):
             async with (
                 asyncio.timeout(self.endpoint.seconds(call)),
-                aclosing(await self._open(call)) as answer,
+                aclosing(await self._open(call, is_timed=True)) as answer,
             ):
                 body = self.endpoint.body(call)
                 async for piece in answer.pieces:
@@ -178,10 +178,10 @@ class AsyncTransport(Copied, AsyncClosing):
         """Run the step's body."""
         return await adrive(step.body(), self)
 
-    def _open(self, call: Call[Any]) -> Awaitable[Answer]:
+    def _open(self, call: Call[Any], *, is_timed: bool = False) -> Awaitable[Answer]:
         """Send a call's request; the body of the answer is still to be read."""
         if self._given is None and self._auth is None:
-            return self._connections().open(call)
+            return self._connections().open(call, is_timed=is_timed)
         return self._open_otherwise(call)
 
     async def _open_otherwise(self, call: Call[Any]) -> Answer:
