@@ -42,7 +42,7 @@ def main() -> None:
         graph = builder.compile(checkpointer=InMemorySaver())
         config: RunnableConfig = {"configurable": {"thread_id": "table 4"}}
 
-        server.faults.add(Fault.lose_answer(), on="create_run")  # as a proxy does that restarts
+        server.faults.add(Fault.lose_answer(), on="start")  # as a proxy does that restarts
         asked = graph.invoke({"order": {"pizza": "Funghi"}}, config)
         print("asked: ", asked["__interrupt__"][0].value)
         done = graph.invoke(Command(resume="large"), config)

@@ -4,7 +4,7 @@
 
     def test_a_lost_answer_does_not_begin_a_second_task():
         with FakeA2AServer([Ask("Which size?"), Answer("A large pie")]) as server:
-            server.faults.add(Fault.lose_answer(), on="SendMessage")
+            server.faults.add(Fault.lose_answer(), on="start")
             ...                                  # run the graph against server.url
             assert server.created == server.completed == 1
             assert server.task.answers == ["large"]

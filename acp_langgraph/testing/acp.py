@@ -7,7 +7,7 @@ A test of a client, or of a graph with an `ACPNode`, needs no more than this:
     def test_a_lost_answer_does_not_start_a_second_run():
         script = [Ask({"question": "Send it?"}), Answer({"text": "sent"})]
         with FakeACPServer(script) as server:
-            server.faults.add(Fault.lose_answer(), on="POST /runs")
+            server.faults.add(Fault.lose_answer(), on="start")
             ...                          # run the graph against server.url and server.agent_id
             assert server.created == server.completed == 1
             assert server.run.answers == ["yes"]

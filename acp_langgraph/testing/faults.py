@@ -267,9 +267,10 @@ class Faults:
 
         Args:
             faults: What happens.
-            on: To which requests: an operation's name in the protocol (`"create_stateless_run"`); a method and
-                path (`"POST /runs/{run_id}"`, where `{...}` is one segment and `*` is anything); or a function
-                that tells of a `RecordedRequest`.
+            on: To which requests: `"start"`, whatever starts a run (on LangGraph's servers and A2A agents
+                an answer is such a request, too); an operation's name in the protocol
+                (`"create_stateless_run"`); a method and path (`"POST /runs/{run_id}"`, where `{...}` is one
+                segment and `*` is anything); or a function that tells of a `RecordedRequest`.
             times: To how many of them, for each of the faults; `None` for ever.
             nth: Beginning with which of them, counted from now.
 

@@ -4,7 +4,7 @@
 
     def test_a_lost_answer_does_not_start_a_second_run():
         with FakeLangGraphServer([Ask("Send it?"), Answer({"text": "sent"})]) as server:
-            server.faults.add(Fault.lose_answer(), on="create_run")
+            server.faults.add(Fault.lose_answer(), on="start")
             ...                          # run the graph against server.url and server.assistant_id
             assert server.created == server.completed == 1
             assert server.run.answers == ["yes"]
@@ -67,6 +67,7 @@ class FakeLangGraphServer(ScriptedRuns):
         "search_assistants": "POST /assistants/search",
         "get_schemas": "GET /assistants/{assistant_id}/schemas",
         "create_run": "POST /threads/{thread_id}/runs",
+        "wait_run": "POST /threads/{thread_id}/runs/wait",
         "list_runs": "GET /threads/{thread_id}/runs",
         "get_run": "GET /threads/{thread_id}/runs/{run_id}",
         "join_run": "GET /threads/{thread_id}/runs/{run_id}/join",
@@ -165,6 +166,13 @@ class FakeLangGraphServer(ScriptedRuns):
         }
 
     def _create_run(self, request: RecordedRequest) -> Any:
+        made, thread = self._created(request)
+        return made.shown(thread.thread_id, self.behavior)
+
+    def _wait_run(self, request: RecordedRequest) -> Any:
+        return self._joined(request, *self._created(request))
+
+    def _created(self, request: RecordedRequest) -> tuple[GraphRun, GraphThread]:
         body, thread_id = request.json, _parameter(request, "thread_id")
         if not is_uuid(thread_id):
             raise _Refusal(422, "Invalid thread ID: must be a UUID")
@@ -185,7 +193,7 @@ class FakeLangGraphServer(ScriptedRuns):
             made = self._started(thread, run_id, body, graph, busy)
         thread.runs.append(made)
         self._advance()
-        return made.shown(thread_id, self.behavior)
+        return made, thread
 
     def _started(
         self,
@@ -230,8 +238,9 @@ class FakeLangGraphServer(ScriptedRuns):
         return self._run(request).shown(_parameter(request, "thread_id"), self.behavior)
 
     def _join_run(self, request: RecordedRequest) -> Any:
-        run, thread = self._run(request), self._thread(request)
+        return self._joined(request, self._run(request), self._thread(request))
 
+    def _joined(self, request: RecordedRequest, run: GraphRun, thread: GraphThread) -> Response:
         def pieces() -> Iterator[bytes]:
             while not self.hold(request, lambda: not run.advance(self.behavior), _SIGN_OF_LIFE):
                 yield b"\n"

@@ -2,6 +2,7 @@
 
 A request is named in three ways, wherever the fakes take an `on`:
 
+    "start"                      whatever starts a run, or a task, in whichever way its protocol has
     "create_stateless_run"       the operation, by its name in the protocol
     "POST /runs/{run_id}"        method and path; `{...}` is one segment, `*` is anything
     lambda request: ...          anything else
@@ -15,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from acp_langgraph.testing.faults import Fault
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
 
 Matcher: TypeAlias = "Callable[[RecordedRequest], bool]"
 Selector: TypeAlias = "str | Callable[[RecordedRequest], bool]"
+
+
+_STARTS: Final = frozenset(
+    {
+        *["create_stateless_run", "create_thread_run"],
+        *["create_and_wait_for_stateless_run_output", "create_and_wait_for_thread_run_output"],
+        *["create_and_stream_stateless_run_output", "create_and_stream_thread_run_output"],
+        *["create_run", "wait_run"],
+        *["SendMessage", "SendStreamingMessage"],
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,8 @@ class Routes:
             return on
         if on == "*":
             return lambda _: True
+        if on == "start" and (starts := _STARTS & self._operations.keys()):
+            return lambda request: request.operation in starts
         method, slash, path = on.partition("/")
         method = method.strip()
         if not slash and not method.endswith("*"):
