@@ -43,7 +43,15 @@ from acp_langgraph.errors import (
     RunLostError,
     UnprocessableEntityException,
 )
-from acp_langgraph.jobs.job import Entry, Job, Outcome, Segment, may_be_done
+from acp_langgraph.jobs.job import (
+    NOT_YET,
+    Entry,
+    Job,
+    Outcome,
+    Segment,
+    WaitBudget,
+    may_be_done,
+)
 from acp_langgraph.jobs.suspending import Suspension, Waits
 from acp_langgraph.jobs.waiting import at_work_since, cancel_job, give_up, judged, wait_for_job
 
@@ -232,6 +240,23 @@ def _find_after_failure(job: Job, wait: float) -> Flow[str | None]:
     return found
 
 
+def _find_after_break(job: Job, began: float, wait: float) -> Flow[str | None]:
+    """Look for what was started by a request that broke off.
+
+    If that was open for long, the job was taken up: a server that is away then, as while it restarts,
+    means "not yet", as to whoever waits for a job whose id is known.
+    """
+    budget = WaitBudget(job.policy, job.policy.left(began))
+    is_taken_up = budget.was_long_since(began)
+    while True:
+        try:
+            return (yield from _find_after_failure(job, wait))
+        except NOT_YET as error:
+            if not is_taken_up or budget.is_hopeless():
+                raise
+            yield Pause(budget.next_pause(asked_to_wait(error)))
+
+
 def _start_and_wait(job: Job, entry: Entry) -> Flow[Outcome]:
     """Start the job and wait for it in one request; fall back to two where that breaks off."""
     if entry.again or not job.starts_in_one:
@@ -253,13 +278,14 @@ def _started_in_one(job: Job, entry: Entry, segment: Segment) -> Flow[Outcome | 
     entry.seen_alive = True
     yield Progress("waiting", payload=at_work_since(segment))
     outcome: Outcome | None = None
+    began = job.policy.clock()
     try:
         segment["run_id"], outcome = yield from job.start_and_wait()
     except OpenApiException as error:
         if not may_be_done(error):
             raise
         pause = max(job.policy.backoff.first, asked_to_wait(error))
-        found = yield from _find_after_failure(job, pause)
+        found = yield from _find_after_break(job, began, pause)
         segment["run_id"] = found if found is not None else (yield from _start(job))
     yield Progress("created", segment["run_id"])
     return outcome

@@ -12,8 +12,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 from support.colors import Color
+from support.counted import QUICK
 
-from acp_langgraph.errors import ACPRunException, UnknownOutcomeError
+from acp_langgraph.errors import ACPRunException, ServiceException, UnknownOutcomeError
 from acp_langgraph.jobs.job import JobPolicy
 from acp_langgraph.nodes.acp import ACPNode
 from acp_langgraph.testing import Answer, Ask, Fail, FakeACPServer, Fault, Gate, Response, Work
@@ -230,3 +231,31 @@ def test_a_run_that_outlasts_one_wait_is_waited_for_by_its_id(color: Color) -> N
         assert color.invoke(compiled, {"ask": 1}, in_thread(1))["answer"] == 1
         opening.join()
         assert server.created == server.completed == 3
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_server_that_is_away_after_one_long_request_is_waited_for(
+    color: Color, remembers: bool
+) -> None:
+    gate = Gate()
+    with FakeACPServer(ECHO) as server:
+        known(server, color)
+        server.faults.add(Fault.hold(gate), on="start")
+        away = server.faults.add(Fault.status(503), on="search_stateless_runs", times=20)
+        node = ACPNode("remote", server.agent_id, server.url, "ask", None, "answer", None)
+        node.policy = JobPolicy(long_poll=0.1, backoff=QUICK)
+        builder = StateGraph(State).add_node(node).add_edge(START, "remote")
+        graph = builder.compile(checkpointer=InMemorySaver() if remembers else None)
+        assert color.invoke(graph, {"ask": 1}, in_thread(1))["answer"] == 1
+        gate.open()
+        assert away.spent
+        assert server.created == server.completed == 3
+
+
+def test_a_server_that_is_away_at_once_is_told(color: Color) -> None:
+    with FakeACPServer(ECHO) as server:
+        known(server, color)
+        server.faults.default = Fault.status(503)
+        graph = graph_of(server, checkpointer=InMemorySaver())
+        with pytest.raises(ServiceException):
+            color.invoke(graph, {"ask": 1}, in_thread(1))
