@@ -23,13 +23,15 @@ from acp_langgraph.a2a.listening import TaskCursor, TaskStream
 from acp_langgraph.a2a.models import StreamResponse, Task
 from acp_langgraph.a2a.parts import dumped, outcome_of, parts_of, result
 from acp_langgraph.a2a.peer import CannotListError, Peer
-from acp_langgraph.core.flow import Flow, Pause
+from acp_langgraph.core.flow import Flow, OutOfTimeError, Pause, within
+from acp_langgraph.core.names import name_uuid
 from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sighting, WaitBudget
 from acp_langgraph.jobs.listening import Listening, emitted, listen_to
 
 _NAMESPACE: Final = uuid.UUID("2d6a9c0e-3f0b-5b57-9a53-6f5f0a2a0a2a")
 _PAGES: Final = 100
 _LATEST_MESSAGES: Final = 10  # of a task that was begun a moment ago; `langgraph dev` gives no more
+_TO_LOOK: Final = 10.0  # seconds
 _LONGEST_PAUSE: Final = 2.0  # seconds between looks at a task that cannot be followed
 
 
@@ -67,6 +69,8 @@ class A2AJob(Job):
         thread: The context that remembers, if there is one.
         is_shown: Whether somebody wants to see what it emits.
         wakes: Makes the URL of the webhook that the agent is given, by the key; `None` for none.
+        as_everybody: Whether every task of the agent's is looked for with the same credentials, so that
+            what one finds all do.
     """
 
     key: str
@@ -79,6 +83,7 @@ class A2AJob(Job):
     thread: str | None = None
     is_shown: bool = False
     wakes: Callable[[str], str] | None = field(default=None, repr=False)
+    as_everybody: bool = True
     _seen: _Seen = field(default_factory=_Seen, repr=False)
 
     @property
@@ -95,6 +100,11 @@ class A2AJob(Job):
     def starts_in_one(self) -> bool:
         """Whether nothing but the outcome is wanted, and a lost answer could be found."""
         return not self.is_shown and self.peer.can_list
+
+    @property
+    def is_found_done(self) -> bool:
+        """Whether the agent was seen to list a task that is done by its context."""
+        return self.as_everybody and self.thread is None and self.peer.finds_done is True
 
     def with_(self, *, key: str | None = None, policy: JobPolicy | None = None) -> Self:
         """The same job with another key or policy."""
@@ -207,6 +217,21 @@ class A2AJob(Job):
         said = outcome["description"] or self._seen.trouble
         return kind(outcome["state"], said, **self.ids(outcome["run_id"]))
 
+    def done(self, job_id: str) -> Flow[None]:
+        """Find out whether the agent lists it now; once, and not for the first of its tasks, in vain."""
+        peer = self.peer
+        peer.done += 1
+        is_known = peer.finds_done is not None or peer.makes_tasks is False
+        is_of_use = self.thread is None and self.as_everybody and self.starts_in_one
+        if is_known or peer.done <= 1 or not is_of_use:
+            return
+        peer.finds_done = False  # nobody else has to look meanwhile
+        try:
+            found = yield from within(self.policy.for_seconds(_TO_LOOK), self._tasks())
+        except (errors.OpenApiException, OutOfTimeError, CannotListError):
+            return
+        peer.finds_done = [task.id for task in found] == [job_id]
+
     def forget(self, job_id: str) -> None:
         """Forget what was heard of it."""
         self.listening.forget(job_id)
@@ -220,13 +245,13 @@ class A2AJob(Job):
 
     def _made(self, what: str) -> str:
         """An id made of the key: a UUID, as some servers take nothing else."""
-        return str(uuid.uuid5(_NAMESPACE, f"{what}\n{self.key}"))
+        return name_uuid(_NAMESPACE, f"{what}\n{self.key}")
 
     def _unknown(self, why: str) -> errors.UnknownOutcomeError:
         return errors.UnknownOutcomeError(why, key=self.key, **self.ids())
 
     def _answer_id(self, task: Task) -> str:
-        return str(uuid.uuid5(_NAMESPACE, f"answer\n{task.id}\n{task.asked_at}"))
+        return name_uuid(_NAMESPACE, f"answer\n{task.id}\n{task.asked_at}")
 
     def _sent(
         self, parts: list[dict[str, Any]], message_id: str, *, waits: bool = False, **more: Any

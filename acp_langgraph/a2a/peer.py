@@ -48,6 +48,8 @@ class Peer:
         keeps_context: Whether a context of the client's is kept; `None` if that is not known.
         makes_tasks: Whether messages are answered with tasks, and not only with messages; `None` if
             that is not known.
+        finds_done: Whether a task that is done is found by its context; `None` if that is not known.
+        done: How many tasks were seen that were done.
     """
 
     card: AgentCard
@@ -56,6 +58,8 @@ class Peer:
     lists: bool = True
     keeps_context: bool | None = None
     makes_tasks: bool | None = None
+    finds_done: bool | None = None
+    done: int = 0
 
     @property
     def binding(self) -> Binding:

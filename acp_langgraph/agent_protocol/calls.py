@@ -20,6 +20,16 @@ def create_run(thread_id: str, body: Mapping[str, Any]) -> Call[Run]:
     return Call("create_run", "POST", _thread(thread_id, "/runs"), Run, body=dict(body))
 
 
+def wait_run(thread_id: str, body: Mapping[str, Any], seconds: float) -> Call[Any]:
+    """Start a run, and wait so long for it; the answer is as `join_run`'s.
+
+    Without `on_disconnect`, a server may end the run with the connection.
+    """
+    where, sent = _thread(thread_id, "/runs/wait"), {**body, "on_disconnect": "continue"}
+    waits: dict[str, Any] = {"timeout": seconds, "limit": seconds, "may_leave": True}
+    return Call("wait_run", "POST", where, Any, body=sent, **waits)
+
+
 def list_runs(thread_id: str, limit: int, offset: int = 0) -> Call[list[Run]]:
     """A thread's runs, the newest first."""
     query = {"limit": str(limit), "offset": str(offset)}

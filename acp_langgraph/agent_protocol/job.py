@@ -4,9 +4,11 @@ The protocol numbers runs itself and cannot look one up by anything else. But a 
 client's: so a job is a thread, its id made of the key, and the thread's runs are the look-up. Its first
 run gives it its name; an answer is one run more, and what is true of the job is true of the newest.
 
-What a run came to is in two places, its status and the thread's state, and only both together tell it.
+What a run came to is in two places, its status and the thread's state, and only both together tell it,
+but for a state that has come to its end: that tells by itself that all went well, and which run wrote it.
 Joining a run is a sign that something has happened, and no result: for a run that is over it gives
-whatever the thread holds by then.
+whatever the thread holds by then, a cancelled one's values as a finished one's. So a job that ends at
+once takes two requests: one that starts the run and waits, and one for the state.
 """
 
 from __future__ import annotations
@@ -24,16 +26,30 @@ from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.operations import as_json
 from acp_langgraph.core.wire import plain
 from acp_langgraph.errors import (
+    ApiException,
+    ApiTimeoutError,
     ApiValueError,
     ConflictException,
     NotFoundException,
     OpenApiException,
     RemoteGraphError,
+    RunLostError,
     UnknownAgentError,
     UnknownOutcomeError,
     UnprocessableEntityException,
 )
-from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sighting, WaitBudget
+from acp_langgraph.jobs.job import (
+    NOT_YET,
+    Entry,
+    Job,
+    JobPolicy,
+    Outcome,
+    Segment,
+    Sighting,
+    WaitBudget,
+    may_be_done,
+    raise_what_passes,
+)
 from acp_langgraph.jobs.listening import Listening, listen_to, stop_listening
 from acp_langgraph.jobs.suspending import say_no_webhook
 
@@ -66,6 +82,17 @@ class GraphJob(Job):
     def node(self) -> str:  # type: ignore[override]  # see key
         """The name of the node that wants it."""
         return self.order.node
+
+    @property
+    def starts_in_one(self) -> bool:
+        """Whether nothing but the outcome is wanted, on a thread of its own."""
+        order = self.order
+        return order.shared_thread is None and order.wakes is None and self.listening is None
+
+    @property
+    def is_found_done(self) -> bool:
+        """Its thread's runs are listed whatever became of them."""
+        return True
 
     def with_(self, *, key: str | None = None, policy: JobPolicy | None = None) -> Self:
         """The same job with another key or policy."""
@@ -109,6 +136,38 @@ class GraphJob(Job):
             ) from None
         return run.run_id
 
+    def start_and_wait(self) -> Flow[tuple[str | None, Outcome | None]]:
+        """Start the first run and wait for it."""
+        thread_id, body = self.order.thread_id, self.order.starting()
+        try:
+            said = yield from self.policy.repeat(
+                calls.wait_run(thread_id, body, self.policy.long_poll)
+            )
+        except ApiException as error:
+            raise_what_passes(error)
+            if may_be_done(error):
+                raise
+            run_id = yield from self.start()  # which knows what that means, or another way
+            return run_id, None
+        self._schemas[:] = _schemas(said)
+        try:
+            return (yield from self._told(said))
+        except NOT_YET as error:
+            problem = f"the run was taken up, and what it came to cannot be had: {error}"
+            raise ApiTimeoutError(problem, sent=True) from None
+
+    def _told(self, said: Any) -> Flow[tuple[str, Outcome | None]]:
+        """What the first run came to that was waited for, if its thread's state tells that by itself."""
+        with suppress(NotFoundException):
+            state = yield from self.policy.repeat(calls.get_state(self.order.thread_id))
+            run_id = state.metadata.get("run_id")
+            if isinstance(run_id, str) and state.is_done and not _is_failure(said):
+                return run_id, {"type": "result", "run_id": run_id, "values": state.values}
+        job_id = yield from self.find()
+        if job_id is None:
+            raise RunLostError("the server took the run up and does not know it", **self.ids())
+        return job_id, None
+
     def wait(self, job_id: str) -> Flow[Outcome | None]:
         """Join the newest run while it is at work, and then look at what there is."""
         said: Any = None
@@ -134,6 +193,7 @@ class GraphJob(Job):
         """Answer what is open, by the questions' ids."""
         state = yield from self.policy.repeat(calls.get_state(self.order.thread_id))
         answers = _addressed(answer, state.questions)
+        self._schemas.clear()
         if answers:
             yield from self._woken(lambda order: order.answering(answers))
 
@@ -269,12 +329,12 @@ class GraphJob(Job):
             payload: Any = {"interrupts": questions}
             if len(questions) == 1:
                 (payload,) = questions.values()
-            self._schemas[:] = _schemas(said)
+            self._schemas[:] = _schemas(said) or self._schemas
             asked = {"payload": payload, "asked_at": run.run_id}
             return {"type": "interrupt", "run_id": job_id, **asked}
         if run.status == "interrupted":
             return _failed(job_id, "it was cancelled", (), was_cancelled=True)
-        if state.next or state.tasks:
+        if not state.is_done:
             before = ", ".join(state.next) or "its end"
             return _failed(
                 job_id,
@@ -318,6 +378,11 @@ def _schemas(said: Any) -> list[dict[str, Any]]:
         case {"__interrupt__": [{"response_schema": dict() as schema}]}:
             return [schema]
     return []
+
+
+def _is_failure(said: Any) -> bool:
+    """Whether a run that was waited for is said to have failed."""
+    return isinstance(said, dict) and "__error__" in said
 
 
 def _why(run: Run, state: ThreadState, said: Any) -> tuple[str, tuple[str, ...]]:

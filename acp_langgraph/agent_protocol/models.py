@@ -72,6 +72,11 @@ class ThreadState(Wire):
     metadata: Object = Field(default={})
 
     @property
+    def is_done(self) -> bool:
+        """Whether its graph has come to its end: nothing is next, asked, failed or cancelled."""
+        return not (self.next or self.tasks)
+
+    @property
     def questions(self) -> dict[str, Any]:
         """What is asked, by the questions' ids; of a subgraph's question its task in the parent tells."""
         return {each.id: each.value for task in self.tasks for each in task.interrupts}

@@ -231,6 +231,7 @@ class A2ANode(AgentNode):
             metadata=metadata,
             is_shown=execution.sink.is_there and bool(self.stream_mode),
             wakes=self._wakes(execution),
+            as_everybody=execution.credentials is None,
         )
         outcome = yield from self._have_done(job, execution)
         answer = result_of(outcome, self.output.declared)

@@ -28,7 +28,7 @@ async def test_a_drained_graph_leaves_the_run_and_the_next_entry_rejoins_it() ->
     with FakeLangGraphServer([Work(gate), Answer("done")]) as server:
         graph, control = remembering(server), RunControl()
         job = asyncio.create_task(graph.ainvoke(INPUT, ON_A_THREAD, control=control))
-        await asyncio.to_thread(server.requests.wait_for, "join_run")
+        await asyncio.to_thread(server.requests.wait_for, "wait_run")
         control.request_drain("deploy")
         with pytest.raises(GraphDrained):
             await job
@@ -86,7 +86,7 @@ def test_what_becomes_of_the_run_is_shown_and_logged(
     assert {each.run_id for each in told if each.name == "acp_langgraph.runs"} == {run_id}
 
 
-@pytest.mark.parametrize("operation", ["create_run", "list_runs", "get_state"])
+@pytest.mark.parametrize("operation", ["start", "get_state"])
 def test_one_deadline_holds_whatever_the_server_asks_to_wait(color: Color, operation: str) -> None:
     with FakeLangGraphServer([Answer("done")]) as server:
         busy = Fault.status(503, retry_after=60)
@@ -100,4 +100,4 @@ def test_a_copy_of_a_node_does_the_same(color: Color) -> None:
         node = copy.deepcopy(node_for(server, context={"user": "config:user"}))
         config: RunnableConfig = {"configurable": {"user": "ada"}}
         assert color.invoke(node, INPUT, config)["answer"] == "done"
-        assert server.requests.matching("create_run")[0].json["context"] == {"user": "ada"}
+        assert server.requests.matching("start")[0].json["context"] == {"user": "ada"}

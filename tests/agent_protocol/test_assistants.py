@@ -78,7 +78,7 @@ def test_host_and_name_are_enough(color: Color, server: FakeLangGraphServer) -> 
     state = color.invoke(graph_of(node), {"text": "hi", "private": "mine"}, config)
     assert state == {"text": "hi", "loud": "HI", "private": "mine"}
     assert server.run.input == {"text": "hi"}
-    assert server.requests.matching("create_run")[0].json["assistant_id"] == SHOUTER.agent_id
+    assert server.requests.matching("start")[0].json["assistant_id"] == SHOUTER.agent_id
 
 
 @pytest.mark.parametrize("named", ["shouter", SHOUTER.agent_id])

@@ -83,8 +83,69 @@ def test_a_thread_is_made_by_the_request_that_starts_the_run(color: Color) -> No
     with FakeLangGraphServer([Work(gate), Answer("done")]) as server:
         color.invoke(node_for(server), INPUT)
         made = [each.operation for each in server.requests if each.method == "POST"]
-        assert made == ["create_run"]
+        assert made == ["wait_run"]
         assert server.requests[0].json["if_not_exists"] == "create"
+        assert server.requests[0].json["on_disconnect"] == "continue"
+
+
+@BOTH_KINDS
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_run_that_ends_by_itself_takes_two_requests(
+    color: Color, served: Any, remembers: bool
+) -> None:
+    with served([Answer("done")]) as server:
+        graph = remembering(server) if remembers else builder_for(server).compile()
+        assert color.invoke(graph, INPUT, ON_A_THREAD)["answer"] == "done"
+        assert [each.operation for each in server.requests] == ["wait_run", "get_state"]
+
+
+def test_what_is_not_at_its_end_is_judged_by_its_run_as_well() -> None:
+    hand = Hand(run_job(GraphJob(GraphOrder("key-1", "agent")), can_ask=True))
+    hand.wants("wait_run")
+    hand.give(reply({"text": "so far"}))
+    stopped = {"values": {"text": "so far"}, "next": ["work"], "tasks": [{"name": "work"}]}
+    hand.wants("get_state")
+    hand.give(reply({**stopped, "metadata": {"run_id": "1"}}))
+    for _ in range(2):
+        hand.wants("list_runs")
+        hand.give(reply([{"run_id": "1", "status": "interrupted"}]))
+    hand.wants("get_state")
+    with pytest.raises(RemoteGraphError, match="it was cancelled"):
+        hand.give(reply(stopped))
+
+
+@pytest.mark.parametrize("said", [{"__error__": {"error": "A", "message": "b"}}, {"text": "hi"}])
+def test_a_state_tells_by_itself_only_if_it_names_its_run_and_no_failure_was_told(
+    said: Any,
+) -> None:
+    hand = Hand(run_job(GraphJob(GraphOrder("key-1", "agent")), can_ask=True))
+    hand.wants("wait_run")
+    hand.give(reply(said))
+    hand.wants("get_state")
+    whose = {"run_id": "1"} if "__error__" in said else {}
+    hand.give(reply({"values": {"text": "hi"}, "next": [], "tasks": [], "metadata": whose}))
+    hand.wants("list_runs")
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_where_starting_and_waiting_are_not_one_request_they_are_two(status: int) -> None:
+    hand = Hand(run_job(GraphJob(GraphOrder("key-1", "agent")), can_ask=True))
+    hand.wants("wait_run")
+    hand.give(reply({"detail": "Not here"}, status))
+    hand.wants("create_run")
+    hand.give(reply({"run_id": "1", "status": "pending"}))
+    hand.wants("list_runs")
+
+
+def test_a_run_that_was_taken_up_and_is_not_known_is_lost() -> None:
+    hand = Hand(run_job(GraphJob(GraphOrder("key-1", "agent")), can_ask=True))
+    hand.wants("wait_run")
+    hand.give(reply({}))
+    hand.wants("get_state")
+    hand.give(reply({"detail": "Thread not found"}, 404))
+    hand.wants("list_runs")
+    with pytest.raises(RunLostError, match="does not know it"):
+        hand.give(reply({"detail": "Thread not found"}, 404))
 
 
 def test_on_reentry_the_threads_runs_are_looked_at_before_one_is_started() -> None:
@@ -101,8 +162,9 @@ def test_on_reentry_the_threads_runs_are_looked_at_before_one_is_started() -> No
 
 def test_a_thread_that_is_busy_with_this_very_order_tells_its_run() -> None:
     hand = Hand(run_job(GraphJob(GraphOrder("key-1", "agent")), can_ask=True))
-    hand.wants("create_run")
-    hand.give(reply({"detail": "Thread is already running a task."}, 409))
+    for operation in ("wait_run", "create_run"):
+        hand.wants(operation)
+        hand.give(reply({"detail": "Thread is already running a task."}, 409))
     hand.wants("list_runs")
     hand.give(reply([{"run_id": "1", "status": "running"}]))
     hand.wants("list_runs")
@@ -122,7 +184,7 @@ def test_a_thread_that_is_busy_with_this_very_order_tells_its_run() -> None:
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("operation", ["create_run", "list_runs", "get_state"])
+@pytest.mark.parametrize("operation", ["start", "list_runs", "get_state"])
 @BOTH_KINDS
 def test_whatever_becomes_of_a_request_there_is_one_run(
     color: Color, operation: str, fault: Fault, served: Any
@@ -139,7 +201,8 @@ def test_whatever_becomes_of_a_request_there_is_one_run(
     "fault", [Fault.lose_answer(), Fault.status(502), Fault.truncated_json()], ids=repr
 )
 def test_whatever_becomes_of_a_join_the_run_is_waited_for(color: Color, fault: Fault) -> None:
-    with FakeLangGraphServer([Work(0.05), Answer("done")]) as server:
+    with FakeLangGraphServer([Work(0.1), Answer("done")]) as server:
+        server.faults.add(Fault.drop_after(0), on="wait_run")
         rule = server.faults.add(fault, on="join_run")
         assert color.invoke(remembering(server), INPUT, ON_A_THREAD)["answer"] == "done"
         assert rule.hits == server.created == 1
@@ -193,7 +256,7 @@ def test_each_question_is_answered_by_its_id_on_the_same_thread(
         assert done["answer"]["answers"] == ["blue", "rice"]
         assert server.run.answers == ["blue", "rice"]
         assert len(server.threads) == 1
-        sent = [each.json for each in server.requests.matching("create_run")]
+        sent = [each.json for each in server.requests.matching("start")]
         assert [list((each.get("command") or {}).get("resume", {}).values()) for each in sent] == [
             *[[], ["blue"], ["rice"]]
         ]
@@ -300,12 +363,15 @@ def test_a_failed_run_is_done_again_on_a_thread_of_its_own_once_that_was_told(
 
 def test_a_graph_that_stops_without_asking_is_a_failure_that_says_so() -> None:
     hand = Hand(run_job(GraphJob(GraphOrder("key-1", "agent")), can_ask=True))
-    hand.wants("create_run")
-    hand.give(reply({"run_id": "1", "status": "pending"}))
-    hand.wants("list_runs")
-    hand.give(reply([{"run_id": "1", "status": "success"}]))
-    hand.wants("get_state")
     state = {"values": {}, "next": ["send"], "tasks": [{"name": "send", "interrupts": []}]}
+    hand.wants("wait_run")
+    hand.give(reply({}))
+    hand.wants("get_state")
+    hand.give(reply(state))
+    for _ in range(2):
+        hand.wants("list_runs")
+        hand.give(reply([{"run_id": "1", "status": "success"}]))
+    hand.wants("get_state")
     with pytest.raises(RemoteGraphError, match="stopped before send and asks nothing"):
         hand.give(reply(state))
 
@@ -333,7 +399,7 @@ async def test_a_cancelled_execution_ends_the_run_unless_it_is_detached(on_cance
     with FakeLangGraphServer([Work(gate), Answer("done")]) as server:
         graph = remembering(server, on_cancel=on_cancel)
         job = asyncio.create_task(graph.ainvoke(INPUT, ON_A_THREAD))
-        await asyncio.to_thread(server.requests.wait_for, "join_run")
+        await asyncio.to_thread(server.requests.wait_for, "wait_run")
         job.cancel()
         with pytest.raises(asyncio.CancelledError):
             await job
@@ -407,7 +473,7 @@ def test_tags_configuration_and_metadata_reach_the_remote_graph(color: Color) ->
         graph = StateGraph(State).add_node(node).add_edge(START, "remote").compile()
         config: RunnableConfig = {"tags": ["mine"], "metadata": {"who": "ada"}}
         color.invoke(graph, {**INPUT, "settings": {"model": "m"}}, config)
-        sent = server.requests.matching("create_run")[0].json
+        sent = server.requests.matching("start")[0].json
         del sent["config"]["metadata"]
         assert sent["config"] == {"tags": ["mine"], "configurable": {"model": "m"}}
         assert sent["metadata"]["who"] == "ada"
@@ -417,14 +483,14 @@ def test_tags_configuration_and_metadata_reach_the_remote_graph(color: Color) ->
 def test_a_configuration_of_none_is_left_to_the_remote_graph(color: Color) -> None:
     with FakeLangGraphServer([Answer("done")]) as server:
         color.invoke(node_for(server, config_path="settings"), {**INPUT, "settings": None})
-        assert "configurable" not in server.requests.matching("create_run")[0].json["config"]
+        assert "configurable" not in server.requests.matching("start")[0].json["config"]
 
 
 def test_a_context_is_made_by_a_plan(color: Color) -> None:
     with FakeLangGraphServer([Answer("done")]) as server:
         graph = remembering(server, context={"user": "config:user_id", "asked": "ask.text"})
         color.invoke(graph, INPUT, {"configurable": {"thread_id": "1", "user_id": "ada"}})
-        sent = server.requests.matching("create_run")[0].json
+        sent = server.requests.matching("start")[0].json
         assert sent["context"] == {"user": "ada", "asked": "hi"}
 
 

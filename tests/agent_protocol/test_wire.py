@@ -68,8 +68,9 @@ def test_an_event_that_is_too_large_is_refused() -> None:
 
 
 def ended(run: dict[str, Any], state: dict[str, Any]) -> Any:
-    """What a job comes to of which a server says this."""
-    hand = Hand(run_job(GraphJob(GraphOrder("key-1", "agent")), can_ask=True))
+    """What a job comes to of which a server says this; with a webhook, starting it is a request by itself."""
+    order = GraphOrder("key-1", "agent", wakes=lambda _: "http://here.invalid")
+    hand = Hand(run_job(GraphJob(order), can_ask=True))
     hand.wants("create_run")
     hand.give(reply({"run_id": "1", "status": "pending"}))
     hand.wants("list_runs")
@@ -112,21 +113,32 @@ def test_a_failure_tells_what_the_server_does(run: Any, tasks: Any, words: str) 
         ended(run, {"values": {}, "next": ["work"], "tasks": tasks})
 
 
-def test_what_answers_a_question_is_told_with_it_where_the_server_tells_that() -> None:
-    job = GraphJob(GraphOrder("key-1", "agent"))
+@pytest.mark.parametrize("in_one", [True, False])
+def test_what_answers_a_question_is_told_with_it_where_the_server_tells_that(in_one: bool) -> None:
+    job = GraphJob(GraphOrder("key-1", "agent", wakes=None if in_one else lambda _: "http://here"))
+    task = {"name": "ask", "interrupts": [{"id": "q", "value": "?"}]}
+    asks = reply({"values": {}, "next": ["ask"], "tasks": [task]})
     hand = Hand(run_job(job, can_ask=True, answer_schema=job.answer_schema))
-    hand.wants("create_run")
-    hand.give(reply({"run_id": "1", "status": "pending"}))
-    hand.wants("list_runs")
-    hand.give(reply([{"run_id": "1", "status": "running"}]))
-    hand.wants("join_run")
     schema = {"type": "string"}
-    hand.give(reply({"__interrupt__": [{"id": "q", "value": "?", "response_schema": schema}]}))
+    said = reply({"__interrupt__": [{"id": "q", "value": "?", "response_schema": schema}]})
+    if in_one:
+        hand.wants("wait_run")
+        hand.give(said)
+        hand.wants("get_state")
+        hand.give(asks)
+        hand.wants("list_runs")
+        hand.give(reply([{"run_id": "1", "status": "success"}]))
+    else:
+        hand.wants("create_run")
+        hand.give(reply({"run_id": "1", "status": "pending"}))
+        hand.wants("list_runs")
+        hand.give(reply([{"run_id": "1", "status": "running"}]))
+        hand.wants("join_run")
+        hand.give(said)
     hand.wants("list_runs")
     hand.give(reply([{"run_id": "1", "status": "success"}]))
     hand.wants("get_state")
-    task = {"name": "ask", "interrupts": [{"id": "q", "value": "?"}]}
-    hand.give(reply({"values": {}, "next": ["ask"], "tasks": [task]}))
+    hand.give(asks)
     assert hand.next == Ask("?", schema)
 
 

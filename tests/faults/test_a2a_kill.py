@@ -79,6 +79,27 @@ def test_a_graph_that_is_killed_while_it_is_watched_has_one_task_in_the_end(
         kill_everywhere(server, zygote, points, make)
 
 
+@pytest.mark.parametrize("questions", [[], ["color?"]], ids=["done at once", "with a question"])
+@pytest.mark.parametrize("color_name", ["sync", "async"])
+def test_the_same_holds_where_a_task_is_begun_and_awaited_in_one_request(
+    zygote: Zygote, color_name: str, questions: list[str], points: int, tmp_path: Path
+) -> None:
+    script = [*map(Ask, questions), Answer(lambda run: {"answers": run.answers})]
+    with FakeA2AServer(script) as server:
+        make = job_for(server.url, color_name, "async", tmp_path, finds_done=True)
+        for kills in jobs(points, count_ticks(zygote, make)):
+            job = make()
+            ended = until_done(zygote, job, kills)
+            assert ended["exit"] == 0, (kills, ended)
+            assert ended["values"]["answers"] == [ANSWERS[each] for each in questions], kills
+            found = [task for task in server.tasks if task.input == job["thread"]]
+            assert [task.state for task in found] == ["completed"], (kills, found)
+        begun = [each.json["params"] for each in server.requests.matching("SendMessage")]
+        begun = [each for each in begun if "taskId" not in each["message"]]
+        assert not any(each["configuration"]["returnImmediately"] for each in begun)
+        assert not server.misplaced
+
+
 @pytest.mark.parametrize("options", [{"version": "0.3"}, {"lists": False}])
 @pytest.mark.parametrize("color_name", ["sync", "async"])
 def test_where_tasks_cannot_be_listed_there_is_no_second_task(

@@ -109,6 +109,57 @@ def test_a_card_is_read_once_and_without_a_checkpointer_a_task_is_one_request(
         ]
 
 
+def taken(server: FakeA2AServer, color: Color, graph: Any) -> list[str | None]:
+    """The operations that one task took."""
+    before = len(server.requests)
+    color.invoke(graph, INPUT, ON_A_THREAD)
+    return [each.operation for each in list(server.requests)[before:]]
+
+
+def test_where_a_task_that_is_done_is_listed_one_request_is_enough(color: Color) -> None:
+    with FakeA2AServer(streaming=False) as server:
+        graph = remembering(server)
+        two = ["SendMessage", "GetTask"]
+        assert taken(server, color, graph)[-2:] == two
+        assert taken(server, color, graph) == [*two, "ListTasks"]
+        for _ in range(2):
+            assert taken(server, color, graph) == ["SendMessage"]
+        assert server.created == server.completed == 4
+
+
+@pytest.mark.parametrize("options", [{"lists": False}, {"contexts": "own"}, {"version": "0.3"}])
+def test_where_it_is_not_two_requests_remain(color: Color, options: Any) -> None:
+    with FakeA2AServer(streaming=False, **options) as server:
+        graph = remembering(server)
+        for _ in range(3):
+            color.invoke(graph, INPUT, ON_A_THREAD)
+        assert taken(server, color, graph) == ["SendMessage", "GetTask"]
+
+
+def test_whether_one_finds_what_is_done_is_not_taken_for_what_another_does(color: Color) -> None:
+    with FakeA2AServer(streaming=False) as server:
+        graph = remembering(server, headers=lambda config: {"x-user": "ada"})
+        for _ in range(3):
+            color.invoke(graph, INPUT, ON_A_THREAD)
+        assert taken(server, color, graph) == ["SendMessage", "GetTask"]
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.drop_before_work(), Fault.lose_answer(), Fault.status(503), Fault.status(500)]
+)
+def test_the_one_request_that_breaks_off_is_found_by_its_context(
+    color: Color, fault: Fault
+) -> None:
+    with FakeA2AServer() as server:
+        graph = remembering(server)
+        for _ in range(2):
+            color.invoke(graph, INPUT, ON_A_THREAD)
+        rule = server.faults.add(fault, on="start")
+        assert color.invoke(graph, INPUT, ON_A_THREAD)["answer"] == "pie"
+        assert rule.hits == 1
+        assert server.created == server.completed == 3
+
+
 def test_every_task_has_a_context_of_its_own_unless_the_agent_is_to_remember(
     color: Color,
 ) -> None:

@@ -283,7 +283,7 @@ def _refused(server: TaskServer, code: int) -> tuple[TaskServer, int, bytes]:
 
 
 opaque(AgentCard)
-_FOUND_OUT = ("is_sure", "lists", "keeps_context", "makes_tasks")
+_FOUND_OUT = ("is_sure", "lists", "keeps_context", "makes_tasks", "finds_done", "done")
 
 
 class A2AProcessNode(A2ANode):

@@ -153,7 +153,8 @@ def _next(scenario: Scenario, world: World, case: Case, seen: Seen) -> World:
         if request.operation != OPEN:
             happening = case.happenings.get(len(seen.requests))
             seen.requests.append(request.operation)
-        undisturbed = "arrives, and is open" if "create_and" in request.operation else "->"
+        is_open = "create_and" in request.operation or request.operation == "wait_run"
+        undisturbed = "arrives, and is open" if is_open else "->"
         wanted = f"{request.operation} " + (HAPPENINGS[happening] if happening else undisturbed)
         if happening in {"unanswered", "dies after"} and not scenario.model.changes(request):
             wanted = HAPPENINGS["lost" if happening == "unanswered" else "dies before"]

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from simulation.asking import AskingModel
-from simulation.process import ModelTransport, Process, Request
+from simulation.process import OPEN, ModelTransport, Process, Request
 
 from acp_langgraph.agent_protocol.models import KEY
 from acp_langgraph.config import ApiClientConfiguration
@@ -25,6 +25,7 @@ from acp_langgraph.testing.threads import AEGRA, GraphBehavior
 
 __all__ = ["SERVERS", "GraphServer", "LangGraphModel", "graph_maker"]
 
+_OF_A_RUN = frozenset({"get_run", "cancel_run", "join_run", OPEN})
 SERVERS = {"dev": GraphBehavior(), "aegra": AEGRA}
 
 
@@ -205,26 +206,29 @@ class LangGraphModel(AskingModel):
 
     def waits(self, server: GraphServer, request: Request) -> bool:
         """Whether a run is joined that is at work."""
-        if request.operation != "join_run":
+        if request.operation not in {"join_run", OPEN}:
             return False
         run = self._run(server, request)
         return run is not None and run.status == "running"
 
     def changes(self, request: Request) -> bool:
         """Whether a request changes anything on the server."""
-        return request.operation in {"create_run", "cancel_run", "delete_thread", "update_state"}
+        makes = {"create_run", "wait_run"}
+        return request.operation in makes | {"cancel_run", "delete_thread", "update_state"}
 
-    def respond(self, server: GraphServer, request: Request) -> tuple[GraphServer, int, bytes]:
+    def respond(self, server: GraphServer, request: Request) -> tuple[GraphServer, int, Any]:
         """What a request makes of the server, and the answer."""
         name, thread = request.operation, request.path.split("/")[2]
         answer = getattr(self, f"_{name}")
-        if name in {"create_run", "list_runs"}:
+        if name in {"create_run", "wait_run", "list_runs"}:
             return answer(server, thread, request)  # type: ignore[no-any-return]
+        run = self._run(server, request) if name in _OF_A_RUN else None
+        if name == OPEN and run is None:  # it broke off when the server was killed
+            return _refused(server, 502, "Bad Gateway")
         if not server.on(thread):
             return _refused(server, 404, "Thread not found")
-        if name not in {"get_run", "cancel_run", "join_run"}:
+        if name not in _OF_A_RUN:
             return answer(server, thread)  # type: ignore[no-any-return]
-        run = self._run(server, request)
         if run is None:
             return _refused(server, 404, "Run not found")
         return answer(server, run)  # type: ignore[no-any-return]
@@ -232,6 +236,23 @@ class LangGraphModel(AskingModel):
     def _create_run(
         self, server: GraphServer, thread: str, request: Request
     ) -> tuple[GraphServer, int, bytes]:
+        made = self._created(server, thread, request)
+        if isinstance(made[1], int):
+            return made
+        server, run = made
+        return server, 200, json.dumps(self._shown(run)).encode()
+
+    def _wait_run(
+        self, server: GraphServer, thread: str, request: Request
+    ) -> tuple[GraphServer, int, Any]:
+        """The run is made; that it is waited for is the next request's, which the world makes."""
+        made = self._created(server, thread, request)
+        if isinstance(made[1], int):
+            return made
+        server, run = made
+        return server, 0, Request("call", OPEN, f"/threads/{thread}/runs/{run.run_id}/wait")
+
+    def _created(self, server: GraphServer, thread: str, request: Request) -> Any:
         body = json.loads(request.body or b"")
         runs, key = server.on(thread), body["metadata"][KEY]
         busy = any(run.status == "running" for run in runs)
@@ -245,12 +266,9 @@ class LangGraphModel(AskingModel):
                 server = server.with_piece(piece._replace(status="replaced"), "")
         piece = Piece(len(server.pieces) + 1, key, thread)
         server = server._replace(pieces=(*server.pieces, piece))
-        server, run = server.with_run(piece, body, "running")
-        return server, 200, json.dumps(self._shown(run)).encode()
+        return server.with_run(piece, body, "running")
 
-    def _answer(
-        self, server: GraphServer, runs: list[WireRun], body: dict[str, Any]
-    ) -> tuple[GraphServer, int, bytes]:
+    def _answer(self, server: GraphServer, runs: list[WireRun], body: dict[str, Any]) -> Any:
         if not runs:
             return _refused(server, 404, "Thread or assistant not found.")
         piece, answers = server.pieces[runs[-1].piece - 1], body["command"]["resume"]
@@ -264,8 +282,7 @@ class LangGraphModel(AskingModel):
             status = "running"
             piece = piece._replace(status=status, answers=(*piece.answers, taken[0]))
             server = server.with_piece(piece, status)
-        server, run = server.with_run(piece, body, status)
-        return server, 200, json.dumps(self._shown(run)).encode()
+        return server.with_run(piece, body, status)
 
     def _open_to(self, piece: Piece) -> Iterator[str]:
         """The ids by which the open question of a piece of work can be answered."""
@@ -304,8 +321,12 @@ class LangGraphModel(AskingModel):
         values = self._state(server.pieces[run.piece - 1])["values"]
         return server, 200, json.dumps(values).encode()
 
+    _wait_for_run_output = _join_run
+
     def _get_state(self, server: GraphServer, thread: str) -> tuple[GraphServer, int, bytes]:
-        return server, 200, json.dumps(self._state(server.latest(thread))).encode()
+        state = self._state(server.latest(thread))
+        state["metadata"]["run_id"] = server.on(thread)[-1].run_id
+        return server, 200, json.dumps(state).encode()
 
     def _get_history(self, server: GraphServer, thread: str) -> tuple[GraphServer, int, bytes]:
         past = [self._state(each) for each in server.pieces[::-1] if each.thread == thread]

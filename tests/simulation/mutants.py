@@ -233,6 +233,13 @@ MUTANTS = (
         "dev",
     ),
     Mutant(
+        "LangGraph's: a state is a result by itself at its end only",
+        "acp_langgraph.agent_protocol.job",
+        "and state.is_done and not _is_failure(said):",
+        "and not _is_failure(said):",
+        "dev",
+    ),
+    Mutant(
         "LangGraph's: a run that was cancelled is known for one",
         "acp_langgraph.agent_protocol.job",
         'if run.status == "interrupted":\n            return _failed(',

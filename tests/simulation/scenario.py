@@ -247,10 +247,14 @@ class Scenario:
             yield said, self._given(late, place, (*reply, ("late",)))
         if world.budget.doubles:
             server, status, content = self.model.respond(world.server, request)
-            if isinstance(content, Request):
-                return
             twice = done.spending("doubles")
             twice = twice._replace(server=self.model.respond(server, request)[0])
+            if isinstance(content, Request):
+                proc = world.procs[place]
+                effects = (*proc.effects[:index], content, *proc.effects[index + 1 :])
+                is_open = self._with(twice, place, proc._replace(effects=effects))
+                yield f"{who}: {name} arrives twice, and is open", is_open
+                return
             yield (
                 f"{who}: {name} arrives twice -> {status}",
                 self._given(twice, place, (*reply, ("http", status, content))),

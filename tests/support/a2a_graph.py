@@ -13,6 +13,7 @@ from support.colors import Color
 from support.counted import QUICK, State
 
 from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.flow import drive
 from acp_langgraph.nodes.a2a import A2ANode
 
 __all__ = [
@@ -51,8 +52,13 @@ def a2a_graph(url: str, *, retry_policy: Any = None, **options: Any) -> Any:
 
 
 def build(job: dict[str, Any]) -> Any:
-    """The graph's builder, for `support.victim`."""
-    return a2a_graph(job["url"], **job.get("options", {}))
+    """The graph's builder, for `support.victim`; of a node that knows of its agent what is found out."""
+    builder = a2a_graph(job["url"], **job.get("options", {}))
+    if job.get("finds_done"):
+        node = builder.nodes["remote"].runnable
+        drive(node.job_of("", None), node.transport)
+        node._peer.finds_done = True
+    return builder
 
 
 def remembering(server: Any, **options: Any) -> Any:

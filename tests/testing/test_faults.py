@@ -5,14 +5,33 @@ import socket
 from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any, TypedDict
 
 import httpx
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
 
-from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, RecordedRequest, Response
+from acp_langgraph import A2ANode, ACPNode, RemoteGraphNode
+from acp_langgraph.testing import (
+    Answer,
+    FakeA2AServer,
+    FakeACPServer,
+    FakeHTTPServer,
+    FakeLangGraphServer,
+    Fault,
+    Gate,
+    RecordedRequest,
+    Response,
+)
 
 ANSWER = {"text": "done", "more": "x" * 40}
 REQUEST = b"POST /jobs HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi"
+
+
+class State(TypedDict, total=False):
+    ask: Any
+    answer: Any
 
 
 class Worker(FakeHTTPServer):
@@ -301,3 +320,46 @@ def test_the_log_tells_which_fault_met_a_request(server, client):
         "<#1 POST /jobs -> 503, Fault.status(503)>",
         "<#2 POST /jobs -> 200>",
     ]
+
+
+def acp_node(server):
+    return ACPNode("remote", server.agent_id, server.url, "ask", None, "answer", None)
+
+
+def graph_node(server):
+    return RemoteGraphNode("remote", "agent", server.url, "ask", None, "answer", None)
+
+
+def a2a_node(server):
+    return A2ANode("remote", server.url, "ask", None, "answer", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "node_of", "ways"),
+    [
+        (FakeACPServer, acp_node, 2),
+        (FakeLangGraphServer, graph_node, 2),
+        (FakeA2AServer, a2a_node, 1),
+    ],
+)
+def test_whatever_starts_a_run_has_one_name(kind, node_of, ways):
+    with kind([Answer("done")]) as server:
+        node, hits = node_of(server), 0
+        builder = StateGraph(State).add_node(node).add_edge(START, "remote")
+        graph = builder.compile(checkpointer=InMemorySaver())
+
+        def watched(state, config):
+            return list(graph.stream(state, config, stream_mode="custom"))
+
+        # In a graph that remembers, from the third run on in another way; and by itself.
+        for invoke in (watched, graph.invoke, graph.invoke, graph.invoke, node.invoke):
+            rule = server.faults.add(Fault.status(503), on="start")
+            invoke({"ask": "it"}, {"configurable": {"thread_id": "1"}})
+            hits += rule.hits
+        starts = {each.operation for each in server.requests.matching("start")}
+        assert (hits, server.created, len(starts)) == (5, 5, ways)
+
+
+def test_a_server_on_which_nothing_starts_a_run_knows_no_such_name(server):
+    with pytest.raises(ValueError, match="no operation is called 'start'"):
+        server.faults.add(Fault.none(), on="start")
