@@ -2,7 +2,7 @@
 
     python tests/benchmarks [--rounds 5] [--json FILE]
 
-Needs an idle machine and about five minutes. First the tables, then what was aimed at and whether it
+Needs an idle machine and about six minutes. First the tables, then what was aimed at and whether it
 was reached; ratios compare medians of the same run.
 """
 
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import bench_import
 import bench_nodes as nodes
+import bench_protocols as protocols
 import bench_server
 import bench_sse
 import bench_waiting as waiting
@@ -49,6 +50,7 @@ class Aim(NamedTuple):
 def aims(
     awaiting: Figures,
     blocking: Figures,
+    others: Figures,
     waits: Figures,
     imports: Figures,
     streams: dict[str, dict[str, float]],
@@ -68,6 +70,13 @@ def aims(
     yield Aim("longest stall at 500, ms", statistics.median(ours[nodes.STALL]), at_most=25)
     yield Aim("requests a task", ours[nodes.REQUESTS][0], at_most=1)
     yield Aim("requests a task, with a saver", ours[nodes.REQUESTS_SAVED][0], at_most=2)
+    for mine, theirs in protocols.PAIRS:
+        if theirs in others:
+            for what, most in ((nodes.ONE, 1.0), (nodes.SAVED, 1.5)):
+                cost = ratio(others, what, mine, theirs)
+                yield Aim(f"{mine}, {what.removesuffix(', ms')}, of {theirs}", cost, at_most=most)
+            rate = ratio(others, nodes.AT_50, mine, theirs)
+            yield Aim(f"{mine}, {nodes.AT_50}, of {theirs}", rate, at_least=1.0)
     for suffix in ("", waiting.SAVED):
         memory = [statistics.median(waits[who][waiting.MEMORY + suffix]) for who in (OURS, AIOHTTP)]
         yield Aim(f"kB a waiting run above (c){suffix}", memory[0] - memory[1], at_most=40)
@@ -93,6 +102,8 @@ def main() -> None:
     colors = nodes.measure(options.rounds)
     for color, found in colors.items():
         show(color, found, OURS)
+    others = protocols.measure(max(1, (options.rounds + 1) // 2))
+    show(protocols.TITLE, others, protocols.GRAPH_NODE)
     waits = waiting.measure(2000, max(1, (options.rounds + 1) // 2))
     show("2,000 runs waiting at once", waits, OURS)
     imports = bench_import.measure(options.rounds)
@@ -103,13 +114,19 @@ def main() -> None:
     bench_server.report(rates, 16)
 
     table = Table("", "found", "aim", "", title="aims", title_justify="left")
-    reached = list(aims(colors["awaiting"], colors["blocking"], waits, imports, streams))
+    reached = list(aims(**colors, others=others, waits=waits, imports=imports, streams=streams))
     for aim in reached:
         mark = "[green]reached[/green]" if aim.reached else "[red]missed[/red]"
         table.add_row(aim.what, digits(aim.found), aim.wanted, mark)
     Console(width=130).print(table)
     if options.json:
-        figures = {**colors, "waiting": waits, "imports": imports, "streams": streams}
+        figures = {
+            **colors,
+            "protocols": others,
+            "waiting": waits,
+            "imports": imports,
+            "streams": streams,
+        }
         server = {name: [rate.per_second for rate in each] for name, each in rates.items()}
         verdicts = [{**aim._asdict(), "reached": aim.reached} for aim in reached]
         everything = {**figures, "server": server, "aims": verdicts}

@@ -1,11 +1,15 @@
 """What a run that is waited for costs: memory, and the start of one more beside many.
 
-    python tests/benchmarks/bench_waiting.py [--runs 2000]
+    python tests/benchmarks/bench_waiting.py [--runs 2000] [--minute]
 
 So many graphs wait at once in one process, each for a run of its own on one server, which answers none
 before all are there. Every contender does it in a fresh process. Memory is what the process takes
 more than before the first, by the operating system's account; a start is processor time, as a median
 over the first and the last tenth.
+
+With `--minute`, what waiting costs is counted as well, over the second minute in which all of them wait:
+requests and new connections at the server, and processor time here. A run that waits is one open request, which
+is given up now and then for a look at the run.
 """
 
 from __future__ import annotations
@@ -31,11 +35,16 @@ FIRST: Final = "a start, first tenth, ms"
 LAST: Final = "a start, last tenth, ms"
 GROWTH: Final = "last start to first"
 SAVED: Final = " (with a saver)"
+OPEN: Final = "connections for all"
+REQUESTS: Final = "requests a minute for all"
+CONNECTIONS: Final = "new connections a minute"
+PROCESSOR: Final = "processor of waiting, %"
 CONTENDERS: Final = (AIOHTTP, OURS)
 AT_A_TIME: Final = 20
+_MINUTE: Final = 60.0  # seconds
 
 
-async def wait(url: str, name: str, runs: int, *, saves: bool) -> dict[str, float]:
+async def wait(url: str, name: str, runs: int, *, saves: bool, minute: bool) -> dict[str, float]:
     """Have so many graphs wait, measure, and have them end."""
     server = Stub(url)
     async with awaiting_nodes(f"{url}/hold") as nodes:
@@ -64,12 +73,28 @@ async def wait(url: str, name: str, runs: int, *, saves: bool) -> dict[str, floa
             starts.append((time.process_time() - started) * 1000 / AT_A_TIME)
             gc.enable()
         gc.collect()
-        memory = (_resident() - before) / runs
+        found = {MEMORY: (_resident() - before) / runs}
+        found[OPEN] = server.counts()["connections"] - 1  # but the one that asks
+        if minute:
+            found |= await _of_a_minute(server)
         server.release()
         await asyncio.gather(*waiting)
     tenth = max(1, len(starts) // 10)
     first, last = statistics.median(starts[:tenth]), statistics.median(starts[-tenth:])
-    return {MEMORY: memory, FIRST: first, LAST: last, GROWTH: last / first}
+    return {**found, FIRST: first, LAST: last, GROWTH: last / first}
+
+
+async def _of_a_minute(server: Stub) -> dict[str, float]:
+    """What it takes to wait, once all are used to it."""
+    await asyncio.sleep(_MINUTE)
+    before, started = server.counts(), time.process_time()
+    await asyncio.sleep(_MINUTE)
+    used, now = time.process_time() - started, server.counts()
+    return {
+        REQUESTS: now["requests"] - before["requests"],
+        CONNECTIONS: now["connections"] - before["connections"],
+        PROCESSOR: used / _MINUTE * 100,
+    }
 
 
 def _resident() -> float:
@@ -78,14 +103,14 @@ def _resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
-def measure(runs: int, rounds: int) -> Figures:
+def measure(runs: int, rounds: int, *, minute: bool = False) -> Figures:
     """All contenders, with and without a saver, in processes of their own."""
     found: Figures = {}
     for _ in range(rounds):
         for saves in (False, True):
             for name in CONTENDERS:
                 with stub() as server:
-                    job = json.dumps([server.url, name, runs, saves])
+                    job = json.dumps([server.url, name, runs, saves, minute])
                     done = subprocess.run(
                         [sys.executable, __file__, "--job", job],
                         stdout=subprocess.PIPE,
@@ -103,14 +128,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minute", action="store_true", help="count what waiting takes, too")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.job:
-        url, name, runs, saves = json.loads(options.job)
-        print(json.dumps(asyncio.run(wait(url, name, runs, saves=saves))))
+        url, name, runs, saves, minute = json.loads(options.job)
+        print(json.dumps(asyncio.run(wait(url, name, runs, saves=saves, minute=minute))))
         return
     title = f"{options.runs} runs waiting at once"
-    show(title, measure(options.runs, options.rounds), OURS)
+    show(title, measure(options.runs, options.rounds, minute=options.minute), OURS)
 
 
 if __name__ == "__main__":
