@@ -22,16 +22,15 @@ from acp_langgraph.a2a.calls import CANCEL_TASK, GET_TASK, SEND_MESSAGE, reason_
 from acp_langgraph.a2a.listening import TaskCursor, TaskStream
 from acp_langgraph.a2a.models import StreamResponse, Task
 from acp_langgraph.a2a.parts import dumped, outcome_of, parts_of, result
-from acp_langgraph.a2a.peer import CannotListError, Peer
-from acp_langgraph.core.flow import Flow, OutOfTimeError, Pause, within
-from acp_langgraph.core.names import name_uuid
+from acp_langgraph.a2a.peer import Peer
+from acp_langgraph.core.flow import Flow, Pause
 from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sighting, WaitBudget
 from acp_langgraph.jobs.listening import Listening, emitted, listen_to
+from acp_langgraph.jobs.once import CannotFindError
 
 _NAMESPACE: Final = uuid.UUID("2d6a9c0e-3f0b-5b57-9a53-6f5f0a2a0a2a")
 _PAGES: Final = 100
 _LATEST_MESSAGES: Final = 10  # of a task that was begun a moment ago; `langgraph dev` gives no more
-_TO_LOOK: Final = 10.0  # seconds
 _LONGEST_PAUSE: Final = 2.0  # seconds between looks at a task that cannot be followed
 
 
@@ -102,9 +101,10 @@ class A2AJob(Job):
         return not self.is_shown and self.peer.can_list
 
     @property
-    def is_found_done(self) -> bool:
-        """Whether the agent was seen to list a task that is done by its context."""
-        return self.as_everybody and self.thread is None and self.peer.finds_done is True
+    def learns(self) -> Peer | None:
+        """The agent's, where tasks are found by their contexts."""
+        is_of_use = self.thread is None and self.as_everybody and self.starts_in_one
+        return self.peer if is_of_use and self.peer.makes_tasks is not False else None
 
     def with_(self, *, key: str | None = None, policy: JobPolicy | None = None) -> Self:
         """The same job with another key or policy."""
@@ -118,7 +118,7 @@ class A2AJob(Job):
         """The task of the key; always the same, should there be several."""
         try:
             found = yield from self._found()
-        except CannotListError as error:
+        except CannotFindError as error:
             if self.policy.on_unknown == "rerun":
                 return None
             raise self._unknown(
@@ -217,20 +217,9 @@ class A2AJob(Job):
         said = outcome["description"] or self._seen.trouble
         return kind(outcome["state"], said, **self.ids(outcome["run_id"]))
 
-    def done(self, job_id: str) -> Flow[None]:
-        """Find out whether the agent lists it now; once, and not for the first of its tasks, in vain."""
-        peer = self.peer
-        peer.done += 1
-        is_known = peer.finds_done is not None or peer.makes_tasks is False
-        is_of_use = self.thread is None and self.as_everybody and self.starts_in_one
-        if is_known or peer.done <= 1 or not is_of_use:
-            return
-        peer.finds_done = False  # nobody else has to look meanwhile
-        try:
-            found = yield from within(self.policy.for_seconds(_TO_LOOK), self._tasks())
-        except (errors.OpenApiException, OutOfTimeError, CannotListError):
-            return
-        peer.finds_done = [task.id for task in found] == [job_id]
+    def is_found(self, job_id: str) -> Flow[bool]:
+        """Whether the agent lists it, and nothing else, by its context."""
+        return [task.id for task in (yield from self._tasks())] == [job_id]
 
     def forget(self, job_id: str) -> None:
         """Forget what was heard of it."""
@@ -245,13 +234,13 @@ class A2AJob(Job):
 
     def _made(self, what: str) -> str:
         """An id made of the key: a UUID, as some servers take nothing else."""
-        return name_uuid(_NAMESPACE, f"{what}\n{self.key}")
+        return str(uuid.uuid5(_NAMESPACE, f"{what}\n{self.key}"))
 
     def _unknown(self, why: str) -> errors.UnknownOutcomeError:
         return errors.UnknownOutcomeError(why, key=self.key, **self.ids())
 
     def _answer_id(self, task: Task) -> str:
-        return name_uuid(_NAMESPACE, f"answer\n{task.id}\n{task.asked_at}")
+        return str(uuid.uuid5(_NAMESPACE, f"answer\n{task.id}\n{task.asked_at}"))
 
     def _sent(
         self, parts: list[dict[str, Any]], message_id: str, *, waits: bool = False, **more: Any
@@ -330,7 +319,7 @@ class A2AJob(Job):
     def _found(self) -> Flow[list[Task]]:
         """The tasks of the key: of its context, and as long as it is not known that contexts are kept, of all."""
         if not self.peer.can_list:
-            raise CannotListError("the server has no list of tasks")
+            raise CannotFindError("the server has no list of tasks")
         found = [] if self.peer.keeps_context is False else (yield from self._tasks())
         if not found and not self.peer.keeps_context:
             found = yield from self._latest()
@@ -347,11 +336,11 @@ class A2AJob(Job):
             if not token:
                 break
         else:
-            raise CannotListError("the context has too many tasks to look through")
+            raise CannotFindError("the context has too many tasks to look through")
         if found:
             self.peer.keeps_context = True
         elif self.peer.makes_tasks is False:
-            raise CannotListError("the agent answers with messages, of which nothing remains")
+            raise CannotFindError("the agent answers with messages, of which nothing remains")
         return found
 
     def _latest(self) -> Flow[list[Task]]:
@@ -367,7 +356,7 @@ class A2AJob(Job):
         if found:
             self.peer.keeps_context = found[0].context_id == self.context_id
         elif page.next_page_token and self.peer.keeps_context is False:
-            raise CannotListError("the server makes contexts of its own, and has many tasks")
+            raise CannotFindError("the server makes contexts of its own, and has many tasks")
         return found
 
     def _is_ours(self, task: Task) -> bool:

@@ -21,7 +21,8 @@ from acp_langgraph.a2a.models import TaskList
 from acp_langgraph.config import split_url
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.operations import JSONObject
-from acp_langgraph.jobs.job import JobPolicy, raise_what_passes
+from acp_langgraph.jobs.job import FindsDone, JobPolicy, raise_what_passes
+from acp_langgraph.jobs.once import CannotFindError
 
 T = TypeVar("T")
 
@@ -32,12 +33,8 @@ _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1", ":
 _PATH: Final = re.compile(r"(/[\x21-\x7e]*)?")
 
 
-class CannotListError(Exception):
-    """A server cannot tell whether there is such a task."""
-
-
 @dataclass(slots=True)
-class Peer:
+class Peer(FindsDone):
     """An agent, and what is known of its server.
 
     Attributes:
@@ -48,8 +45,6 @@ class Peer:
         keeps_context: Whether a context of the client's is kept; `None` if that is not known.
         makes_tasks: Whether messages are answered with tasks, and not only with messages; `None` if
             that is not known.
-        finds_done: Whether a task that is done is found by its context; `None` if that is not known.
-        done: How many tasks were seen that were done.
     """
 
     card: AgentCard
@@ -58,8 +53,6 @@ class Peer:
     lists: bool = True
     keeps_context: bool | None = None
     makes_tasks: bool | None = None
-    finds_done: bool | None = None
-    done: int = 0
 
     @property
     def binding(self) -> Binding:
@@ -111,7 +104,7 @@ class Peer:
             policy: How patient to be.
 
         Raises:
-            CannotListError: If the server cannot tell.
+            CannotFindError: If the server cannot tell.
             ApiException: If it cannot tell now, or not us.
         """
         asked = {"pageSize": _PAGE, **{name: each for name, each in params.items() if each}}
@@ -120,7 +113,7 @@ class Peer:
         except errors.ApiException as error:
             raise_what_passes(error)
             self.lists = self.lists and calls.reason_of(error) not in _NO_LIST
-            raise CannotListError(f"the server cannot list tasks ({error})") from None
+            raise CannotFindError(f"the server cannot list tasks ({error})") from None
 
     def _explained(self, error: errors.ApiException) -> errors.ApiException:
         """A refusal, with what the card says that the agent wants to be shown."""
@@ -185,8 +178,7 @@ def _below(url: str, base_url: str) -> str | None:
     if address is None or base is None or not _PATH.fullmatch(address.path):
         return None
     # Nothing but the path is taken from it; whether TLS is spoken is the configuration's business.
-    is_there = (address.hostname, address.port) == (base.hostname, base.port)
-    root = base.path.rstrip("/")
+    place, root = (address.hostname, address.port), base.path.rstrip("/")
+    is_there = place == (base.hostname, base.port) or address.hostname in _THIS_MACHINE
     is_below = address.path == root or address.path.startswith(f"{root}/")
-    is_there = is_below and (is_there or address.hostname in _THIS_MACHINE)
-    return address.path[len(root) :] if is_there else None
+    return address.path[len(root) :] if is_there and is_below else None

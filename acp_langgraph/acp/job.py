@@ -28,7 +28,7 @@ from acp_langgraph.acp.models import (
 )
 from acp_langgraph.acp.order import KEY, AnyRun, RunOrder, ServerHabits
 from acp_langgraph.core.calls import Call
-from acp_langgraph.core.flow import Flow, OutOfTimeError, Pause, within
+from acp_langgraph.core.flow import Flow, Pause
 from acp_langgraph.core.retry import asked_to_wait
 from acp_langgraph.core.wire import came
 from acp_langgraph.errors import (
@@ -37,7 +37,6 @@ from acp_langgraph.errors import (
     ApiException,
     ApiTimeoutError,
     NotFoundException,
-    OpenApiException,
     RunLostError,
     ServiceException,
     TooManyRequestsException,
@@ -48,6 +47,7 @@ from acp_langgraph.errors import (
 from acp_langgraph.jobs.job import (
     PASSING,
     Entry,
+    FindsDone,
     Job,
     JobPolicy,
     Outcome,
@@ -57,14 +57,11 @@ from acp_langgraph.jobs.job import (
     raise_what_passes,
 )
 from acp_langgraph.jobs.listening import Listening, listen_to, says_at_work, stop_listening
+from acp_langgraph.jobs.once import CannotFindError
 from acp_langgraph.jobs.suspending import say_no_webhook
 
 _PAGE: Final = 100
 _PAGES: Final = 100
-
-
-class _CannotSearchError(Exception):
-    """The server cannot tell whether there is such a run."""
 
 
 def find_run(order: RunOrder, policy: JobPolicy, server: ServerHabits) -> Flow[AnyRun | None]:
@@ -81,7 +78,7 @@ def find_run(order: RunOrder, policy: JobPolicy, server: ServerHabits) -> Flow[A
             runs = yield from _list_thread(order, policy, server)
         else:
             runs = yield from _search(order, policy, server)
-    except _CannotSearchError as error:
+    except CannotFindError as error:
         if policy.on_unknown == "rerun":
             return None
         raise UnknownOutcomeError(
@@ -172,7 +169,7 @@ def _list_thread(order: RunOrder, policy: JobPolicy, server: ServerHabits) -> Fl
         return []
     except ApiException as error:
         raise_what_passes(error)
-        raise _CannotSearchError(f"the server cannot list a thread's runs ({error})") from None
+        raise CannotFindError(f"the server cannot list a thread's runs ({error})") from None
     return _certain(_ours(page, order.key), came(page) - len(page))
 
 
@@ -199,26 +196,26 @@ def _pages(
             told = NotFoundException | UnprocessableEntityException
             if order.thread_id is not None and isinstance(error, told):
                 raise
-            raise _CannotSearchError(f"{cannot} ({error})") from None
+            raise CannotFindError(f"{cannot} ({error})") from None
         found += _ours(page, order.key)
         left_out += came(page) - len(page)
         if came(page) < _PAGE:
             return _certain(found, left_out)
     server.searches_metadata = None
-    raise _CannotSearchError(f"{whose} has more than {_PAGE * _PAGES} runs to look through")
+    raise CannotFindError(f"{whose} has more than {_PAGE * _PAGES} runs to look through")
 
 
 def _certain(found: list[AnyRun], left_out: int) -> list[AnyRun]:
     """What was found, if it is certain that there is no more: any could be what cannot be read."""
     if left_out and not found:
-        raise _CannotSearchError(f"{left_out} of the runs that the server lists cannot be read")
+        raise CannotFindError(f"{left_out} of the runs that the server lists cannot be read")
     return found
 
 
 def _ours(page: list[Any], key: str) -> list[AnyRun]:
     for run in page:
         if run.creation is None:
-            raise _CannotSearchError("the server lists runs without what they were created from")
+            raise CannotFindError("the server lists runs without what they were created from")
     return [run for run in page if (run.creation.metadata or {}).get(KEY) == key]
 
 
@@ -261,9 +258,10 @@ class ACPJob(Job):
         return self.order.thread_id is None and self.listening is None
 
     @property
-    def is_found_done(self) -> bool:
-        """Whether the server was seen to find a run that is done by its metadata."""
-        return self.as_everybody and self.habits.finds_done is True
+    def learns(self) -> FindsDone | None:
+        """The server's habits, where runs are found by their metadata."""
+        is_of_use = self.as_everybody and self.starts_in_one
+        return self.habits if is_of_use and self.habits.searches_metadata is not False else None
 
     def with_(self, *, key: str | None = None, policy: JobPolicy | None = None) -> Self:
         """The same job with another key or policy."""
@@ -378,22 +376,11 @@ class ACPJob(Job):
             entry.seen_alive = yield from says_at_work(stream)
         yield from listen_to(stream, self.policy, self.listening, segment, budget)
 
-    def done(self, job_id: str) -> Flow[None]:
-        """Find out whether the server finds it now; once, and not for the first of its runs, in vain."""
-        habits = self.habits
-        habits.done += 1
-        is_known = habits.finds_done is not None or habits.searches_metadata is False
-        if is_known or habits.done <= 1 or not (self.as_everybody and self.starts_in_one):
-            return
-        habits.finds_done = False  # nobody else has to look meanwhile
+    def is_found(self, job_id: str) -> Flow[bool]:
+        """Whether the server finds it by its metadata, and nothing else."""
         by_key = calls.search_stateless_runs({"metadata": {KEY: self.key}})
-        looking = _ask(by_key, self.policy)
-        try:
-            page = yield from within(self.policy.for_a_look(), looking)
-            found = [run.run_id for run in _ours(page, self.key)]
-        except (OpenApiException, OutOfTimeError, _CannotSearchError):
-            return
-        habits.finds_done = found == [job_id] and came(page) == 1
+        page = yield from _ask(by_key, self.policy)
+        return [run.run_id for run in _ours(page, self.key)] == [job_id] and came(page) == 1
 
     def forget(self, job_id: str) -> None:
         """Forget what was heard of it."""

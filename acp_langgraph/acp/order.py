@@ -12,6 +12,7 @@ from acp_langgraph.acp import calls
 from acp_langgraph.acp.models import RunStateful, RunStateless, RunWaitResponse
 from acp_langgraph.core.calls import ABSENT, Call
 from acp_langgraph.core.operations import Ready
+from acp_langgraph.jobs.job import FindsDone
 
 AnyRun: TypeAlias = RunStateless | RunStateful
 
@@ -138,13 +139,11 @@ _MOST_SERVERS: Final = 1000
 
 
 @dataclass(slots=True)
-class ServerHabits:
+class ServerHabits(FindsDone):
     """What was found out about a server that does not all that the protocol says; AGNTCY's is meant.
 
     Attributes:
         searches_metadata: Whether it finds runs by their metadata; `None` if that is not known.
-        finds_done: Whether it finds a run that is done by its metadata; `None` if that is not known.
-        done: How many runs were seen that were done.
         pages_threads: Whether it gives a thread's runs by the page.
         starts_on_threads: Whether it can start a run on a thread without being waited for.
         answers_on_threads: Whether a run on a thread can be waited for and answered there, and not only
@@ -153,8 +152,6 @@ class ServerHabits:
     """
 
     searches_metadata: bool | None = None
-    finds_done: bool | None = None
-    done: int = 0
     pages_threads: bool = True
     starts_on_threads: bool = True
     answers_on_threads: bool | None = None

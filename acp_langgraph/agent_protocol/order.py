@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from acp_langgraph.agent_protocol.models import KEY
-from acp_langgraph.core.names import name_uuid
 
 _NAMESPACE: Final = uuid.UUID("0c1d7a5e-5a0b-5d7e-9b43-77c1b0a6a2f1")
 
@@ -49,7 +48,7 @@ class GraphOrder:
     @property
     def thread_id(self) -> str:
         """The remote thread: LangGraph's servers want a UUID."""
-        return self.shared_thread or name_uuid(_NAMESPACE, self.key)
+        return self.shared_thread or str(uuid.uuid5(_NAMESPACE, self.key))
 
     def starting(self) -> dict[str, Any]:
         """The body that starts it, and makes the thread that is not there yet.

@@ -21,11 +21,12 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
 from acp_langgraph.core.calls import Call
-from acp_langgraph.core.flow import Flow, Left, left_until
+from acp_langgraph.core.flow import Flow, Left, OutOfTimeError, left_until, within
 from acp_langgraph.core.retry import Backoff, with_retries
 from acp_langgraph.errors import (
     AnswerTooLargeError,
@@ -41,7 +42,7 @@ from acp_langgraph.errors import (
     UnauthorizedException,
     UnreadableAnswerException,
 )
-from acp_langgraph.jobs.once import Failures
+from acp_langgraph.jobs.once import CannotFindError, Failures
 
 T = TypeVar("T")
 
@@ -175,6 +176,28 @@ class JobPolicy:
         return with_retries(call, self.retries, self.backoff)
 
 
+@dataclass(slots=True, kw_only=True)
+class FindsDone:
+    """Whether a server finds a job that is done by its key, as its clients learn it.
+
+    Attributes:
+        finds_done: `None` if that is not known.
+        done: How many jobs were seen that were done.
+    """
+
+    finds_done: bool | None = None
+    done: int = 0
+
+    def look_once(self, policy: JobPolicy, looking: Flow[bool]) -> Flow[None]:
+        """Find out whether it finds one now; once, and not for the first that is done, in vain."""
+        self.done += 1
+        if self.finds_done is not None or self.done == 1:
+            return
+        self.finds_done = False  # nobody else has to look meanwhile
+        with suppress(OpenApiException, OutOfTimeError, CannotFindError):
+            self.finds_done = yield from within(policy.for_a_look(), looking)
+
+
 @dataclass(slots=True)
 class Entry:
     """One entry into the life of a job, in one process: what of it cannot be remembered.
@@ -268,12 +291,17 @@ class Job(ABC):
         return False
 
     @property
+    def learns(self) -> FindsDone | None:
+        """Where it is learnt whether its server finds such jobs; `None` if that is of no use."""
+        return None
+
+    @property
     def is_found_done(self) -> bool:
         """Whether it is certainly found by its key, also once it is done.
 
         Then it may be started and awaited in one request although its id is not remembered meanwhile.
         """
-        return False
+        return self.learns is not None and self.learns.finds_done is True
 
     @abstractmethod
     def with_(self, *, key: str | None = None, policy: JobPolicy | None = None) -> Self:
@@ -346,9 +374,18 @@ class Job(ABC):
         """Show what it emits until it settles, or until it makes no sense to listen on."""
         yield from ()
 
-    def done(self, job_id: str) -> Flow[None]:  # noqa: ARG002 - for those that learn from it
-        """It was started, awaited in a request of its own, and is done."""
-        yield from ()
+    def done(self, job_id: str) -> Flow[None]:
+        """It is done: find out whether it is found now, if that is to be learnt."""
+        if self.learns is not None:
+            yield from self.learns.look_once(self.policy, self.is_found(job_id))
+
+    def is_found(self, job_id: str) -> Flow[bool]:
+        """Whether its key finds it, of those that learn.
+
+        Raises:
+            CannotFindError, OpenApiException: If the server cannot tell.
+        """
+        raise NotImplementedError
 
     def forget(self, job_id: str) -> None:  # noqa: B027 - for those that remember
         """Nobody waits for it any more."""

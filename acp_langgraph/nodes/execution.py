@@ -33,7 +33,6 @@ from langgraph.errors import GraphInterrupt
 from langgraph.runtime import Runtime
 
 from acp_langgraph.auth.credentials import Credentials
-from acp_langgraph.core.names import name_uuid
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.errors import NodeError
 from acp_langgraph.jobs.life import how_to_remember
@@ -233,7 +232,7 @@ class Execution:
             node,
             str(invocation.count),
         ]
-        key = name_uuid(_NAMESPACE, "\n".join(place))
+        key = str(uuid.uuid5(_NAMESPACE, "\n".join(place)))
         around = (call.config, call.task.runtime) if call else (config, task.runtime)
         return cls(
             key=key,
@@ -290,7 +289,7 @@ class Execution:
         """The id of the node's own remote thread: one per graph thread and place in the graph."""
         if self.thread_id is None:
             return str(uuid.uuid4())
-        return name_uuid(_NAMESPACE, f"thread\n{self.thread_id}\n{self.path}")
+        return str(uuid.uuid5(_NAMESPACE, f"thread\n{self.thread_id}\n{self.path}"))
 
 
 class _Invocation:

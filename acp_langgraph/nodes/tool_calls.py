@@ -35,7 +35,6 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.errors import GraphInterrupt
 from langgraph.types import Interrupt
 
-from acp_langgraph.core.names import name_uuid
 from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.nodes.execution import CALL, Call
 from acp_langgraph.nodes.langgraph import (
@@ -148,7 +147,7 @@ class ToolCall:
         known_by = "\n".join((str(info.thread_id), info.checkpoint_ns, tool, call_id or "", said))
         name, is_known = beside.enter(known_by, is_named=bool(call_id))
         performance, before = _Performance.begin(name)
-        key = name_uuid(_NAMESPACE, name)
+        key = str(uuid.uuid5(_NAMESPACE, name))
         place = f"{info.checkpoint_ns}|{tool}:{key}"
         changes: dict[str, Any] = {CALL: Call(key, config, task)}
         if saver is not None:

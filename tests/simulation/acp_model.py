@@ -348,7 +348,8 @@ class ProcessNode(ACPNode):
         if is_described:
             self._descriptor = AgentACPDescriptor.model_validate_json(_DESCRIPTOR)
         self._says_that_jobs_go_on = says
-        self.known = ServerHabits(*known)
+        names = [each.name for each in fields(ServerHabits)]
+        self.known = ServerHabits(**dict(zip(names, known, strict=True)))
 
 
 def node_maker(

@@ -138,7 +138,7 @@ MUTANTS = (
         "listing where a search by metadata fails",
         "acp_langgraph.acp.job",
         "raise_what_passes(error)\n            failed = True",
-        "raise _CannotSearchError(str(error)) from None",
+        "raise CannotFindError(str(error)) from None",
         "lists",
     ),
     Mutant(
@@ -319,14 +319,14 @@ MUTANTS = (
     Mutant(
         "A2A: what cannot be listed is a doubt",
         "acp_langgraph.a2a.job",
-        'raise CannotListError("the server has no list of tasks")',
+        'raise CannotFindError("the server has no list of tasks")',
         "return []",
         "A2A 0.3",
     ),
     Mutant(
         "A2A: of a message nothing remains, which is a doubt",
         "acp_langgraph.a2a.job",
-        'raise CannotListError("the agent answers with messages, of which nothing remains")',
+        'raise CannotFindError("the agent answers with messages, of which nothing remains")',
         "return found",
         "A2A, messages",
     ),
