@@ -141,8 +141,11 @@ def test_what_the_agent_says_meanwhile_is_in_the_stream(color: Color, agent: Bak
 
 
 async def test_a_cancelled_call_ends_the_task(agent: Baker) -> None:
-    call = asyncio.create_task(remembering(agent).ainvoke({"ask": "hold"}, ON_A_THREAD))
+    graph = remembering(agent)
+    call = asyncio.create_task(graph.ainvoke({"ask": "hold"}, ON_A_THREAD))
     await asyncio.to_thread(agent.gate.entered.acquire)
+    while agent.is_old and not (await graph.checkpointer.aget_tuple(ON_A_THREAD)).pending_writes:
+        await asyncio.sleep(0.01)  # until the task's id has come: it cannot be found by its context
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
