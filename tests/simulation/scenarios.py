@@ -173,9 +173,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     "dev": lambda deep: graph(
         "dev", TWO._replace(waits=1) if deep else Budget(crashes=1, faults=1, waits=1)
     ),
-    "dev, done at once": lambda deep: graph(
-        "dev", TWO if deep else Budget(crashes=2, faults=1, cancels=1), (), most_runs=2
-    ),
+    "dev, done at once": lambda deep: graph("dev", TWO if deep else ONE, ()),
     "dev, fails once": lambda deep: graph(
         "dev", Budget(crashes=1 + deep, faults=1), ASKS_ONCE, model={"failing": 1}, errors=FAILED
     ),
@@ -284,13 +282,13 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     ),
     "A2A, in one request": lambda deep: a2a(
         "keeps contexts",
-        TWO if deep else Budget(crashes=2, faults=1),
+        TWO if deep else ONE,
         ASKS_ONCE,
         known={"finds_done": True},
     ),
     "A2A, in one request, done at once": lambda deep: a2a(
         "keeps contexts",
-        TWO if deep else Budget(crashes=2, faults=1, cancels=1),
+        Budget(crashes=1, faults=int(deep), cancels=1),
         (),
         known={"finds_done": True},
         most_runs=2,
