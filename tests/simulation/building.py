@@ -125,7 +125,7 @@ def chat(
 
 def task(budget: Budget, *, rivals: int = 0, **more: Any) -> Scenario:
     """A graph of one node that does a task of Quant's; beside so many workers of others."""
-    machine = Machine(task_maker(lease=2.0), Settings(state={}), timed=True)
+    machine = Machine(task_maker(lease=1.0), Settings(state={}), timed=True)
     return Scenario("task", TaskModel(rivals), machine, budget, **more)
 
 

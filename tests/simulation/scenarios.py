@@ -361,9 +361,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         finals=UNKNOWN,
         leaves=True,
     ),
-    "Quant's tasks": lambda deep: task(
-        Budget(crashes=2, faults=1 + deep), most_runs=3, errors=PASSING, ordered=False
-    ),
+    "Quant's tasks": lambda _: task(TWO, most_runs=3, errors=PASSING, ordered=False),
     "without a checkpointer": lambda _: acp(
         "searches",
         Budget(faults=2),

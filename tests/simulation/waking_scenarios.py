@@ -40,11 +40,12 @@ WAKING: Final[dict[str, Callable[[bool], Scenario]]] = {
         deadline=60.0 + 3.0,
     ),
     "suspended, fails once": lambda deep: suspended(
-        Budget(crashes=int(deep), sweeps=1, rests=6),
+        Budget(crashes=int(deep), sweeps=1, rests=3 + 3 * deep),
         (),
         model={"failing": 1},
         errors=FAILED,
         must_be_told=True,
+        webhooks=deep,
     ),
     "suspended, cancelled": lambda deep: suspended(
         Budget(cancels=1, faults=int(deep), rests=6), (), most_runs=2, errors=FAILED
