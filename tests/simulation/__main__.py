@@ -47,22 +47,29 @@ def main() -> None:
 
 def count(only: str, *, deep: bool) -> None:
     """Explore the scenarios, and print a table."""
-    print(f"{'':45} {'schedules':>14} {'worlds':>9} {'steps':>9} {'longest':>8} {'CPU s':>7}")
-    schedules = steps = 0
+    print(f"{'':45} {'schedules':>18} {'worlds':>9} {'steps':>9} {'longest':>8} {'CPU s':>7}")
+    kinds: dict[str, list[int]] = {}
     began = time.process_time()
     for name in SCENARIOS:
         if only not in name:
             continue
         since = time.process_time()
-        found = explore(scenario(name, deep=deep))
+        made = scenario(name, deep=deep)
+        found = explore(made)
         took = time.process_time() - since
-        schedules, steps = schedules + found.schedules, steps + found.happenings
         print(
-            f"{name:45} {found.schedules:14,} {found.worlds:9,} {found.happenings:9,} "
+            f"{name:45} {found.schedules:18,} {found.worlds:9,} {found.happenings:9,} "
             f"{found.longest:8} {took:7.1f}",
             flush=True,
         )
-    print(f"{'':45} {schedules:14,} {'':9} {steps:9,} {'':8} {time.process_time() - began:7.1f}")
+        counts = (found.schedules, found.worlds, found.happenings)
+        kinds[made.kind] = [a + b for a, b in zip(kinds.get(made.kind, (0, 0, 0)), counts)]
+    print("\nof each kind of server:")
+    for kind, counts in kinds.items():
+        print(f"{kind:45} {counts[0]:18,} {counts[1]:9,} {counts[2]:9,}")
+    schedules, worlds, steps = map(sum, zip(*kinds.values()))
+    took = time.process_time() - began
+    print(f"{'in all':45} {schedules:18,} {worlds:9,} {steps:9,} {'':8} {took:7.1f}")
 
 
 def show_mutants(only: str) -> None:

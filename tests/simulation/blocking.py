@@ -173,7 +173,7 @@ class BlockingSaver(BaseCheckpointSaver[Any]):
         self._perform = perform
 
     def get_tuple(self, config: Any) -> Any:
-        found = self._perform(("read",))
+        found = self._perform(("read", 0))
         return None if found is None else Found(found)
 
     def put_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:

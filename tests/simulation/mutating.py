@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from simulation.machine import forget_machines
+
 __all__ = ["Mutant", "living"]
 
 
@@ -62,11 +64,13 @@ def living(mutant: Mutant) -> Iterator[None]:
     if value is not None:
         undo.append((module, {value[0]: getattr(module, value[0])}))  # type: ignore[arg-type]
         setattr(module, *value)
+    forget_machines()
     try:
         if not undo:
             raise ValueError(f"{mutant.name}: nothing changes by it")
         yield
     finally:
+        forget_machines()
         for owner, old in undo:
             if isinstance(owner, types.ModuleType):
                 vars(owner).update(old)

@@ -22,6 +22,7 @@ __all__ = ["Scenario"]
 
 _OPENS = frozenset({OPEN, OPEN_TASK})
 _OPENED_BY = "SendMessage"
+_INNER = 100  # times the number of a checkpoint, and a number, is one of a graph within
 _PATIENCE = 60.0  # seconds that this side waits for an answer at most
 _FAULTS: tuple[tuple[str, bool, tuple[Any, ...]], ...] = (
     ("is lost on the way", False, ("unanswered",)),
@@ -38,7 +39,7 @@ class Scenario:
     """A world to begin with, and how it goes on.
 
     Attributes:
-        name: What it is, in words.
+        name: What it is, in words: the kind of its server, if nothing else is said.
         model: The server.
         machine: What processes do.
         budget: What may happen.
@@ -58,6 +59,7 @@ class Scenario:
         stored_is_told: Whether whoever looks finds a failure that is stored, and so was told.
         ordered: Whether steps have the same names in the same places, whatever became known meanwhile.
         asks_until: Until when whoever is asked must have been, in seconds.
+        in_turn: Whether of what a process waits for the first comes first, and not any.
     """
 
     name: str
@@ -79,6 +81,10 @@ class Scenario:
     stored_is_told: bool = True
     ordered: bool = True
     asks_until: float = float("inf")
+    in_turn: bool = False
+
+    def __post_init__(self) -> None:
+        self.kind = self.name
 
     @property
     def beginning(self) -> World:
@@ -112,7 +118,7 @@ class Scenario:
 
     def _of_process(self, world: World, place: int, proc: Proc) -> Iterator[Happening]:
         who = self._name(world, place)
-        for index, effect in enumerate(proc.effects):
+        for index, effect in enumerate(proc.effects[:1] if self.in_turn else proc.effects):
             yield from self._of_effect(world, place, proc, index, effect, who)
         if proc.ended is not None and not proc.told:
             yield from self._of_ending(world, place, proc, who)
@@ -130,8 +136,8 @@ class Scenario:
         match effect:
             case Request():
                 yield from self._of_request(world, place, proc, index, effect, who)
-            case ("read",):
-                yield from self._of_reading(world, place, proc, index, who)
+            case ("read", inner):
+                yield from self._of_reading(world, place, proc, index, inner, who)
             case ("write", writes):
                 yield from self._of_writing(world, place, proc, index, writes, who)
             case ("pause", seconds):
@@ -261,11 +267,11 @@ class Scenario:
             )
 
     def _of_reading(
-        self, world: World, place: int, proc: Proc, index: int, who: str
+        self, world: World, place: int, proc: Proc, index: int, inner: int, who: str
     ) -> Iterator[Happening]:
         for said, after in self._caught_up(world, place, proc):
-            store = after.store
-            found = store.writes if store.checkpoint == proc.number else None
+            store = (after.store.inner or NOTHING_STORED) if inner else after.store
+            found = store.writes if store.checkpoint == (inner or proc.number) else None
             yield (
                 f"{who} reads the checkpoint{said}",
                 self._given(after, place, ("reply", index, ("value", found))),
@@ -329,7 +335,8 @@ class Scenario:
 
     def entered(self, world: World, how: str, given: str = "", *, fresh: bool = False) -> World:
         number = world.inputs + 1 if how == "new" else world.store.checkpoint
-        entry = Entry(how, given, number, world.store)
+        world, inner = self._within(world, number)
+        entry = Entry(how, given, number, world.store, inner)
         idle = next((i for i, p in enumerate(world.procs) if not (p.is_at_work or p.wakes)), None)
         if idle is None or fresh:
             idle, world = len(world.procs), world._replace(procs=(*world.procs, Proc(0)))
@@ -338,6 +345,16 @@ class Scenario:
         if self.machine.is_timed:
             world = self._given(world, idle, ("time", world.clock))
         return self._given(world, idle, ("enter", entry))
+
+    def _within(self, world: World, number: int) -> tuple[World, int]:
+        """The number of the inner graph's checkpoint, if there is one: what is not stored is begun anew."""
+        if not self.machine.settings.is_nested:
+            return world, 0
+        inner = world.store.inner
+        if inner is not None and inner.checkpoint // _INNER == number:
+            return world, inner.checkpoint
+        begun = world.begun + 1
+        return world._replace(begun=begun), number * _INNER + begun
 
     def _given(self, world: World, place: int, given: Input) -> World:
         """The world after a process was given something."""
@@ -398,10 +415,14 @@ def _in_words(puts: tuple[Put, ...]) -> str:
         "__resume__": "the answer",
         "__error__": "the error",
         "done": "the result",
+        "output": "the node's result",
+        "step": "the next step",
     }
     said = []
     for task, channel, _ in itertools.chain(*puts):
-        what = names.get(channel, f"what {task.split()[0] if task else task} came to")
+        _, is_inner, name = task.rpartition("|")
+        what = names.get(channel, f"what {name.split()[0] if name else name} came to")
+        what += " within" if is_inner else ""
         if what not in said:
             said.append(what)
     return " and ".join(said)

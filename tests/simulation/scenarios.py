@@ -153,6 +153,20 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         in_memory=True,
         errors=PASSING if deep else frozenset(),
     ),
+    "in a subgraph": lambda deep: acp(
+        "searches",
+        TWO if deep else Budget(crashes=2),
+        ASKS_ONCE,
+        settings=Settings(is_nested=True),
+    ),
+    "in a subgraph, fails once": lambda deep: acp(
+        "searches",
+        Budget(crashes=1, faults=int(deep)),
+        (),
+        failing=1,
+        settings=Settings(is_nested=True),
+        errors=FAILED,
+    ),
     "two tasks at once": lambda deep: acp(
         "searches",
         Budget(crashes=1) if deep else Budget(faults=1),
@@ -242,7 +256,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         errors=FAILED,
     ),
     "A2A, that notices answers late": lambda deep: a2a(
-        "late", Budget(crashes=1 + deep, faults=1 + deep, waits=2)
+        "late", Budget(crashes=2, faults=1 + deep, waits=1 + deep)
     ),
     "A2A, fails once": lambda deep: a2a(
         "keeps contexts",
@@ -254,7 +268,9 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     "A2A, cancelled": lambda deep: a2a(
         "keeps contexts", Budget(cancels=1, faults=1 + deep, agains=0), ASKS_ONCE, leaves=True
     ),
-    "A2A, contexts of its own": lambda deep: a2a("own contexts", TWO if deep else ONE),
+    "A2A, contexts of its own": lambda deep: a2a(
+        "own contexts", Budget(crashes=2, faults=1 + deep, waits=int(deep))
+    ),
     "A2A, contexts of its own, fails once": lambda deep: a2a(
         "own contexts",
         Budget(crashes=1, faults=1 + deep),
@@ -264,19 +280,19 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     ),
     "A2A, no list of tasks": lambda deep: a2a(
         "no list",
-        Budget(crashes=1 + deep, faults=1 + deep, agains=5),
+        Budget(crashes=2, faults=1 + 2 * deep, agains=5),
         finals=UNKNOWN,
         leaves=True,
     ),
     "A2A 0.3": lambda deep: a2a(
         "0.3",
-        Budget(crashes=2, faults=1 + deep, agains=5),
+        Budget(crashes=2, faults=1 + 2 * deep, agains=5),
         finals=UNKNOWN,
         leaves=True,
     ),
     "A2A, messages": lambda deep: a2a(
         "messages",
-        Budget(crashes=1 + deep, faults=2, agains=5),
+        Budget(crashes=1 + deep, faults=2 + deep, agains=5),
         (),
         known={"makes_tasks": False},
         finals=UNKNOWN,

@@ -87,6 +87,27 @@ WAKING_MUTANTS: Final = (
         "suspended, fails once",
     ),
     Mutant(
+        "waking: each wait is woken by its interrupt's id",
+        "acp_langgraph.waking.threads",
+        "Command(resume={each.id: WOKEN for each in waits})",
+        "Command(resume=WOKEN)",
+        "suspended, two runs at once",
+    ),
+    Mutant(
+        "waking: what is told while a thread is gone on with is looked at afterwards",
+        "acp_langgraph.waking.app",
+        "while hints := self._hints.pop(thread_id, None):",
+        "if hints := self._hints.pop(thread_id, None):",
+        "suspended, two runs at once, woken by webhooks alone",
+    ),
+    Mutant(
+        "waking: where no node here can look, whoever told of the run is believed",
+        "acp_langgraph.waking.waker",
+        "return wait.key in hints or",
+        "return False or",
+        "suspended, and wakers have other nodes",
+    ),
+    Mutant(
         "waking: whoever is woken reads the run, whatever it was woken with",
         "acp_langgraph.jobs.suspending",
         'if outcome["type"] != SUSPENDED:',

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Final
 
 from simulation.building import FAILED, LATE, suspended
+from simulation.memory import Settings
 from simulation.scenario import Scenario
 from simulation.world import Budget
 
 __all__ = ["WAKING"]
+
+TWO_TASKS = Settings(tasks=2)
 
 WAKING: Final[dict[str, Callable[[bool], Scenario]]] = {
     "suspended, with a question": lambda deep: suspended(Budget(rests=4 + deep, crashes=int(deep))),
@@ -28,6 +31,15 @@ WAKING: Final[dict[str, Callable[[bool], Scenario]]] = {
     ),
     "suspended, a webhook is sent twice": lambda deep: suspended(
         Budget(echoes=1 + deep), (), loses=False
+    ),
+    "suspended, two runs at once": lambda deep: suspended(
+        Budget(rests=2, crashes=int(deep)), (), settings=TWO_TASKS, webhooks=False, in_turn=True
+    ),
+    "suspended, two runs at once, woken by webhooks alone": lambda deep: suspended(
+        Budget(crashes=int(deep), rests=int(deep)), (), settings=TWO_TASKS, loses=False, in_turn=True
+    ),
+    "suspended, and wakers have other nodes": lambda deep: suspended(
+        Budget(nones=int(deep)), machine={"is_blind": True}, loses=False, by_id=True
     ),
     "suspended, over its deadline": lambda deep: suspended(
         Budget(rests=4, agains=0, crashes=1 + deep),

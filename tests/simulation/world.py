@@ -109,6 +109,7 @@ class World(NamedTuple):
         asked: By id, the question that was shown first.
         told: Whether somebody was told of a failure, or whoever looks finds it stored.
         clock: The time, in seconds.
+        begun: How often a graph within the graph was begun.
     """
 
     server: Any
@@ -121,6 +122,7 @@ class World(NamedTuple):
     asked: tuple[str, str] = ("", "")
     told: bool = False
     clock: float = 0.0
+    begun: int = 0
 
     def spending(self, what: str) -> World:
         """The world with one less of something in its budget."""
