@@ -281,12 +281,14 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     "A2A, no list of tasks": lambda deep: a2a(
         "no list",
         Budget(crashes=2, faults=1 + 2 * deep, agains=5),
+        errors=PASSING if deep else frozenset(),
         finals=UNKNOWN,
         leaves=True,
     ),
     "A2A 0.3": lambda deep: a2a(
         "0.3",
         Budget(crashes=2, faults=1 + 2 * deep, agains=5),
+        errors=PASSING if deep else frozenset(),
         finals=UNKNOWN,
         leaves=True,
     ),
@@ -295,6 +297,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         Budget(crashes=1 + deep, faults=2 + deep, agains=5),
         (),
         known={"makes_tasks": False},
+        errors=PASSING if deep else frozenset(),
         finals=UNKNOWN,
         leaves=True,
     ),
@@ -343,7 +346,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         leaves=True,
     ),
     "API Bridge, once a human said yes": lambda deep: bridge(
-        Budget(crashes=2, faults=1 + deep, nones=1, handovers=1, agains=5),
+        Budget(crashes=2 + deep, faults=1 + 2 * deep, nones=1, handovers=1, agains=5 + 2 * deep),
         node={"confirm": True},
         answers={"send it": "yes"},
         errors=PASSING | GATEWAY,
@@ -358,7 +361,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         retry=ON_EVERYTHING,
     ),
     "Quant's tools": lambda deep: quant(
-        Budget(crashes=2, faults=1 + deep, waits=1, agains=5),
+        Budget(crashes=2, faults=1 + 2 * deep, waits=1, agains=5),
         errors=PASSING,
         finals=UNKNOWN,
         leaves=True,
@@ -377,7 +380,9 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         finals=UNKNOWN,
         leaves=True,
     ),
-    "Quant's tasks": lambda _: task(TWO, most_runs=3, errors=PASSING, ordered=False),
+    "Quant's tasks": lambda deep: task(
+        Budget(crashes=2, faults=2 + deep), most_runs=3, errors=PASSING, ordered=False
+    ),
     "without a checkpointer": lambda _: acp(
         "searches",
         Budget(faults=2),

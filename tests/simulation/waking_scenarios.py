@@ -33,7 +33,7 @@ WAKING: Final[dict[str, Callable[[bool], Scenario]]] = {
         Budget(echoes=1 + deep), (), loses=False
     ),
     "suspended, two runs at once": lambda deep: suspended(
-        Budget(rests=2, crashes=int(deep)), (), settings=TWO_TASKS, webhooks=False, in_turn=True
+        Budget(rests=2 + deep, crashes=1), (), settings=TWO_TASKS, webhooks=False, in_turn=True
     ),
     "suspended, two runs at once, woken by webhooks alone": lambda deep: suspended(
         Budget(crashes=int(deep), rests=int(deep)), (), settings=TWO_TASKS, loses=False, in_turn=True
