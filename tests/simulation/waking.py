@@ -342,6 +342,8 @@ class WakingScenario(Scenario):
             yield from super()._of_stopping(world, place, who)
         elif world.budget.cancels:
             after = self._given(world.spending("cancels"), place, ("stop",))
+            if not after.procs[place].effects:  # it has ended, and its locks with it
+                after = self._with(after, place, after.procs[place]._replace(holds=False))
             yield f"{who} is shut down", after
 
     def _of_ending(self, world: World, place: int, proc: Proc, who: str) -> Iterator[Happening]:
@@ -396,7 +398,10 @@ class WakingScenario(Scenario):
         left = [store.of(task, INTERRUPT) is not None for task in tasks]
         if not all(map(operator.or_, over, left)):  # whoever invoked it is at work, or died there
             return False
-        is_left = bool(_waits(store)) or (all(over) and store.note)
+        # What a task was suspended for is shown until the next step begins.
+        shown = [json.loads(text) for _, where, text in store.writes if where == INTERRUPT]
+        waits = any(is_suspended(value) for each in shown for _, value in each)
+        is_left = waits or (all(over) and store.note)
         return is_left and self._error(store) is None
 
 

@@ -17,7 +17,7 @@ TWO_TASKS = Settings(tasks=2)
 WAKING: Final[dict[str, Callable[[bool], Scenario]]] = {
     "suspended, with a question": lambda deep: suspended(Budget(rests=4 + deep, crashes=int(deep))),
     "suspended, two wakers": lambda deep: suspended(
-        Budget(crashes=1, sweeps=1, rests=6), () if not deep else ("color?",), wakers=2
+        Budget(crashes=1 + deep, sweeps=1, rests=6), (), wakers=2
     ),
     "suspended, a waker dies twice": lambda deep: suspended(
         Budget(crashes=2, faults=int(deep), rests=6), ()
@@ -52,7 +52,7 @@ WAKING: Final[dict[str, Callable[[bool], Scenario]]] = {
         deadline=60.0 + 3.0,
     ),
     "suspended, fails once": lambda deep: suspended(
-        Budget(crashes=int(deep), sweeps=1, rests=3 + 3 * deep),
+        Budget(crashes=int(deep), sweeps=1, rests=3 + 3 * deep, agains=1 + 2 * deep),
         (),
         model={"failing": 1},
         errors=FAILED,
@@ -66,7 +66,7 @@ WAKING: Final[dict[str, Callable[[bool], Scenario]]] = {
         Budget(nones=1 + deep, rests=4), (), by_id=True
     ),
     "suspended, and somebody types into it": lambda deep: suspended(
-        Budget(wrongs=1 + deep, rests=4), webhooks=deep
+        Budget(wrongs=1 + deep, crashes=int(deep), rests=4 + deep), webhooks=False
     ),
     "suspended, and given up": lambda _: suspended(Budget(gives=1, sweeps=1, rests=4), ()),
 }
