@@ -10,6 +10,7 @@ work.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,10 +21,9 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command, Send
 from simulation.building import suspended
 from simulation.conformance import ANSWERS, HAPPENINGS, KilledError, Saver, Scripted
-from simulation.fanout import open_questions
 from simulation.memory import Settings
 from simulation.process import Request
-from simulation.suspended import AFTER, IN_HAND, SECRET, found_in, snapshot
+from simulation.suspended import AFTER, SECRET, found_in, snapshot
 from simulation.world import Budget, World
 
 from acp_langgraph import ACPNode, Sweeper, WakeApp, WakeURL, is_suspended, split_interrupts
@@ -107,15 +107,18 @@ def in_the_model(case: Case) -> Seen:
             world = world._replace(server=scenario.model.moves(world.server)[0][1])
             seen.ends.append("")
         else:
-            said, world = _one(scenario.happenings(world), _WORDS[begun])
+            for said, after in scenario.happenings(world):
+                if said.startswith("somebody looks"):  # and then goes on
+                    world = after
+            _, world = _one(scenario.happenings(world), _WORDS[begun])
             world = _driven(scenario, world, case, seen, begun)
         shown = snapshot(world.store, case.tasks)
         tasks = [(each.error, each.result, each.interrupts) for each in shown.tasks]
         view = view_of(tasks, shown.next, shown.created_at, shown.metadata)
         seen.views.append(_of_view(view))
-        waits = [each for each in open_questions(world.store) if is_suspended(each[1])]
-        rows = found_in(world.store, "")
-        seen.found.append((len(waits) if rows else 0, bool(found_in(world.store, "l"))))
+        rows = [json.loads(row[3]) for row in found_in(world.store, "")]
+        waits = [value for shown in rows for _, value in shown if is_suspended(value)]
+        seen.found.append((len(waits), bool(found_in(world.store, "l"))))
     seen.behind = world.server.after
     return seen
 
@@ -152,6 +155,8 @@ def _driven(scenario: Any, world: World, case: Case, seen: Seen, begun: str) -> 
             said, after = ways[0]
         elif happening.startswith("dies"):
             said, after = _dying(ways, happening)
+        elif happening == "unanswered" and not scenario.model.changes(proc.effects[0]):
+            said, after = _one(ways, HAPPENINGS["lost"])
         else:
             said, after = _one(ways, HAPPENINGS[happening])
         world = after
@@ -169,8 +174,10 @@ def _dying(ways: list[tuple[str, World]], happening: str) -> tuple[str, World]:
     if happening == NOT_BEGUN:
         return next(each for each in dying if each[0].endswith("dies; the next step was not stored yet"))
     all_stored = [each for each in dying if "not stored" not in each[0]]
-    arrives = happening == "dies after"
-    return next(each for each in all_stored if ("still arrives" in each[0]) == arrives)
+    arriving = [each for each in all_stored if "still arrives" in each[0]]
+    if happening == "dies after" and arriving:  # which what changes nothing need not
+        return arriving[0]
+    return next(each for each in all_stored if each not in arriving)
 
 
 # In reality
