@@ -48,7 +48,7 @@ def main() -> None:
 def count(only: str, *, deep: bool) -> None:
     """Explore the scenarios, and print a table."""
     print(f"{'':45} {'schedules':>18} {'worlds':>9} {'steps':>9} {'longest':>8} {'CPU s':>7}")
-    kinds: dict[str, list[int]] = {}
+    kinds: dict[str, list[int]] = {}  # of each its schedules, worlds and steps
     began = time.process_time()
     for name in SCENARIOS:
         if only not in name:
@@ -62,12 +62,13 @@ def count(only: str, *, deep: bool) -> None:
             f"{found.longest:8} {took:7.1f}",
             flush=True,
         )
-        counts = (found.schedules, found.worlds, found.happenings)
-        kinds[made.kind] = [a + b for a, b in zip(kinds.get(made.kind, (0, 0, 0)), counts)]
+        counts = kinds.setdefault(made.kind, [0, 0, 0])
+        for index, more in enumerate((found.schedules, found.worlds, found.happenings)):
+            counts[index] += more
     print("\nof each kind of server:")
     for kind, counts in kinds.items():
         print(f"{kind:45} {counts[0]:18,} {counts[1]:9,} {counts[2]:9,}")
-    schedules, worlds, steps = map(sum, zip(*kinds.values()))
+    schedules, worlds, steps = (sum(each[index] for each in kinds.values()) for index in range(3))
     took = time.process_time() - began
     print(f"{'in all':45} {schedules:18,} {worlds:9,} {steps:9,} {'':8} {took:7.1f}")
 

@@ -111,14 +111,12 @@ def landed(store: Store, number: int, write: Write) -> Store:
         return store._replace(inner=inner)
     if write == CHECKPOINT:
         return Store(number, note=store.note) if number > store.checkpoint else store
-    if number != store.checkpoint:
-        return store  # of a checkpoint that was never stored, or that another input has replaced
-    if write[1] == "done":
-        return store._replace(done=write[2])
-    if write[1] == STEP:
-        return store._replace(writes=(write,))
-    if store.of("", STEP) is not None:
-        return store
+    goes_on = write[1] in {"done", STEP}
+    if number != store.checkpoint or (store.of("", STEP) is not None and not goes_on):
+        return store  # of a checkpoint that was never stored, or that another one has replaced
+    if goes_on:
+        is_done = write[1] == "done"
+        return store._replace(done=write[2]) if is_done else store._replace(writes=(write,))
     others = tuple(each for each in store.writes if each[:2] != write[:2])
     return store._replace(writes=(*others, write))
 

@@ -90,9 +90,7 @@ class NestedGraph(GraphModel):
         if self._begin():
             return
         place = f"sub:{self.task_id}"
-        self.scratchpad = _scratchpad(
-            None, self.pending, self.task_id, place, self.resumes, 1, 25
-        )
+        self.scratchpad = _scratchpad(None, self.pending, self.task_id, place, self.resumes, 1, 25)
         self.inner = InnerGraph(self)
         await self.inner.at_work(node)
         ended = self.inner.ended

@@ -168,7 +168,9 @@ class ThreadsGraph:
 
 def tasks_of(store: Store, number: int) -> list[str]:
     """The ids of the tasks that wait, as many as there are."""
-    return [branch_of(each, store.checkpoint) for each in (range(1, number + 1) if number > 1 else [0])]
+    return [
+        branch_of(each, store.checkpoint) for each in (range(1, number + 1) if number > 1 else [0])
+    ]
 
 
 def _read(shown: str) -> tuple[Any, ...]:

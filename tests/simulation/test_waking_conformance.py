@@ -56,4 +56,9 @@ def test_a_run_fails_and_is_done_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("plan", [("invoke", "run", "sweep", "run", "sweep"), ("invoke", "sweep")])
 def test_two_runs_at_once(plan: tuple[str, ...], tmp_path: Path) -> None:
-    compare(Case(plan, tasks=2), tmp_path)
+    """Which is looked at first is by LangGraph's ids, so that the other may be looked at once more."""
+    case = Case(plan, tasks=2)
+    said, found = in_the_model(case), in_reality(case, tmp_path)
+    for seen in (said, found):
+        seen.requests = sorted(each for each in seen.requests if not each.startswith("get_"))
+    assert said == found

@@ -172,7 +172,9 @@ def _driven(scenario: Any, world: World, case: Case, seen: Seen, begun: str) -> 
 def _dying(ways: list[tuple[str, World]], happening: str) -> tuple[str, World]:
     dying = [(said, after) for said, after in ways if " dies" in said]
     if happening == NOT_BEGUN:
-        return next(each for each in dying if each[0].endswith("dies; the next step was not stored yet"))
+        return next(
+            each for each in dying if each[0].endswith("dies; the next step was not stored yet")
+        )
     all_stored = [each for each in dying if "not stored" not in each[0]]
     arriving = [each for each in all_stored if "still arrives" in each[0]]
     if happening == "dies after" and arriving:  # which what changes nothing need not

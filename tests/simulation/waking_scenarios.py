@@ -36,7 +36,11 @@ WAKING: Final[dict[str, Callable[[bool], Scenario]]] = {
         Budget(rests=2 + deep, crashes=1), (), settings=TWO_TASKS, webhooks=False, in_turn=True
     ),
     "suspended, two runs at once, woken by webhooks alone": lambda deep: suspended(
-        Budget(crashes=int(deep), rests=int(deep)), (), settings=TWO_TASKS, loses=False, in_turn=True
+        Budget(crashes=int(deep), rests=int(deep)),
+        (),
+        settings=TWO_TASKS,
+        loses=False,
+        in_turn=True,
     ),
     "suspended, and wakers have other nodes": lambda deep: suspended(
         Budget(nones=int(deep)), machine={"is_blind": True}, loses=False, by_id=True
