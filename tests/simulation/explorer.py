@@ -41,7 +41,7 @@ class ViolationError(AssertionError):
 
 
 _OF_NO_ACCOUNT = re.compile(
-    r"(reads the (checkpoint|thread)|stores the answer|finds (the|no) thread|gives the lock back"
+    r"(reads the (checkpoint( within)?|thread)|stores the answer|finds (the|no) thread|gives the lock back"
     r"|get_acp_descriptor_by_id -> 200|takes its note away"
     r"|waker \d: (get_stateless_run|wait_for_stateless_run_output) -> 200)$"
 )

@@ -269,19 +269,33 @@ class Scenario:
     def _of_reading(
         self, world: World, place: int, proc: Proc, index: int, inner: int, who: str
     ) -> Iterator[Happening]:
-        for said, after in self._caught_up(world, place, proc):
+        what = "the checkpoint within" if inner else "the checkpoint"
+        for said, after in self._caught_up(world, place, proc, inner=bool(inner)):
             store = (after.store.inner or NOTHING_STORED) if inner else after.store
             found = store.writes if store.checkpoint == (inner or proc.number) else None
             yield (
-                f"{who} reads the checkpoint{said}",
+                f"{who} reads {what}{said}",
                 self._given(after, place, ("reply", index, ("value", found))),
             )
 
-    def _caught_up(self, world: World, place: int, proc: Proc) -> Iterator[tuple[str, World]]:
-        """What was written in the background is there; or it is late, and stays so for a while."""
+    def _caught_up(
+        self, world: World, place: int, proc: Proc, *, inner: bool | None = None
+    ) -> Iterator[tuple[str, World]]:
+        """What was written in the background is there; or it is late, and stays so for a while.
+
+        Who reads one of two checkpoints, the `inner` one or the other, has not waited for the other one.
+        """
         store = self._all(world.store, proc.number, proc.puts)
         caught_up = proc._replace(puts=(), lags=False)
         yield "", self._with(world._replace(store=store), place, caught_up)
+        if inner is not None and self.machine.settings.is_nested:
+            others = tuple(each for each in proc.puts if ("|" in each[0][0]) != inner)
+            here = tuple(each for each in proc.puts if each not in others)
+            store = self._all(world.store, proc.number, here)
+            if others:
+                after = world._replace(store=store)
+                behind = self._with(after, place, proc._replace(puts=others, lags=False))
+                yield f", before {_in_words(others)} is there", behind
         late = tuple(each for each in proc.puts if each != (CHECKPOINT,))
         if late and (proc.lags or world.budget.stale):
             after = world if proc.lags else world.spending("stale")
