@@ -1,6 +1,6 @@
 """Goes every way that the scenarios have, and tells how many there were: `python tests/simulation`.
 
-    python tests/simulation                  two crashes and two faults: more than ten million schedules
+    python tests/simulation                  two crashes and two faults: ten million schedules and more of each kind of server
     python tests/simulation --ci             what the tests go through
     python tests/simulation --mutants        the shortest schedule that each missing measure breaks
     python tests/simulation --limits         the schedules of what the documentation does not promise

@@ -399,7 +399,7 @@ def scenario(name: str, *, deep: bool = False) -> Scenario:
 
     Args:
         name: Its name.
-        deep: Whether to go as far as the issue's bounds: two crashes and two faults.
+        deep: Whether to go as far as two crashes and two faults, or to ten million schedules of its kind.
     """
     made = SCENARIOS[name](deep)
     made.name = name
