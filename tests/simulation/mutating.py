@@ -11,7 +11,7 @@ import importlib
 import inspect
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from simulation.machine import forget_machines
@@ -29,6 +29,7 @@ class Mutant:
         text: The code that it is.
         instead: What stands there.
         scenario: Where its absence shows, by the scenario's name in `simulation.scenarios`.
+        also: Another measure that is not there, where each of two is enough.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Mutant:
     text: str
     instead: str
     scenario: str
+    also: Mutant | None = None
 
 
 @contextmanager
@@ -68,7 +70,8 @@ def living(mutant: Mutant) -> Iterator[None]:
     try:
         if not undo:
             raise ValueError(f"{mutant.name}: nothing changes by it")
-        yield
+        with living(mutant.also) if mutant.also else nullcontext():
+            yield
     finally:
         forget_machines()
         for owner, old in undo:

@@ -22,6 +22,7 @@ __all__ = ["Scenario"]
 
 _OPENS = frozenset({OPEN, OPEN_TASK})
 _OPENED_BY = "SendMessage"
+_LATE = 8  # looks for what is late, before it is there
 _INNER = 100  # times the number of a checkpoint, and a number, is one of a graph within
 _PATIENCE = 60.0  # seconds that this side waits for an answer at most
 _FAULTS: tuple[tuple[str, bool, tuple[Any, ...]], ...] = (
@@ -286,7 +287,7 @@ class Scenario:
         Who reads one of two checkpoints, the `inner` one or the other, has not waited for the other one.
         """
         store = self._all(world.store, proc.number, proc.puts)
-        caught_up = proc._replace(puts=(), lags=False)
+        caught_up = proc._replace(puts=(), lags=0)
         yield "", self._with(world._replace(store=store), place, caught_up)
         if inner is not None and self.machine.settings.is_nested:
             others = tuple(each for each in proc.puts if ("|" in each[0][0]) != inner)
@@ -294,14 +295,14 @@ class Scenario:
             store = self._all(world.store, proc.number, here)
             if others:
                 after = world._replace(store=store)
-                behind = self._with(after, place, proc._replace(puts=others, lags=False))
+                behind = self._with(after, place, proc._replace(puts=others))
                 yield f", before {_in_words(others)} is there", behind
         late = tuple(each for each in proc.puts if each != (CHECKPOINT,))
         if late and (proc.lags or world.budget.stale):
             after = world if proc.lags else world.spending("stale")
             there = tuple(each for each in proc.puts if each == (CHECKPOINT,))
             after = after._replace(store=self._all(after.store, proc.number, there))
-            lagging = proc._replace(puts=late, lags=True)
+            lagging = proc._replace(puts=late, lags=(proc.lags or _LATE) - 1)
             yield f", before {_in_words(late)} is there", self._with(after, place, lagging)
 
     def _of_ending(self, world: World, place: int, proc: Proc, who: str) -> Iterator[Happening]:
@@ -311,7 +312,7 @@ class Scenario:
         after = world._replace(store=store, human=proc.ended, told=told_of_failure)
         if proc.ended.how == "asked" and not world.asked[0]:
             after = after._replace(asked=(proc.ended.more, proc.ended.what))
-        told = self._with(after, place, proc._replace(puts=(), told=True, lags=False))
+        told = self._with(after, place, proc._replace(puts=(), told=True))
         yield f"the graph in {who} {_ending(proc.ended)}", told
 
     def _of_dying(self, world: World, place: int, proc: Proc, who: str) -> Iterator[Happening]:

@@ -87,6 +87,20 @@ WAKING_MUTANTS: Final = (
         "suspended, fails once",
     ),
     Mutant(
+        "waking: a wait is on file before the graph stops",
+        "acp_langgraph.jobs.suspending",
+        "settled = self._suspension is not None and _stops_the_graph",
+        "settled = False",
+        "suspended, late writes",
+        also=Mutant(
+            "waking: what a graph is woken with answers no question",
+            "acp_langgraph.nodes.langgraph",
+            "return is_woken and not is_suspended(ask.payload)",
+            "return False",
+            "suspended, late writes",
+        ),
+    ),
+    Mutant(
         "waking: each wait is woken by its interrupt's id",
         "acp_langgraph.waking.threads",
         "Command(resume={each.id: WOKEN for each in waits})",

@@ -32,6 +32,9 @@ WAKING: Final[dict[str, Callable[[bool], Scenario]]] = {
     "suspended, a webhook is sent twice": lambda deep: suspended(
         Budget(echoes=1 + deep), (), loses=False
     ),
+    "suspended, late writes": lambda deep: suspended(
+        Budget(stale=1 + deep, crashes=1, rests=3), webhooks=False, machine={"pauses": True}
+    ),
     "suspended, two runs at once": lambda deep: suspended(
         Budget(rests=2 + deep, crashes=1), (), settings=TWO_TASKS, webhooks=False, in_turn=True
     ),
