@@ -22,7 +22,8 @@ from typing import Any
 
 from langgraph.runtime import RunControl, Runtime
 from pydantic import BaseModel
-from simulation.memory import Calls, GraphModel, ModelSaver
+from simulation.memory import Calls, GraphModel
+from simulation.saver import ModelSaver
 from simulation.virtual import Handle, VirtualLoop
 
 from acp_langgraph.core.calls import Call, Reply

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from simulation.fanout import FanOut
 from simulation.local_state import described, opaque
-from simulation.memory import Ended, Entry, GraphModel, ModelSaver, Put, Settings
+from simulation.memory import Ended, Entry, GraphModel, Put, Settings
 from simulation.nested import NestedGraph
+from simulation.saver import ModelSaver
 from simulation.virtual import VirtualLoop
 
 from acp_langgraph.bridge import flow as bridge
