@@ -221,11 +221,7 @@ class _File:
 
     def take(self, thread_id: str) -> Flow[bool]:
         place = _place(thread_id)
-        return (
-            yield from Work(
-                lambda: self._locked(place), lambda: asyncio.to_thread(self._locked, place)
-            )
-        )
+        return (yield from Work(lambda: self._locked(place), lambda: self._alocked(place)))
 
     def give(self, thread_id: str) -> Flow[None]:
         place = _place(thread_id)
@@ -243,6 +239,15 @@ class _File:
         except (BlockingIOError, PermissionError):
             return False
         return True
+
+    async def _alocked(self, place: int) -> bool:
+        taking = asyncio.ensure_future(asyncio.to_thread(self._locked, place))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:  # it may be taken nevertheless, and is given back then
+            if await taking:
+                self._unlocked(place)
+            raise
 
     def _unlocked(self, place: int) -> None:
         import fcntl  # noqa: PLC0415 - as above

@@ -1,6 +1,6 @@
 """Goes every way that the scenarios have, and tells how many there were: `python tests/simulation`.
 
-    python tests/simulation                  two crashes and two faults: more than ten million schedules
+    python tests/simulation                  two crashes and two faults: ten million schedules and more of each kind of server
     python tests/simulation --ci             what the tests go through
     python tests/simulation --mutants        the shortest schedule that each missing measure breaks
     python tests/simulation --limits         the schedules of what the documentation does not promise
@@ -47,22 +47,30 @@ def main() -> None:
 
 def count(only: str, *, deep: bool) -> None:
     """Explore the scenarios, and print a table."""
-    print(f"{'':45} {'schedules':>14} {'worlds':>9} {'steps':>9} {'longest':>8} {'CPU s':>7}")
-    schedules = steps = 0
+    print(f"{'':45} {'schedules':>18} {'worlds':>9} {'steps':>9} {'longest':>8} {'CPU s':>7}")
+    kinds: dict[str, list[int]] = {}  # of each its schedules, worlds and steps
     began = time.process_time()
     for name in SCENARIOS:
         if only not in name:
             continue
         since = time.process_time()
-        found = explore(scenario(name, deep=deep))
+        made = scenario(name, deep=deep)
+        found = explore(made)
         took = time.process_time() - since
-        schedules, steps = schedules + found.schedules, steps + found.happenings
         print(
-            f"{name:45} {found.schedules:14,} {found.worlds:9,} {found.happenings:9,} "
+            f"{name:45} {found.schedules:18,} {found.worlds:9,} {found.happenings:9,} "
             f"{found.longest:8} {took:7.1f}",
             flush=True,
         )
-    print(f"{'':45} {schedules:14,} {'':9} {steps:9,} {'':8} {time.process_time() - began:7.1f}")
+        counts = kinds.setdefault(made.kind, [0, 0, 0])
+        for index, more in enumerate((found.schedules, found.worlds, found.happenings)):
+            counts[index] += more
+    print("\nof each kind of server:")
+    for kind, counts in kinds.items():
+        print(f"{kind:45} {counts[0]:18,} {counts[1]:9,} {counts[2]:9,}")
+    schedules, worlds, steps = (sum(each[index] for each in kinds.values()) for index in range(3))
+    took = time.process_time() - began
+    print(f"{'in all':45} {schedules:18,} {worlds:9,} {steps:9,} {'':8} {took:7.1f}")
 
 
 def show_mutants(only: str) -> None:

@@ -19,8 +19,9 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphBubbleUp
 from simulation.local_state import opaque
 from simulation.machine import Machine
-from simulation.memory import RETURN, Entry, Found, GraphModel, Put, as_stored, written
+from simulation.memory import RETURN, Entry, GraphModel, Put, as_stored, written
 from simulation.process import HEARS, Effect, Input, ModelTransport, Request, certain, settle
+from simulation.saver import Found
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.core.flow import Listen, Pause
@@ -173,7 +174,7 @@ class BlockingSaver(BaseCheckpointSaver[Any]):
         self._perform = perform
 
     def get_tuple(self, config: Any) -> Any:
-        found = self._perform(("read",))
+        found = self._perform(("read", 0))
         return None if found is None else Found(found)
 
     def put_writes(self, config: Any, writes: Any, task_id: str, task_path: str = "") -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from langgraph.types import RetryPolicy
 from simulation.a2a_model import AGENTS, A2AModel, a2a_maker
 from simulation.acp_model import KINDS, ACPModel, node_maker
 from simulation.graph_model import SERVERS, LangGraphModel, graph_maker
-from simulation.machine import Machine
+from simulation.machine import machine_of
 from simulation.memory import Settings
 from simulation.once_models import BridgeModel, QuantModel, bridge_maker, quant_maker
 from simulation.quant_models import ChatModel, TaskModel, chat_maker, task_maker
@@ -86,9 +87,10 @@ def acp(
     model = ACPModel(
         KINDS[kind], questions, failing=failing, says_cancelled=says_cancelled, stuck=stuck
     )
-    made = Machine(node_maker(policy, **(node or {})), settings or Settings(), **(machine or {}))
+    maker = partial(node_maker, policy, **(node or {}))
+    made = machine_of(maker, settings or Settings(), **(machine or {}))
     model.tasks = made.settings.tasks
-    return Scenario(kind, model, made, budget, **more)
+    return Scenario(f"ACP, {kind}", model, made, budget, **more)
 
 
 def bridge(
@@ -100,14 +102,15 @@ def bridge(
 ) -> Scenario:
     """A graph of one node of an API Bridge's."""
     settings = Settings(state={"ask": {"query": "send it"}}, retry=retry)
-    machine = Machine(bridge_maker(**(node or {})), settings)
-    return Scenario("bridge", BridgeModel(), machine, budget, **more)
+    machine = machine_of(partial(bridge_maker, **(node or {})), settings)
+    return Scenario("API Bridge", BridgeModel(), machine, budget, **more)
 
 
 def quant(budget: Budget, *, node: dict[str, Any] | None = None, **more: Any) -> Scenario:
     """A graph of one node of Quant's tools."""
-    machine = Machine(quant_maker(**(node or {})), Settings(state={"ask": "make it"}), timed=True)
-    return Scenario("quant", QuantModel(), machine, budget, **more)
+    settings = Settings(state={"ask": "make it"})
+    machine = machine_of(partial(quant_maker, **(node or {})), settings, timed=True)
+    return Scenario("Quant's tools", QuantModel(), machine, budget, **more)
 
 
 def chat(
@@ -119,14 +122,14 @@ def chat(
 ) -> Scenario:
     """A graph of one node that has a durable chat of Quant's."""
     settings = Settings(state={"ask": "hi"})
-    machine = Machine(chat_maker(), settings, timed=True)
-    return Scenario("chat", ChatModel(questions, **(model or {})), machine, budget, **more)
+    machine = machine_of(partial(chat_maker), settings, timed=True)
+    return Scenario("Quant's chats", ChatModel(questions, **(model or {})), machine, budget, **more)
 
 
 def task(budget: Budget, *, rivals: int = 0, **more: Any) -> Scenario:
     """A graph of one node that does a task of Quant's; beside so many workers of others."""
-    machine = Machine(task_maker(lease=2.0), Settings(state={}), timed=True)
-    return Scenario("task", TaskModel(rivals), machine, budget, **more)
+    machine = machine_of(partial(task_maker, lease=1.0), Settings(state={}), timed=True)
+    return Scenario("Quant's tasks", TaskModel(rivals), machine, budget, **more)
 
 
 def graph(
@@ -155,8 +158,9 @@ def graph(
         **more: Fields of the scenario.
     """
     server = LangGraphModel(SERVERS[kind], questions, **(model or {}))
-    made = Machine(graph_maker(policy, **(node or {})), settings or Settings(), **(machine or {}))
-    return Scenario(kind, server, made, budget, **more)
+    maker = partial(graph_maker, policy, **(node or {}))
+    made = machine_of(maker, settings or Settings(), **(machine or {}))
+    return Scenario(f"Agent Protocol, {kind}", server, made, budget, **more)
 
 
 def a2a(
@@ -185,9 +189,9 @@ def a2a(
         **more: Fields of the scenario.
     """
     server = A2AModel(AGENTS[kind], questions, **(model or {}))
-    maker = a2a_maker(AGENTS[kind], policy, known, **(node or {}))
-    made = Machine(maker, settings or Settings())
-    return Scenario(kind, server, made, budget, **more)
+    maker = partial(a2a_maker, AGENTS[kind], policy, known, **(node or {}))
+    made = machine_of(maker, settings or Settings())
+    return Scenario(f"A2A, {kind}", server, made, budget, **more)
 
 
 def suspended(
@@ -217,9 +221,10 @@ def suspended(
     """
     server = WakingModel(KINDS["searches"], questions, **(model or {}))
     wake_url = WAKE_URL if webhooks else None
-    maker = node_maker(policy, wait="suspend", wake_url=wake_url, **(node or {}))
-    made = Machine(maker, settings or Settings(), kind=WakingProcess, **(machine or {}))
-    return WakingScenario("suspended", server, made, budget, **{"locked": True, **more})
+    maker = partial(node_maker, policy, wait="suspend", wake_url=wake_url, **(node or {}))
+    made = machine_of(maker, settings or Settings(), kind=WakingProcess, **(machine or {}))
+    server.tasks = made.settings.tasks
+    return WakingScenario("ACP, suspended", server, made, budget, **{"locked": True, **more})
 
 
 def stream(
@@ -227,5 +232,6 @@ def stream(
 ) -> Scenario:
     """A graph of one `ACPNode` that is watched; the kind is one of `STREAMS`."""
     server = StreamingModel(STREAMS[kind], questions=questions, emits=emits)
-    made = Machine(node_maker(kind=WatchedNode, stream_mode="custom"), Settings(), watched=True)
-    return Scenario(kind, server, made, budget, **more)
+    maker = partial(node_maker, kind=WatchedNode, stream_mode="custom")
+    made = machine_of(maker, Settings(), watched=True)
+    return Scenario("ACP, watched", server, made, budget, **more)

@@ -23,7 +23,7 @@ from simulation.a2a_model import AGENTS, A2AModel, TaskServer, a2a_maker
 from simulation.acp_model import KINDS, ACPModel, node_maker
 from simulation.graph_model import SERVERS, GraphServer, LangGraphModel, graph_maker
 from simulation.machine import Machine
-from simulation.memory import RETURN, Settings
+from simulation.memory import NOTHING_STORED, RETURN, Settings
 from simulation.process import OPEN, Request
 from simulation.scenario import Scenario
 from simulation.world import Budget, World
@@ -78,6 +78,7 @@ class Case:
         failing: How many of its first runs fail.
         threads: Whether the node uses threads.
         retry: The node's retry policy.
+        is_nested: Whether the node is in a graph within the graph.
     """
 
     kind: str
@@ -86,6 +87,7 @@ class Case:
     failing: int = 0
     threads: bool = False
     retry: RetryPolicy | None = None
+    is_nested: bool = False
 
 
 @dataclass
@@ -108,7 +110,7 @@ class Seen:
 def in_the_model(case: Case) -> Seen:
     """What the model says."""
     model, maker = _model(case)
-    machine = Machine(maker, Settings(retry=case.retry))
+    machine = Machine(maker, Settings(retry=case.retry, is_nested=case.is_nested))
     budget = Budget(crashes=9, faults=9, agains=20)
     scenario = Scenario("conformance", model, machine, budget, ANSWERS)
     world, seen = scenario.beginning, Seen()
@@ -167,7 +169,8 @@ def _next(scenario: Scenario, world: World, case: Case, seen: Seen) -> World:
                 died = said.startswith("the process dies")
                 seen.ends.append("died" if died else after.human.how)
                 if seen.ends[-1] != "done":
-                    steps = [each for each in after.store.writes if each[1] == RETURN]
+                    store = (after.store.inner or NOTHING_STORED) if case.is_nested else after.store
+                    steps = [each for each in store.writes if each[1] == RETURN]
                     seen.steps.append(len(steps))
             return after
     assert request is None, (wanted, [said for said, _ in happenings])
@@ -189,9 +192,12 @@ class Saver(AsyncSqliteSaver):
     """A saver that tells when all is stored, and stores nothing once its process is dead."""
 
     dead = False
+    drops = False
     open = 0
 
     async def aput(self, *args: Any) -> Any:
+        if self.drops:
+            return args[0]
         return await self._counted(super().aput, *args)
 
     async def aput_writes(self, *args: Any) -> None:
@@ -349,7 +355,11 @@ async def _invoke(node: Any, case: Case, database: Path, seen: Seen) -> str:
         assert isinstance(saver, Saver)
         node.async_transport = Scripted(real, case, saver, seen)  # type: ignore[assignment]
         builder = StateGraph(State).add_node(node, retry_policy=case.retry)
-        graph: Any = builder.add_edge(START, "remote").compile(checkpointer=saver)
+        builder.add_edge(START, "remote")
+        if case.is_nested:
+            inner = builder.compile()
+            builder = StateGraph(State).add_node("sub", inner).add_edge(START, "sub")
+        graph: Any = builder.compile(checkpointer=saver)
         state = await graph.aget_state(config)
         given: Any = None if state.created_at else {"ask": {"text": "hi"}}
         if state.interrupts and seen.ends[-1] != "failed":
@@ -367,7 +377,9 @@ async def _invoke(node: Any, case: Case, database: Path, seen: Seen) -> str:
         node.async_transport = real
         await real.aclose()
         if ended != "done":
-            checkpoint = await saver.aget_tuple(config)
-            writes = checkpoint.pending_writes if checkpoint else ()
+            found = [each async for each in saver.alist(config)]  # the newest first
+            inner = [each for each in found if each.config["configurable"]["checkpoint_ns"]]
+            newest = next(iter(inner if case.is_nested else found), None)
+            writes = newest.pending_writes if newest else ()
             seen.steps.append(len([each for each in writes or () if each[1] == RETURN]))
         return ended

@@ -6,11 +6,13 @@ A way that breaks a promise is told from its beginning, a line an event, and it 
 
 from __future__ import annotations
 
+import gc
 import random
 import re
 import sys
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +41,9 @@ class ViolationError(AssertionError):
 
 
 _OF_NO_ACCOUNT = re.compile(
-    r"(reads the checkpoint|stores the answer|get_acp_descriptor_by_id -> 200)$"
+    r"(reads the (checkpoint( within)?|thread)|stores the answer|finds (the|no) thread|gives the lock back"
+    r"|get_acp_descriptor_by_id -> 200|takes its note away"
+    r"|waker \d: (get_stateless_run|wait_for_stateless_run_output) -> 200)$"
 )
 
 
@@ -82,6 +86,18 @@ class Explored:
     ends: dict[str, int] | None = None
 
 
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Processes are large and many; to look through all of them for garbage takes as long as all else."""
+    before = gc.get_threshold()
+    gc.set_threshold(20_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@seldom_collected()
 def explore(scenario: Scenario) -> Explored:
     """Go every way there is, depth first.
 
@@ -119,10 +135,12 @@ def explore(scenario: Scenario) -> Explored:
         return ways, longest
 
     found.schedules, found.longest = visit(scenario.beginning)
+    scenario.machine.rest()
     found.worlds = len(seen)
     return found
 
 
+@seldom_collected()
 def shortest(scenario: Scenario, most: int = 400_000) -> ViolationError | None:
     """The shortest way to break a promise, breadth first; `None` if there is none.
 

@@ -18,6 +18,11 @@ from acp_langgraph.nodes.langgraph import INTERRUPT
 __all__ = ["FanOut"]
 
 
+def branch_of(number: int, checkpoint: int) -> str:
+    """The id of one of the tasks of a checkpoint."""
+    return f"00000000-0000-0000-{number:04}-{checkpoint:012}"
+
+
 class Branch(GraphModel):
     """One of the tasks.
 
@@ -29,7 +34,7 @@ class Branch(GraphModel):
     def __init__(self, around: FanOut, number: int) -> None:
         super().__init__(around.entry, around.settings, around.checkpointer, around.loop)
         self.number = number
-        self.task_id = f"00000000-0000-0000-{number:04}-{around.entry.number:012}"
+        self.task_id = branch_of(number, around.entry.number)
         self.namespace = f"remote:{self.task_id}"
         self.control, self.pending, self.puts = around.control, around.pending, around.puts
         self.resumes, self.writer = around.resumes, around.writer
@@ -68,6 +73,12 @@ class FanOut(GraphModel):
         """Invoke the graph; how it ended is in `ended`."""
         await asyncio.sleep(0)
         self._begin()
+        self.ended = await self._tasks(node)
+        if self.ended.how == "done":
+            self._store((self.task_id, "done", self.ended.what))
+
+    async def _tasks(self, node: Any) -> Ended:
+        """Execute the tasks; how that ended."""
         self.branches = [Branch(self, number) for number in range(1, self.settings.tasks + 1)]
         tasks = [
             self.loop.create_task(branch.at_work(node), context=copy_context())
@@ -78,11 +89,8 @@ class FanOut(GraphModel):
         except asyncio.CancelledError:
             for task in tasks:
                 task.cancel()
-            self.ended = Ended("cancelled")
-            return
-        self.ended = self._ended()
-        if self.ended.how == "done":
-            self._store((self.task_id, "done", self.ended.what))
+            return Ended("cancelled")
+        return self._ended()
 
     async def _until_over(self, tasks: list[asyncio.Task[None]]) -> None:
         """Wait until all have come to their ends, or one has failed; then nobody waits for the others."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from simulation.memory import Ended
 from simulation.scenario import Scenario
 from simulation.world import World
 
 from acp_langgraph import is_suspended
 
-__all__ = ["broken", "broken_at_the_end"]
+__all__ = ["broken", "broken_at_the_end", "shows_a_wait"]
 
 
 def broken(scenario: Scenario, world: World) -> str | None:
@@ -69,7 +70,8 @@ def _two_steps_in_one_place(world: World) -> str | None:
     if world.store.checkpoint == 0:
         return None
     places: dict[str, str] = {}
-    for task, _, _ in world.store.writes:
+    inner = world.store.inner
+    for task, _, _ in (*world.store.writes, *(inner.writes if inner else ())):
         name, _, number = task.rpartition(" ")
         if name and places.setdefault(number, name) != name:
             return f"two steps have one place: {places[number]} and {name}"
@@ -102,6 +104,12 @@ def _not_shown(scenario: Scenario, world: World) -> str | None:
     return None
 
 
+def shows_a_wait(ended: Ended) -> bool:
+    """Whether a graph was left with a wait, or with several things of which one is."""
+    shown = json.loads(ended.what) if ended.how == "asked" else []
+    return any(map(is_suspended, shown if isinstance(shown, list) else [shown]))
+
+
 def broken_at_the_end(scenario: Scenario, world: World) -> str | None:
     """Which promise a world breaks in which nothing more can happen."""
     human, at_work = world.human, scenario.model.at_work(world.server)
@@ -115,7 +123,7 @@ def broken_at_the_end(scenario: Scenario, world: World) -> str | None:
             promise = "a run failed, and nobody was told"
         case "done" if at_work:
             promise = f"the graph is done, and {at_work[0]} is at work for nobody"
-        case "asked" if is_suspended(json.loads(human.what)):
+        case "asked" if shows_a_wait(human):
             promise = "it is suspended, and nobody wakes it"
         case how if how not in {"left", "done"} and human.what not in scenario.finals:
             promise = f"it does not end: {human.how} {human.what}"

@@ -13,8 +13,8 @@ import codecs
 import enum
 import threading
 import types
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from functools import partial
@@ -22,7 +22,8 @@ from typing import Any
 
 from langgraph.runtime import RunControl, Runtime
 from pydantic import BaseModel
-from simulation.memory import Counter, GraphModel, ModelSaver
+from simulation.memory import Calls, GraphModel
+from simulation.saver import ModelSaver
 from simulation.virtual import Handle, VirtualLoop
 
 from acp_langgraph.core.calls import Call, Reply
@@ -87,14 +88,14 @@ def thawed(thing: Any, values: tuple[Any, ...]) -> Any:
     return thing
 
 
-def described(thing: Any, known: Mapping[int, Any] | None = None) -> Any:
+def described(thing: Any, known: dict[int, Any] | None = None) -> Any:
     """The thing as a hashable value.
 
     Args:
         thing: The thing.
-        known: The values of some things, by their `id`.
+        known: The values of some things, by their `id`; those of what is in this one are added.
     """
-    return _described(thing, dict(known or {}))
+    return _described(thing, {} if known is None else known)
 
 
 def _described(thing: Any, seen: dict[int, Any]) -> Any:
@@ -154,7 +155,7 @@ def _mapping(thing: Any, seen: dict[int, Any]) -> Any:
 
 
 def _set(thing: Any, seen: dict[int, Any]) -> Any:
-    return tuple(sorted((_described(each, seen) for each in thing), key=repr))
+    return frozenset(Counter(_described(each, seen) for each in thing).items())
 
 
 def _partial(thing: Any, seen: dict[int, Any]) -> Any:
@@ -257,7 +258,7 @@ _KNOWN: dict[type, Callable[[Any, dict[int, Any]], Any]] = {
     ),
     Call: lambda it, seen: (it.operation, it.path, _described(it.body, seen), it.limit),
     Reply: lambda it, _: (it.status, it.content),
-    Counter: lambda it, _: it.count,
+    Calls: lambda it, _: it.count,
     Handle: lambda it, _: it.when,
     asyncio.Timeout: lambda it, _: it.expired(),
     _DrainWatch: lambda _, __: "of the loop",

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from simulation.memory import Ended, Settings
 from simulation.process import Input, Process, Stand
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "forget_machines", "machine_of"]
 
 _MOST_ALIVE = 500
 _MOST_INPUTS = 60
+
+
+_machines: dict[str, Machine] = {}
+
+
+def machine_of(make: partial[Any], settings: Settings, **options: Any) -> Machine:
+    """The machine whose nodes are made so; one for all scenarios, which have much in common.
+
+    Args:
+        make: Makes what makes the nodes.
+        settings: Of the graph.
+        **options: Of a `Machine`.
+    """
+    key = repr((make.func.__qualname__, make.args, make.keywords, settings, options))
+    if key not in _machines:
+        _machines[key] = Machine(make(), settings, **options)
+    return _machines[key]
+
+
+def forget_machines() -> None:
+    """Let all be worked out anew, as the code has changed, or somebody looks at how that is done."""
+    _machines.clear()
 
 
 class Machine:
@@ -69,6 +92,10 @@ class Machine:
         stand = self._known[state, given] = stand._replace(state=number)
         return stand
 
+    def rest(self) -> None:
+        """Let go of the processes, which are made again where they are needed."""
+        self._alive.clear()
+
     @property
     def is_timed(self) -> bool:
         """Whether time passes."""
@@ -95,6 +122,5 @@ class Machine:
     def again(self, inputs: tuple[Input, ...]) -> Process:
         """A process that was given all that."""
         process = self._kind(self.make_node, self.settings, **self._options)
-        for given in inputs:
-            process.feed(given)
+        process.feed_all(inputs)
         return process

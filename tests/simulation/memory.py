@@ -21,7 +21,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph._internal._constants import RETURN
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.pregel._algo import _scratchpad
 from langgraph.pregel._retry import _should_retry_on
@@ -53,7 +52,6 @@ __all__ = [
     "STEP",
     "Ended",
     "Entry",
-    "Found",
     "GraphModel",
     "Put",
     "Settings",
@@ -86,12 +84,14 @@ class Store(NamedTuple):
         writes: What was written with it.
         done: What the graph came to, as JSON.
         note: Whether there is a note that a waker has the thread in hand.
+        inner: The same of the graph within the graph, if there is one.
     """
 
     checkpoint: int = 0
     writes: tuple[Write, ...] = ()
     done: str | None = None
     note: bool = False
+    inner: Store | None = None
 
     def of(self, task: str, channel: str) -> str | None:
         """What a task wrote."""
@@ -103,16 +103,18 @@ NOTHING_STORED = Store()
 
 def landed(store: Store, number: int, write: Write) -> Store:
     """The store after a write of an entry on a checkpoint has landed."""
+    within, is_inner, task = write[0].partition("|")
+    if is_inner:
+        inner = landed(store.inner or NOTHING_STORED, int(within), (task, *write[1:]))
+        return store._replace(inner=inner)
     if write == CHECKPOINT:
         return Store(number, note=store.note) if number > store.checkpoint else store
-    if number != store.checkpoint:
-        return store  # of a checkpoint that was never stored, or that another input has replaced
-    if write[1] == "done":
-        return store._replace(done=write[2])
-    if write[1] == STEP:
-        return store._replace(writes=(write,))
-    if store.of("", STEP) is not None:
-        return store
+    goes_on = write[1] in {"done", STEP}
+    if number != store.checkpoint or (store.of("", STEP) is not None and not goes_on):
+        return store  # of a checkpoint that was never stored, or that another one has replaced
+    if goes_on:
+        is_done = write[1] == "done"
+        return store._replace(done=write[2]) if is_done else store._replace(writes=(write,))
     others = tuple(each for each in store.writes if each[:2] != write[:2])
     return store._replace(writes=(*others, write))
 
@@ -125,12 +127,14 @@ class Entry(NamedTuple):
         given: The answer, as JSON.
         number: Which input it is of.
         store: What is stored when it begins.
+        inner: The number of the checkpoint of the graph within the graph, if there is one.
     """
 
     how: str
     given: str
     number: int
     store: Store
+    inner: int = 0
 
 
 class Ended(NamedTuple):
@@ -159,6 +163,7 @@ class Settings:
         state: What the graph is invoked with.
         is_graph: Whether there is a graph at all, and not only the node.
         tasks: How many tasks of the node there are at once.
+        is_nested: Whether the node is in a graph within the graph.
     """
 
     durability: str = "async"
@@ -168,9 +173,10 @@ class Settings:
     state: Mapping[str, Any] = field(default_factory=lambda: {"ask": {"text": "hi"}})
     is_graph: bool = True
     tasks: int = 1
+    is_nested: bool = False
 
 
-class Counter:
+class Calls:
     """LangGraph's counters, to be looked at."""
 
     def __init__(self) -> None:
@@ -179,30 +185,6 @@ class Counter:
     def __call__(self) -> int:
         self.count += 1
         return self.count - 1
-
-
-class Found:
-    """What a saver has found."""
-
-    def __init__(self, writes: tuple[Write, ...]) -> None:
-        self.pending_writes = [read(each) for each in writes]
-
-
-class ModelSaver(BaseCheckpointSaver[Any]):
-    """Reads and writes by effects."""
-
-    def __init__(self, perform: Any) -> None:
-        self._perform = perform
-
-    async def aget_tuple(self, config: Any) -> Any:
-        found = await self._perform(("read",))
-        return None if found is None else Found(found)
-
-    async def aput_writes(
-        self, config: Any, writes: Any, task_id: str, task_path: str = ""
-    ) -> None:
-        made = tuple((task_id, channel, written(channel, value)) for channel, value in writes)
-        await self._perform(("write", made))
 
 
 class ReadKey:
@@ -243,7 +225,10 @@ class GraphModel:
         attempts: One object for all attempts at the node's task.
         checkpointer: The saver; by this name nodes find it on a loop.
         writer: Takes what nodes emit, if anybody watches.
+        outer: What the task around it was answered, if it is in another graph.
     """
+
+    outer: Any = None
 
     config: Mapping[str, Any] = {}  # of a graph that is in no other
 
@@ -274,6 +259,16 @@ class GraphModel:
     def parts(self) -> list[GraphModel]:
         """The tasks that it has: it stands for its only one."""
         return [self]
+
+    @property
+    def known(self) -> Any:
+        """What is known of writes, by itself and by its tasks."""
+        return self.pending
+
+    @property
+    def checkpoints(self) -> dict[str, str]:
+        """The ids of the checkpoints around its node, by their namespaces."""
+        return {"": str(self.entry.number)}
 
     def task_of(self, name: str, number: int) -> str:
         """The id of one of the node's steps."""
@@ -338,12 +333,12 @@ class GraphModel:
 
     def _attempt(self) -> Any:
         """Begin an attempt at the node's task; its configuration."""
-        counter = {"interrupt_counter": Counter()}
+        counter = {"interrupt_counter": Calls()}
         if self.scratchpad is None:
             self.scratchpad = _scratchpad(
-                None, self.pending, self.task_id, self.namespace, self.resumes, 1, 25
+                self.outer, self.pending, self.task_id, self.namespace, self.resumes, 1, 25
             )
-            counter |= {each: Counter() for each in ("call_counter", "subgraph_counter")}
+            counter |= {each: Calls() for each in ("call_counter", "subgraph_counter")}
         self.scratchpad = replace(self.scratchpad, **counter)
         self.attempt += 1
         self.writes.clear()
@@ -370,7 +365,7 @@ class GraphModel:
             CONFIG_KEY_CALL: call,
             CONFIG_KEY_CHECKPOINTER: self.checkpointer,
             CONFIG_KEY_READ: self.attempts,
-            CONFIG_KEY_CHECKPOINT_MAP: {"": str(self.entry.number)},
+            CONFIG_KEY_CHECKPOINT_MAP: self.checkpoints,
             CONFIG_KEY_CHECKPOINT_NS: self.namespace,
             CONFIG_KEY_SCRATCHPAD: self.scratchpad,
             CONFIG_KEY_SEND: self.writes.extend,

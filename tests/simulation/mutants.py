@@ -30,6 +30,20 @@ MUTANTS = (
         "searches",
     ),
     Mutant(
+        "waiting for the checkpoints of the graphs around a subgraph, too",
+        "acp_langgraph.nodes.execution",
+        "for place in self.places:\n            for pause in self._pauses():\n                if await",
+        "for place in self.places[-1:]:\n            for pause in self._pauses():\n                if await",
+        "in a subgraph",
+    ),
+    Mutant(
+        "waiting for a subgraph's own checkpoint, too",
+        "acp_langgraph.nodes.execution",
+        "for place in self.places:\n            for pause in self._pauses():\n                if await",
+        "for place in self.places[:1]:\n            for pause in self._pauses():\n                if await",
+        "in a subgraph",
+    ),
+    Mutant(
         "reading before an answer is sent",
         "acp_langgraph.jobs.life",
         "if not (yield from _still_asks(job, job_id, question)):\n            return",

@@ -11,8 +11,10 @@ import importlib
 import inspect
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+
+from simulation.machine import forget_machines
 
 __all__ = ["Mutant", "living"]
 
@@ -27,6 +29,7 @@ class Mutant:
         text: The code that it is.
         instead: What stands there.
         scenario: Where its absence shows, by the scenario's name in `simulation.scenarios`.
+        also: Another measure that is not there, where each of two is enough.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Mutant:
     text: str
     instead: str
     scenario: str
+    also: Mutant | None = None
 
 
 @contextmanager
@@ -62,11 +66,14 @@ def living(mutant: Mutant) -> Iterator[None]:
     if value is not None:
         undo.append((module, {value[0]: getattr(module, value[0])}))  # type: ignore[arg-type]
         setattr(module, *value)
+    forget_machines()
     try:
         if not undo:
             raise ValueError(f"{mutant.name}: nothing changes by it")
-        yield
+        with living(mutant.also) if mutant.also else nullcontext():
+            yield
     finally:
+        forget_machines()
         for owner, old in undo:
             if isinstance(owner, types.ModuleType):
                 vars(owner).update(old)

@@ -19,7 +19,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from simulation.fanout import FanOut
 from simulation.local_state import described, opaque
-from simulation.memory import Ended, Entry, GraphModel, ModelSaver, Put, Settings
+from simulation.memory import Ended, Entry, GraphModel, Put, Settings
+from simulation.nested import NestedGraph
+from simulation.saver import ModelSaver
 from simulation.virtual import VirtualLoop
 
 from acp_langgraph.bridge import flow as bridge
@@ -244,6 +246,12 @@ class Process:
         with self.changed():
             return self._fed(given)
 
+    def feed_all(self, inputs: tuple[Input, ...]) -> None:
+        """Give it one after the other."""
+        with self.changed():
+            for given in inputs:
+                self._fed(given)
+
     def changed(self) -> AbstractContextManager[None]:
         """What is replaced in it."""
         return certain((execution, "uuid", self._ids))
@@ -290,7 +298,9 @@ class Process:
 
     def make_graph(self, entry: Entry) -> GraphModel:
         """The graph that is invoked."""
-        kind = FanOut if self.settings.tasks > 1 else GraphModel
+        kind: type[GraphModel] = FanOut if self.settings.tasks > 1 else GraphModel
+        if self.settings.is_nested:
+            kind = NestedGraph
         return kind(entry, self.settings, self.saver, self.loop)
 
     def memory(self) -> Any:
@@ -316,20 +326,20 @@ class Process:
         """All that matters to what it will do."""
         if self.is_idle:
             return ("idle", self.memory(), self.now)
-        waited_for = {id(future): place for place, (_, future) in enumerate(self.effects)}
+        known: dict[int, Any] = {id(each): place for place, (_, each) in enumerate(self.effects)}
         graph: Any = None
         if self.graph is not None:
             graph = (
                 self.graph.entry.number,
                 self.graph.ended,
                 self.graph.control.drain_requested,
-                described(self.graph.resumes),
-                described(self.graph.pending),
-                tuple(map(_of_task, self.graph.parts)),
+                described(self.graph.resumes, known),
+                described(self.graph.known, known),
+                tuple(_of_task(each, known) for each in self.graph.parts),
             )
         return (
             tuple(effect for effect, _ in self.effects),
-            tuple(described(task.get_coro(), waited_for) for task in self.loop.tasks),
+            tuple(described(task.get_coro(), known) for task in self.loop.tasks),
             self.memory(),
             self.now,
             graph,
@@ -339,9 +349,9 @@ class Process:
 opaque(Process)
 
 
-def _of_task(task: GraphModel) -> Any:
+def _of_task(task: GraphModel, known: dict[int, Any]) -> Any:
     noted = _invocations.get(task.attempts)
-    held = (described(each) for each in (task.writes, task.scratchpad, noted))
+    held = (described(each, known) for each in (task.writes, task.scratchpad, noted))
     return task.ended, task.attempt, *held
 
 

@@ -22,6 +22,8 @@ __all__ = ["Scenario"]
 
 _OPENS = frozenset({OPEN, OPEN_TASK})
 _OPENED_BY = "SendMessage"
+_LATE = 8  # looks for what is late, before it is there
+_INNER = 100  # times the number of a checkpoint, and a number, is one of a graph within
 _PATIENCE = 60.0  # seconds that this side waits for an answer at most
 _FAULTS: tuple[tuple[str, bool, tuple[Any, ...]], ...] = (
     ("is lost on the way", False, ("unanswered",)),
@@ -38,7 +40,7 @@ class Scenario:
     """A world to begin with, and how it goes on.
 
     Attributes:
-        name: What it is, in words.
+        name: What it is, in words: the kind of its server, if nothing else is said.
         model: The server.
         machine: What processes do.
         budget: What may happen.
@@ -58,6 +60,7 @@ class Scenario:
         stored_is_told: Whether whoever looks finds a failure that is stored, and so was told.
         ordered: Whether steps have the same names in the same places, whatever became known meanwhile.
         asks_until: Until when whoever is asked must have been, in seconds.
+        in_turn: Whether of what a process waits for the first comes first, and not any.
     """
 
     name: str
@@ -79,6 +82,10 @@ class Scenario:
     stored_is_told: bool = True
     ordered: bool = True
     asks_until: float = float("inf")
+    in_turn: bool = False
+
+    def __post_init__(self) -> None:
+        self.kind = self.name
 
     @property
     def beginning(self) -> World:
@@ -112,7 +119,7 @@ class Scenario:
 
     def _of_process(self, world: World, place: int, proc: Proc) -> Iterator[Happening]:
         who = self._name(world, place)
-        for index, effect in enumerate(proc.effects):
+        for index, effect in enumerate(proc.effects[:1] if self.in_turn else proc.effects):
             yield from self._of_effect(world, place, proc, index, effect, who)
         if proc.ended is not None and not proc.told:
             yield from self._of_ending(world, place, proc, who)
@@ -130,8 +137,8 @@ class Scenario:
         match effect:
             case Request():
                 yield from self._of_request(world, place, proc, index, effect, who)
-            case ("read",):
-                yield from self._of_reading(world, place, proc, index, who)
+            case ("read", inner):
+                yield from self._of_reading(world, place, proc, index, inner, who)
             case ("write", writes):
                 yield from self._of_writing(world, place, proc, index, writes, who)
             case ("pause", seconds):
@@ -261,27 +268,41 @@ class Scenario:
             )
 
     def _of_reading(
-        self, world: World, place: int, proc: Proc, index: int, who: str
+        self, world: World, place: int, proc: Proc, index: int, inner: int, who: str
     ) -> Iterator[Happening]:
-        for said, after in self._caught_up(world, place, proc):
-            store = after.store
-            found = store.writes if store.checkpoint == proc.number else None
+        what = "the checkpoint within" if inner else "the checkpoint"
+        for said, after in self._caught_up(world, place, proc, inner=bool(inner)):
+            store = (after.store.inner or NOTHING_STORED) if inner else after.store
+            found = store.writes if store.checkpoint == (inner or proc.number) else None
             yield (
-                f"{who} reads the checkpoint{said}",
+                f"{who} reads {what}{said}",
                 self._given(after, place, ("reply", index, ("value", found))),
             )
 
-    def _caught_up(self, world: World, place: int, proc: Proc) -> Iterator[tuple[str, World]]:
-        """What was written in the background is there; or it is late, and stays so for a while."""
+    def _caught_up(
+        self, world: World, place: int, proc: Proc, *, inner: bool | None = None
+    ) -> Iterator[tuple[str, World]]:
+        """What was written in the background is there; or it is late, and stays so for a while.
+
+        Who reads one of two checkpoints, the `inner` one or the other, has not waited for the other one.
+        """
         store = self._all(world.store, proc.number, proc.puts)
-        caught_up = proc._replace(puts=(), lags=False)
+        caught_up = proc._replace(puts=(), lags=0)
         yield "", self._with(world._replace(store=store), place, caught_up)
+        if inner is not None and self.machine.settings.is_nested:
+            others = tuple(each for each in proc.puts if ("|" in each[0][0]) != inner)
+            here = tuple(each for each in proc.puts if each not in others)
+            store = self._all(world.store, proc.number, here)
+            if others:
+                after = world._replace(store=store)
+                behind = self._with(after, place, proc._replace(puts=others))
+                yield f", before {_in_words(others)} is there", behind
         late = tuple(each for each in proc.puts if each != (CHECKPOINT,))
         if late and (proc.lags or world.budget.stale):
             after = world if proc.lags else world.spending("stale")
             there = tuple(each for each in proc.puts if each == (CHECKPOINT,))
             after = after._replace(store=self._all(after.store, proc.number, there))
-            lagging = proc._replace(puts=late, lags=True)
+            lagging = proc._replace(puts=late, lags=(proc.lags or _LATE) - 1)
             yield f", before {_in_words(late)} is there", self._with(after, place, lagging)
 
     def _of_ending(self, world: World, place: int, proc: Proc, who: str) -> Iterator[Happening]:
@@ -291,7 +312,7 @@ class Scenario:
         after = world._replace(store=store, human=proc.ended, told=told_of_failure)
         if proc.ended.how == "asked" and not world.asked[0]:
             after = after._replace(asked=(proc.ended.more, proc.ended.what))
-        told = self._with(after, place, proc._replace(puts=(), told=True, lags=False))
+        told = self._with(after, place, proc._replace(puts=(), told=True))
         yield f"the graph in {who} {_ending(proc.ended)}", told
 
     def _of_dying(self, world: World, place: int, proc: Proc, who: str) -> Iterator[Happening]:
@@ -329,7 +350,8 @@ class Scenario:
 
     def entered(self, world: World, how: str, given: str = "", *, fresh: bool = False) -> World:
         number = world.inputs + 1 if how == "new" else world.store.checkpoint
-        entry = Entry(how, given, number, world.store)
+        world, inner = self._within(world, number)
+        entry = Entry(how, given, number, world.store, inner)
         idle = next((i for i, p in enumerate(world.procs) if not (p.is_at_work or p.wakes)), None)
         if idle is None or fresh:
             idle, world = len(world.procs), world._replace(procs=(*world.procs, Proc(0)))
@@ -338,6 +360,16 @@ class Scenario:
         if self.machine.is_timed:
             world = self._given(world, idle, ("time", world.clock))
         return self._given(world, idle, ("enter", entry))
+
+    def _within(self, world: World, number: int) -> tuple[World, int]:
+        """The number of the inner graph's checkpoint, if there is one: what is not stored is begun anew."""
+        if not self.machine.settings.is_nested:
+            return world, 0
+        inner = world.store.inner
+        if inner is not None and inner.checkpoint // _INNER == number:
+            return world, inner.checkpoint
+        begun = world.begun + 1
+        return world._replace(begun=begun), number * _INNER + begun
 
     def _given(self, world: World, place: int, given: Input) -> World:
         """The world after a process was given something."""
@@ -398,10 +430,14 @@ def _in_words(puts: tuple[Put, ...]) -> str:
         "__resume__": "the answer",
         "__error__": "the error",
         "done": "the result",
+        "output": "the node's result",
+        "step": "the next step",
     }
     said = []
     for task, channel, _ in itertools.chain(*puts):
-        what = names.get(channel, f"what {task.split()[0] if task else task} came to")
+        _, is_inner, name = task.rpartition("|")
+        what = names.get(channel, f"what {name.split()[0] if name else name} came to")
+        what += " within" if is_inner else ""
         if what not in said:
             said.append(what)
     return " and ".join(said)

@@ -153,6 +153,20 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         in_memory=True,
         errors=PASSING if deep else frozenset(),
     ),
+    "in a subgraph": lambda deep: acp(
+        "searches",
+        TWO if deep else Budget(crashes=2),
+        ASKS_ONCE,
+        settings=Settings(is_nested=True),
+    ),
+    "in a subgraph, fails once": lambda deep: acp(
+        "searches",
+        Budget(crashes=1, faults=int(deep)),
+        (),
+        failing=1,
+        settings=Settings(is_nested=True),
+        errors=FAILED,
+    ),
     "two tasks at once": lambda deep: acp(
         "searches",
         Budget(crashes=1) if deep else Budget(faults=1),
@@ -240,7 +254,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         errors=FAILED,
     ),
     "A2A, that notices answers late": lambda deep: a2a(
-        "late", Budget(crashes=1 + deep, faults=1 + deep, waits=2)
+        "late", Budget(crashes=2, faults=1 + deep, waits=1 + deep)
     ),
     "A2A, fails once": lambda deep: a2a(
         "keeps contexts",
@@ -252,7 +266,9 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     "A2A, cancelled": lambda deep: a2a(
         "keeps contexts", Budget(cancels=1, faults=1 + deep, agains=0), ASKS_ONCE, leaves=True
     ),
-    "A2A, contexts of its own": lambda deep: a2a("own contexts", TWO if deep else ONE),
+    "A2A, contexts of its own": lambda deep: a2a(
+        "own contexts", Budget(crashes=2, faults=1 + deep, waits=int(deep))
+    ),
     "A2A, contexts of its own, fails once": lambda deep: a2a(
         "own contexts",
         Budget(crashes=1, faults=1 + deep),
@@ -262,21 +278,24 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
     ),
     "A2A, no list of tasks": lambda deep: a2a(
         "no list",
-        Budget(crashes=1 + deep, faults=1 + deep, agains=5),
+        Budget(crashes=2, faults=1 + 2 * deep, agains=5),
+        errors=PASSING if deep else frozenset(),
         finals=UNKNOWN,
         leaves=True,
     ),
     "A2A 0.3": lambda deep: a2a(
         "0.3",
-        Budget(crashes=2, faults=1 + deep, agains=5),
+        Budget(crashes=2, faults=1 + 2 * deep, agains=5),
+        errors=PASSING if deep else frozenset(),
         finals=UNKNOWN,
         leaves=True,
     ),
     "A2A, messages": lambda deep: a2a(
         "messages",
-        Budget(crashes=1 + deep, faults=2, agains=5),
+        Budget(crashes=1 + deep, faults=2 + deep, agains=5),
         (),
         known={"makes_tasks": False},
+        errors=PASSING if deep else frozenset(),
         finals=UNKNOWN,
         leaves=True,
     ),
@@ -325,7 +344,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         leaves=True,
     ),
     "API Bridge, once a human said yes": lambda deep: bridge(
-        Budget(crashes=2, faults=1 + deep, nones=1, handovers=1, agains=5),
+        Budget(crashes=2 + deep, faults=1 + 2 * deep, nones=1, handovers=1, agains=5 + 2 * deep),
         node={"confirm": True},
         answers={"send it": "yes"},
         errors=PASSING | GATEWAY,
@@ -340,7 +359,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         retry=ON_EVERYTHING,
     ),
     "Quant's tools": lambda deep: quant(
-        Budget(crashes=2, faults=1 + deep, waits=1, agains=5),
+        Budget(crashes=2, faults=1 + 2 * deep, waits=1, agains=5),
         errors=PASSING,
         finals=UNKNOWN,
         leaves=True,
@@ -360,7 +379,7 @@ SCENARIOS: dict[str, Callable[[bool], Scenario]] = {
         leaves=True,
     ),
     "Quant's tasks": lambda deep: task(
-        Budget(crashes=2, faults=1 + deep), most_runs=3, errors=PASSING, ordered=False
+        Budget(crashes=2, faults=2 + deep), most_runs=3, errors=PASSING, ordered=False
     ),
     "without a checkpointer": lambda _: acp(
         "searches",
@@ -378,7 +397,7 @@ def scenario(name: str, *, deep: bool = False) -> Scenario:
 
     Args:
         name: Its name.
-        deep: Whether to go as far as the issue's bounds: two crashes and two faults.
+        deep: Whether to go as far as two crashes and two faults, or to ten million schedules of its kind.
     """
     made = SCENARIOS[name](deep)
     made.name = name

@@ -16,6 +16,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Any
 
 from langgraph.errors import UnknownInterruptError
+from simulation.fanout import FanOut, branch_of, open_questions
 from simulation.local_state import opaque
 from simulation.memory import (
     ERROR,
@@ -41,7 +42,7 @@ from acp_langgraph.waking import app, finding, sweeping, waker
 from acp_langgraph.waking.app import WakeApp
 from acp_langgraph.waking.sweeping import Sweeper
 
-__all__ = ["AFTER", "IN_HAND", "WAKE_URL", "WakingProcess", "found_in", "task_of"]
+__all__ = ["AFTER", "IN_HAND", "WAKE_URL", "WakingProcess", "found_in", "snapshot", "tasks_of"]
 
 AFTER = "the node behind it"
 """The operation of what the next node does, which the world counts."""
@@ -59,13 +60,8 @@ _BEFORE, _AFTER = "1969-12-31T00:00:00+00:00", "2100-01-01T00:00:00+00:00"
 _seen: ContextVar[Store | None] = ContextVar("seen", default=None)
 
 
-def task_of(store: Store) -> str:
-    """The id of the task that waits."""
-    return f"00000000-0000-0000-0000-{store.checkpoint:012}"
-
-
-class SuspendedGraph(GraphModel):
-    """One invocation of a graph of two nodes: one that waits for a run, and one behind it.
+class Followed(GraphModel):
+    """One invocation of a graph of two nodes: one that waits for runs, and one behind it.
 
     Args:
         process: The process that it is in.
@@ -92,17 +88,39 @@ class SuspendedGraph(GraphModel):
         self._begin()
         with self._ending():
             step = None if self.entry.how == "new" else store.of("", STEP)
-            result = json.loads(step)[1] if step else await self._first(node)
-            await self.process.perform(Request("work", AFTER, ""))
-            self._finish(result)
+            if step is not None:
+                result: str | None = json.loads(step)[1]
+            elif (result := await self._first(node)) is not None:
+                self._store(("", STEP, json.dumps([self.is_woken, result, self.is_by_waker])))
+            if result is not None:
+                await self.process.perform(Request("work", AFTER, ""))
+                self._finish(result)
 
-    async def _first(self, node: Any) -> str:
+    async def _first(self, node: Any) -> str | None:
+        """Execute the node that waits; what it came to, if it is over."""
+        raise NotImplementedError
+
+
+class SuspendedGraph(Followed):
+    """One task of the node waits."""
+
+    async def _first(self, node: Any) -> str | None:
         result = self.entry.store.of(self.task_id, OUTPUT)
         if result is None:
             result = written("", await self._attempts(node))
             self._store((self.task_id, OUTPUT, result))
-        self._store(("", STEP, json.dumps([self.is_woken, result, self.is_by_waker])))
         return result
+
+
+class SuspendedTasks(Followed, FanOut):
+    """Several tasks of the node wait at once."""
+
+    async def _first(self, node: Any) -> str | None:
+        ended = await self._tasks(node)
+        if ended.how == "done":
+            return ended.what
+        self.ended = ended
+        return None
 
 
 class ThreadsGraph:
@@ -121,20 +139,23 @@ class ThreadsGraph:
     async def aget_state(self, _: Any) -> Any:
         store = await self._process.perform(("view",))
         _seen.set(store)
-        return _snapshot(store)
+        return snapshot(store, self._process.settings.tasks)
 
     async def ainvoke(self, value: Any, config: Any) -> None:
         process = self._process
         is_answered = value is not None
-        store = await process.perform(("open", is_answered))
         given = value.resume if is_answered else None
         by_id = isinstance(given, Mapping)
-        if by_id and not set(given) <= {each.id for each in _interrupts(store)}:
+        store = await process.perform(("open", tuple(given) if by_id else ()))
+        pending = [question_id for question_id, _ in open_questions(store)]
+        if by_id and not set(given) <= set(pending):
             raise UnknownInterruptError("it is not pending", reason="not_pending")
+        if is_answered and not by_id and len(pending) > 1:
+            raise GraphFailedError("RuntimeError: there are multiple pending interrupts")
         how = ("by_id" if by_id else "plain") if is_answered else "none"
         entry = Entry(how, json.dumps(given) if is_answered else "", store.checkpoint, store)
         is_woken = bool(config["metadata"].get(WOKEN))
-        graph = SuspendedGraph(process, entry, is_by_waker=True, is_woken=is_woken)
+        graph = process.graph_of(entry, is_by_waker=True, is_woken=is_woken)
         process.graph = graph
         process.main = process.loop.create_task(graph.run(process.node), context=copy_context())
         await process.main
@@ -145,9 +166,11 @@ class ThreadsGraph:
             raise GraphFailedError(f"{graph.ended.what}: {graph.ended.more}")
 
 
-def _interrupts(store: Store) -> tuple[Any, ...]:
-    shown = store.of(task_of(store), INTERRUPT)
-    return _read(shown) if shown else ()
+def tasks_of(store: Store, number: int) -> list[str]:
+    """The ids of the tasks that wait, as many as there are."""
+    return [
+        branch_of(each, store.checkpoint) for each in (range(1, number + 1) if number > 1 else [0])
+    ]
 
 
 def _read(shown: str) -> tuple[Any, ...]:
@@ -155,22 +178,15 @@ def _read(shown: str) -> tuple[Any, ...]:
     return found
 
 
-def _snapshot(store: Store) -> Any:
+def snapshot(store: Store, number: int) -> Any:
     """How LangGraph tells what is stored."""
-    step, task = store.of("", STEP), task_of(store)
+    step = store.of("", STEP)
     tasks, metadata = [], {}
     if step is not None:
         tasks = [SimpleNamespace(error=None, result=None, interrupts=())]
         metadata = {WOKEN: True} if json.loads(step)[0] else {}
     else:
-        error, result = store.of(task, ERROR), store.of(task, OUTPUT)
-        tasks = [
-            SimpleNamespace(
-                error=json.loads(error) if error else None,
-                result=result,
-                interrupts=_interrupts(store),
-            )
-        ]
+        tasks = [_snapshot_of(store, task) for task in tasks_of(store, number)]
     return SimpleNamespace(
         created_at=(_AFTER if step else _BEFORE) if store.checkpoint else None,
         tasks=[] if store.done else tasks,
@@ -179,12 +195,21 @@ def _snapshot(store: Store) -> Any:
     )
 
 
+def _snapshot_of(store: Store, task: str) -> Any:
+    error, shown = store.of(task, ERROR), store.of(task, INTERRUPT)
+    return SimpleNamespace(
+        error=json.loads(error) if error else None,
+        result=store.of(task, OUTPUT),
+        interrupts=_read(shown) if shown else (),
+    )
+
+
 def found_in(store: Store, which: str) -> tuple[tuple[Any, ...], ...]:
     """What a database answers who asks it for suspended threads, or for those in a waker's hand."""
     if which == finding._LEFT:
         return ((THREAD, "", None, None, None),) if store.note else ()
-    shown = store.of(task_of(store), INTERRUPT)
-    return ((THREAD, f"{store.checkpoint}", "json", shown, True),) if shown else ()
+    shown = [value for _, channel, value in store.writes if channel == INTERRUPT]
+    return tuple((THREAD, f"{store.checkpoint}", "json", each, True) for each in shown)
 
 
 class GraphFailedError(RuntimeError):
@@ -209,14 +234,20 @@ class ModelLock:
             await self._process.perform(("unlock",))
 
 
-opaque(asyncio.Semaphore, ModelLock, SuspendedGraph, ThreadsGraph, TracebackType)
+opaque(asyncio.Semaphore, ModelLock, SuspendedGraph, SuspendedTasks, ThreadsGraph, TracebackType)
 _EXPECTED = (AcpLangGraphError, GraphFailedError)
 
 
 class WakingProcess(Process):
-    """A process that invokes the graph, or wakes its thread."""
+    """A process that invokes the graph, or wakes its thread.
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    Args:
+        *args: As of a `Process`.
+        is_blind: Whether its wakers find no node that could look at a run.
+        **options: As of a `Process`.
+    """
+
+    def __init__(self, *args: Any, is_blind: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
         self.saver.serde = SimpleNamespace(loads_typed=lambda typed: _read(typed[1]))
         graph = ThreadsGraph(self)
@@ -226,7 +257,7 @@ class WakingProcess(Process):
         modules: tuple[Any, ...] = (app, sweeping, waker)
         self._changes = (
             (execution, "uuid", self._ids),
-            (noted, "_nodes", (self.node,)),
+            (noted, "_nodes", () if is_blind else (self.node,)),
             (finding, "kind_of", lambda _: "sqlite"),
             (finding, "rows", self._rows),
             *((module, "time", clock) for module in (*modules, wake_urls)),
@@ -257,7 +288,12 @@ class WakingProcess(Process):
 
     def make_graph(self, entry: Entry) -> GraphModel:
         """The graph that is invoked."""
-        return SuspendedGraph(self, entry)
+        return self.graph_of(entry)
+
+    def graph_of(self, entry: Entry, **options: bool) -> Followed:
+        """The graph, with who invokes it."""
+        kind = SuspendedTasks if self.settings.tasks > 1 else SuspendedGraph
+        return kind(self, entry, **options)
 
     def _fed(self, given: Input) -> Stand:
         match given:

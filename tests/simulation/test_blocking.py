@@ -7,6 +7,7 @@ import random
 import pytest
 from simulation.blocking import awaiting, blocking
 from simulation.explorer import explore
+from simulation.machine import forget_machines
 from simulation.scenarios import scenario
 
 HISTORIES = 60
@@ -28,6 +29,7 @@ HISTORIES = 60
     ],
 )
 def test_a_blocking_process_does_what_an_awaiting_one_does(name: str) -> None:
+    forget_machines()  # and what others were given
     world = scenario(name)
     explore(world)
     machine = world.machine

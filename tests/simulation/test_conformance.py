@@ -70,6 +70,18 @@ def test_a_failed_run_is_done_again_by_a_retry_policy(
     compare(case, tmp_path)
 
 
+@pytest.mark.parametrize("happening", [None, "unanswered", "dies before", "dies after"])
+@pytest.mark.parametrize("number", [0, 1, 3, 4])
+def test_in_a_subgraph(number: int, happening: str | None, tmp_path: Path) -> None:
+    happenings = {number: happening} if happening else {}
+    compare(Case("searches", happenings, ("color?",), is_nested=True), tmp_path)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_run_fails_in_a_subgraph(number: int, tmp_path: Path) -> None:
+    compare(Case("searches", {number: "dies after"}, (), failing=1, is_nested=True), tmp_path)
+
+
 @pytest.mark.parametrize("second", ["unanswered", "dies after"])
 @pytest.mark.parametrize("first", ["lost", "dies before", "dies after"])
 @pytest.mark.parametrize("number", [0, 2, 4])

@@ -6,11 +6,13 @@ import random
 
 from simulation.building import acp
 from simulation.explorer import explore, walk
+from simulation.machine import forget_machines
 from simulation.world import Budget
 
 
 def test_processes_that_are_taken_for_equal_go_on_alike() -> None:
     """Going on from another history of the same state gives the same, for some hundreds of pairs."""
+    forget_machines()
     scenario = acp("searches", Budget(crashes=1, faults=2), ("color?",))
     machine = scenario.machine
     others: dict[int, tuple[int, object]] = {}
@@ -24,6 +26,7 @@ def test_processes_that_are_taken_for_equal_go_on_alike() -> None:
 
     machine.step = noting  # type: ignore[method-assign,assignment]
     explore(scenario)
+    forget_machines()
     chance = random.Random(1)
     pairs = chance.sample(sorted(others), min(100, len(others)))
     assert len(pairs) > 50

@@ -8,11 +8,8 @@ from simulation.mutants import MUTANTS
 from simulation.mutating import Mutant, living
 from simulation.scenarios import scenario
 
-# What wakes is explored for long; `python tests/simulation --mutants` has all of its mutants.
-QUICK = [each for each in MUTANTS if not each.name.startswith("waking: ")]
 
-
-@pytest.mark.parametrize("mutant", QUICK, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_without_a_safety_measure_a_promise_is_broken(mutant: Mutant) -> None:
     with living(mutant):
         found = shortest(scenario(mutant.scenario))

@@ -8,17 +8,19 @@ sweep begins: in the end the graph must have been woken, whatever was lost.
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from simulation.acp_model import ACPModel, ACPServer, Run
 from simulation.fanout import open_questions
+from simulation.invariants import shows_a_wait
 from simulation.memory import ERROR, INTERRUPT, OUTPUT, STEP, Ended, Store
 from simulation.people import plain
 from simulation.process import Input, Request
 from simulation.scenario import Scenario
-from simulation.suspended import AFTER, IN_HAND, found_in, task_of
+from simulation.suspended import AFTER, IN_HAND, found_in, tasks_of
 from simulation.world import Happening, Proc, World
 
 from acp_langgraph import is_suspended
@@ -126,13 +128,13 @@ class WakingScenario(Scenario):
             return False
         if self.model.moves(world.server) or world.server.notices:
             return False
-        return world.human.how not in {"done", "left"} and _is_asleep(world)
+        return world.human.how not in {"done", "left"} and self._is_asleep(world)
 
     def _in_the_end(self, world: World) -> Iterator[Happening]:
         """Time passes, and somebody sweeps."""
         if world.human.how in {"done", "left"} or world.store.done:
             return
-        dues = [wait["due"] for wait in _waits(world.store) if wait["due"] is not None]
+        dues = [wait["due"] for _, wait in _waits(world.store) if wait["due"] is not None]
         if dues and world.clock <= dues[0] and self.model.stuck:
             said = "time passes, until the run has taken too long"
             yield said, world._replace(clock=dues[0] + 1)
@@ -205,9 +207,9 @@ class WakingScenario(Scenario):
         if store.checkpoint < max(world.inputs, 1):
             yield "somebody invokes the graph", self.entered(world, "new")
             return
-        error = store.of(task_of(store), ERROR)
-        if error not in {None, "null"} and human.how != "failed":
-            kind, _, said = json.loads(error or "").partition("(")
+        error = self._error(store)
+        if error and human.how != "failed":
+            kind, _, said = error.partition("(")
             seen = world._replace(human=Ended("failed", kind, said), told=True)
             yield f"somebody looks, and it has failed with {kind}", seen
             return
@@ -225,7 +227,9 @@ class WakingScenario(Scenario):
 
     def _of_what_is_shown(self, world: World) -> Iterator[Happening]:
         store = world.store
-        if _is_asleep(world):
+        shown = [] if store.of("", STEP) else open_questions(store)
+        questions = [each for each in shown if not is_suspended(each[1])]
+        if self._is_asleep(world) and not questions:
             if world.budget.gives:
                 given_up = store._replace(writes=(), done="null")
                 left = world.spending("gives")._replace(
@@ -239,12 +243,12 @@ class WakingScenario(Scenario):
                 after = self._by_people(world.spending("wrongs"), "plain", '"typed"')
                 yield "somebody types something into the field of the wait", after
             return
-        questions = [] if store.of("", STEP) else open_questions(store)
+        by_id = self.by_id or len(shown) > 1
         for question_id, question in questions:
             answer = self.answers[plain(question)]
             said = f"somebody answers {plain(question)!r} with {answer!r}"
-            given = json.dumps({question_id: answer} if self.by_id else answer)
-            yield said, self._by_people(world, "by_id" if self.by_id else "plain", given)
+            given = json.dumps({question_id: answer} if by_id else answer)
+            yield said, self._by_people(world, "by_id" if by_id else "plain", given)
         if not questions:
             yield "somebody invokes the graph again", self._by_people(world, "none")
 
@@ -338,11 +342,13 @@ class WakingScenario(Scenario):
             yield from super()._of_stopping(world, place, who)
         elif world.budget.cancels:
             after = self._given(world.spending("cancels"), place, ("stop",))
+            if not after.procs[place].effects:  # it has ended, and its locks with it
+                after = self._with(after, place, after.procs[place]._replace(holds=False))
             yield f"{who} is shut down", after
 
     def _of_ending(self, world: World, place: int, proc: Proc, who: str) -> Iterator[Happening]:
         for said, after in super()._of_ending(world, place, proc, who):
-            if proc.ended is not None and is_suspended(_json(proc.ended.what)):
+            if proc.ended is not None and shows_a_wait(proc.ended):
                 said = f"the graph in {who} is suspended"  # noqa: PLW2901 - in better words
             yield said, self._with(after, place, after.procs[place]._replace(holds=False))
 
@@ -364,10 +370,10 @@ class WakingScenario(Scenario):
         if world.server.after > 1 + spent:
             return f"the node behind the wait was at work {world.server.after} times"
         for proc in world.procs:
-            if ("open", True) in proc.effects and self.locked:
-                wait = next(iter(_waits(world.store)), None)
-                if wait and self._is_at_work(world, wait):
-                    return f"the graph is woken although {wait['run_id']} is at work"
+            for woken in (each[1] for each in proc.effects if each[0] == "open" and self.locked):
+                for wait_id, wait in _waits(world.store):
+                    if wait_id in woken and self._is_at_work(world, wait):
+                        return f"the graph is woken although {wait['run_id']} is at work"
         return None
 
     def _is_at_work(self, world: World, wait: dict[str, Any]) -> bool:
@@ -376,31 +382,31 @@ class WakingScenario(Scenario):
         runs = {run.run_id: run for run in world.server.runs}
         return runs[wait["run_id"]].status == "pending"
 
+    def _error(self, store: Store) -> str | None:
+        """What a task of the graph has failed with, if one has."""
+        found = [store.of(task, ERROR) for task in tasks_of(store, self.machine.settings.tasks)]
+        return next((json.loads(each) for each in found if each not in {None, "null"}), None)
 
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
+    def _is_asleep(self, world: World) -> bool:
+        """Whether it is the wakers' to go on: the thread is suspended, or one of them died at it."""
+        store = world.store
+        step = store.of("", STEP)
+        if step is not None:
+            return bool(json.loads(step)[2]) and store.done is None
+        tasks = tasks_of(store, self.machine.settings.tasks)
+        over = [store.of(task, OUTPUT) is not None for task in tasks]
+        left = [store.of(task, INTERRUPT) is not None for task in tasks]
+        if not all(map(operator.or_, over, left)):  # whoever invoked it is at work, or died there
+            return False
+        # What a task was suspended for is shown until the next step begins.
+        shown = [json.loads(text) for _, where, text in store.writes if where == INTERRUPT]
+        waits = any(is_suspended(value) for each in shown for _, value in each)
+        is_left = waits or (all(over) and store.note)
+        return is_left and self._error(store) is None
 
 
-def _waits(store: Store) -> list[dict[str, Any]]:
-    """What a thread is suspended for, as it shows it."""
+def _waits(store: Store) -> list[tuple[str, dict[str, Any]]]:
+    """What a thread is suspended for, as it shows it, with the ids."""
     if store.of("", STEP) is not None or store.done is not None:
         return []
-    shown = store.of(task_of(store), INTERRUPT)
-    return (
-        [value for _, value in json.loads(shown)]
-        if shown and is_suspended(_json(shown)[0][1])
-        else []
-    )
-
-
-def _is_asleep(world: World) -> bool:
-    """Whether it is the wakers' to go on: the thread is suspended, or one of them died at it."""
-    store = world.store
-    step = store.of("", STEP)
-    if step is not None:
-        return bool(json.loads(step)[2]) and store.done is None
-    is_left = bool(_waits(store)) or (store.of(task_of(store), OUTPUT) is not None and store.note)
-    return is_left and store.of(task_of(store), ERROR) in {None, "null"}
+    return [each for each in open_questions(store) if is_suspended(each[1])]

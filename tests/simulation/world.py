@@ -72,7 +72,7 @@ class Proc(NamedTuple):
         number: Which input it is at work on.
         ended: How its invocation ended, if it did.
         told: Whether somebody was told.
-        lags: Whether what is written in the background is late.
+        lags: For how many more looks what is written in the background is late.
         shown: What whoever watches has seen: numbers of events, and `gap`.
         wakes: How it wakes suspended threads, if that is what it is for: it is `idle`, `hears`, `sweeps`.
         holds: Whether it has the thread's lock.
@@ -84,7 +84,7 @@ class Proc(NamedTuple):
     number: int = 0
     ended: Ended | None = None
     told: bool = False
-    lags: bool = False
+    lags: int = 0
     shown: tuple[int | str, ...] = ()
     wakes: str = ""
     holds: bool = False
@@ -109,6 +109,7 @@ class World(NamedTuple):
         asked: By id, the question that was shown first.
         told: Whether somebody was told of a failure, or whoever looks finds it stored.
         clock: The time, in seconds.
+        begun: How often a graph within the graph was begun.
     """
 
     server: Any
@@ -121,6 +122,7 @@ class World(NamedTuple):
     asked: tuple[str, str] = ("", "")
     told: bool = False
     clock: float = 0.0
+    begun: int = 0
 
     def spending(self, what: str) -> World:
         """The world with one less of something in its budget."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import multiprocessing
 import sqlite3
 import threading
@@ -157,6 +158,39 @@ def test_another_process_has_it_until_it_dies(tmp_path: Path, postgres: str) -> 
         for each in waiting:
             each.join()
     other.join()
+
+
+async def test_who_is_cancelled_while_taking_it_leaves_it_to_other_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, go_on, locks = threading.Event(), threading.Event(), fcntl.lockf
+
+    def held_up(file: int, operation: int, *place: int) -> None:
+        if operation != fcntl.LOCK_UN:
+            began.set()
+            assert go_on.wait(30)
+        locks(file, operation, *place)
+
+    where = str(tmp_path / "a.sqlite")
+    async with AsyncSqliteSaver.from_conn_string(where) as saver:
+        monkeypatch.setattr(fcntl, "lockf", held_up)
+        taking = asyncio.create_task(thread_lock(saver, "one").__aenter__())
+        assert await asyncio.to_thread(began.wait, 30)
+        taking.cancel()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+        context = multiprocessing.get_context("spawn")
+        parent, child = context.Pipe()
+        other = context.Process(target=_take_and_tell, args=(where, child))
+        await asyncio.to_thread(other.start)
+        assert await asyncio.to_thread(parent.poll, 30)
+        other.join()
+
+
+def _take_and_tell(where: str, tell: Any) -> None:
+    with SqliteSaver.from_conn_string(where) as saver, thread_lock(saver, "one"):
+        tell.send("taken")
 
 
 def test_it_is_the_lock_that_workers_took_by_hand(postgres: str) -> None:
