@@ -179,6 +179,7 @@ class Scenario:
         server, status, content = model.respond(world.server, request)
         done = world._replace(server=server)
         if isinstance(content, Request):  # it is answered when what it began is done
+            content = content._replace(limit=request.limit)
             effects = (*proc.effects[:index], content, *proc.effects[index + 1 :])
             yield (
                 f"{who}: {name} arrives, and is open",
@@ -257,6 +258,7 @@ class Scenario:
             twice = done.spending("doubles")
             twice = twice._replace(server=self.model.respond(server, request)[0])
             if isinstance(content, Request):
+                content = content._replace(limit=request.limit)
                 proc = world.procs[place]
                 effects = (*proc.effects[:index], content, *proc.effects[index + 1 :])
                 is_open = self._with(twice, place, proc._replace(effects=effects))
