@@ -1,6 +1,6 @@
 """What a fake server was asked: which operation each request is, in order, and waiting for it.
 
-A request is named in three ways, wherever the fakes take an `on`:
+A request is named in four ways, wherever the fakes take an `on`:
 
     "start"                      whatever starts a run, or a task, in whichever way its protocol has
     "create_stateless_run"       the operation, by its name in the protocol
