@@ -58,7 +58,7 @@ MAY_IMPORT = {
 ONLY_HERE = {
     "httpx": {
         *("transport", "auth/signing", "acp/client", "bridge/client", "quant/client", "nodes"),
-        *("agntcy/connecting", "agntcy/responses"),
+        *("agntcy/api_client", "agntcy/responses"),
     },
     "aiohttp": {"transport", "auth/signing", "server/webhooks", "server/addresses"},
     "langgraph": {"nodes", "mapping", "server", "demo", "checking", "waking"},

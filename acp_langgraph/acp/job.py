@@ -58,7 +58,7 @@ from acp_langgraph.jobs.job import (
 )
 from acp_langgraph.jobs.listening import Listening, listen_to, says_at_work, stop_listening
 from acp_langgraph.jobs.once import CannotFindError
-from acp_langgraph.jobs.suspending import say_no_webhook
+from acp_langgraph.jobs.waiting import say_no_webhook
 
 _PAGE: Final = 100
 _PAGES: Final = 100

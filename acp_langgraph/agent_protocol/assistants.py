@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from acp_langgraph.acp.agents import FoundAgent, descriptor_of
 from acp_langgraph.agent_protocol import calls
-from acp_langgraph.agent_protocol.models import Assistant, Schemas
+from acp_langgraph.agent_protocol.calls import Assistant, Schemas
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.retry import with_retries
 from acp_langgraph.core.wire import came

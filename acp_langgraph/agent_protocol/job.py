@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from acp_langgraph.agent_protocol import calls
+from acp_langgraph.agent_protocol.calls import KEY, Run, ThreadState
 from acp_langgraph.agent_protocol.listening import GraphStream
-from acp_langgraph.agent_protocol.models import KEY, Run, ThreadState
 from acp_langgraph.agent_protocol.order import GraphOrder
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.operations import as_json
@@ -51,7 +51,7 @@ from acp_langgraph.jobs.job import (
     raise_what_passes,
 )
 from acp_langgraph.jobs.listening import Listening, listen_to, stop_listening
-from acp_langgraph.jobs.suspending import say_no_webhook
+from acp_langgraph.jobs.waiting import say_no_webhook
 
 _PAGE: Final = 100
 _PAGES: Final = 100

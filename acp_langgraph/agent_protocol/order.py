@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from acp_langgraph.agent_protocol.models import KEY
+from acp_langgraph.agent_protocol.calls import KEY
 
 _NAMESPACE: Final = uuid.UUID("0c1d7a5e-5a0b-5d7e-9b43-77c1b0a6a2f1")
 

@@ -18,8 +18,8 @@ import httpx
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.errors import Headers
 from acp_langgraph.transport import AsyncTransport, Transport
-from acp_langgraph.transport.connections import Answer
 from acp_langgraph.transport.exchange import Endpoint
+from acp_langgraph.transport.nonblocking import Answer
 
 
 class _Head:

@@ -7,9 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from acp_langgraph.cli.connecting import ApiKey, Header, Host, Server, Token
+from acp_langgraph.cli.connecting import (
+    ApiKey,
+    Header,
+    Host,
+    ProtocolOption,
+    Server,
+    Token,
+    found,
+    listed,
+)
 from acp_langgraph.cli.files import described, is_file
-from acp_langgraph.cli.protocols import ProtocolOption, found, listed
 
 
 def agents(

@@ -10,8 +10,7 @@ import typer
 from rich.console import Console
 
 import acp_langgraph
-from acp_langgraph.cli.connecting import fail, needing
-from acp_langgraph.cli.protocols import Protocol
+from acp_langgraph.cli.connecting import Protocol, fail, needing
 
 
 def demo(

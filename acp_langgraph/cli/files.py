@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from acp_langgraph.cli.connecting import fail
-from acp_langgraph.cli.protocols import Protocol
+from acp_langgraph.cli.connecting import Protocol, fail
 from acp_langgraph.json_schema.reading import one_line
 
 _LARGEST: Final = 10_000_000  # bytes

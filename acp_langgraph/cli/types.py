@@ -10,9 +10,18 @@ from typing import Annotated
 import typer
 
 from acp_langgraph import errors
-from acp_langgraph.cli.connecting import ApiKey, Header, Host, Server, Token, fail, needing
+from acp_langgraph.cli.connecting import (
+    ApiKey,
+    Header,
+    Host,
+    ProtocolOption,
+    Server,
+    Token,
+    fail,
+    found,
+    needing,
+)
 from acp_langgraph.cli.files import described, is_file
-from acp_langgraph.cli.protocols import ProtocolOption, found
 
 
 def types(

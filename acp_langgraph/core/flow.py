@@ -33,9 +33,11 @@ is raised inside the flow, at the `yield` that asked for it.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, NotRequired, Protocol, TypeAlias, TypedDict, TypeVar
+from typing import Any, Final, Generic, NotRequired, Protocol, TypeAlias, TypedDict, TypeVar
 
 from acp_langgraph.core.calls import Call, Reply
 from acp_langgraph.errors import AcpLangGraphError, ApiTimeoutError
@@ -429,3 +431,23 @@ def _method(performer: Performer | AsyncPerformer, effect: Effect) -> Any:
     except KeyError:
         kinds = ", ".join(kind.__name__ for kind in _METHODS)
         raise TypeError(f"a flow yielded {type(effect).__name__}; it may yield {kinds}") from None
+
+
+class _Blocking:
+    def work(self, work: Work[Any]) -> Any:
+        return work.blocking()
+
+    def pause(self, pause: Pause) -> None:
+        time.sleep(pause.seconds)
+
+
+class _Awaiting:
+    async def work(self, work: Work[Any]) -> Any:
+        return await work.awaiting()
+
+    async def pause(self, pause: Pause) -> None:
+        await asyncio.sleep(pause.seconds)
+
+
+BLOCKING: Final[Any] = _Blocking()
+AWAITING: Final[Any] = _Awaiting()

@@ -80,7 +80,7 @@ Outcome: TypeAlias = dict[str, Any]
     interrupt    `payload`, what is asked, and `asked_at`, by which the question is recognised
     failed       what `Job.failure` makes an error of; `was_cancelled`
     cancelled    the job is to be done again; `failed`, if it is because it failed and that was told
-    suspended    nothing yet: the graph is suspended meanwhile (`acp_langgraph.jobs.suspending`)
+    suspended    nothing yet: the graph is suspended meanwhile (`acp_langgraph.jobs.waiting`)
 """
 
 

@@ -7,7 +7,7 @@
 
 Each of the three is a step: a checkpointer remembers what came of it. What makes a step safe to
 enter again is inside it. Their names, their order and what they remember are a format: a job that one
-release began is finished by the next. A wait may also suspend the graph (`acp_langgraph.jobs.suspending`).
+release began is finished by the next. A wait may also suspend the graph (`acp_langgraph.jobs.waiting`).
 
 *Starting* looks the job up first wherever it may have been started before: on re-entry, and after a
 request whose answer did not come. Where a job is certainly found by its key, it is awaited in the request
@@ -52,8 +52,15 @@ from acp_langgraph.jobs.job import (
     WaitBudget,
     may_be_done,
 )
-from acp_langgraph.jobs.suspending import Suspension, Waits
-from acp_langgraph.jobs.waiting import at_work_since, cancel_job, give_up, judged, wait_for_job
+from acp_langgraph.jobs.waiting import (
+    Suspension,
+    Waits,
+    at_work_since,
+    cancel_job,
+    give_up,
+    judged,
+    wait_for_job,
+)
 
 T = TypeVar("T")
 

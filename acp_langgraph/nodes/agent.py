@@ -21,8 +21,7 @@ from acp_langgraph.core.wake_urls import WakeURL
 from acp_langgraph.core.wire import plain, unsendable
 from acp_langgraph.errors import NodeConfigurationError, UnknownAgentError
 from acp_langgraph.jobs.job import Job, JobPolicy, Segment, Sighting, one_of
-from acp_langgraph.jobs.suspending import Suspension
-from acp_langgraph.jobs.waiting import cancel_job
+from acp_langgraph.jobs.waiting import Suspension, cancel_job
 from acp_langgraph.nodes import suspending
 from acp_langgraph.nodes.base import RemoteNode
 from acp_langgraph.nodes.execution import Execution

@@ -1,6 +1,6 @@
 """Waits of Quant's that hold nothing: the graph is suspended while something is at work there.
 
-As `acp_langgraph.jobs.suspending` has it: the step that waits comes to `suspended`, the graph stops, and whoever
+As `acp_langgraph.jobs.waiting` has it: the step that waits comes to `suspended`, the graph stops, and whoever
 is woken looks, whatever it was woken with. The API calls no webhooks, so that only a sweeper wakes. A server that
 is away, or refuses for a moment, means "not yet"; only the deadline ends that, which counts while nothing runs.
 """
@@ -16,7 +16,7 @@ from acp_langgraph.core.calls import Call
 from acp_langgraph.core.flow import Ask, Flow, Progress, Step
 from acp_langgraph.errors import ApiValueError
 from acp_langgraph.jobs.job import Sighting
-from acp_langgraph.jobs.suspending import SUSPENDED
+from acp_langgraph.jobs.waiting import SUSPENDED
 from acp_langgraph.quant import calls
 from acp_langgraph.quant.models import ENDED
 from acp_langgraph.quant.polling import AtWorkError, QuantPolicy

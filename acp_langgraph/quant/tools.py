@@ -31,7 +31,14 @@ from acp_langgraph.quant.models import (
     ToolOrchestrationTool,
     ToolUse,
 )
-from acp_langgraph.quant.polling import ORCHESTRATION, TOOLS, QuantPolicy, Subject, wait_until
+from acp_langgraph.quant.polling import (
+    ORCHESTRATION,
+    TOOLS,
+    QuantPolicy,
+    SharedPolling,
+    Subject,
+    wait_until,
+)
 from acp_langgraph.quant.reading import (
     Keeper,
     answer_text,
@@ -39,7 +46,6 @@ from acp_langgraph.quant.reading import (
     tool_result_messages,
     tool_uses,
 )
-from acp_langgraph.quant.sharing import SharedPolling
 from acp_langgraph.quant.starting import Order, Started, start_once
 from acp_langgraph.quant.suspending import (
     TOOL_EXECUTION,

@@ -23,16 +23,23 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from acp_langgraph.server.agents import Graph, Registry, ServedAgent
-from acp_langgraph.server.browser import PUBLIC, BrowserGuard, check_hosts, refuse_other_bodies
 from acp_langgraph.server.containing import ExitError
 from acp_langgraph.server.database import Database
 from acp_langgraph.server.engine import Engine
-from acp_langgraph.server.keeping import health as how_it_is
-from acp_langgraph.server.middleware import ApiKeyGuard, Observer, SeenRequest, TraceTaker
+from acp_langgraph.server.middleware import (
+    PUBLIC,
+    ApiKeyGuard,
+    BrowserGuard,
+    Observer,
+    SeenRequest,
+    TraceTaker,
+    check_hosts,
+    refuse_other_bodies,
+)
 from acp_langgraph.server.openapi import by_path, openapi
 from acp_langgraph.server.operations import Operations, endpoint_of
-from acp_langgraph.server.page.files import file_routes
-from acp_langgraph.server.page.routes import Handlers, PageData
+from acp_langgraph.server.page.routes import Handlers, PageData, file_routes
+from acp_langgraph.server.recorder import health as how_it_is
 from acp_langgraph.server.saver import DatabaseSaver
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Journal

@@ -42,14 +42,12 @@ from acp_langgraph.server.execution import (
     cancelled,
     failed,
 )
-from acp_langgraph.server.keeping import sweep
 from acp_langgraph.server.middleware import caller
 from acp_langgraph.server.pending import Live
-from acp_langgraph.server.recorder import RunRecorder
+from acp_langgraph.server.recorder import RunRecorder, sweep
 from acp_langgraph.server.records import RunRecord, ThreadRecord, moment_after, new_id
-from acp_langgraph.server.recovery import ENDED_THE_SERVER, Verdict, judged
 from acp_langgraph.server.roster import Roster
-from acp_langgraph.server.segments import Segments
+from acp_langgraph.server.segments import ENDED_THE_SERVER, Segments, Verdict, judged
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Feed, Journal, Subscription
 from acp_langgraph.server.webhooks import Webhooks

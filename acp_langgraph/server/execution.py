@@ -32,15 +32,14 @@ from langgraph.types import Command, Interrupt, StateSnapshot, StreamMode
 from pydantic_core import PydanticSerializationError
 
 from acp_langgraph.acp.models import CANCELLED, RunStatus, StreamingMode
-from acp_langgraph.core.chat import with_messages
+from acp_langgraph.core.wire import with_messages
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import Graph, HostedAgent
 from acp_langgraph.server.checkpoints import at_breakpoint, going_on
 from acp_langgraph.server.questions import question, schema_of_all
 from acp_langgraph.server.records import Question, RunRecord
 from acp_langgraph.server.streams import wanted_modes
-from acp_langgraph.server.values import jsonable
-from acp_langgraph.server.wire import invalid
+from acp_langgraph.server.wire import invalid, jsonable
 
 _log = logging.getLogger(__name__)
 

@@ -17,8 +17,7 @@ from langgraph.types import Interrupt
 
 from acp_langgraph.acp.agents import schema_faults
 from acp_langgraph.server.records import Question
-from acp_langgraph.server.values import jsonable
-from acp_langgraph.server.wire import JsonSchema
+from acp_langgraph.server.wire import JsonSchema, jsonable
 
 _TEXT: Final[JsonSchema] = {"type": "string"}
 _ACTION: Final[JsonSchema] = {

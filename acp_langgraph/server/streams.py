@@ -22,7 +22,7 @@ from pydantic_core import to_json
 from acp_langgraph.acp.models import RunStatus, StreamingMode
 from acp_langgraph.server.database import Database
 from acp_langgraph.server.records import RunRecord
-from acp_langgraph.server.values import jsonable
+from acp_langgraph.server.wire import jsonable
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (

@@ -24,15 +24,20 @@ from acp_langgraph.acp.models import (
     ThreadState,
     ThreadStatus,
 )
-from acp_langgraph.core.chat import with_messages
-from acp_langgraph.core.wire import dump
+from acp_langgraph.core.wire import dump, with_messages
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.containing import contained
 from acp_langgraph.server.engine import Engine
 from acp_langgraph.server.records import ThreadRecord, moment_after, new_id
-from acp_langgraph.server.values import jsonable
-from acp_langgraph.server.wire import conflict, demand_little, invalid, not_found, too_much
+from acp_langgraph.server.wire import (
+    conflict,
+    demand_little,
+    invalid,
+    jsonable,
+    not_found,
+    too_much,
+)
 
 
 class Threads:

@@ -8,6 +8,8 @@ the place and the rule: `input.items.0.price: must be of type number`.
 
 Requests are read strictly: JSON without NaN, no number given as a string, nothing beyond the
 configured size. Unknown fields are let through, as the specification allows them.
+
+What a graph gives is anything that Python knows; `jsonable` makes JSON values of it.
 """
 
 from __future__ import annotations
@@ -23,14 +25,14 @@ from uuid import UUID
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError as Misfit
 from jsonschema.exceptions import best_match
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 from referencing import Registry
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from acp_langgraph.core.wire import Wire, dump
+from acp_langgraph.core.wire import SECRETS, Wire, dump, holds_secret, unsendable
 from acp_langgraph.server.records import RunRecord, ThreadRecord
 
 JsonSchema: TypeAlias = dict[str, Any]
@@ -433,3 +435,40 @@ def thread_json(thread: ThreadRecord) -> dict[str, Any]:
     if thread.values is not None:
         shown["values"] = thread.values
     return shown
+
+
+_ANY: Final = TypeAdapter(Any)
+
+
+def jsonable(value: Any, *, whatever: bool = False) -> Any:
+    """The JSON value of anything a graph returns: messages, models, dataclasses, enums, times.
+
+    Args:
+        value: The value.
+        whatever: Let a text stand for what has no JSON value, instead of refusing it.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    whole = _ANY.dump_python(value, mode="python")
+    if holds_secret(whole):
+        if not whatever:
+            raise ValueError(unsendable(value))
+        value = _without_secrets(whole)
+    mode: Any = "null" if whatever else "constants"
+    try:
+        return from_json(
+            to_json(value, inf_nan_mode=mode, bytes_mode="base64", serialize_unknown=whatever),
+            allow_inf_nan=False,
+        )
+    except ValueError as error:
+        raise ValueError(unsendable(value) or str(error)) from None
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {key: each for key, each in value.items() if not isinstance(each, SECRETS)}
+        return {key: _without_secrets(each) for key, each in kept.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_without_secrets(each) for each in value if not isinstance(each, SECRETS)]
+    return value

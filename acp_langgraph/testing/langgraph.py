@@ -23,8 +23,7 @@ from typing import Any, ClassVar, Final, Self
 
 from acp_langgraph.testing.requests import RecordedRequest
 from acp_langgraph.testing.responses import Response
-from acp_langgraph.testing.runs import Answer, Clock, FakeAgent, FakeRun, Script
-from acp_langgraph.testing.scripted import ScriptedRuns
+from acp_langgraph.testing.runs import Answer, Clock, FakeAgent, FakeRun, Script, ScriptedRuns
 from acp_langgraph.testing.threads import (
     AEGRA,
     GraphBehavior,

@@ -25,10 +25,9 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from acp_langgraph.core.flow import Flow, adrive, drive
+from acp_langgraph.core.flow import AWAITING, BLOCKING, Flow, adrive, drive
 from acp_langgraph.core.wake_urls import Wake, WakeURLError, keys_of, read_wake_url
 from acp_langgraph.core.webhooks import WebhookSignatureError, key_of, verify
-from acp_langgraph.waking.performing import AWAITING, BLOCKING
 from acp_langgraph.waking.sweeping import threads_of
 from acp_langgraph.waking.threads import Configure, Lock, ThreadView
 from acp_langgraph.waking.waker import wake, was_left

@@ -15,9 +15,8 @@ import zlib
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, NoReturn
 
-from acp_langgraph.core.flow import Flow, Work, adrive, drive
+from acp_langgraph.core.flow import AWAITING, BLOCKING, Flow, Work, adrive, drive
 from acp_langgraph.waking.finding import Candidate
-from acp_langgraph.waking.performing import AWAITING, BLOCKING
 from acp_langgraph.waking.threads import Configure, GraphThreads, Lock, Threads
 from acp_langgraph.waking.waker import Woken, is_ready, wake
 

@@ -13,13 +13,12 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.errors import UnknownInterruptError
 from langgraph.types import Command
 
-from acp_langgraph.core.flow import Flow, Work, adrive, drive
+from acp_langgraph.core.flow import AWAITING, BLOCKING, Flow, Work, adrive, drive
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.nodes.langgraph import CONFIG_KEY_STRICT_RESUME
 from acp_langgraph.nodes.suspending import WOKEN, Wait, cancel, look_at
 from acp_langgraph.waking.finding import Candidate, find, let_go, take
 from acp_langgraph.waking.locks import thread_lock
-from acp_langgraph.waking.performing import AWAITING, BLOCKING
 from acp_langgraph.waking.savers import awaits
 
 T = TypeVar("T")

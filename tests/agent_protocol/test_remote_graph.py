@@ -28,8 +28,8 @@ from acp_langgraph import (
     UnknownAgentError,
     UnknownOutcomeError,
 )
+from acp_langgraph.agent_protocol.calls import KEY
 from acp_langgraph.agent_protocol.job import GraphJob
-from acp_langgraph.agent_protocol.models import KEY
 from acp_langgraph.agent_protocol.order import GraphOrder
 from acp_langgraph.errors import ApiValueError, ForbiddenException
 from acp_langgraph.jobs.job import Entry

@@ -23,7 +23,7 @@ from acp_langgraph.agntcy import (
     AsyncApiClient,
     models,
 )
-from acp_langgraph.agntcy.operations import OPERATIONS as HERE
+from acp_langgraph.agntcy.client import OPERATIONS as HERE
 from acp_langgraph.testing import FakeHTTPServer, Fault, Gate, Response
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda op: op.name)

@@ -16,8 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from acp_langgraph.nodes.quant import QuantToolNode
-from acp_langgraph.quant.polling import Pace
-from acp_langgraph.quant.sharing import SharedPolling
+from acp_langgraph.quant.polling import Pace, SharedPolling
 from acp_langgraph.testing.quant import FakeQuant, FakeTool
 
 INTERVAL, DURATION = 2.0, 12.0

@@ -46,11 +46,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.postgres import AS_SAVERS_NEED_IT, NoPostgresError, running_postgres
 
 from acp_langgraph import ACPNode, Sweeper, WakeApp, WakeURL
-from acp_langgraph.core.flow import adrive
+from acp_langgraph.core.flow import AWAITING, adrive
 from acp_langgraph.core.webhooks import new_secret
 from acp_langgraph.server import Limits, WebhookPolicy, serve
 from acp_langgraph.waking.finding import find
-from acp_langgraph.waking.performing import AWAITING
 from acp_langgraph.waking.savers import rows
 
 AT_ONCE = 50

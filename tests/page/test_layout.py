@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.page_agents import branching, with_middleware
 
-from acp_langgraph.server.page.drawing import drawing
-from acp_langgraph.server.page.layout import MOST_EDGES, MOST_NODES, Edge, drawn
+from acp_langgraph.server.page.layout import MOST_EDGES, MOST_NODES, Edge, drawing, drawn
 
 
 def named(*ids: str) -> dict[str, str]:

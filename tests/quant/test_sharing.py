@@ -12,8 +12,15 @@ from support.byhand import Hand, reply
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.flow import Pause
 from acp_langgraph.quant.models import ToolExecutionList
-from acp_langgraph.quant.polling import Pace, QuantPolicy
-from acp_langgraph.quant.sharing import List, Look, Rest, SharedPolling, shared_polling
+from acp_langgraph.quant.polling import (
+    List,
+    Look,
+    Pace,
+    QuantPolicy,
+    Rest,
+    SharedPolling,
+    shared_polling,
+)
 from acp_langgraph.quant.tools import Tools, wait_for_execution
 
 

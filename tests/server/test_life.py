@@ -16,7 +16,7 @@ import httpx
 import pytest
 from support.graphs import Gate, echo, held
 
-from acp_langgraph.server import Limits, engine, keeping, records, serve, storage
+from acp_langgraph.server import Limits, engine, recorder, records, serve, storage
 from acp_langgraph.server.storage import Storage
 
 
@@ -105,7 +105,7 @@ def test_a_database_file_that_goes_is_noticed(serving, tmp_path, how, caplog):
 
 
 def test_a_clock_that_is_put_forward_deletes_nothing(serving, monkeypatch):
-    monkeypatch.setattr(keeping, "_SWEEP_EVERY", 0.01)
+    monkeypatch.setattr(recorder, "_SWEEP_EVERY", 0.01)
     later, swept = threading.Event(), threading.Event()
     moment, forget = records.moment_after, Storage.forget_runs
 
@@ -118,7 +118,7 @@ def test_a_clock_that_is_put_forward_deletes_nothing(serving, monkeypatch):
         if was_later:
             swept.set()
 
-    for module in (keeping, storage, engine):
+    for module in (recorder, storage, engine):
         monkeypatch.setattr(module, "moment_after", late)
     monkeypatch.setattr(Storage, "forget_runs", forgetting)
     client = serving({"echo": echo()})

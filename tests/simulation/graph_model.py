@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from simulation.asking import AskingModel
 from simulation.process import OPEN, ModelTransport, Process, Request
 
-from acp_langgraph.agent_protocol.models import KEY
+from acp_langgraph.agent_protocol.calls import KEY
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.retry import Backoff
 from acp_langgraph.nodes.remote_graph import RemoteGraphNode

@@ -16,8 +16,7 @@ from simulation.process import ModelTransport, Process, Request
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.nodes.bridge import APIBridgeAgentNode
 from acp_langgraph.nodes.quant import QuantToolNode
-from acp_langgraph.quant.polling import Pace
-from acp_langgraph.quant.sharing import SharedPolling
+from acp_langgraph.quant.polling import Pace, SharedPolling
 
 __all__ = ["BridgeModel", "QuantModel", "Remembering", "bridge_maker", "quant_maker"]
 

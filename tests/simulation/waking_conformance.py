@@ -30,12 +30,11 @@ from acp_langgraph import ACPNode, Sweeper, WakeApp, WakeURL, is_suspended, spli
 from acp_langgraph.acp import order
 from acp_langgraph.config import ApiClientConfiguration
 from acp_langgraph.core.calls import Call, Reply
-from acp_langgraph.core.flow import adrive
+from acp_langgraph.core.flow import AWAITING, adrive
 from acp_langgraph.core.retry import Backoff
 from acp_langgraph.nodes import suspending
 from acp_langgraph.testing import Answer, Ask, Fail, FakeACPServer, Gate, Work
 from acp_langgraph.waking.locks import thread_lock
-from acp_langgraph.waking.performing import AWAITING
 from acp_langgraph.waking.threads import GraphThreads, ThreadView, view_of
 
 __all__ = ["NOT_BEGUN", "Case", "Seen", "in_reality", "in_the_model"]

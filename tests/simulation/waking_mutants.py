@@ -88,7 +88,7 @@ WAKING_MUTANTS: Final = (
     ),
     Mutant(
         "waking: a wait is on file before the graph stops",
-        "acp_langgraph.jobs.suspending",
+        "acp_langgraph.jobs.waiting",
         "settled = self._suspension is not None and _stops_the_graph",
         "settled = False",
         "suspended, late writes",
@@ -123,14 +123,14 @@ WAKING_MUTANTS: Final = (
     ),
     Mutant(
         "waking: whoever is woken reads the run, whatever it was woken with",
-        "acp_langgraph.jobs.suspending",
+        "acp_langgraph.jobs.waiting",
         'if outcome["type"] != SUSPENDED:',
         'if outcome["type"] != SUSPENDED or self._times:',
         "suspended, and somebody types into it",
     ),
     Mutant(
         "waking: suspensions are told apart by their number",
-        "acp_langgraph.jobs.suspending",
+        "acp_langgraph.jobs.waiting",
         "self._times += 1",
         "self._times += 0",
         "suspended, and somebody types into it",

@@ -12,8 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from acp_langgraph.agntcy.client import ACPClient, AsyncACPClient
-from acp_langgraph.agntcy.operations import FORMS, OPERATIONS, Operation
+from acp_langgraph.agntcy.client import FORMS, OPERATIONS, ACPClient, AsyncACPClient, Operation
 
 HEAD = """\
 # Made by tests/support/agntcy_stub.py; its lines are as long as they come.

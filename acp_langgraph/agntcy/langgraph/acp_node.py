@@ -11,8 +11,8 @@ from langchain_core.runnables import RunnableConfig
 from typing_extensions import override
 
 from acp_langgraph import config
+from acp_langgraph.agntcy.api_client import awaiting_client, blocking_client
 from acp_langgraph.agntcy.configuration import ApiClientConfiguration
-from acp_langgraph.agntcy.connecting import awaiting_client, blocking_client
 from acp_langgraph.agntcy.exceptions import told
 from acp_langgraph.core.flow import Ask, Effect, Flow
 from acp_langgraph.mapping.paths import StateReadError

@@ -22,9 +22,8 @@ from acp_langgraph.nodes.execution import Execution
 from acp_langgraph.nodes.identity import Auth, Headers
 from acp_langgraph.nodes.ports import InputPort
 from acp_langgraph.quant.client import Spelling, quant_configuration
-from acp_langgraph.quant.polling import Pace, QuantPolicy
+from acp_langgraph.quant.polling import Pace, QuantPolicy, SharedPolling, shared_polling
 from acp_langgraph.quant.reading import Keeper, Save
-from acp_langgraph.quant.sharing import SharedPolling, shared_polling
 from acp_langgraph.quant.suspending import Awaited, Suspension, sighted
 
 if TYPE_CHECKING:

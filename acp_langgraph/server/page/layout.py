@@ -8,6 +8,7 @@ does so side by side, so that no edge lies on another. Units are CSS pixels.
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import fmean
 from typing import Any, Final
+
+from acp_langgraph.server.agents import Graph
 
 MOST_NODES: Final = 150
 MOST_EDGES: Final = 400
@@ -324,3 +327,33 @@ def _below_first(nodes: Iterable[str], above: Mapping[str, Sequence[str]]) -> li
 
 def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+_log = logging.getLogger(__name__)
+
+
+def drawing(graph: Graph) -> dict[str, Any]:
+    """A graph's nodes and edges, where they stand, and as Mermaid's text.
+
+    Returns:
+        What `layout.drawn` gives, and `mermaid`; or `problem`, why there is no drawing.
+    """
+    try:
+        known = graph.get_graph()
+        nodes = {id_: str(node.name) for id_, node in known.nodes.items()}
+        edges = [
+            Edge(
+                each.source,
+                each.target,
+                "" if each.data is None else str(each.data),
+                each.conditional,
+            )
+            for each in known.edges
+        ]
+        if not nodes or len(nodes) > MOST_NODES or len(edges) > MOST_EDGES:
+            many = f"{len(nodes)} nodes and {len(edges)} edges"
+            return {"problem": f"The graph has {many}; that is not drawn."}
+        return {**drawn(nodes, edges), "mermaid": known.draw_mermaid()}
+    except Exception as error:  # noqa: BLE001 - a graph may be of anybody's class
+        _log.info("a graph cannot be drawn", exc_info=error)
+        return {"problem": f"The graph cannot be drawn: {type(error).__name__}."}

@@ -1,28 +1,36 @@
-"""What the page asks the server beyond the protocol: all runs in one list, what would be refused, drawings.
+"""The files of the page, and what it asks the server beyond the protocol.
 
-These are the page's own, and may change with it. They stand behind the same guards as the operations.
+The files hold nothing that is anybody's business, so they ask for no key. A browser runs no script in this
+page but these, takes no text for markup, asks no other host, and shows it in nobody's frame.
+
+What is asked is all runs in one list, what would be refused, and drawings. These routes are the page's own, and
+may change with it. They stand behind the same guards as the operations.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
+from hashlib import sha256
 from http import HTTPStatus
+from importlib import resources
 from secrets import token_hex
 from typing import Any, Final, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from acp_langgraph.acp.models import RunStatus
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.database import Database
 from acp_langgraph.server.engine import Engine
-from acp_langgraph.server.page.drawing import drawing
-from acp_langgraph.server.page.listing import MOST, Wanted, list_runs
+from acp_langgraph.server.page.layout import drawing
 from acp_langgraph.server.page.questions import questions_of
-from acp_langgraph.server.records import RunRecord
+from acp_langgraph.server.records import RunRecord, microseconds, moment_after
 from acp_langgraph.server.wire import (
     answer,
     conflict,
@@ -34,6 +42,106 @@ from acp_langgraph.server.wire import (
     read_json,
     run_json,
 )
+
+MOST: Final = 1000
+
+_COLUMNS: Final = "run_id, agent_id, thread_id, stateless, status, created_at, updated_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which runs to list, newest first; `None` matches all.
+
+    Attributes:
+        agent_id: Of this agent.
+        status: In this status.
+        thread_id: On this thread.
+        limit: How many; 0 only counts.
+        seen: The version that is known already: how much was stored until then.
+    """
+
+    agent_id: str | None
+    status: RunStatus | None
+    thread_id: str | None
+    limit: int
+    seen: int | None
+
+
+async def list_runs(database: Database, wanted: Wanted) -> dict[str, Any] | None:
+    """The runs that match, in few words.
+
+    Returns:
+        `version`, `now`, the `counts` of all runs by status, and `runs`; times are in microseconds
+        since 1970. `None`, if nothing was stored since the version that was seen.
+    """
+    return await database.run(partial(_list_runs, wanted))
+
+
+def _list_runs(wanted: Wanted, connection: sqlite3.Connection) -> dict[str, Any] | None:
+    version = connection.total_changes
+    if wanted.seen == version:
+        return None
+    counts = connection.execute("SELECT status, count(*) FROM runs GROUP BY status").fetchall()
+    rules = {
+        "agent_id": wanted.agent_id,
+        "status": wanted.status,
+        "thread_id": wanted.thread_id,
+    }
+    given = {column: value for column, value in rules.items() if value is not None}
+    where = " AND ".join([f"{column} = ?" for column in given] or ["TRUE"])
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE {where} ORDER BY seq DESC LIMIT ?",  # noqa: S608 - of the words above
+        (*given.values(), wanted.limit),
+    )
+    names = _COLUMNS.split(", ")
+    return {
+        "version": version,
+        "now": microseconds(moment_after()),
+        "counts": dict(counts),
+        "runs": [dict(zip(names, row, strict=True)) for row in rows],
+    }
+
+
+_KINDS: Final = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_HEADERS: Final = {
+    "cache-control": "no-cache",
+    "content-security-policy": _POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+}
+
+
+def file_routes() -> list[Route]:
+    """The page at `/`, and what it is made of at `/page/...`."""
+    folder = resources.files(__package__) / "static"
+    return [
+        _route("/" if each.name == "index.html" else f"/page/{each.name}", each.read_bytes())
+        for each in folder.iterdir()
+        if each.name.rpartition(".")[2] in _KINDS
+    ]
+
+
+def _route(path: str, content: bytes) -> Route:
+    kind = _KINDS["html" if path == "/" else path.rpartition(".")[2]]
+    headers = {**_HEADERS, "etag": f'"{sha256(content).hexdigest()[:32]}"'}
+
+    async def give(request: Request) -> Response:
+        if request.headers.get("if-none-match") == headers["etag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type=kind, headers=headers)
+
+    return Route(path, give)
+
 
 Handlers: TypeAlias = Mapping[str, Callable[[Request], Awaitable[Response]]]
 """What answers at a path, by method."""
