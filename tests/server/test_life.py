@@ -53,6 +53,8 @@ def test_what_is_at_work_may_end_within_the_grace_period(gate, tmp_path):
         url = f"{server.url}/runs/{run['run_id']}/wait"
         waiting = threading.Thread(target=lambda: outcome.append(httpx.get(url, timeout=60).json()))
         waiting.start()
+        while not any(each.path.endswith("/wait") for each in server.requests):
+            pass  # what comes after the end is not waited for
 
         def refused() -> None:
             while httpx.get(f"{server.url}/health").status_code != 503:
