@@ -241,6 +241,7 @@ class HostedAgent:
         specs = self.descriptor.specs
         self._input = Check("input", specs.input)
         self._config = Check("config.configurable", specs.config)
+        self._may_be_unconfigured = self._config.fits({})
         self._resumes = [
             (Check("interrupt", each.interrupt_payload), Check("resume", each.resume_payload))
             for each in specs.interrupts or ()
@@ -267,7 +268,8 @@ class HostedAgent:
         Raises:
             Problem: 422, if it does not fit the descriptor.
         """
-        self._config.demand({} if value is None else value)
+        if value is not None or not self._may_be_unconfigured:
+            self._config.demand({} if value is None else value)
 
     def check_answer(self, question: Any, schema: JsonSchema | None, answer: Any) -> None:
         """Check an answer against what the question itself, or else the descriptor, asks for.

@@ -40,6 +40,7 @@ class Contained(Coroutine[Any, Any, T]):
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._coroutine = coroutine
+        self._send = coroutine.send  # once for each time that it goes on
         self._began = False
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -47,15 +48,17 @@ class Contained(Coroutine[Any, Any, T]):
 
     def send(self, value: Any) -> Any:
         """Go on."""
-        self._begin()
+        if not self._began:
+            self._begin()
         try:
-            return self._coroutine.send(value)
+            return self._send(value)
         except (SystemExit, KeyboardInterrupt) as error:
             raise _said(error) from error
 
     def throw(self, *error: Any) -> Any:
         """Go on with an exception."""
-        self._begin()
+        if not self._began:
+            self._begin()
         try:
             return self._coroutine.throw(*error)
         except (SystemExit, KeyboardInterrupt) as caught:
@@ -69,9 +72,8 @@ class Contained(Coroutine[Any, Any, T]):
         return getattr(self._coroutine, name)
 
     def _begin(self) -> None:
-        if not self._began:
-            self._began = True
-            _inside.set(True)
+        self._began = True
+        _inside.set(True)
 
 
 def contained(coroutine: Coroutine[Any, Any, T], name: str | None = None) -> asyncio.Task[T]:

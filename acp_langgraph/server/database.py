@@ -29,7 +29,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 _log = logging.getLogger(__name__)
 
 _MOST_AT_ONCE: Final = 500
-_NOBODY_WAITS: Final = 0.002  # seconds, in which somebody may come who does
+_IN_NO_HURRY: Final = 0.002  # seconds, in which somebody may come who is
 _LOOK_EVERY: Final = 1.0  # seconds
 _LOCKED_AFTER: Final = 10  # seconds; a server that is just stopping is given that long
 
@@ -96,14 +96,19 @@ class Database:
             self._thread.join()
             self._thread = None
 
-    def submit(self, job: Job[T]) -> asyncio.Future[T]:
+    def submit(self, job: Job[T], *, in_a_hurry: bool = True) -> asyncio.Future[T]:
         """Have a job done; its result comes when it is committed.
+
+        Args:
+            job: What is done.
+            in_a_hurry: Whether somebody waits for it already; if not, it may go along with what comes
+                in a moment.
 
         Raises:
             DatabaseError: If the database is closed.
         """
         waiting: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._hand_in(job, waiting)
+        self._hand_in(job, waiting, in_a_hurry=in_a_hurry)
         return waiting
 
     async def run(self, job: Job[T]) -> T:
@@ -117,14 +122,14 @@ class Database:
     def call(self, job: Job[T]) -> T:
         """The same, from any thread, blocking it."""
         waiting: Future[T] = Future()
-        self._hand_in(job, waiting)
+        self._hand_in(job, waiting, in_a_hurry=True)
         return waiting.result()
 
     def post(self, job: Job[Any]) -> None:
         """Have a job done after all that were handed in before, without waiting for it."""
-        self._hand_in(job, None)
+        self._hand_in(job, None, in_a_hurry=False)
 
-    def _hand_in(self, job: Job[Any], waiting: _Waiting) -> None:
+    def _hand_in(self, job: Job[Any], waiting: _Waiting, *, in_a_hurry: bool) -> None:
         if self._thread is None:
             raise DatabaseError(f"the database {self.path} is not open")
         with self._lock:
@@ -133,9 +138,9 @@ class Database:
         # Waking the thread for every job would cost more than most jobs.
         if threading.get_ident() != self._loop_thread or self._loop is None:
             self._hand_over()
-        elif waiting is None:
+        elif not in_a_hurry:
             if first:
-                self._loop.call_later(_NOBODY_WAITS, self._hand_over)
+                self._loop.call_later(_IN_NO_HURRY, self._hand_over)
         elif not self._handing_over:
             self._handing_over = True
             self._loop.call_soon(self._hand_over)

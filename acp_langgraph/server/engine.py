@@ -205,7 +205,7 @@ class Engine:
         live.owner = caller()
         self._live.add(live)
         try:
-            live.stored = self._recorder.add(record)
+            live.stored = self._recorder.add(record, in_a_hurry=told)
             if told:
                 await live.stored
         except BaseException:

@@ -50,13 +50,18 @@ class RunRecorder:
         self._storage = storage
         self._webhooks = webhooks
 
-    def add(self, run: RunRecord) -> asyncio.Future[None]:
-        """Put a new run on file, and its thread if that is to be kept; done when it is there."""
+    def add(self, run: RunRecord, *, in_a_hurry: bool) -> asyncio.Future[None]:
+        """Put a new run on file, and its thread if that is to be kept; done when it is there.
+
+        Args:
+            run: The run.
+            in_a_hurry: Whether somebody waits for that already.
+        """
         thread = None
         if run.stateless and run.has_thread:
             now = run.created_at
             thread = ThreadRecord(run.thread_id, now, now, agent_id=run.agent_id)
-        return self._storage.add_run(run, thread)
+        return self._storage.add_run(run, thread, in_a_hurry=in_a_hurry)
 
     async def begin(self, old: RunRecord, new: RunRecord) -> None:
         """Note that a run is worked on from now on, and where it starts from.

@@ -2,7 +2,8 @@
 
 A segment goes from a run's input, or from an answer, to its end or next question. That it is begun is on
 file before it is: so a run that never began can be told from one that changed its thread, and a run
-that ends the server from one that was only waiting.
+that ends the server from one that was only waiting. Of a run that nobody was told of yet, that and the run
+itself may get there a moment later, but before anything that it stores.
 
 A segmentation fault or a want of memory ends the server for everybody, and would again. How often a
 server was at work on a run and did not stop in order is on file before the run is begun
@@ -20,7 +21,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -67,19 +67,22 @@ class Segments:
         at_work_for.set(live)
         if live.record.answers is None:
             await asyncio.sleep(_delay(live.record))
-        try:
-            async with AsyncExitStack() as turn:
-                if live.alone:
-                    await turn.enter_async_context(self._alone)
-                await turn.enter_async_context(self._slots)
-                await self._begin(live)
+        if not live.alone:
+            return await self._in_turn(live)
+        async with self._alone:
+            return await self._in_turn(live)
+
+    async def _in_turn(self, live: Live) -> Outcome:
+        async with self._slots:
+            await self._begin(live)
+            agent, publish = self._agents.get(live.record.agent_id), live.feed.publish
+            try:
                 async with asyncio.timeout(self._seconds):
                     with within(live.trace):
-                        agent, publish = self._agents.get(live.record.agent_id), live.feed.publish
                         return await execute(agent, live.record, publish, again=live.again)
-        except TimeoutError:
-            words = f"the run took longer than {self._seconds:g} s"
-            return timed_out(live.record, words)
+            except TimeoutError:
+                words = f"the run took longer than {self._seconds:g} s"
+                return timed_out(live.record, words)
 
     async def _begin(self, live: Live) -> None:
         """Put on file that a run is begun, before it is; unless that is there already."""

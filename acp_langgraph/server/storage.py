@@ -97,9 +97,11 @@ class Storage:
             return False
         return True
 
-    def add_run(self, run: RunRecord, thread: ThreadRecord | None = None) -> asyncio.Future[None]:
+    def add_run(
+        self, run: RunRecord, thread: ThreadRecord | None = None, *, in_a_hurry: bool = True
+    ) -> asyncio.Future[None]:
         """Keep a new run, and its thread if that is new, too; done when both are on file."""
-        return self._database.submit(partial(_add_run, run, thread))
+        return self._database.submit(partial(_add_run, run, thread), in_a_hurry=in_a_hurry)
 
     async def get_run(self, run_id: str) -> RunRecord | None:
         """The run of an id."""

@@ -325,21 +325,21 @@ async def read_model(request: Request, kind: type[W], limits: Limits) -> W:
         ) from None
 
 
+def _too_large(limit: int) -> Problem:
+    words = f"the body is larger than {limit} bytes"
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words, {"connection": "close"})
+
+
 async def _read(request: Request, limit: int) -> bytes:
-    too_large = Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body is larger than {limit} bytes",
-        {"connection": "close"},
-    )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
-        raise too_large
+        raise _too_large(limit)
     pieces, size = list[bytes](), 0
     try:
         async for piece in request.stream():
             size += len(piece)
             if size > limit:
-                raise too_large
+                raise _too_large(limit)
             pieces.append(piece)
     except ClientDisconnect:
         raise invalid("the body was cut off") from None

@@ -59,6 +59,22 @@ async def test_what_nobody_waits_for_is_stored_although_nobody_comes(database):
     assert await asyncio.to_thread(stored.wait, 10)
 
 
+async def test_what_is_waited_for_in_no_hurry_is_stored_with_what_comes_next(database):
+    statements = []
+    await database.run(lambda connection: connection.set_trace_callback(statements.append))
+    statements.clear()
+    waiting = database.submit(add("a"), in_a_hurry=False)
+    await asyncio.sleep(0)
+
+    assert await database.run(words) == ["a"]
+    assert await waiting == 1
+    assert [each for each in statements if each.startswith("BEGIN")] == ["BEGIN IMMEDIATE"]
+
+
+async def test_what_is_waited_for_in_no_hurry_is_stored_although_nobody_comes(database):
+    assert await database.submit(add("a"), in_a_hurry=False) == 1
+
+
 async def test_a_job_that_fails_does_not_take_others_with_it(database):
     await database.run(add("a"))
 
