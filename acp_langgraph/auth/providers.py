@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
@@ -196,4 +197,7 @@ async def _awaited(said: Awaitable[Any]) -> Any:
 
 def runtime_of(config: Mapping[str, Any]) -> Any:
     """LangGraph's runtime; `None` outside of a graph."""
-    return (config.get("configurable") or {}).get("__pregel_runtime")
+    constants = sys.modules.get("langgraph._internal._constants")
+    if constants is None:  # whoever is inside of a graph has imported it
+        return None
+    return (config.get("configurable") or {}).get(constants.CONFIG_KEY_RUNTIME)

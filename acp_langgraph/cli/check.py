@@ -86,11 +86,7 @@ def check(
 
 def _report_of(agent: Any, name: str, path: str) -> GraphReport:
     """What is wrong with what an agent says of itself in a file."""
-    from acp_langgraph.checking.findings import (  # noqa: PLC0415 - not for --help
-        CheckedNode,
-        Finding,
-        GraphReport,
-    )
+    from acp_langgraph.checking.findings import CheckedNode, Finding, GraphReport  # noqa: PLC0415 - not for --help
 
     advice = "have it corrected; what it says cannot be relied on"
     found = [Finding("error", name, name, "descriptor", each, advice) for each in _faults(agent)]

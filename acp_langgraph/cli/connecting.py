@@ -201,16 +201,9 @@ def found(agent: str, retries: int, protocol: Protocol | None) -> Any:
 def listed(retries: int, protocol: Protocol | None) -> Any:
     """All agents, with what they say of themselves where they do, as a flow."""
     from acp_langgraph.a2a.card import find_card  # noqa: PLC0415 - not for --help
-    from acp_langgraph.acp.agents import (  # noqa: PLC0415 - not for --help
-        FoundAgent,
-        describe_agent,
-        list_agents,
-    )
+    from acp_langgraph.acp.agents import FoundAgent, describe_agent, list_agents  # noqa: PLC0415 - not for --help
     from acp_langgraph.acp.models import Agent  # noqa: PLC0415 - not for --help
-    from acp_langgraph.agent_protocol.assistants import (  # noqa: PLC0415 - not for --help
-        describe_assistant,
-        list_assistants,
-    )
+    from acp_langgraph.agent_protocol.assistants import describe_assistant, list_assistants  # noqa: PLC0415 - not for --help
 
     protocol = protocol or (yield from spoken(retries))
     pairs: list[tuple[Agent, Any]] = []

@@ -43,15 +43,7 @@ from acp_langgraph.errors import (
     RunLostError,
     UnprocessableEntityException,
 )
-from acp_langgraph.jobs.job import (
-    NOT_YET,
-    Entry,
-    Job,
-    Outcome,
-    Segment,
-    WaitBudget,
-    may_be_done,
-)
+from acp_langgraph.jobs.job import NOT_YET, Entry, Job, Outcome, Segment, WaitBudget, may_be_done
 from acp_langgraph.jobs.waiting import (
     Suspension,
     Waits,

@@ -23,14 +23,7 @@ from acp_langgraph.errors import MappingError, NodeConfigurationError
 from acp_langgraph.mapping import channels
 from acp_langgraph.mapping.access import MISSING
 from acp_langgraph.mapping.paths import StatePath, StateReadError
-from acp_langgraph.mapping.rules import (
-    Coalesce,
-    Copy,
-    Rule,
-    Semantic,
-    rule_to_json,
-    sources_of,
-)
+from acp_langgraph.mapping.rules import Coalesce, Copy, Rule, Semantic, rule_to_json, sources_of
 from acp_langgraph.mapping.typeinfo import Step
 from acp_langgraph.mapping.writing import Leaf, StateWriteError, Tree, written
 

@@ -15,14 +15,7 @@ import sys
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import (
-    Annotated,
-    Any,
-    Final,
-    NamedTuple,
-    TypeVar,
-    Union,
-)
+from typing import Annotated, Any, Final, NamedTuple, TypeVar, Union
 
 import typing_extensions
 from langchain_core.messages import BaseMessage

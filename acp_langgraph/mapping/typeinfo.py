@@ -6,17 +6,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import (
-    Annotated,
-    Any,
-    ClassVar,
-    Final,
-    ForwardRef,
-    ParamSpec,
-    TypeVar,
-    Union,
-    cast,
-)
+from typing import Annotated, Any, ClassVar, Final, ForwardRef, ParamSpec, TypeVar, Union, cast
 
 import typing_extensions
 from langchain_core.messages import AnyMessage, BaseMessage

@@ -239,10 +239,7 @@ class AgentNode(RemoteNode):
         name: str | None,
         options: Any,
     ) -> Self:
-        from acp_langgraph.nodes.from_agent import (  # noqa: PLC0415 - see _looked_up
-            node_name,
-            options_for,
-        )
+        from acp_langgraph.nodes.from_agent import node_name, options_for  # noqa: PLC0415 - see _looked_up
 
         name = name or node_name(found)
         made: Any = cls  # which takes what the options of its protocol say
@@ -398,11 +395,7 @@ class AgentNode(RemoteNode):
     @override
     def tool_side(self, config: Any = None) -> ToolSide:
         """What a tool is made from."""
-        from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
-            ARGUMENTS,
-            AnswerPort,
-            ToolSide,
-        )
+        from acp_langgraph.nodes.tool import ARGUMENTS, AnswerPort, ToolSide  # noqa: PLC0415 - only for those who want it
 
         twin = self._as_called()
         if self.wait == "suspend":

@@ -215,11 +215,7 @@ class APIBridgeAgentNode(RemoteNode):
     @override
     def tool_side(self, config: Any = None) -> ToolSide:
         """What a tool is made from: it takes a query in plain words and gives the answer's text."""
-        from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
-            ARGUMENTS,
-            AnswerPort,
-            ToolSide,
-        )
+        from acp_langgraph.nodes.tool import ARGUMENTS, AnswerPort, ToolSide  # noqa: PLC0415 - only for those who want it
 
         self._refuse_configuration(config)
         twin = self._as_called()

@@ -23,14 +23,7 @@ from uuid import UUID
 from pydantic import Field
 
 from acp_langgraph.core.calls import ABSENT, EVENT_STREAM, Call, path
-from acp_langgraph.core.operations import (
-    JSONObject,
-    Options,
-    Query,
-    checked_options,
-    queried,
-    sent,
-)
+from acp_langgraph.core.operations import JSONObject, Options, Query, checked_options, queried, sent
 from acp_langgraph.errors import ApiValueError
 from acp_langgraph.quant.models import (
     AgentChatRequest,

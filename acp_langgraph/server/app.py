@@ -21,6 +21,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from acp_langgraph.server.agents import Graph, Registry, ServedAgent
 from acp_langgraph.server.containing import ExitError
@@ -39,7 +40,6 @@ from acp_langgraph.server.middleware import (
 from acp_langgraph.server.openapi import by_path, openapi
 from acp_langgraph.server.operations import Operations, endpoint_of
 from acp_langgraph.server.page.routes import Handlers, PageData, file_routes
-from acp_langgraph.server.recorder import health as how_it_is
 from acp_langgraph.server.saver import DatabaseSaver
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Journal
@@ -173,7 +173,7 @@ def create_app(
     async def health(_: Request) -> Response:
         if not lifecycle.started:
             await lifecycle.start()
-        found = await how_it_is(engine)
+        found = await engine.health()
         return JSONResponse(found, status_code=200 if found["status"] == "ok" else 503)
 
     files = file_routes() if page else []
@@ -230,18 +230,30 @@ async def _document(_: Request) -> Response:
     return JSONResponse(openapi())
 
 
-def _route(path: str, handlers: Handlers, lifecycle: Lifecycle) -> Route:
-    async def dispatch(request: Request) -> Response:
-        refuse_other_bodies(request.scope)
-        if not lifecycle.started:
-            await lifecycle.start()
+class _Endpoint:
+    """What is at a path: an ASGI application, for Starlette wraps a function once more."""
+
+    def __init__(self, handlers: Handlers, lifecycle: Lifecycle) -> None:
+        self._handlers = handlers
+        self._lifecycle = lifecycle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refuse_other_bodies(scope)
+        if not self._lifecycle.started:
+            await self._lifecycle.start()
+        method: str = scope["method"]
+        handle = self._handlers["GET" if method == "HEAD" else method]
         try:
-            return await handlers["GET" if request.method == "HEAD" else request.method](request)
+            response = await handle(Request(scope, receive, send))
         except (SystemExit, KeyboardInterrupt) as error:  # of a graph's, or a checkpointer's
             raise ExitError(type(error).__name__) from error
+        await response(scope, receive, send)
 
+
+def _route(path: str, handlers: Handlers, lifecycle: Lifecycle) -> Route:
     # An id that is no UUID names nothing, so that no word of a path is taken for one.
-    return Route(path.replace("_id}", "_id:uuid}"), dispatch, methods=list(handlers))
+    methods = list(handlers)
+    return Route(path.replace("_id}", "_id:uuid}"), _Endpoint(handlers, lifecycle), methods=methods)
 
 
 async def _on_problem(_: Request, problem: Exception) -> Response:

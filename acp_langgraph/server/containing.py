@@ -14,6 +14,7 @@ hang says so, and takes nothing on any more, instead of waiting without a word.
 from __future__ import annotations
 
 import asyncio
+import types
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, ContextVar
@@ -30,55 +31,55 @@ class ExitError(Exception):
     """What was executed wanted to end the process."""
 
 
-class Contained(Coroutine[Any, Any, T]):
+@Coroutine.register
+class Contained:
     """A coroutine that cannot end the process, nor can the tasks that it starts.
 
+    A task sends into it at every turn, so what is sent goes straight to a native coroutine around the
+    other. All that is asked of it otherwise, the other one is asked: libraries look at tasks' coroutines.
+
     Args:
-        coroutine: What is executed. All that is asked of it otherwise, it is asked itself: libraries
-            look at the coroutines of tasks.
+        coroutine: What is executed.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+    __slots__ = ("_around", "_coroutine", "close", "send", "throw")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
-        self._send = coroutine.send  # once for each time that it goes on
-        self._began = False
+        self._around = around = _held_back(coroutine)
+        self.send, self.throw, self.close = around.send, around.throw, around.close
+        around.send(None)
 
-    def __await__(self) -> Generator[Any, Any, T]:
-        return self._coroutine.__await__()
-
-    def send(self, value: Any) -> Any:
-        """Go on."""
-        if not self._began:
-            self._begin()
-        try:
-            return self._send(value)
-        except (SystemExit, KeyboardInterrupt) as error:
-            raise _said(error) from error
-
-    def throw(self, *error: Any) -> Any:
-        """Go on with an exception."""
-        if not self._began:
-            self._begin()
-        try:
-            return self._coroutine.throw(*error)
-        except (SystemExit, KeyboardInterrupt) as caught:
-            raise _said(caught) from caught
-
-    def close(self) -> None:
-        """End."""
-        self._coroutine.close()
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._around.__await__()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._coroutine, name)
 
-    def _begin(self) -> None:
-        self._began = True
-        _inside.set(True)
+
+async def _held_back(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The coroutine, from the second time that something is sent; closed if it is not let begin."""
+    try:
+        await _beginning()
+    except BaseException:
+        coroutine.close()
+        raise
+    _inside.set(True)
+    try:
+        return await coroutine
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise _said(error) from error
+
+
+@types.coroutine
+def _beginning() -> Generator[None, None, None]:
+    yield
 
 
 def contained(coroutine: Coroutine[Any, Any, T], name: str | None = None) -> asyncio.Task[T]:
     """A task that cannot end the process, nor can the tasks that it starts."""
-    return asyncio.create_task(Contained(coroutine), name=name)
+    held: Any = Contained(coroutine)
+    return asyncio.create_task(held, name=name)
 
 
 def contain_tasks() -> None:
@@ -92,21 +93,19 @@ def contain_tasks() -> None:
 
 class _Factory:
     def __init__(self, before: Any) -> None:
-        self._make = before or _made
+        self._before = before
 
     def __call__(
         self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
     ) -> asyncio.Future[Any]:
         context: Context | None = options.get("context")
         inside = _inside.get() if context is None else context.get(_inside, False)
-        if inside and asyncio.iscoroutine(coroutine) and not isinstance(coroutine, Contained):
+        if inside and type(coroutine) is not Contained and asyncio.iscoroutine(coroutine):
             coroutine = Contained(coroutine)
-        made: asyncio.Future[Any] = self._make(loop, coroutine, **options)
+        if self._before is None:
+            return asyncio.Task(coroutine, loop=loop, **options)
+        made: asyncio.Future[Any] = self._before(loop, coroutine, **options)
         return made
-
-
-def _made(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-    return asyncio.Task(coroutine, loop=loop, **options)
 
 
 def _said(error: BaseException) -> ExitError:

@@ -36,12 +36,7 @@ from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent, Registry
 from acp_langgraph.server.containing import NodeThreads, contain_tasks, contained
 from acp_langgraph.server.database import DatabaseError
-from acp_langgraph.server.execution import (
-    Outcome,
-    answers_to,
-    cancelled,
-    failed,
-)
+from acp_langgraph.server.execution import Outcome, answers_to, cancelled, failed
 from acp_langgraph.server.middleware import caller
 from acp_langgraph.server.pending import Live
 from acp_langgraph.server.recorder import RunRecorder, sweep
@@ -51,21 +46,14 @@ from acp_langgraph.server.segments import ENDED_THE_SERVER, Segments, Verdict, j
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.streams import Feed, Journal, Subscription
 from acp_langgraph.server.webhooks import Webhooks
-from acp_langgraph.server.wire import (
-    Limits,
-    busy,
-    conflict,
-    invalid,
-    not_found,
-    stopping,
-    unstored,
-)
+from acp_langgraph.server.wire import Limits, busy, conflict, invalid, not_found, stopping, unstored
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _GRACE: Final = 10.0  # seconds that a cancelled graph has to clean up when the server stops
 _LOOK_AGAIN: Final = 0.01  # seconds
+_PATIENCE: Final = 5.0  # seconds, with the database that is asked how it is
 
 
 class Engine:
@@ -113,7 +101,9 @@ class Engine:
         for agent in self.agents:
             await checkpoints.check_usable(agent)
         await self._webhooks.start()
-        self._sweeper = asyncio.create_task(sweep(self), name="acp-sweeper")
+        self._sweeper = asyncio.create_task(
+            sweep(self.storage, self.limits, self.remove_thread), name="acp-sweeper"
+        )
         unfinished = await self.storage.unfinished_runs()
         for run in unfinished:
             self._queues.enter(run.run_id, run.thread_id)
@@ -363,16 +353,6 @@ class Engine:
                 await checkpoints.drop_thread(agent, thread.thread_id)
             await self.storage.delete_thread(thread.thread_id)
 
-    @property
-    def pending(self) -> int:
-        """How many runs are pending."""
-        return len(self._live)
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether nothing is begun any more."""
-        return self._stopping
-
     def subscribe(self, run_id: str) -> Subscription | None:
         """Listen to a pending run; `None` if it is not pending."""
         return self._live.subscribe(run_id)
@@ -384,6 +364,23 @@ class Engine:
     async def count_runs(self) -> dict[str, int]:
         """How many runs of which status there are, stateless and on threads."""
         return await self.storage.count_runs()
+
+    async def health(self) -> dict[str, Any]:
+        """How the server is; nothing that is anybody's business."""
+        words = "ok"
+        if self._stopping:
+            words = "the server is stopping"
+        elif not await self.storage.answers(_PATIENCE):
+            words = "the database does not answer"
+        elif self.storage.lost:
+            words = "the database file is gone"
+        elif self.threads.exhausted:
+            words = "blocking nodes hold all threads"
+        return {
+            "status": words,
+            "runs": {"pending": len(self._live), "most": self.limits.pending},
+            "threads": {"busy": self.threads.busy, "disowned": self.threads.disowned},
+        }
 
     async def drain(self) -> None:
         """Begin nothing more, and give what is at work its time to end."""

@@ -1,7 +1,7 @@
 """Puts on file what becomes of runs: the run, its thread, its checkpoints, what its webhook is told.
 
 The engine decides what happens; here it is recorded. What belongs together is one transaction.
-Now and then what is old goes; and how the server is can be asked.
+Every now and then what is old goes.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from acp_langgraph.acp.models import RunStatus, ThreadStatus
 from acp_langgraph.server import checkpoints
@@ -19,11 +20,7 @@ from acp_langgraph.server.agents import Registry
 from acp_langgraph.server.records import RunRecord, ThreadRecord, moment_after
 from acp_langgraph.server.storage import Storage
 from acp_langgraph.server.webhooks import Webhooks
-from acp_langgraph.server.wire import Problem, jsonable
-
-if TYPE_CHECKING:
-    from acp_langgraph.server.engine import Engine
-
+from acp_langgraph.server.wire import Limits, Problem, jsonable
 
 _log = logging.getLogger(__name__)
 
@@ -132,40 +129,23 @@ class RunRecorder:
 
 
 _SWEEP_EVERY: Final = 60.0  # seconds
-_PATIENCE: Final = 5.0  # seconds, with the database
 
 
-async def sweep(engine: Engine) -> None:
+async def sweep(
+    storage: Storage, limits: Limits, remove_thread: Callable[[ThreadRecord], Awaitable[None]]
+) -> None:
     """Forget, every now and then, what ended long ago."""
-    limits, started, ticked = engine.limits, moment_after(), time.monotonic()
+    started, ticked = moment_after(), time.monotonic()
     while True:
         # A clock that is put forward makes nothing older.
         now = started + timedelta(seconds=time.monotonic() - ticked)
         try:
-            await engine.storage.forget_runs(limits.kept_seconds, limits.kept_runs, now)
+            await storage.forget_runs(limits.kept_seconds, limits.kept_runs, now)
             if limits.kept_thread_seconds is not None:
                 before = now - timedelta(seconds=limits.kept_thread_seconds)
-                for thread in await engine.storage.old_threads(before):
+                for thread in await storage.old_threads(before):
                     with suppress(Problem):  # a run has come
-                        await engine.remove_thread(thread)
+                        await remove_thread(thread)
         except Exception:  # noqa: BLE001 - the next time it may work
             _log.exception("what is old could not be forgotten")
         await asyncio.sleep(_SWEEP_EVERY)
-
-
-async def health(engine: Engine) -> dict[str, Any]:
-    """How a server is; nothing that is anybody's business."""
-    words = "ok"
-    if engine.is_stopping:
-        words = "the server is stopping"
-    elif not await engine.storage.answers(_PATIENCE):
-        words = "the database does not answer"
-    elif engine.storage.lost:
-        words = "the database file is gone"
-    elif engine.threads.exhausted:
-        words = "blocking nodes hold all threads"
-    return {
-        "status": words,
-        "runs": {"pending": engine.pending, "most": engine.limits.pending},
-        "threads": {"busy": engine.threads.busy, "disowned": engine.threads.disowned},
-    }

@@ -190,11 +190,7 @@ class QuantNode(RemoteNode):
 
     def _told_by_a_model(self, config: Any, description: str) -> ToolSide:
         """What a tool is made from that takes a message; of nodes with an `_input`."""
-        from acp_langgraph.nodes.tool import (  # noqa: PLC0415 - only for those who want it
-            ARGUMENTS,
-            AnswerPort,
-            ToolSide,
-        )
+        from acp_langgraph.nodes.tool import ARGUMENTS, AnswerPort, ToolSide  # noqa: PLC0415 - only for those who want it
 
         self._refuse_configuration(config)
         twin: Any = self._as_called()
