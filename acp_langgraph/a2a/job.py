@@ -24,9 +24,17 @@ from acp_langgraph.a2a.models import StreamResponse, Task
 from acp_langgraph.a2a.parts import dumped, outcome_of, parts_of, result
 from acp_langgraph.a2a.peer import Peer
 from acp_langgraph.core.flow import Flow, Pause
-from acp_langgraph.jobs.job import Entry, Job, JobPolicy, Outcome, Segment, Sighting, WaitBudget
+from acp_langgraph.jobs.job import (
+    CannotFindError,
+    Entry,
+    Job,
+    JobPolicy,
+    Outcome,
+    Segment,
+    Sighting,
+    WaitBudget,
+)
 from acp_langgraph.jobs.listening import Listening, emitted, listen_to
-from acp_langgraph.jobs.once import CannotFindError
 
 _NAMESPACE: Final = uuid.UUID("2d6a9c0e-3f0b-5b57-9a53-6f5f0a2a0a2a")
 _PAGES: Final = 100

@@ -21,8 +21,7 @@ from acp_langgraph.a2a.models import TaskList
 from acp_langgraph.config import split_url
 from acp_langgraph.core.flow import Flow
 from acp_langgraph.core.operations import JSONObject
-from acp_langgraph.jobs.job import FindsDone, JobPolicy, raise_what_passes
-from acp_langgraph.jobs.once import CannotFindError
+from acp_langgraph.jobs.job import CannotFindError, FindsDone, JobPolicy, raise_what_passes
 
 T = TypeVar("T")
 

@@ -46,6 +46,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.jobs.job import (
     PASSING,
+    CannotFindError,
     Entry,
     FindsDone,
     Job,
@@ -57,7 +58,6 @@ from acp_langgraph.jobs.job import (
     raise_what_passes,
 )
 from acp_langgraph.jobs.listening import Listening, listen_to, says_at_work, stop_listening
-from acp_langgraph.jobs.once import CannotFindError
 from acp_langgraph.jobs.waiting import say_no_webhook
 
 _PAGE: Final = 100

@@ -42,7 +42,7 @@ from acp_langgraph.errors import (
     UnauthorizedException,
     UnreadableAnswerException,
 )
-from acp_langgraph.jobs.once import CannotFindError, Failures
+from acp_langgraph.jobs.once import Failures
 
 T = TypeVar("T")
 
@@ -109,6 +109,10 @@ def one_of(what: str, given: Any, choices: Sequence[str], node: str) -> Any:
             f"{what} is {' or '.join(map(repr, choices))}, not {given!r}", node=node
         )
     return given
+
+
+class CannotFindError(Exception):
+    """A server cannot tell whether there is such a job, so that nobody knows whether it was begun."""
 
 
 @dataclass(frozen=True, slots=True)

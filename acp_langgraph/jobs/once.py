@@ -44,10 +44,6 @@ T = TypeVar("T")
 _NO_ANSWER: Final = (ApiConnectionError, AnswerTooLargeError)
 
 
-class CannotFindError(Exception):
-    """A server cannot tell whether there is such a job, so that nobody knows whether it was begun."""
-
-
 def never_left(error: Exception) -> bool:
     """Whether an error means that the request has certainly not left this machine."""
     if isinstance(error, ApiConnectionError):

@@ -163,6 +163,12 @@ class Engine:
             raise not_found("thread", thread_id)
         if self.storage.lost:
             raise busy("the database file is gone")
+        taken_by = self._queues.first(thread_id) if thread_id else None
+        if taken_by and body.multitask_strategy == "reject":  # also if there is no room to wait in
+            raise conflict(
+                f"thread {thread_id} is taken by run {taken_by}; wait for it, resume or cancel it, "
+                "or choose another multitask_strategy"
+            )
         self._live.refuse_when_full(thread_id)
         if body.webhook is not None and self._webhooks.policy.allow:
             self._webhooks.policy.check(body.webhook)
@@ -183,12 +189,6 @@ class Engine:
         heard = record.creation.get("stream_mode") is not None
         live = Live(record, Feed(record, self.journal, heard=heard))
         live.counted = starts_at_once
-        taken_by = self._queues.first(record.thread_id)
-        if taken_by and body.multitask_strategy == "reject":
-            raise conflict(
-                f"thread {thread_id} is taken by run {taken_by}; wait for it, resume or cancel it, "
-                "or choose another multitask_strategy"
-            )
         if thread_id is None:
             checkpoints.announce_thread(agent, record.thread_id)
         self._queues.enter(record.run_id, record.thread_id)

@@ -277,6 +277,16 @@ def test_one_thread_does_not_take_all_places(serving):
     assert client.outcome("echo", input={"text": "hi"})["run"]["status"] == "success"
 
 
+def test_who_would_not_wait_is_told_that_the_thread_is_taken_also_where_nobody_may_wait(serving):
+    client = serving({"asking": asking("one")}, limits=Limits(pending_on_thread=1))
+    path = f"/threads/{client.thread()}/runs"
+    client.outcome("asking", path, input={})
+
+    refused = client.post(path, json={"input": {}, "multitask_strategy": "reject"})
+
+    assert refused.status_code == 409
+
+
 def test_runs_behind_questions_that_nobody_answers_do_not_take_all_places(serving):
     client = serving({"asking": asking("one"), "echo": echo()}, limits=Limits(queued=3))
     queued = {"agent_id": client.server.agent_ids["echo"], "input": {"text": "hi"}}
