@@ -61,6 +61,11 @@ ONLY_HERE = {
         *("agntcy/api_client", "agntcy/responses"),
     },
     "aiohttp": {"transport", "auth/signing", "server/webhooks", "server/addresses"},
+    # Not for clients, whose programs may have nothing to do with it: it takes as long to load as they do.
+    "langchain_core": {
+        *("nodes", "mapping", "server", "demo", "checking", "waking", "core/chat"),
+        "agntcy/langgraph",
+    },
     "langgraph": {"nodes", "mapping", "server", "demo", "checking", "waking"},
     "starlette": {"server"},
     "uvicorn": {"server"},

@@ -434,6 +434,8 @@ def _method(performer: Performer | AsyncPerformer, effect: Effect) -> Any:
 
 
 class _Blocking:
+    """Performs flows that do work here and pause, and nothing else."""
+
     def work(self, work: Work[Any]) -> Any:
         return work.blocking()
 
@@ -442,6 +444,8 @@ class _Blocking:
 
 
 class _Awaiting:
+    """`_Blocking`, awaiting."""
+
     async def work(self, work: Work[Any]) -> Any:
         return await work.awaiting()
 

@@ -1,11 +1,6 @@
 """What goes over a wire and what comes: strict in what is sent, tolerant in what is read.
 
 What cannot be sent is named by its place; the value itself is never said.
-
-Chat messages are JSON on every wire, and become messages again before a graph takes them. LangGraph's
-`add_messages` takes dicts, too, and keeps what it does not know of them, such as `usage_metadata`, in
-`additional_kwargs`; roles of one's own it refuses. So what LangChain has written as JSON is read by
-LangChain's own models, where it goes to a channel with that reducer.
 """
 
 from __future__ import annotations
@@ -17,10 +12,9 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final, TypeVar
 
-from langchain_core.messages import AnyMessage
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -378,46 +372,3 @@ def _members(value: Any) -> list[tuple[Any, Any]]:
 
 def _has_fields(value: Any) -> bool:
     return hasattr(type(value), "model_fields") or hasattr(type(value), "__dataclass_fields__")
-
-
-_REDUCERS: Final = "langgraph.graph.message"
-_WRITTEN: Final = frozenset({"type", "content", "additional_kwargs", "response_metadata"})
-
-
-def with_messages(change: Any, channels: Mapping[str, Any] | None) -> Any:
-    """A change of a state, or an input, with messages for what is written as such.
-
-    Args:
-        change: By channel.
-        channels: The channels that it goes to; `None` if not known.
-    """
-    if channels is None or not isinstance(change, dict):
-        return change
-    return {
-        name: _read(value) if _takes_messages(channels.get(name)) else value
-        for name, value in change.items()
-    }
-
-
-def _takes_messages(channel: Any) -> bool:
-    operator = getattr(channel, "operator", None)
-    return getattr(getattr(operator, "func", operator), "__module__", None) == _REDUCERS
-
-
-def message_of(value: Any) -> Any:
-    """The message that LangChain has written as this JSON; the value itself if it is none."""
-    if not isinstance(value, dict) or not value.keys() >= _WRITTEN:
-        return value
-    try:
-        return _messages().validate_python(value)
-    except ValidationError:
-        return value
-
-
-def _read(value: Any) -> Any:
-    return [message_of(each) for each in value] if isinstance(value, list) else message_of(value)
-
-
-@lru_cache(maxsize=1)
-def _messages() -> TypeAdapter[Any]:
-    return TypeAdapter(AnyMessage)

@@ -54,6 +54,7 @@ from acp_langgraph.errors import (
 )
 from acp_langgraph.jobs.job import NOT_YET, Entry, Job, Outcome, Segment, WaitBudget
 
+_log = logging.getLogger("acp_langgraph.nodes")
 _LOOKS_BEFORE_LOST: Final = 3
 _TO_CANCEL: Final = 10.0  # seconds
 _TO_CANCEL_LATE: Final = 3.0  # seconds beyond a deadline
@@ -272,7 +273,6 @@ def _cancel(job: Job, job_id: str | None) -> Flow[str]:
 SUSPENDED: Final = "suspended"
 """The type of an outcome that is none yet: `times` which of the job's suspensions it is, and its `marker`."""
 
-_log = logging.getLogger("acp_langgraph.nodes")
 _said: set[str] = set()
 
 _TAKE: Final = 60.0  # seconds for what it came to

@@ -20,7 +20,8 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import PydanticSerializationError, SchemaValidator
 from pydantic_core.core_schema import ErrorType
 
-from acp_langgraph.core.wire import SECRETS, message_of, plain
+from acp_langgraph.core.chat import message_of
+from acp_langgraph.core.wire import SECRETS, plain
 from acp_langgraph.mapping import typeinfo
 from acp_langgraph.mapping.schema import NoMemberError, fields_of, member_type
 from acp_langgraph.mapping.typeinfo import Step, remembered

@@ -24,8 +24,8 @@ from langgraph.types import StreamMode
 
 from acp_langgraph.auth import HeaderAuth, Refuse
 from acp_langgraph.config import ApiClientConfiguration
+from acp_langgraph.core.chat import with_messages
 from acp_langgraph.core.flow import Flow, Progress, adrive, drive
-from acp_langgraph.core.wire import with_messages
 from acp_langgraph.errors import AcpLangGraphError, NodeConfigurationError
 from acp_langgraph.jobs.job import Entry, Job, Outcome, one_of
 from acp_langgraph.jobs.life import AnswerSchema, run_job

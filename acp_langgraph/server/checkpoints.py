@@ -26,7 +26,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command, Interrupt, StateSnapshot
 
-from acp_langgraph.core.wire import with_messages
+from acp_langgraph.core.chat import with_messages
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.records import RunRecord
 from acp_langgraph.server.saver import DatabaseSaver

@@ -32,7 +32,7 @@ from langgraph.types import Command, Interrupt, StateSnapshot, StreamMode
 from pydantic_core import PydanticSerializationError
 
 from acp_langgraph.acp.models import CANCELLED, RunStatus, StreamingMode
-from acp_langgraph.core.wire import with_messages
+from acp_langgraph.core.chat import with_messages
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import Graph, HostedAgent
 from acp_langgraph.server.checkpoints import at_breakpoint, going_on

@@ -42,6 +42,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from acp_langgraph.server.wire import Problem, error_answer
 
+_log = logging.getLogger(__name__)
 _PORTS: Final = {"http": 80, "https": 443, "": None}
 _WITH_BODIES: Final = {"POST", "PATCH", "PUT", "DELETE"}
 
@@ -270,8 +271,6 @@ class ApiKeyGuard:
         # `|`, not `or`: both are compared, in time that does not depend on where they differ.
         return bool(self._is_good(in_header)) | bool(self._is_good(in_token))
 
-
-_log = logging.getLogger(__name__)
 
 _HEADERS: Final = ("langsmith-trace", "traceparent", "tracestate")
 _LONGEST: Final = 4096  # characters of one header

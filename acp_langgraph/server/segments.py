@@ -34,6 +34,7 @@ from acp_langgraph.server.recorder import RunRecorder
 from acp_langgraph.server.records import RunRecord, moment_after
 from acp_langgraph.server.wire import Limits
 
+_log = logging.getLogger(__name__)
 _LONGEST_DELAY: Final = 10 * 365 * 86_400  # seconds; what a timer surely takes
 
 
@@ -109,8 +110,6 @@ def _delay(run: RunRecord) -> float:
     # A clock that was put back makes nobody wait longer.
     return min(max(asked - max(passed, 0), 0), _LONGEST_DELAY)
 
-
-_log = logging.getLogger(__name__)
 
 _IN_COMPANY: Final = 2
 _ALONE: Final = 3

@@ -40,6 +40,7 @@ from acp_langgraph.server.middleware import SeenRequest
 from acp_langgraph.server.webhooks import WebhookPolicy
 from acp_langgraph.server.wire import Limits
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _LOOK_EVERY: Final = 1.0  # seconds
@@ -143,8 +144,6 @@ def _descriptors() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
-
-T = TypeVar("T")
 
 _MOST_REMEMBERED: Final = 100_000
 _LOOK_AGAIN: Final = 0.1  # seconds, for a second Ctrl-C

@@ -24,7 +24,8 @@ from acp_langgraph.acp.models import (
     ThreadState,
     ThreadStatus,
 )
-from acp_langgraph.core.wire import dump, with_messages
+from acp_langgraph.core.chat import with_messages
+from acp_langgraph.core.wire import dump
 from acp_langgraph.server import checkpoints
 from acp_langgraph.server.agents import HostedAgent
 from acp_langgraph.server.containing import contained

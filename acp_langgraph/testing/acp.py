@@ -98,14 +98,7 @@ class _Refusal(Exception):
 
 
 class ACPOperations(ScriptedRuns):
-    """What an ACP server does with each operation; `FakeACPServer` is the one to use.
-
-    Attributes:
-        agents: Its agents.
-        runs: Every run that was ever created, oldest first, deleted and forgotten ones included.
-        threads: The threads, by id.
-        behavior: How it keeps to the protocol; may be changed at any time.
-    """
+    """What an ACP server does with each operation; `FakeACPServer` is the one to use, and tells of its attributes."""
 
     operations = ACP_OPERATIONS
 

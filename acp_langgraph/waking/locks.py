@@ -33,6 +33,7 @@ from acp_langgraph.core.processes import PerProcess
 from acp_langgraph.errors import NodeConfigurationError
 from acp_langgraph.waking.savers import aexecute, awaits, execute, kind_of, rows
 
+_log = logging.getLogger("acp_langgraph.waking")
 _FIRST_PAUSE: Final = 0.002  # seconds; doubled
 _LONGEST_PAUSE: Final = 0.25
 
@@ -258,8 +259,6 @@ class _File:
 def _place(thread_id: str) -> int:
     return int.from_bytes(blake2b(thread_id.encode(), digest_size=8).digest()) >> 2
 
-
-_log = logging.getLogger("acp_langgraph.waking")
 
 _TAKE: Final = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 _GIVE: Final = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"

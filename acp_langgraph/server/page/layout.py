@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from acp_langgraph.server.agents import Graph
 
+_log = logging.getLogger(__name__)
+
 MOST_NODES: Final = 150
 MOST_EDGES: Final = 400
 
@@ -327,9 +329,6 @@ def _below_first(nodes: Iterable[str], above: Mapping[str, Sequence[str]]) -> li
 
 def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-_log = logging.getLogger(__name__)
 
 
 def drawing(graph: Graph) -> dict[str, Any]:
