@@ -621,10 +621,11 @@ async def arun_as_task(body: Callable[[], Awaitable[Any]]) -> Any:
             "what it does could not be remembered there, and nothing was started. Use node.invoke(...), "
             "or let the graph's own node await: async def ...: await node.ainvoke(...)"
         )
-    executor = getattr(call.keywords["submit"](), "__self__", None) if call is not None else None
-    if call is None or getattr(executor, "semaphore", None) is None:
+    if call is None:
         return await task(body)()
-    return await _begin(call, body, partial(_submit_beside, executor))
+    executor = getattr(call.keywords["submit"](), "__self__", None)
+    has_places = getattr(executor, "semaphore", None) is not None
+    return await _begin(call, body, partial(_submit_beside, executor) if has_places else None)
 
 
 def _running() -> asyncio.AbstractEventLoop | None:
@@ -641,10 +642,12 @@ def _call() -> partial[Any] | None:
     return call if found else None
 
 
-def _begin(call: partial[Any], body: Callable[[], Any], submit: Callable[..., Any]) -> Any:
+def _begin(call: partial[Any], body: Callable[[], Any], submit: Callable[..., Any] | None) -> Any:
     function = _task_named(body.__name__, awaits=inspect.iscoroutinefunction(body))
-    told = {**call.keywords, "submit": lambda: submit, "callbacks": get_config().get("callbacks")}
+    told = {**call.keywords, "callbacks": get_config().get("callbacks")}
     told |= {"retry_policy": None, "cache_policy": None, "timeout": None}
+    if submit is not None:
+        told["submit"] = lambda: submit
     return call.func(*call.args, function, ((body,), {}), **told)
 
 

@@ -3,7 +3,9 @@
     python tests/benchmarks/bench_nodes.py [--rounds 5]
 
 Everything is interleaved in one run, against a server in a process of its own that answers at once;
-medians are shown, with the spread over the rounds.
+medians are shown, with the spread over the rounds. Within a round, too, short measurements are taken in
+turns, whose median counts: what slows the machine for a second slows everybody then, and a full garbage
+collection, which takes as long as a hundred calls, is that of the one turn that it happens to fall into.
 
 A stall is the longest time that one callback held the event loop; the interpreter's garbage collection,
 which is everybody's, is put off meanwhile. A turn is the longest time in which the event loop did not come
@@ -15,12 +17,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import statistics
 import time
 from asyncio import events
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final
+from uuid import uuid4
 
 from contenders import (
     AGNTCY,
@@ -48,13 +52,29 @@ CONNECTIONS: Final = "connections, 50 at once"
 THREADS: Final = "calls/s, 16 threads"
 
 
-async def each_after_another(compiled: Any, calls: int) -> float:
+async def in_turns(
+    graphs: dict[str, Any], measure: Callable[[str, Any], Awaitable[float]], turns: int = 10
+) -> dict[str, float]:
+    """The median of each, over so many turns."""
+    taken: dict[str, list[float]] = {name: [] for name in graphs}
+    for _ in range(turns):
+        for name, compiled in graphs.items():
+            taken[name].append(await measure(name, compiled))
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+async def each_after_another(name: str, compiled: Any) -> float:
     """Milliseconds per call, one at a time."""
-    gc.collect()  # of what was measured before; a collection takes as long as a hundred calls
+    calls = 2 if name == AGNTCY else 20  # it takes twenty times as long
     started = time.perf_counter()
-    for number in range(calls):
-        await compiled.ainvoke(STATE, {"configurable": {"thread_id": str(number)}})
+    for _ in range(calls):
+        await compiled.ainvoke(STATE, {"configurable": {"thread_id": str(uuid4())}})
     return (time.perf_counter() - started) / calls * 1000
+
+
+async def fifty_at_once(name: str, compiled: Any) -> float:
+    """Calls per second with 50 at once."""
+    return await at_once(compiled, 50 if name == AGNTCY else 600, 50)
 
 
 async def at_once(compiled: Any, calls: int, width: int) -> float:
@@ -133,17 +153,18 @@ async def awaiting(server: Stub, rounds: int) -> Figures:
                 row[REQUESTS] = [await counted(server, compiled, "requests", 20, 1) / 20]
                 saving = graph(nodes[name], InMemorySaver())
                 row[REQUESTS_SAVED] = [await counted(server, saving, "requests", 20, 1) / 20]
+        fast = {name: compiled for name, compiled in graphs.items() if name != AGNTCY}
         for _ in range(rounds):
-            for name, compiled in graphs.items():
-                few = name == AGNTCY  # which takes twenty times as long
-                _note(found, name, ONE, await each_after_another(compiled, 20 if few else 200))
-                _note(found, name, AT_50, await at_once(compiled, 50 if few else 600, 50))
-                if not few:
-                    _note(found, name, AT_500, await at_once(compiled, 1500, 500))
-                    _note(found, name, STALL, await stall(compiled, 500))
-                    _note(found, name, TURN, await turn(compiled, 500))
-                    saving = graph(nodes[name], InMemorySaver())
-                    _note(found, name, SAVED, await each_after_another(saving, 200))
+            saving = {name: graph(nodes[name], InMemorySaver()) for name in fast}
+            note(found, ONE, await in_turns(graphs, each_after_another))
+            note(found, SAVED, await in_turns(saving, each_after_another))
+            note(found, AT_50, await in_turns(graphs, fifty_at_once, 3))
+            for name, compiled in fast.items():
+                # With no connections left, httpx would begin at a fifth of its rate.
+                await at_once(compiled, 200, 50)
+                note(found, AT_500, {name: await at_once(compiled, 1500, 500)})
+                note(found, STALL, {name: await stall(compiled, 500)})
+                note(found, TURN, {name: await turn(compiled, 500)})
     return found
 
 
@@ -157,15 +178,17 @@ def blocking(server: Stub, rounds: int) -> Figures:
                 started = time.perf_counter()
                 for _ in range(200):
                     compiled.invoke(STATE)
-                _note(found, name, ONE, (time.perf_counter() - started) * 5)
+                note(found, ONE, {name: (time.perf_counter() - started) * 5})
                 started = time.perf_counter()
                 list(threads.map(compiled.invoke, [STATE] * 600))
-                _note(found, name, THREADS, 600 / (time.perf_counter() - started))
+                note(found, THREADS, {name: 600 / (time.perf_counter() - started)})
     return found
 
 
-def _note(found: Figures, name: str, what: str, value: float) -> None:
-    found.setdefault(name, {}).setdefault(what, []).append(value)
+def note(found: Figures, what: str, values: dict[str, float]) -> None:
+    """Add what one round found."""
+    for name, value in values.items():
+        found.setdefault(name, {}).setdefault(what, []).append(value)
 
 
 def measure(rounds: int) -> dict[str, Figures]:

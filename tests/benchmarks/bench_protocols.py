@@ -25,6 +25,9 @@ from bench_nodes import (
     at_once,
     counted,
     each_after_another,
+    fifty_at_once,
+    in_turns,
+    note,
 )
 from contenders import State, Stub, graph, stub
 from langgraph.checkpoint.memory import InMemorySaver
@@ -46,7 +49,6 @@ A2A_SDK: Final = "a2a-sdk"
 A2A_NODE: Final = "A2ANode"
 PAIRS: Final = ((GRAPH_NODE, REMOTE_GRAPH), (A2A_NODE, A2A_SDK))
 TITLE: Final = "LangGraph's servers, and A2A agents; awaiting"
-_CALLS: Final = 100
 
 
 @asynccontextmanager
@@ -101,14 +103,10 @@ async def _measured(server: Stub, rounds: int) -> Figures:
             row[REQUESTS] = [await counted(server, compiled, "requests", 20, 1) / 20]
             row[REQUESTS_SAVED] = [await counted(server, saving, "requests", 20, 1) / 20]
         for _ in range(rounds):
-            for name, compiled in graphs.items():
-                saving = graph(nodes[name], InMemorySaver())
-                for what, value in (
-                    (ONE, await each_after_another(compiled, _CALLS)),
-                    (SAVED, await each_after_another(saving, _CALLS)),
-                    (AT_50, await at_once(compiled, 3 * _CALLS, 50)),
-                ):
-                    found[name].setdefault(what, []).append(value)
+            saving = {name: graph(node, InMemorySaver()) for name, node in nodes.items()}
+            note(found, ONE, await in_turns(graphs, each_after_another))
+            note(found, SAVED, await in_turns(saving, each_after_another))
+            note(found, AT_50, await in_turns(graphs, fifty_at_once, 1))
     return found
 
 
