@@ -57,9 +57,11 @@ class Limits:
         pending: Runs that may be pending, running ones included; further ones are refused with
             503.
         pending_on_thread: The same for the runs of one thread.
-        pending_of_key: The same for the runs of one API key, where there are several.
+        pending_of_key: The same for the runs of one API key, where there are several. `None`, the
+            default, is half of `pending`: no key takes all the room.
         queued: Runs that may stand behind another one on their thread, on all threads: as long as a
-            question goes unanswered, or for ever. So they leave room for those that can begin.
+            question goes unanswered, or for ever. `None`, the default, is half of `pending`: they
+            leave room for those that can begin.
         held_threads: Threads that blocking nodes may hold after their runs have ended; then new runs
             are refused with 503, until some of them end.
         wait_seconds: Seconds that a wait for a run may take while another one asks on its thread.
@@ -89,8 +91,8 @@ class Limits:
     running: int = 200
     pending: int = 10_000
     pending_on_thread: int = 100
-    pending_of_key: int = 5_000
-    queued: int = 5_000
+    pending_of_key: int | None = None
+    queued: int | None = None
     held_threads: int = 256
     wait_seconds: float = 300.0
     run_seconds: float | None = None
@@ -105,6 +107,10 @@ class Limits:
             value = getattr(self, each.name)
             if value is not None and value <= 0:
                 raise ValueError(f"limit {each.name}: must be positive, got {value}")
+
+    def share(self, limit: int | None) -> int:
+        """How many of the runs that may be pending some may be: so many, or else half, at least one."""
+        return max(1, self.pending // 2) if limit is None else limit
 
 
 _LIMIT: Final = 2000

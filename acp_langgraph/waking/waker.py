@@ -34,7 +34,8 @@ _UNSEEN_FOR: Final = (
 class Woken(Enum):
     """What came of a thread that was looked at."""
 
-    NOT_YET = "somebody is at work in it, or it is not stored yet"
+    GONE = "nothing of it is stored, yet or any more"
+    NOT_YET = "somebody is at work in it"
     NOTHING = "it waits for nothing"
     AT_WORK = "what it waits for is at work"
     WOKEN = "it went on"
@@ -57,7 +58,7 @@ def wake(
 
     def locked() -> Flow[Woken]:
         came = yield from _wake(threads, thread_id, hints)
-        if was_taken and came in {Woken.NOTHING, Woken.AT_WORK}:
+        if was_taken and came in {Woken.NOTHING, Woken.AT_WORK, Woken.GONE}:
             yield from threads.let_go(thread_id)
         return came
 
@@ -67,7 +68,7 @@ def wake(
 def _wake(threads: Threads, thread_id: str, hints: Collection[str]) -> Flow[Woken]:
     view = yield from threads.read(thread_id)
     if view is None:
-        return Woken.NOT_YET
+        return Woken.GONE
     if view.has_failed or view.is_over:
         return Woken.NOTHING
     if view.is_entered and not was_left(view):

@@ -115,7 +115,7 @@ def main() -> None:
     show("imports", imports, bench_import.BASE)
     streams = bench_sse.measure(options.rounds)
     bench_sse.show(streams)
-    rates = bench_server.compare(2.0, 16, 3)
+    rates = bench_server.compare(2.0, 16, 6)
     bench_server.report(rates, 16)
 
     table = Table("", "found", "aim", "", title="aims", title_justify="left")

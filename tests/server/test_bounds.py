@@ -287,8 +287,9 @@ def test_who_would_not_wait_is_told_that_the_thread_is_taken_also_where_nobody_m
     assert refused.status_code == 409
 
 
-def test_runs_behind_questions_that_nobody_answers_do_not_take_all_places(serving):
-    client = serving({"asking": asking("one"), "echo": echo()}, limits=Limits(queued=3))
+@pytest.mark.parametrize("limits", [Limits(queued=3), Limits(pending=6)], ids=["said", "half"])
+def test_runs_behind_questions_that_nobody_answers_do_not_take_all_places(serving, limits):
+    client = serving({"asking": asking("one"), "echo": echo()}, limits=limits)
     queued = {"agent_id": client.server.agent_ids["echo"], "input": {"text": "hi"}}
     queued["multitask_strategy"] = "enqueue"
 
@@ -322,11 +323,12 @@ def test_a_thread_that_is_deleted_makes_room_for_others_to_queue(serving):
     assert (taken, refused, queue_behind_a_question()[1]) == (200, 503, 200)
 
 
-def test_one_key_does_not_take_all_places(serving):
+@pytest.mark.parametrize(
+    "limits", [Limits(pending_of_key=2), Limits(pending=4)], ids=["said", "half"]
+)
+def test_one_key_does_not_take_all_places(serving, limits):
     gate = Gate()
-    client = serving(
-        {"held": held(gate)}, limits=Limits(pending_of_key=2), api_key=lambda key: key in {"a", "b"}
-    )
+    client = serving({"held": held(gate)}, limits=limits, api_key=lambda key: key in {"a", "b"})
 
     def run(key: str) -> int:
         return client.post(

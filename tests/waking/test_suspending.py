@@ -274,7 +274,7 @@ def test_a_run_that_is_not_done_after_a_while_is_suspended_for(
 def test_a_deadline_holds_while_nothing_runs(
     color: Color, agents: Agents, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    graph = of_one(suspending(agents, run_timeout=0.2))
+    graph = of_one(suspending(agents, run_timeout=2.0))
     color.invoke(graph, {"text": text}, at("1"))
     with caplog.at_level(logging.ERROR, "acp_langgraph.waking"):
         swept(color, graph, lambda found: found.failed == 1)

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from contextlib import AsyncExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,25 @@ def test_a_thread_that_its_waker_has_left_is_gone_on_with(
     assert graph.get_state(at("1")).next == ("after",)
     swept(color, graph, lambda found: found.woken == 1)
     assert graph.get_state(at("1")).values["after"] == ["once"]
+
+
+def test_what_is_noted_of_a_thread_that_its_waker_has_left_goes_with_the_thread(
+    agents: Agents, text: str, tmp_path: Path
+) -> None:
+    def after(_: State) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    builder = StateGraph(State).add_node(suspending(agents)).add_node("after", after)
+    builder.add_edge(START, "remote").add_edge("remote", "after")
+    with SqliteSaver.from_conn_string(str(tmp_path / "a.sqlite")) as saver:
+        graph = builder.compile(checkpointer=saver)
+        graph.invoke({"text": text}, at("1"))
+        agents.let_go(text)
+        sweeper = Sweeper(graph)
+        with pytest.raises(KeyboardInterrupt):
+            all(sweeper.sweep() for _ in count())  # until the run that is waited for is done
+        saver.delete_thread("1")
+        assert [sweeper.sweep().found for _ in range(2)] == [1, 0]
 
 
 def test_a_thread_in_the_hands_of_who_invoked_it_is_left_alone(
