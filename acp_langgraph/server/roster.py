@@ -72,14 +72,15 @@ class Roster:
             Problem: 503, with the reason.
         """
         limits = self._limits
-        most_queued = limits.share(limits.queued)
+        half = max(1, limits.pending // 2)
+        most_queued, most_of_key = limits.queued or half, limits.pending_of_key or half
         if len(self._live) >= limits.pending:
             raise busy()
         if thread_id and self.queues.count(thread_id) >= limits.pending_on_thread:
             raise busy("too many runs are pending on this thread")
         if thread_id and self.queues.first(thread_id) and self.queues.behind >= most_queued:
             raise busy("too many runs stand behind others on their threads")
-        if self._owners[caller() or ""] >= limits.share(limits.pending_of_key):
+        if self._owners[caller() or ""] >= most_of_key:
             raise busy("too many runs of this API key are pending")
         if self._threads.exhausted:
             raise busy(

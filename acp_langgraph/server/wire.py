@@ -108,10 +108,6 @@ class Limits:
             if value is not None and value <= 0:
                 raise ValueError(f"limit {each.name}: must be positive, got {value}")
 
-    def share(self, limit: int | None) -> int:
-        """How many of the runs that may be pending some may be: so many, or else half, at least one."""
-        return max(1, self.pending // 2) if limit is None else limit
-
 
 _LIMIT: Final = 2000
 _LATER: Final = {"retry-after": "1"}

@@ -2,7 +2,7 @@
 
     python tests/benchmarks [--rounds 5] [--json FILE]
 
-Needs an idle machine and about six minutes. First the tables, then what was aimed at and whether it
+Needs an idle machine and about eight minutes. First the tables, then what was aimed at and whether it
 was reached; ratios compare medians of the same run.
 """
 
