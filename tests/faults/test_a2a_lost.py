@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langgraph.types import Command
+from langgraph.types import Command, RetryPolicy
 from support.a2a_graph import (
     ON_A_THREAD,
     SPOKEN,
@@ -123,13 +123,26 @@ def test_an_agent_that_neither_answers_in_time_nor_shows_a_task_may_be_at_work(
 ) -> None:
     with FakeA2AServer([Work(gate := Gate()), Answer("x")], tasks=False) as server:
         server._listed = lambda _: {"tasks": []}  # type: ignore[method-assign]
-        node = a2a_node(server.url)
-        node.transport.endpoint.configuration.__dict__["timeout"] = 0.2
-        node.async_transport.endpoint.configuration.__dict__["timeout"] = 0.2
+        node = a2a_node(server.url, timeout=0.2)
         with pytest.raises(UnknownOutcomeError, match="has not answered in time"):
             color.invoke(node, INPUT)
         gate.open()
         assert server.created == 1
+
+
+@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
+def test_a_task_that_could_not_be_looked_for_is_found_by_who_repeats_what_failed(
+    color: Color, binding: Any
+) -> None:
+    with FakeA2AServer(binding=binding) as server:
+        gate = Gate()
+        server.faults.add(Fault.hold(gate), on="SendMessage")
+        away = server.faults.add(Fault.drop_unread(reset=True), on="ListTasks", times=4)
+        repeating = RetryPolicy(initial_interval=0.01, jitter=False)
+        graph = remembering(server, timeout=0.2, retry_policy=repeating)
+        assert color.invoke(graph, INPUT, ON_A_THREAD)["answer"] == "pie"
+        gate.open()
+        assert (away.spent, server.created) == (True, 1)
 
 
 def test_a_message_without_a_task_is_an_answer_that_is_remembered(

@@ -36,9 +36,9 @@ SPOKEN = [
 """What a fake server may speak."""
 
 
-def a2a_node(url: str, **options: Any) -> A2ANode:
+def a2a_node(url: str, *, timeout: float = 5.0, **options: Any) -> A2ANode:
     """A node that does not pause for long."""
-    configuration = ApiClientConfiguration(url, timeout=5.0, retries=2)
+    configuration = ApiClientConfiguration(url, timeout=timeout, retries=2)
     places = {"input_path": "ask", "output_path": "answer"}
     node = A2ANode("remote", configuration, **{**places, **options})
     node.policy = replace(node.policy, backoff=QUICK)
