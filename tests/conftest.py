@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Generator, Iterator
 
@@ -72,6 +73,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="MARK",
         help="fail tests with this mark, instead of skipping them, where what they need is missing",
     )
+
+
+def pytest_collection_finish() -> None:
+    """Have no garbage collection look at what is there for all tests: that takes a quarter of their time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
