@@ -76,7 +76,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have no garbage collection look at what is there for all tests: that takes a quarter of their time."""
+    """Have no garbage collection look at what is there for all tests, again and again."""
     gc.collect()
     gc.freeze()
 
